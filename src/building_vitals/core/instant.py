@@ -1,0 +1,96 @@
+"""
+Instants as integers: epoch milliseconds, UTC.
+
+Separate because times arrive as text in two places (requests and pages of the upstream) and must be
+read the same way in both.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+DAY_MS = 86_400_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+# 0001-01-02 to 9999-12-30: an offset can not carry these past what datetime holds.
+INSTANT_MIN_MS = -62_135_510_400_000
+INSTANT_MAX_MS = 253_402_128_000_000
+
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)"
+    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?"
+    r"\s?(?:([Zz])|([+-])(\d\d):?(\d\d)?)?)?",
+    re.ASCII,
+)
+_INTEGER = re.compile(r"-?\d{1,15}", re.ASCII)
+
+
+def parse_iso(text: str) -> int:
+    """
+    Return the instant an ISO 8601 text stands for.
+
+    Args:
+        text: Date, or date and time, with `Z`, an offset or neither (read as UTC); fractions of a
+            second are cut to milliseconds, towards the past.
+
+    Returns:
+        Epoch milliseconds, UTC.
+
+    Raises:
+        ValueError: the text is not an ISO 8601 instant.
+    """
+    match = _ISO.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not an ISO 8601 time: {text[:64]!r}")
+    year, month, day, hour, minute, second, fraction, _, sign, off_h, off_m = match.groups()
+    moment = datetime(
+        int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), 0, UTC
+    )
+    instant = (moment - EPOCH) // MILLISECOND
+    if fraction:
+        instant += int(fraction[:3].ljust(3, "0"))
+    if sign:
+        offset_h, offset_m = int(off_h), int(off_m or 0)
+        if offset_h > 23 or offset_m > 59:
+            raise ValueError(f"not an ISO 8601 offset: {text[:64]!r}")
+        offset_ms = (offset_h * 60 + offset_m) * 60_000
+        instant += -offset_ms if sign == "+" else offset_ms
+    return instant
+
+
+def parse_instant(value: str | int) -> int:
+    """
+    Return the instant a request parameter stands for.
+
+    Args:
+        value: ISO 8601 text, or epoch milliseconds as an integer or its decimal text.
+
+    Raises:
+        ValueError: it is neither, or lies outside the years 1 to 9999.
+    """
+    if isinstance(value, int):
+        instant = value
+    elif _INTEGER.fullmatch(value):
+        instant = int(value)
+    else:
+        instant = parse_iso(value)
+    if not INSTANT_MIN_MS <= instant <= INSTANT_MAX_MS:
+        raise ValueError(f"outside the years 1 to 9999: {value!r}")
+    return instant
+
+
+def format_instant(instant_ms: int) -> str:
+    """
+    Return the instant as ISO 8601 in UTC with milliseconds (`2025-01-01T00:00:00.000Z`).
+    """
+    text = (EPOCH + timedelta(milliseconds=instant_ms)).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def floor_day(instant_ms: int) -> int:
+    """
+    Return the UTC midnight at or before the instant.
+    """
+    return instant_ms - instant_ms % DAY_MS
