@@ -1,0 +1,140 @@
+"""
+Every format gives back, through other people's readers, the samples it was made of.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import msgpack
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from building_vitals.core import formats
+from building_vitals.core.instant import format_instant
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    ["],[", "[1,2],[3,4]", '"', "=1", "-", "\r\n", "'", "", "null", "1.5", "\U0001f525"]
+)
+NUMBERS = (
+    st.integers().map(str)
+    | st.integers(-(10**40), 10**40).map(str)
+    | st.floats(allow_nan=False, allow_infinity=False).map(json.dumps)
+    | st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+)
+WORDS = st.sampled_from(["null", "true", "false"])
+QUOTED = st.builds(lambda text, ascii_: json.dumps(text, ensure_ascii=ascii_), TEXTS, st.booleans())
+TIMES = st.integers(-62_135_510_400_000, 253_402_127_999_999)
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> list[tuple[int, str]]:
+    """
+    Draw a run of samples, with text or without; values are JSON text.
+    """
+    values = draw(st.sampled_from([NUMBERS, NUMBERS | WORDS, NUMBERS | WORDS | QUOTED]))
+    times = draw(st.lists(TIMES, max_size=30, unique=True))
+    return [(time_ms, draw(values)) for time_ms in sorted(times)]
+
+
+def write(run: list[tuple[int, str]]) -> bytes:
+    """
+    Return the run as frames hold it.
+    """
+    return ",".join(f"[{time_ms},{value}]" for time_ms, value in run).encode()
+
+
+def defuse(text: str) -> str:
+    """
+    Return text as a spreadsheet may see it.
+    """
+    return f"'{text}" if text[:1] in set("=+-@\t\r") else text
+
+
+def cell_of(value: str) -> str:
+    """
+    Return what a CSV reader must find where the value was *value*.
+    """
+    if value.startswith('"'):
+        return defuse(json.loads(value))
+    return "" if value == "null" else value
+
+
+def packed_value(value: str) -> Any:
+    """
+    Return what a MessagePack reader must find where the value was *value*.
+    """
+    read = json.loads(value)
+    if isinstance(read, int) and not -(2**63) <= read < 2**64:
+        return float(read)
+    return None if read in (float("inf"), float("-inf")) else read
+
+
+@given(runs(), TEXTS)
+def test_csv(run: list[tuple[int, str]], point: str) -> None:
+    """
+    The csv module reads the times, the point and the values back, digit by digit.
+    """
+    rows = formats.csv_rows(point, write(run)).decode()
+    assert list(csv.reader(io.StringIO(rows, newline=""), strict=True)) == [
+        [format_instant(time_ms), defuse(point), cell_of(value)] for time_ms, value in run
+    ]
+
+
+@given(runs(), TEXTS)
+def test_ndjson(run: list[tuple[int, str]], point: str) -> None:
+    """
+    Each line is one object of JSON that holds time, point and value, digits unchanged.
+    """
+    lines = formats.ndjson_rows(point, write(run)).decode().split("\n")
+    assert lines.pop() == ""
+    assert [json.loads(line, parse_float=str, parse_int=str) for line in lines] == [
+        {
+            "point": point,
+            "time": format_instant(time_ms),
+            "value": json.loads(value, parse_float=str, parse_int=str),
+        }
+        for time_ms, value in run
+    ]
+
+
+@given(st.lists(runs(), max_size=4), TEXTS, st.none() | TEXTS)
+def test_msgpack(pieces: list[list[tuple[int, str]]], point: str, error: str | None) -> None:
+    """
+    Two readers find the same structure as in JSON, and the same types.
+    """
+    meta = {"site": "s", "duration": 1.5, "cache": {"fetched": [[1, 2]]}}
+    count = sum(map(len, pieces))
+    answer = b"".join(
+        [
+            formats.msgpack_head(1),
+            formats.msgpack_point_head(point, count),
+            *[formats.msgpack_rows(write(run)) for run in pieces],
+            formats.msgpack_point_tail(error),
+            formats.msgpack_tail(meta),
+        ]
+    )
+    samples = [[time_ms, packed_value(value)] for run in pieces for time_ms, value in run]
+    expected = {
+        "data": {point: {"samples": samples, "count": count, "error": error}},
+        "_meta": meta,
+    }
+    for read in (msgpack.unpackb(answer, strict_map_key=False), msgspec.msgpack.decode(answer)):
+        assert read == expected
+        types = [type(value) for _, value in read["data"][point]["samples"]]
+        assert types == [type(value) for _, value in samples]
+
+
+@given(runs())
+def test_samples(run: list[tuple[int, str]]) -> None:
+    """
+    Decoding splits a run where its samples part, and encoding puts the same bytes together.
+    """
+    text = write(run)
+    samples = formats.decode_samples(text)
+    assert [(time_ms, bytes(raw).decode()) for time_ms, raw in samples] == run
+    assert formats.encode_samples(samples) == text
