@@ -1,0 +1,48 @@
+"""
+How the upstream is asked: its address, sizes, patience.
+
+Separate because the composition fills it from the Worker's vars and the client only reads it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The options of the client.
+
+    Attributes:
+        base_url: Address the paths are appended to, with or without a slash at its end.
+        token: Sent as bearer token; None sends none. Left out of the repr.
+        page_size: Samples asked for in one page; one of the sizes the upstream takes.
+        page_timeout_ms: Time one page may take.
+        max_retries: Times one page is asked for again before the fetch fails.
+        retry_delay_ms: Longest wait before the first retry; doubles with each.
+        retry_delay_max_ms: Where the doubling ends.
+        max_in_flight: Requests of one fetch that may be under way at once.
+        url_length_max: Characters of an address, above which point names go into several requests.
+    """
+
+    base_url: str
+    token: str | None
+    page_size: int = 50_000
+    page_timeout_ms: int = 30_000
+    max_retries: int = 4
+    retry_delay_ms: int = 500
+    retry_delay_max_ms: int = 30_000
+    max_in_flight: int = 4
+    url_length_max: int = 7_000
+
+    def __repr__(self) -> str:
+        """
+        Name the address only: reprs end up in logs.
+        """
+        return f"UpstreamSettings(base_url={self.base_url!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        """
+        Name the address only, like the repr.
+        """
+        return [("base_url", self.base_url)]

@@ -1,0 +1,273 @@
+"""
+Follows the pages of one question from the first to the last, and runs several such streams.
+
+Separate because the order of things here is what bounds memory and time: the next page is asked
+for before the present one is folded, bodies wait as bytes, and one page at a time is decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from building_vitals.core.errors import UpstreamError
+from building_vitals.upstream.calls import Calls, FetchReport
+from building_vitals.upstream.targets import Target
+from building_vitals.upstream.wire import (
+    Page,
+    PageRefused,
+    WireSample,
+    cursor_after,
+    decode_page,
+)
+
+# Empty pages in between are a habit of the upstream; so many in a row are not.
+EMPTY_PAGES_MAX = 1_000
+
+TargetOf = Callable[[str | None], Target]
+
+
+class SampleSink(Protocol):
+    """
+    Takes the samples of a fetch.
+    """
+
+    def add_page(self, samples: list[WireSample]) -> None:
+        """
+        Take one page, as it was sent: other points, other times, duplicates and disorder included.
+
+        Pages of one stream come in their order; those of streams of other points come in between.
+
+        Raises:
+            ValueError: a sample cannot be read; the fetch fails as the upstream's fault.
+        """
+        ...
+
+
+class FilterIgnored(Exception):
+    """
+    A page holds points that its filter does not name.
+    """
+
+
+class Errand:
+    """
+    What the streams of one fetch share.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        sink: SampleSink,
+        on_page: Callable[[FetchReport], Awaitable[None]] | None,
+        require_site: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.calls = calls
+        self.sink = sink
+        self.on_page = on_page
+        # Held from decoding a page to having folded it: however many streams there are, one page
+        # at a time exists as Python objects (about five times the size of its bytes).
+        self.desk = asyncio.Lock()
+        self._require_site = require_site
+        self._site_door = asyncio.Lock()
+        self._is_site_known = False
+
+    async def site_exists(self) -> None:
+        """
+        Return when the site is known; asked once, however many streams found nothing.
+        """
+        async with self._site_door:
+            if not self._is_site_known:
+                await self._require_site()
+                self._is_site_known = True
+
+
+class Stream:
+    """
+    One question for samples: its pages, one after the other.
+
+    Attributes:
+        done: Set when the last page has been folded.
+        probed: Set when a page with samples has shown that the filter is honoured, or at the end.
+    """
+
+    def __init__(
+        self,
+        errand: Errand,
+        target_of: TargetOf,
+        *,
+        is_paged: bool = True,
+        names: frozenset[str] | None = None,
+        before: Stream | None = None,
+    ) -> None:
+        """
+        Args:
+            errand: Shared with the other streams.
+            target_of: The question, by cursor; None for the first page.
+            is_paged: Whether answers have cursors; without, the first is all.
+            names: Points the filter names, when a page with others is to raise FilterIgnored.
+            before: The stream whose pages must be folded before this one's.
+        """
+        self.done = asyncio.Event()
+        self.probed = asyncio.Event()
+        self._errand = errand
+        self._target_of = target_of
+        self._is_paged = is_paged
+        self._names = names
+        self._before = before
+        self._cursors: set[str] = set()
+        self._empty_pages = 0
+        self._call = errand.calls.begin(target_of(None), may_be_absent=True)
+        # The page on its way, and the one that has come: held here and nowhere else, so that a
+        # body is let go of as soon as it is decoded.
+        self._ahead: asyncio.Task[bytes | None] | None = None
+        self._body: bytes | None = None
+
+    async def run(self) -> None:
+        """
+        Fetch all pages and give them to the sink.
+
+        Raises:
+            FilterIgnored: see *names*.
+            UpstreamError: a page could not be had; what the sink got so far is not whole.
+        """
+        try:
+            self._ahead = asyncio.create_task(self._call.answer())
+            while self._ahead is not None:
+                await self._next_page()
+        finally:
+            await self._abandon()
+        self.probed.set()
+        self.done.set()
+
+    async def _next_page(self) -> None:
+        """
+        Take the page that is on its way, once it can be believed, and leave the next on its way.
+        """
+        call = self._call
+        self._body = await self._arrived()
+        if self._before is not None:
+            await self._before.done.wait()
+        while self._body is not None:
+            lie = await self._taken()
+            if lie is None:
+                if self._errand.on_page is not None:
+                    await self._errand.on_page(self._errand.calls.report)
+                return
+            await call.distrust(lie)
+            self._body = await call.answer()
+        await self._errand.site_exists()
+
+    async def _arrived(self) -> bytes | None:
+        """
+        Return the page that is on its way.
+        """
+        body = None if self._ahead is None else await self._ahead
+        self._ahead = None
+        return body
+
+    async def _taken(self) -> str | None:
+        """
+        Fold the page that has come, or return why it cannot be believed.
+        """
+        async with self._errand.desk:
+            try:
+                body, self._body = self._body or b"", None
+                page = decode_page(body)
+                del body
+                cursor = self._checked_cursor(page)
+            except PageRefused as refused:
+                return str(refused)
+            self._check_names(page)
+            if cursor is not None:
+                self._cursors.add(cursor)
+                self._call = self._errand.calls.begin(self._target_of(cursor))
+                self._ahead = asyncio.create_task(self._call.answer())
+                # One turn of the loop, so that the request is out before the folding begins.
+                await asyncio.sleep(0)
+            report = self._errand.calls.report
+            report.pages += 1
+            report.samples_received += len(page.point_samples)
+            try:
+                self._errand.sink.add_page(page.point_samples)
+            except ValueError as unreadable:
+                path = self._target_of(None).path
+                raise UpstreamError(
+                    f"upstream {path} sent a sample that cannot be read: {unreadable}",
+                    upstream_status=200,
+                ) from unreadable
+        return None
+
+    def _checked_cursor(self, page: Page) -> str | None:
+        """
+        Return the next page's cursor.
+
+        Raises:
+            PageRefused: it is one that was followed before, or there is none where one must be.
+            UpstreamError: there has been nothing but empty pages for too long.
+        """
+        if not self._is_paged:
+            return None
+        cursor = cursor_after(page)
+        if cursor in self._cursors:
+            raise PageRefused("repeats a cursor it gave before")
+        self._empty_pages = 0 if page.point_samples else self._empty_pages + 1
+        if cursor is not None and self._empty_pages >= EMPTY_PAGES_MAX:
+            path = self._target_of(None).path
+            raise UpstreamError(
+                f"upstream {path} sent {self._empty_pages} empty pages in a row and says has_more",
+                upstream_status=200,
+                retryable=True,
+            )
+        return cursor
+
+    def _check_names(self, page: Page) -> None:
+        names = self._names
+        if names is None or not page.point_samples:
+            return
+        if any(sample.name not in names for sample in page.point_samples):
+            raise FilterIgnored
+        self.probed.set()
+
+    async def _abandon(self) -> None:
+        """
+        End a page that is still on its way; its failure, if any, is of no interest any more.
+        """
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+
+async def run_streams(
+    streams: Sequence[Stream], *, width: int, probe: Stream | None = None
+) -> None:
+    """
+    Run streams in their order, *width* at a time; when one fails, the others are cancelled.
+
+    Args:
+        streams: A stream that waits for another comes after it.
+        width: How many run at once.
+        probe: One of the first, that must be probed before a second stream runs.
+
+    Raises:
+        The first failure, once nothing runs any more.
+    """
+    waiting = iter(streams)
+
+    async def work(*, is_first: bool) -> None:
+        if probe is not None and not is_first:
+            await probe.probed.wait()
+        for stream in waiting:
+            await stream.run()
+
+    if len(streams) == 1:
+        await streams[0].run()
+        return
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in range(min(width, len(streams))):
+                group.create_task(work(is_first=each == 0))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
