@@ -1,0 +1,44 @@
+"""
+Runs the Worker on this machine: sets up what is missing, then serves it on the real Python Workers runtime.
+
+Usage: python3 scripts/dev.py [--port 8787] [--upstream URL [--upstream-token T]] [--state DIR]
+                              [--var NAME=VALUE]... [--runtime packed|official]
+
+Prints `Ready on http://127.0.0.1:PORT` once the Worker answers. SIGINT, SIGTERM or SIGHUP end it and all that it
+started, with status 0; so does its own death, whatever the cause.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - says it in one line where an older Python would show a traceback
+    sys.exit("dev.py: needs Python 3.11 or newer")
+
+from devtools.children import Children
+from devtools.console import StepFailed, complain
+from devtools.local_run import run_folder, serve
+from devtools.options import parse_options
+from devtools.signals import Stopped, StopSignals
+from devtools.toolchain import set_up
+
+
+def main(arguments: list[str]) -> int:
+    """Run until a signal or a failure; returns the exit status."""
+    options = parse_options(arguments)
+    try:
+        with StopSignals() as signals, run_folder() as home, Children(signals) as children:
+            serve(options, set_up(children), home, children)
+    except Stopped:
+        return 0
+    except StepFailed as exc:
+        if exc.tail:
+            complain(exc.tail)
+        complain(f"dev.py: {exc}")
+    except OSError as exc:
+        complain(f"dev.py: {exc}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,26 @@
+"""Where things lie in the repository; all that the scripts make is below folders that git ignores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+WRANGLER_TOML = ROOT / "wrangler.toml"
+SCHEMA_SQL = ROOT / "schema.sql"
+DEV_VARS = ROOT / ".dev.vars"
+DEV_REQUIREMENTS = ROOT / "requirements" / "dev.txt"
+WORKER_REQUIREMENTS = ROOT / "requirements" / "worker.txt"
+PACKAGE_LOCK = ROOT / "package-lock.json"
+
+NODE_MODULES = ROOT / "node_modules"
+PYTHON_MODULES = ROOT / "python_modules"
+MADE = ROOT / ".dev"
+VENV = MADE / "venv"
+STAMPS = MADE / "stamps"
+LOGS = MADE / "logs"
+RUNS = MADE / "run"
+BUNDLE_DIR = MADE / "bundle"
+WORKERD = MADE / "workerd"
+SETUP_LOCK = MADE / "setup.lock"
+DEFAULT_STATE = MADE / "state"

