@@ -5,6 +5,8 @@ Separate so that tests can serve other replies, broken ones included, with the s
 """
 
 import math
+import socket
+import sys
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,12 +86,14 @@ class ExchangeHandler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(length))
         try:
-            self.send_reply(
-                self.exchange(Request(self.command, self.path, path, params, headers, body))
-            )
+            self.respond(Request(self.command, self.path, path, params, headers, body))
         except (BrokenPipeError, ConnectionResetError):
             # The client has gone; nobody is left to answer.
             self.close_connection = True
+
+    def respond(self, request: Request) -> None:
+        """Reply to a request."""
+        self.send_reply(self.exchange(request))
 
     def send_reply(self, reply: Reply) -> None:
         """Send status, headers and body."""
@@ -113,6 +117,13 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
     allow_reuse_address = True
+
+    def handle_error(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
+        """Say nothing of clients that vanish; report the rest as usual."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
     @property
     def port(self) -> int:

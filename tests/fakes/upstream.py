@@ -1,0 +1,350 @@
+# ruff: noqa: E402 - what lies in scripts can be imported only once the path is known
+"""
+An upstream for tests: a real HTTP server in this process, with known samples and faults on demand.
+
+It speaks the demo upstream's protocol. Tests share one server and keep apart by site names.
+"""
+
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+_SCRIPTS = str(Path(__file__).resolve().parents[2] / "scripts")
+if _SCRIPTS not in sys.path:
+    sys.path.append(_SCRIPTS)
+
+from demo.instants import SECOND_MS, parse_ms
+from demo.messages import ProtocolError, Reply, Request
+from demo.protocol import BASE_PATH, Call, Protocol, Site
+from demo.sources import GridSource, Item, ListedSource
+from fakes.upstream_faults import ANY_CALL, TIMESERIES, Faults
+from fakes.upstream_series import (
+    GeneratedSeries,
+    RawJson,
+    Value,
+    Wire,
+    expected_samples,
+    expected_value,
+    wire_text,
+)
+from fakes.upstream_server import Send, WireServer
+from fakes.upstream_warts import HTML_PAGE, LOGIN_PATH, Answer
+
+__all__ = ["ANY_CALL", "TIMESERIES", "FakeUpstream", "LoggedRequest", "RawJson", "expected_value"]
+
+FAR_FUTURE_MS = 253_402_300_799_000
+
+
+@dataclass(slots=True)
+class LoggedRequest:
+    """
+    One request the fake got.
+
+    Attributes:
+        site: Of calls by point, the site of the first known point; "" where there is none.
+        kind: The call (demo.protocol.Call.kind), or "unknown".
+        names: Points asked for; None for the whole site.
+        time_ms: When it came, epoch ms.
+        faults: Kinds of the faults that struck it.
+        status: Of the answer; 0 before it and after a reset.
+        samples: How many the answer held; 0 when it was cut or spoilt.
+        is_done: Whether the exchange is over.
+    """
+
+    site: str
+    kind: str
+    method: str
+    path: str
+    params: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    names: tuple[str, ...] | None
+    time_ms: int
+    faults: tuple[str, ...] = ()
+    status: int = 0
+    samples: int = 0
+    is_done: bool = False
+
+    @property
+    def range_ms(self) -> tuple[int, int]:
+        """The half-open range asked for; only of timeseries calls."""
+        return parse_ms(self.params["start_time"]), parse_ms(self.params["end_time"])
+
+
+class FakeUpstream:
+    """
+    A fake upstream.
+
+    `latency_ms[site] = N` delays each answer of a site. `faults` spoils answers (see Faults).
+    Stopping and starting again keeps port, sites and log: an upstream that was down.
+    """
+
+    def __init__(self, token: str = "test-token") -> None:  # noqa: S107 - guards nothing
+        self.token = token
+        self.faults = Faults()
+        self.latency_ms: dict[str, int] = {}
+        self._lock = Lock()
+        self._listed: dict[str, dict[str, list[tuple[int, Wire]]]] = {}
+        self._generated: dict[str, dict[str, GeneratedSeries]] = {}
+        self._generated_ranges: dict[str, tuple[int, int]] = {}
+        self._sites: dict[str, Site] = {}
+        self._protocol = self._protocol_of({})
+        self._log: defaultdict[str, list[LoggedRequest]] = defaultdict(list)
+        self._running: Counter[str] = Counter()
+        self._most_running: Counter[str] = Counter()
+        self._server = WireServer(self._serve)
+
+    def start(self) -> Self:
+        """Start serving; the port stays the same after a stop."""
+        self._server.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving: closes all connections, ends waiting requests."""
+        self._server.stop()
+        self.faults.release_all()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The base URL, ending in /api; known once started."""
+        return f"http://127.0.0.1:{self._server.port}{BASE_PATH}"
+
+    def set_points(
+        self,
+        site: str,
+        points: Mapping[str, Iterable[tuple[int, Wire]]],
+        *,
+        interval_s: int = 300,
+    ) -> None:
+        """
+        Give points of a site these samples, in place of those they had; other points stay.
+
+        Args:
+            points: For each name its (ms, value as sent). Of one time, the later listed is sent
+                later, and wins. An empty list makes a point without data, no points an empty site.
+        """
+        with self._lock:
+            if site in self._generated:
+                raise ValueError(f"site has generated points: {site}; use another site")
+            held = self._listed.setdefault(site, {})
+            held.update((name, list(samples)) for name, samples in points.items())
+            items = [_point_item(number, name, interval_s) for number, name in _numbered(held)]
+            texts = {
+                name: [(ms, wire_text(value)) for ms, value in samples]
+                for name, samples in held.items()
+            }
+            self._set_site(site, Site(_site_item(site), ListedSource(items, texts)))
+
+    def add_samples(self, site: str, point: str, samples: Iterable[tuple[int, Wire]]) -> None:
+        """Add late samples to a point that set_points made."""
+        with self._lock:
+            merged = [*self._listed[site].get(point, ()), *samples]
+        self.set_points(site, {point: merged})
+
+    def add_generated(  # noqa: PLR0913 - all but the site are named
+        self,
+        site: str,
+        *,
+        start_ms: int,
+        end_ms: int,
+        points: int = 1,
+        interval_s: int = 300,
+        decimals: int = 2,
+        names: Sequence[str] | None = None,
+    ) -> list[str]:
+        """
+        Make a site of points with numeric strings at every multiple of the interval in the range.
+
+        Args:
+            names: In place of names made up for *points* points.
+
+        Returns:
+            The points' names, sorted.
+        """
+        chosen = sorted(names or (_point_name(site, number) for number in range(points)))
+        series = {name: GeneratedSeries(name, interval_s * SECOND_MS, decimals) for name in chosen}
+        with self._lock:
+            if site in self._sites:
+                raise ValueError(f"site exists: {site}; use another name")
+            self._generated[site] = series
+            self._generated_ranges[site] = (start_ms, end_ms)
+            items = [_point_item(number, name, interval_s) for number, name in _numbered(chosen)]
+            source = GridSource(items, series.values(), first_ms=start_ms, end_ms=end_ms)
+            self._set_site(site, Site(_site_item(site), source))
+        return chosen
+
+    def remove_site(self, site: str) -> None:
+        """Make a site unknown."""
+        with self._lock:
+            for held in (self._sites, self._listed, self._generated, self._generated_ranges):
+                held.pop(site, None)
+            self._protocol = self._protocol_of(self._sites)
+
+    def samples(self, site: str, point: str, start_ms: int, end_ms: int) -> list[tuple[int, Wire]]:
+        """Return a point's (ms, value as sent) in the half-open range, in the order sent."""
+        with self._lock:
+            if site in self._generated:
+                first_ms, last_ms = self._generated_ranges[site]
+                series = self._generated[site][point]
+                return series.samples(max(start_ms, first_ms), min(end_ms, last_ms))
+            listed = self._listed[site].get(point, [])
+        chosen = [sample for sample in listed if start_ms <= sample[0] < end_ms]
+        return sorted(chosen, key=lambda sample: sample[0])
+
+    def expected(self, site: str, point: str, start_ms: int, end_ms: int) -> list[list[Value]]:
+        """Return the [ms, value] the API must answer for a point and a half-open range."""
+        return expected_samples(self.samples(site, point, start_ms, end_ms))
+
+    @property
+    def requests(self) -> dict[str, list[LoggedRequest]]:
+        """All requests by site, in the order they came."""
+        with self._lock:
+            return {site: list(logged) for site, logged in self._log.items()}
+
+    def log(self, site: str, *kinds: str) -> list[LoggedRequest]:
+        """Return a site's requests in the order they came; all kinds of calls if none is named."""
+        with self._lock:
+            logged = list(self._log.get(site, ()))
+        return [one for one in logged if not kinds or one.kind in kinds]
+
+    def clear_log(self, site: str) -> None:
+        """Forget a site's requests and its greatest concurrency."""
+        with self._lock:
+            self._log.pop(site, None)
+            self._most_running.pop(site, None)
+
+    def requests_for(self, site: str, *kinds: str) -> int:
+        """Return how many requests came for a site; timeseries calls if no kind is named."""
+        return len(self.log(site, *(kinds or TIMESERIES)))
+
+    def samples_sent(self, site: str) -> int:
+        """Return how many samples were sent of a site, duplicates and unasked ones included."""
+        return sum(one.samples for one in self.log(site))
+
+    def fetched_ranges(self, site: str, *, is_merged: bool = False) -> list[tuple[int, int]]:
+        """
+        Return the ranges of a site that were asked for and answered with 200 or 404.
+
+        Args:
+            is_merged: Sorted, with those that overlap or touch made one; else one for each first
+                page, in the order asked.
+        """
+        ranges = [
+            one.range_ms
+            for one in self.log(site, *TIMESERIES)
+            if one.status in (200, 404) and not one.params.get("cursor")
+        ]
+        if not is_merged:
+            return ranges
+        merged: list[tuple[int, int]] = []
+        for start_ms, end_ms in sorted(ranges):
+            if merged and start_ms <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], end_ms))
+            else:
+                merged.append((start_ms, end_ms))
+        return merged
+
+    def max_concurrency(self, site: str) -> int:
+        """Return the greatest number of a site's timeseries requests at one moment."""
+        with self._lock:
+            return self._most_running[site]
+
+    def _serve(self, request: Request, send: Send) -> None:
+        """Answer one request with *send*, and log it."""
+        protocol = self._protocol
+        logged, call = self._begin(protocol, request)
+        try:
+            reply = self._reply(protocol, request, logged, call)
+            with self._lock:
+                logged.status, logged.samples = reply.status, reply.samples
+            send(reply)
+        finally:
+            with self._lock:
+                logged.is_done = True
+                if logged.kind in TIMESERIES:
+                    self._running[logged.site] -= 1
+
+    def _begin(self, protocol: Protocol, request: Request) -> tuple[LoggedRequest, Call]:
+        try:
+            call = protocol.call(request)
+        except ProtocolError:
+            call = Call("unknown", "")
+        logged = LoggedRequest(
+            call.site, call.kind, request.method, request.path, request.params, request.headers,
+            request.body, call.names, time.time_ns() // 1_000_000,
+        )  # fmt: skip
+        with self._lock:
+            self._log[call.site].append(logged)
+            if call.kind in TIMESERIES:
+                self._running[call.site] += 1
+                running = self._running[call.site]
+                self._most_running[call.site] = max(self._most_running[call.site], running)
+        return logged, call
+
+    def _reply(
+        self, protocol: Protocol, request: Request, logged: LoggedRequest, call: Call
+    ) -> Reply:
+        if request.path == LOGIN_PATH:
+            return Reply(200, HTML_PAGE, {"Content-Type": "text/html"})
+        try:
+            protocol.check(request)
+        except ProtocolError as exc:
+            return exc.reply
+        self._server.stopping.wait(self.latency_ms.get(call.site, 0) / 1000)
+        answer: Answer = protocol.reply
+        strikes = self.faults.take(call.site, call)
+        logged.faults = tuple(strike.kind for strike in strikes)
+        for strike in strikes:
+            answer = strike.around(answer, call)
+        return answer(request)
+
+    def _set_site(self, name: str, site: Site) -> None:
+        self._sites[name] = site
+        self._protocol = self._protocol_of(self._sites)
+
+    def _protocol_of(self, sites: Mapping[str, Site]) -> Protocol:
+        # A copy for each change, so that requests being answered never see half of one.
+        return Protocol(dict(sites), token=self.token, now_ms=lambda: FAR_FUTURE_MS)
+
+
+def _numbered(names: Iterable[str]) -> Iterable[tuple[int, str]]:
+    return enumerate(sorted(names), start=1)
+
+
+def _point_name(site: str, number: int) -> str:
+    device = f"10.9.{number // 200 + 1}.{number % 200 + 2}-{90_000 + number}"
+    return f"{site}/{device}/Level 01 VAV-{number // 8:03d}/Zone Sensor {number:04d}.Temperature"
+
+
+def _site_item(site: str) -> Item:
+    return {"id": 1, "name": site, "nice_name": site, "client": "test", "archived": False}
+
+
+def _point_item(number: int, name: str, interval_s: int) -> Item:
+    return {
+        "id": number,
+        "name": name,
+        "collect_interval": interval_s,
+        "collect_enabled": True,
+        "point_type": "bacnet",
+        "marker_tags": [],
+        "kv_tags": {},
+        "bacnet_data": None,
+    }

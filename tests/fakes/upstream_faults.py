@@ -1,0 +1,173 @@
+"""
+Which requests of which site a wart strikes.
+
+Separate from the warts: these say what is wrong, this says when.
+"""
+
+import random
+from collections import defaultdict, deque
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import Any
+
+from demo.messages import Reply, Request
+from demo.protocol import Call
+from fakes.upstream_warts import WARTS, Answer, Exchange
+
+TIMESERIES = frozenset({"timeseries", "point_timeseries", "points_timeseries"})
+ANY_CALL = TIMESERIES | {"sites", "site", "configured_points"}
+
+
+@dataclass(slots=True)
+class Fault:
+    """
+    A wart with the requests it strikes.
+
+    Attributes:
+        on: Kinds of calls.
+        skip: How many matching requests it lets pass first.
+        probability: Of striking each request, drawn from *chance*.
+        strikes: How often it has struck.
+    """
+
+    kind: str
+    on: Collection[str]
+    options: dict[str, Any]
+    skip: int = 0
+    probability: float = 1.0
+    chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311
+    strikes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault on one request."""
+
+    kind: str
+    number: int
+    options: dict[str, Any]
+    released: Event
+
+    def around(self, answer: Answer, call: Call) -> Answer:
+        """Return *answer* spoilt."""
+
+        def spoilt(request: Request) -> Reply:
+            exchange = Exchange(request, call, self.number, self.options, self.released)
+            return WARTS[self.kind](exchange, answer)
+
+        return spoilt
+
+
+class Faults:
+    """
+    The faults of all sites.
+
+    A request takes at most one fault given by `once` or `times` (in the order given), and every
+    lasting one; of lasting ones, the later given is the outer. Faults strike timeseries calls
+    unless *on* names other kinds (`ANY_CALL` for all). Kinds are the keys of `WARTS`; further
+    keywords are the wart's options.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._queued: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self._lasting: defaultdict[str, list[Fault]] = defaultdict(list)
+        self._released: defaultdict[str, Event] = defaultdict(Event)
+
+    def once(
+        self,
+        site: str,
+        kind: str | int,
+        *,
+        skip: int = 0,
+        on: Collection[str] = TIMESERIES,
+        **options: Any,
+    ) -> None:
+        """Strike one request, after letting *skip* pass."""
+        self.times(site, kind, 1, skip=skip, on=on, **options)
+
+    def times(
+        self,
+        site: str,
+        kind: str | int,
+        count: int,
+        *,
+        skip: int = 0,
+        on: Collection[str] = TIMESERIES,
+        **options: Any,
+    ) -> None:
+        """Strike *count* requests in a row, after letting *skip* pass."""
+        with self._lock:
+            for number in range(count):
+                fault = self._fault(kind, on, options)
+                fault.skip = 0 if number else skip
+                self._queued[site].append(fault)
+
+    def rate(
+        self,
+        site: str,
+        kind: str | int,
+        probability: float,
+        seed: int,
+        *,
+        on: Collection[str] = TIMESERIES,
+        **options: Any,
+    ) -> None:
+        """Strike each request with a probability, the same ones for the same seed."""
+        with self._lock:
+            fault = self._fault(kind, on, options)
+            fault.probability = probability
+            fault.chance = random.Random(seed)  # noqa: S311 - reproducible faults
+            self._lasting[site].append(fault)
+
+    def always(
+        self, site: str, kind: str | int, *, on: Collection[str] = TIMESERIES, **options: Any
+    ) -> None:
+        """Strike every request."""
+        with self._lock:
+            self._lasting[site].append(self._fault(kind, on, options))
+
+    def clear(self, site: str) -> None:
+        """Strike no further request of a site, and release the hanging ones."""
+        with self._lock:
+            self._queued.pop(site, None)
+            self._lasting.pop(site, None)
+        self.release(site)
+
+    def release(self, site: str) -> None:
+        """End the waiting of a site's hanging and slow requests."""
+        with self._lock:
+            self._released.pop(site, Event()).set()
+
+    def release_all(self) -> None:
+        """End all waiting."""
+        with self._lock:
+            for released in self._released.values():
+                released.set()
+            self._released.clear()
+
+    def take(self, site: str, call: Call) -> list[Strike]:
+        """Return what strikes a request, the innermost first."""
+        with self._lock:
+            struck = [
+                fault
+                for fault in self._lasting.get(site, ())
+                if call.kind in fault.on and fault.chance.random() < fault.probability
+            ]
+            queue = self._queued.get(site)
+            if queue and call.kind in queue[0].on:
+                if queue[0].skip:
+                    queue[0].skip -= 1
+                else:
+                    struck.append(queue.popleft())
+            released = self._released[site] if struck else Event()
+            for fault in struck:
+                fault.strikes += 1
+            return [Strike(fault.kind, fault.strikes, fault.options, released) for fault in struck]
+
+    @staticmethod
+    def _fault(kind: str | int, on: Collection[str], options: dict[str, Any]) -> Fault:
+        if str(kind) not in WARTS:
+            raise ValueError(f"unknown fault: {kind}; one of {', '.join(WARTS)}")
+        return Fault(str(kind), on, options)

@@ -1,0 +1,537 @@
+"""The fake upstream over real HTTP: its oracle, its log, and every wart it can show."""
+
+import gzip
+import http.client
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import pytest
+
+from fakes.upstream import ANY_CALL, FakeUpstream, RawJson, expected_value
+from fakes.upstream_warts import WARTS
+
+START_MS = 1_735_689_600_000  # 2025-01-01
+END_MS = START_MS + 3_600_000
+STEP_MS = 300_000
+RANGE = {"start_time": "2025-01-01T00:00:00Z", "end_time": "2025-01-01T01:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeUpstream]:
+    """One server for all tests; each uses a site of its own."""
+    with FakeUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def site(fake: FakeUpstream, request: pytest.FixtureRequest) -> str:
+    """A site of three generated points, one hour each."""
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name)
+    fake.add_generated(name, points=3, start_ms=START_MS, end_ms=END_MS)
+    return name
+
+
+def call(
+    fake: FakeUpstream,
+    path: str,
+    *,
+    body: str | None = None,
+    bearer: str = "test-token",
+    timeout_s: float = 20,
+    **params: object,
+) -> tuple[int, bytes, dict[str, str]]:
+    """Return status, body and headers of one request, a POST if it has a body."""
+    parts = urlsplit(fake.url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=timeout_s)
+    target = f"{parts.path}{path}" + (f"?{urlencode(params)}" if params else "")
+    try:
+        connection.request(
+            "POST" if body else "GET", target, body, {"authorization": f"Bearer {bearer}"}
+        )
+        response = connection.getresponse()
+        return response.status, response.read(), dict(response.headers)
+    finally:
+        connection.close()
+
+
+def page(fake: FakeUpstream, site: str, **params: object) -> tuple[int, bytes, dict[str, str]]:
+    """Return status, body and headers of one raw page."""
+    asked = {**RANGE, "raw_data": "true", **params}
+    return call(fake, f"/sites/{site}/timeseries/paginated", **asked)
+
+
+def document(fake: FakeUpstream, site: str, **params: object) -> Any:
+    """Return the document of one raw page."""
+    status, body, _ = page(fake, site, **params)
+    assert status == 200
+    return json.loads(body)
+
+
+def walk(fake: FakeUpstream, site: str, **params: object) -> list[dict[str, Any]]:
+    """Return the documents of all pages, 100 at most."""
+    documents = [document(fake, site, **params)]
+    while documents[-1]["has_more"] and len(documents) < 100:
+        documents.append(document(fake, site, cursor=documents[-1]["next_cursor"], **params))
+    return documents
+
+
+def understood(documents: list[dict[str, Any]], names: list[str]) -> dict[str, list[list[Any]]]:
+    """Return what a careful client makes of pages: filter, cut, last duplicate wins, sort."""
+    result: dict[str, dict[int, Any]] = {name: {} for name in names}
+    for one in documents:
+        for sample in one["point_samples"]:
+            ms = round(_seconds(sample["time"]) * 1000)
+            if sample["name"] in result and START_MS <= ms < END_MS:
+                result[sample["name"]][ms] = expected_value(sample["value"])
+    return {name: [[ms, values[ms]] for ms in sorted(values)] for name, values in result.items()}
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def oracle(fake: FakeUpstream, site: str, names: list[str]) -> dict[str, list[list[Any]]]:
+    """Return what is expected of points."""
+    return {name: fake.expected(site, name, START_MS, END_MS) for name in names}
+
+
+def names_of(fake: FakeUpstream, site: str) -> list[str]:
+    """Return the names of a site's points as the upstream lists them."""
+    _, body, _ = call(fake, f"/sites/{site}/configured_points")
+    return [item["name"] for item in json.loads(body)["items"]]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until *holds*, at most 20 s."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_expected_values() -> None:
+    """Numeric strings become numbers, NaN and infinities null, all else stays."""
+    numbers = ["45.50", "-7", "1e3", "+5", ".5", "5.", " 6\n", 7.25, RawJson("45.50")]
+    others = ["occupied", "", "05", "1_0", "0x1F", "٣", "5 5", True, False, None]
+    not_finite = ["NaN", "-Infinity", " nan", "1e999", math.nan, math.inf, RawJson("NaN"), 10**400]
+
+    assert [expected_value(value) for value in numbers] == [45.5, -7, 1e3, 5, 0.5, 5, 6, 7.25, 45.5]
+    assert [expected_value(value) for value in others] == others
+    assert [expected_value(value) for value in not_finite] == [None] * len(not_finite)
+
+
+def test_explicit_samples_travel_as_given(fake: FakeUpstream) -> None:
+    """Values go on the wire as given, by time then name; the last duplicate is expected."""
+    fake.set_points(
+        "explicit",
+        {
+            "b, π/😀": [(START_MS + 1, "2.50"), (START_MS, True)],
+            "a": [(START_MS, "1"), (START_MS, "NaN"), (END_MS, "9"), (START_MS - 1, "8")],
+            "c": [(START_MS, RawJson("4.50")), (START_MS + 5, None)],
+            "empty": [],
+        },
+    )
+    _, body, _ = page(fake, "explicit")
+    samples = [(one["name"], one["value"]) for one in json.loads(body)["point_samples"]]
+
+    assert samples == [
+        ("a", "1"), ("a", "NaN"), ("b, π/😀", True), ("c", 4.5), ("b, π/😀", "2.50"), ("c", None),
+    ]  # fmt: skip
+    assert b'"value":4.50,' in body
+    assert [
+        (one["name"], one["value"])
+        for part in walk(fake, "explicit", page_size=3)
+        for one in part["point_samples"]
+    ] == samples
+    assert b'"time":"2025-01-01T00:00:00.001Z"' in body
+    assert fake.expected("explicit", "a", START_MS, END_MS) == [[START_MS, None]]
+    assert fake.expected("explicit", "b, π/😀", START_MS, END_MS) == [
+        [START_MS, True], [START_MS + 1, 2.5],
+    ]  # fmt: skip
+    assert fake.expected("explicit", "empty", START_MS, END_MS) == []
+    assert names_of(fake, "explicit") == ["a", "b, π/😀", "c", "empty"]
+
+
+def test_late_samples_join_the_others(fake: FakeUpstream) -> None:
+    """Samples added later are sent and expected from then on."""
+    fake.set_points("late", {"a": [(START_MS, "1")]})
+    fake.add_samples("late", "a", [(START_MS, "2"), (START_MS + 1, "3")])
+
+    assert fake.expected("late", "a", START_MS, END_MS) == [[START_MS, 2], [START_MS + 1, 3]]
+    assert understood(walk(fake, "late"), ["a"]) == oracle(fake, "late", ["a"])
+
+
+@pytest.mark.parametrize("page_size", [3, 10, 50, 10_000])
+def test_generated_samples_equal_the_oracle(fake: FakeUpstream, site: str, page_size: int) -> None:
+    """Whatever the page size, the pages hold exactly what the oracle says."""
+    names = names_of(fake, site)
+    documents = walk(fake, site, page_size=page_size)
+
+    assert len(documents) == -(-36 // page_size)
+    assert understood(documents, names) == oracle(fake, site, names)
+    assert fake.samples_sent(site) == 36
+    wires = fake.samples(site, names[0], START_MS, END_MS)
+    assert [ms for ms, _ in wires] == list(range(START_MS, END_MS, STEP_MS))
+    assert all(re.fullmatch(r"[0-9]+[.][0-9]{2}", str(value)) for _, value in wires)
+
+
+def test_filter_and_calls_by_point(fake: FakeUpstream, site: str) -> None:
+    """The filter, the call by point and the one for several points send only what is asked for."""
+    first, second, _ = names_of(fake, site)
+    filtered = walk(fake, site, point_names=f"{first},{second}")
+    body = json.dumps({"points": [{"name": second}]})
+    _, batch, _ = call(fake, "/points/get_timeseries", body=body, **RANGE)
+    _, single, _ = call(fake, f"/points/{quote(second, safe='')}/timeseries", **RANGE)
+
+    assert {one["name"] for one in filtered[0]["point_samples"]} == {first, second}
+    assert json.loads(batch) == json.loads(single)
+    assert understood([json.loads(single)], [second]) == oracle(fake, site, [second])
+    assert [one.names for one in fake.log(site)][1:] == [(first, second), (second,), (second,)]
+
+
+def test_log_and_counters(fake: FakeUpstream, site: str) -> None:
+    """The log tells what was asked, by site; forgetting one site's leaves the others'."""
+    fake.set_points("other-site", {"a": [(START_MS, "1")]})
+    page(fake, "other-site")
+    page(fake, site, page_size=10)
+    page(fake, site, page_size=10, cursor=document(fake, site, page_size=10)["next_cursor"])
+    page(fake, site, start_time="2025-01-01T00:30:00Z", end_time="2025-01-01T02:00:00Z")
+    page(fake, site, start_time="2025-02-01", end_time="2025-02-02")
+    call(fake, f"/sites/{site}", bearer="wrong")
+    half, hour = START_MS + 1_800_000, 3_600_000
+    february = START_MS + 31 * 24 * hour
+
+    assert fake.requests_for(site) == 5
+    assert fake.requests_for(site, "site") == 1
+    assert [one.status for one in fake.requests[site]] == [200, 200, 200, 200, 404, 401]
+    assert fake.samples_sent(site) == 10 + 10 + 10 + 18
+    assert fake.fetched_ranges(site) == [
+        (START_MS, END_MS), (START_MS, END_MS), (half, END_MS + hour),
+        (february, february + 24 * hour),
+    ]  # fmt: skip
+    assert fake.fetched_ranges(site, is_merged=True) == [
+        (START_MS, END_MS + hour), (february, february + 24 * hour),
+    ]  # fmt: skip
+    assert fake.log(site, "site")[0].headers["authorization"] == "Bearer wrong"
+    fake.clear_log(site)
+    assert fake.log(site) == []
+    assert fake.requests_for("other-site") == 1
+
+
+def test_concurrency_is_counted(fake: FakeUpstream, site: str) -> None:
+    """The greatest number of requests at one moment is kept, by site."""
+    fake.faults.always(site, "hang")
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(page, fake, site) for _ in range(3)]
+        until(lambda: fake.requests_for(site) == 3)
+        fake.faults.clear(site)
+        for future in futures:
+            with pytest.raises(ConnectionError):
+                future.result()
+    assert fake.max_concurrency(site) == 3
+    until(lambda: all(one.is_done for one in fake.log(site)))
+    fake.clear_log(site)
+    page(fake, site)
+    assert fake.max_concurrency(site) == 1
+
+
+def test_refuses_what_the_upstream_refuses(fake: FakeUpstream, site: str) -> None:
+    """Wrong token 401, unknown site 404, other page sizes 400, long URLs 414, empty period 404."""
+    assert call(fake, "/sites", bearer="wrong")[0] == 401
+    assert page(fake, "unknown-site")[0] == 404
+    assert call(fake, "/sites/unknown-site")[0] == 404
+    assert page(fake, site, page_size=7)[0] == 400
+    assert page(fake, site, point_names="x" * 8000)[0] == 414
+    assert page(fake, site, start_time="2020-01-01", end_time="2020-01-02")[0] == 404
+    fake.remove_site(site)
+    assert call(fake, f"/sites/{site}")[0] == 404
+
+
+def test_down_and_up_again() -> None:
+    """A stopped fake refuses connections; started again, it has the same address and sites."""
+    fake = FakeUpstream().start()
+    fake.set_points("s", {"a": [(START_MS, "1")]})
+    url = fake.url
+    idle = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    idle.request("GET", "/api/sites", headers={"authorization": "Bearer test-token"})
+    assert idle.getresponse().read()
+    fake.stop()
+    with pytest.raises(ConnectionRefusedError):
+        page(fake, "s")
+    idle.close()
+    with fake:
+        assert fake.url == url
+        assert page(fake, "s")[0] == 200
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502, 503, 504])
+def test_error_statuses(fake: FakeUpstream, site: str, status: int) -> None:
+    """Each status can be made to happen once, on timeseries calls alone if not told otherwise."""
+    fake.faults.once(site, status)
+    assert call(fake, f"/sites/{site}")[0] == 200
+    assert page(fake, site)[0] == status
+    assert page(fake, site)[0] == 200
+    fake.faults.once(site, status, on=ANY_CALL)
+    assert call(fake, f"/sites/{site}")[0] == status
+    assert [one.faults for one in fake.log(site, "timeseries")] == [(str(status),), ()]
+
+
+def test_retry_after(fake: FakeUpstream, site: str) -> None:
+    """429 comes without Retry-After, with seconds, or with an HTTP date."""
+    fake.faults.once(site, 429)
+    fake.faults.once(site, 429, retry_after_s=3)
+    fake.faults.once(site, 429, retry_after_s=3, is_date=True)
+    answers = [page(fake, site) for _ in range(3)]
+
+    assert [status for status, _, _ in answers] == [429] * 3
+    assert [headers.get("Retry-After") for _, _, headers in answers][:2] == [None, "3"]
+    assert answers[2][2]["Retry-After"].endswith(" GMT")
+
+
+def test_when_faults_strike(fake: FakeUpstream, site: str) -> None:
+    """Once, several times, after some, with a probability that a seed fixes, or not at all."""
+    fake.faults.once(site, 503, skip=1)
+    fake.faults.times(site, 500, 2)
+    assert [page(fake, site)[0] for _ in range(5)] == [200, 503, 500, 500, 200]
+
+    struck = []
+    for _ in range(2):
+        fake.faults.rate(site, 502, 0.5, seed=7)
+        struck.append([page(fake, site)[0] for _ in range(20)])
+        fake.faults.clear(site)
+    assert struck[0] == struck[1]
+    assert set(struck[0]) == {200, 502}
+    with pytest.raises(ValueError, match="unknown fault: 418"):
+        fake.faults.always(site, 418)
+
+
+def test_cut_body(fake: FakeUpstream, site: str) -> None:
+    """The connection closes before the announced length has come."""
+    fake.faults.once(site, "cut")
+    with pytest.raises(http.client.IncompleteRead):
+        page(fake, site)
+    assert fake.samples_sent(site) == 0
+
+
+def test_reset_connection(fake: FakeUpstream, site: str) -> None:
+    """The connection is reset without an answer."""
+    fake.faults.once(site, "reset")
+    with pytest.raises(ConnectionResetError) as caught:
+        page(fake, site)
+    assert not isinstance(caught.value, http.client.RemoteDisconnected)
+
+
+def test_hang_lasts_until_released(fake: FakeUpstream, site: str) -> None:
+    """A hanging request gets nothing, and ends when it is released."""
+    fake.faults.once(site, "hang")
+    with pytest.raises(TimeoutError):
+        call(fake, f"/sites/{site}/timeseries/paginated", timeout_s=0.05, **RANGE)
+    assert not fake.log(site)[0].is_done
+    fake.faults.release(site)
+    until(lambda: fake.log(site)[0].is_done)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("html", 200), ("html_502", 502)], ids=["with 200", "with 502"]
+)
+def test_html_pages(fake: FakeUpstream, site: str, kind: str, status: int) -> None:
+    """An HTML page comes in place of JSON."""
+    fake.faults.once(site, kind)
+    answer = page(fake, site)
+
+    assert answer[0] == status
+    assert answer[1].startswith(b"<!DOCTYPE html>")
+    assert answer[2]["Content-Type"] == "text/html"
+
+
+@pytest.mark.parametrize("kind", ["invalid_json", "invalid_utf8"])
+def test_documents_that_cannot_be_read(fake: FakeUpstream, site: str, kind: str) -> None:
+    """The body has the announced length and is no JSON."""
+    fake.faults.once(site, kind)
+    status, body, _ = page(fake, site)
+
+    assert status == 200
+    with pytest.raises(ValueError, match=r"."):
+        json.loads(body)
+
+
+def test_wrong_shape(fake: FakeUpstream, site: str) -> None:
+    """Valid JSON can be something else."""
+    fake.faults.once(site, "wrong_shape")
+    fake.faults.once(site, "wrong_shape", document=[1])
+
+    assert [json.loads(page(fake, site)[1]) for _ in range(2)] == [{"error": "internal"}, [1]]
+
+
+def test_redirect(fake: FakeUpstream, site: str) -> None:
+    """A redirect leads to a login page, which is HTML with 200 and asks for no token."""
+    fake.faults.once(site, "redirect")
+    status, _, headers = page(fake, site)
+    netloc = urlsplit(fake.url).netloc
+    connection = http.client.HTTPConnection(netloc, timeout=20)
+    connection.request("GET", headers["Location"])
+    login = connection.getresponse()
+
+    assert status == 302
+    assert login.status == 200
+    assert login.read().startswith(b"<!DOCTYPE html>")
+    connection.close()
+
+
+def test_gzip_body(fake: FakeUpstream, site: str) -> None:
+    """A body can be gzipped."""
+    plain = page(fake, site)[1]
+    fake.faults.once(site, "gzip")
+    _, body, headers = page(fake, site)
+
+    assert headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(body) == plain
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("slow", {"delay_ms": 1}), ("trickle", {"pause_ms": 1})],
+    ids=["late", "in parts"],
+)
+def test_slow_answers_are_right(
+    fake: FakeUpstream, site: str, kind: str, options: dict[str, int]
+) -> None:
+    """A late answer and one in parts hold the same as a quick one."""
+    plain = page(fake, site)[1]
+    fake.faults.once(site, kind, **options)
+    fake.latency_ms[site] = 1
+
+    assert page(fake, site)[1] == plain
+    assert fake.log(site)[-1].faults == (kind,)
+
+
+def test_cursor_that_repeats(fake: FakeUpstream, site: str) -> None:
+    """The same page comes for ever."""
+    fake.faults.always(site, "repeating_cursor")
+    documents = walk(fake, site, page_size=10)
+
+    assert len(documents) == 100
+    assert len({one["next_cursor"] for one in documents}) == 1
+    assert documents[1] == documents[2]
+
+
+def test_cursors_that_go_in_a_circle(fake: FakeUpstream, site: str) -> None:
+    """Two pages come in turn for ever, each with another cursor."""
+    fake.faults.always(site, "cursor_cycle")
+    documents = walk(fake, site, page_size=10)
+
+    assert len(documents) == 100
+    assert len({one["next_cursor"] for one in documents}) == 2
+    assert documents[0] == documents[2] != documents[1]
+
+
+def test_more_without_a_cursor(fake: FakeUpstream, site: str) -> None:
+    """More is promised without saying where."""
+    fake.faults.once(site, "no_cursor")
+    one = document(fake, site, page_size=10)
+
+    assert (one["has_more"], one["next_cursor"]) == (True, None)
+
+
+def test_endless_empty_pages(fake: FakeUpstream, site: str) -> None:
+    """Empty pages come for ever, each with a cursor of its own."""
+    fake.faults.always(site, "endless_empty_pages")
+    documents = walk(fake, site)
+
+    assert len(documents) == len({one["next_cursor"] for one in documents}) == 100
+    assert not any(one["point_samples"] for one in documents)
+
+
+def test_empty_pages_in_between(fake: FakeUpstream, site: str) -> None:
+    """An empty page comes before each page with samples, and nothing is lost."""
+    names = names_of(fake, site)
+    fake.faults.always(site, "empty_pages")
+    documents = walk(fake, site, page_size=10)
+
+    assert [len(one["point_samples"]) for one in documents] == [0, 10, 0, 10, 0, 10, 0, 6]
+    assert understood(documents, names) == oracle(fake, site, names)
+
+
+def test_filter_that_is_ignored(fake: FakeUpstream, site: str) -> None:
+    """The whole site comes, whatever was asked for."""
+    name = names_of(fake, site)[1]
+    fake.faults.always(site, "ignores_point_names")
+    documents = walk(fake, site, point_names=name, page_size=10)
+
+    assert sum(len(one["point_samples"]) for one in documents) == 36
+    assert understood(documents, [name]) == oracle(fake, site, [name])
+
+
+def _is_unordered(samples: list[dict[str, Any]]) -> bool:
+    order = [(one["time"], one["name"]) for one in samples]
+    return order != sorted(order)
+
+
+def _has_duplicates(samples: list[dict[str, Any]]) -> bool:
+    return len({(one["time"], one["name"]) for one in samples}) < len(samples)
+
+
+def _reaches_out(samples: list[dict[str, Any]]) -> bool:
+    times = {one["time"] for one in samples}
+    return min(times) < RANGE["start_time"] and {RANGE["end_time"]} < times
+
+
+def _has_nan(samples: list[dict[str, Any]]) -> bool:
+    return any(isinstance(one["value"], float) and math.isnan(one["value"]) for one in samples)
+
+
+def _has_every_time_format(samples: list[dict[str, Any]]) -> bool:
+    endings = ("00Z", ".000+00:00", ".000+05:30", ".000000Z", ".000000-08:00")
+    return all(any(one["time"].endswith(end) for one in samples) for end in endings)
+
+
+SAMPLE_WARTS: dict[str, Callable[[list[dict[str, Any]]], bool]] = {
+    "unordered": _is_unordered,
+    "duplicates": _has_duplicates,
+    "outside_range": _reaches_out,
+    "nan_literals": _has_nan,
+    "time_formats": _has_every_time_format,
+}
+
+
+@pytest.mark.parametrize("kind", SAMPLE_WARTS)
+def test_warts_of_samples_leave_the_result(fake: FakeUpstream, site: str, kind: str) -> None:
+    """The wart can be seen in the page, and a careful client still gets what is expected."""
+    names = names_of(fake, site)
+    assert not SAMPLE_WARTS[kind](document(fake, site)["point_samples"])
+    fake.faults.always(site, kind)
+    documents = walk(fake, site, page_size=10)
+
+    assert SAMPLE_WARTS[kind](document(fake, site)["point_samples"])
+    assert understood(documents, names) == oracle(fake, site, names)
+
+
+def test_all_warts_of_samples_together(fake: FakeUpstream, site: str) -> None:
+    """Warts add up, and the result stays."""
+    names = names_of(fake, site)
+    for kind in ("duplicates", "nan_literals", "outside_range", "unordered", "time_formats"):
+        fake.faults.always(site, kind)
+    fake.faults.always(site, "empty_pages")
+    documents = walk(fake, site, page_size=10)
+
+    assert understood(documents, names) == oracle(fake, site, names)
+    assert len(fake.log(site, "timeseries")[0].faults) == 6
+
+
+def test_every_wart_is_tested_here() -> None:
+    """A wart that no test names cannot be relied on."""
+    statuses = {"400", "401", "403", "404", "429", "500", "502", "503", "504"}
+    others = {
+        "cut", "invalid_json", "invalid_utf8", "wrong_shape", "html", "html_502", "redirect",
+        "reset", "hang", "slow", "trickle", "gzip", "repeating_cursor", "cursor_cycle",
+        "no_cursor", "empty_pages", "endless_empty_pages", "ignores_point_names",
+    }  # fmt: skip
+
+    assert set(WARTS) == statuses | others | set(SAMPLE_WARTS)
