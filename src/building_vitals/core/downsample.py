@@ -23,6 +23,7 @@ SAMPLES_PER_BUCKET = 4
 CHANGES_PER_BUCKET = 2
 
 _NUMBERS = frozenset({int, float})
+_NESTED = frozenset({list, dict})
 # Stands for every number where runs of equal states are looked for; equal to nothing but itself.
 _NUMBER = object()
 
@@ -35,9 +36,10 @@ def downsample(samples: Samples, max_points: int) -> Samples:
     largest number, changes of state, and each bucket's first, last, smallest and largest number.
     Buckets divide the samples' range into equal widths.
 
-    Text, booleans and null are states, and being a number is one more. A change is the first sample
-    of a run of one state, so that an outage shows where it begins and where it ends. Changes never
-    take more than half of the room from a point's numbers.
+    All that is not a number (text, booleans, null, arrays, objects) is a state, and being a number
+    is one more. A change is the first sample of a run of one state, so that an outage shows where
+    it begins and where it ends. Changes never take more than half of the room from a point's
+    numbers.
 
     Args:
         samples: Times ascending, one sample each.
@@ -106,7 +108,13 @@ def _find_changes(values: list[Any]) -> list[int]:
 
 
 def _states(values: list[Any]) -> list[Any]:
-    return [_NUMBER if type(value) in _NUMBERS else value for value in values]
+    """
+    Return what tells each value's state from others, hashable: arrays and objects as their text.
+    """
+    states = [_NUMBER if type(value) in _NUMBERS else value for value in values]
+    if not _NESTED.isdisjoint(map(type, values)):
+        return [(repr(state),) if type(state) in _NESTED else state for state in states]
+    return states
 
 
 def _thin_changes(

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from building_vitals.core.errors import CorruptSegment
+from building_vitals.core.lenient_json import make_well_formed, read_value, split_samples
 
 Samples: TypeAlias = list[tuple[int, msgspec.Raw]]
 
@@ -32,6 +33,7 @@ ISO_TIMES_MAX = 16_384
 _iso_times: dict[str, str] = {}
 
 _FRACTIONS = [f".{ms:03}Z" for ms in range(1000)]
+_QUOTE = ord('"')
 _FIXED_MAX, _UINT16_MAX = 15, 2**16 - 1
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
 _INFINITIES = frozenset({float("inf"), float("-inf")})
@@ -56,6 +58,8 @@ def decode_samples(text: bytes) -> Samples:
     try:
         return _samples_decoder.decode(b"[%b]" % text)
     except msgspec.MsgspecError as exc:
+        if b"\\u" in text:
+            return split_samples(text)
         raise CorruptSegment(
             f"samples cannot be read: {exc}; allowed are [ms,value] pairs"
         ) from exc
@@ -70,28 +74,19 @@ def encode_samples(samples: Samples) -> bytes:
 
 def decode_values(raws: Sequence[msgspec.Raw]) -> list[Any]:
     """
-    Return each value as an int, float, str, bool or None.
+    Return each value as Python has it: an int, float, str, bool or None, rarely a list or dict.
 
-    A number out of the range of floats becomes an infinity of its sign; an int may stay an int.
+    A number beyond double becomes an infinity of its sign; an int may stay an int. A lone surrogate
+    becomes U+FFFD.
 
     Args:
         raws: One JSON value each, as `decode_samples` returns them.
     """
     try:
         values: list[Any] = msgspec.json.decode(b"[%b]" % b",".join(raws))
-    except msgspec.ValidationError:
-        return [_decode_value(bytes(raw)) for raw in raws]
+    except msgspec.MsgspecError:
+        return [read_value(bytes(raw)) for raw in raws]
     return values
-
-
-def _decode_value(raw: bytes) -> Any:
-    """
-    Return one value; msgspec refuses numbers out of range, which float() rounds to an infinity.
-    """
-    try:
-        return msgspec.json.decode(raw)
-    except msgspec.ValidationError:
-        return float(raw)
 
 
 def csv_rows(point: str, text: bytes) -> bytes:
@@ -99,7 +94,8 @@ def csv_rows(point: str, text: bytes) -> bytes:
     Return the rows that follow `CSV_HEADER`: RFC 4180, UTF-8, each ended by CRLF.
 
     Times are ISO 8601 in UTC with milliseconds; numbers keep their digits; booleans are `true` and
-    `false`; null is an empty field and empty text `""`, so that the two can be told apart.
+    `false`; null is an empty field and empty text `""`, so that the two can be told apart. Arrays
+    and objects are their JSON text.
 
     A *text* cell (point or value) that begins with `=`, `+`, `-`, `@`, a tab or a carriage return
     gets an apostrophe in front, because spreadsheets would run it as a formula. Numbers never do.
@@ -113,10 +109,13 @@ def csv_rows(point: str, text: bytes) -> bytes:
     """
     if not text:
         return b""
-    times, values = _columns(text)
-    cells = {value: _csv_cell(msgspec.json.decode(_utf8(value))) for value in _texts(values)}
-    cells["null"] = ""
-    return _join_rows("", times, f",{_csv_cell(point)},", map(cells.get, values, values), "\r\n")
+    times, values, is_plain = _columns(text)
+    cells = {"null": ""}
+    if not is_plain:
+        cells |= {value: _csv_value(_utf8(value)) for value in set(values) if value[0] in '"[{'}
+    if not is_plain or b"null" in text:
+        values = list(map(cells.get, values, values))
+    return _join_rows("", times, f",{_csv_cell(point)},", values, "\r\n")
 
 
 def ndjson_rows(point: str, text: bytes) -> bytes:
@@ -134,7 +133,7 @@ def ndjson_rows(point: str, text: bytes) -> bytes:
     """
     if not text:
         return b""
-    times, values = _columns(text)
+    times, values, _ = _columns(text)
     head = f'{{"point":{_latin(msgspec.json.encode(point))},"time":"'
     return _join_rows(head, times, '","value":', values, "}\n")
 
@@ -147,19 +146,22 @@ def _utf8(latin: str) -> bytes:
     return latin.encode("latin-1")
 
 
-def _columns(text: bytes) -> tuple[list[str], list[str]]:
+def _columns(text: bytes) -> tuple[list[str], list[str], bool]:
     """
-    Return the times as ISO 8601 and the values as JSON text, each as many as there are samples.
+    Return the times as ISO 8601, the values as JSON text, and whether all values are plain.
 
-    Splitting is safe, and faster than decoding, where no value is text: only text can hold the
-    characters it splits at.
+    Plain are numbers, booleans and null. They hold nothing that the text is split at, and splitting
+    is faster than decoding. The bracket that opens an array stays when those between samples are
+    gone, because it follows the time.
     """
-    if b'"' in text:
-        samples = decode_samples(text)
-        stamps = [str(time_ms) for time_ms, _ in samples]
-        return _format_times(stamps), [_latin(bytes(raw)) for _, raw in samples]
-    parts = _latin(text)[1:-1].replace("],[", ",").split(",")
-    return _format_times(parts[::2]), parts[1::2]
+    if b'"' not in text and b"{" not in text:
+        flat = _latin(text)[1:-1].replace("],[", ",")
+        if "[" not in flat:
+            parts = flat.split(",")
+            return _format_times(parts[::2]), parts[1::2], True
+    samples = decode_samples(text)
+    stamps = [str(time_ms) for time_ms, _ in samples]
+    return _format_times(stamps), [_latin(bytes(raw)) for _, raw in samples], False
 
 
 def _format_times(stamps: list[str]) -> list[str]:
@@ -206,11 +208,11 @@ def _join_rows(
     return _utf8(f"{head}{(tail + head).join(rows)}{tail}")
 
 
-def _texts(values: list[str]) -> list[str]:
+def _csv_value(raw: bytes) -> str:
     """
-    Return each different JSON string among *values* once.
+    Return the field for text, an array or an object.
     """
-    return [value for value in set(values) if value[0] == '"']
+    return _csv_cell(read_value(raw) if raw[0] == _QUOTE else raw.decode())
 
 
 def _csv_cell(content: str) -> str:
@@ -221,7 +223,10 @@ def _csv_cell(content: str) -> str:
         content = f"'{content}"
     if not content or any(mark in content for mark in '",\r\n'):
         content = '"' + content.replace('"', '""') + '"'
-    return _latin(content.encode())
+    try:
+        return _latin(content.encode())
+    except UnicodeEncodeError:
+        return _latin(make_well_formed(content).encode())
 
 
 def msgpack_head(points_count: int) -> bytes:
@@ -249,7 +254,8 @@ def msgpack_rows(text: bytes) -> bytes:
     Return a run of samples as MessagePack, each an array of time and value.
 
     Integers stay integers within 64 bits and are float64 beyond; other numbers are float64. A
-    number out of the range of float64 is nil, as infinities are everywhere in our answers.
+    number beyond that is nil, as infinities are everywhere in our answers. MessagePack's text is
+    UTF-8, so that a lone surrogate becomes U+FFFD.
 
     Args:
         text: As in `decode_samples`.
@@ -305,6 +311,10 @@ def _packable(value: Any) -> Any:
     """
     Return a value that MessagePack can hold.
     """
+    if type(value) is list:
+        return [_packable(each) for each in value]
+    if type(value) is dict:
+        return {name: _packable(each) for name, each in value.items()}
     if type(value) is int and not _INT64_MIN <= value <= _UINT64_MAX:
         try:
             return float(value)

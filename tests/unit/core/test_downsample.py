@@ -191,6 +191,24 @@ def test_a_few_numbers_among_text() -> None:
     assert {20, 100, 101, 150} <= set(kept(run(*values), 40))
 
 
+def test_arrays_are_states() -> None:
+    """
+    Arrays and objects keep their changes, also when there are more of them than fit.
+    """
+    values = [*["[1]"] * 5, *['{"a":1}'] * 5, *['"[1]"'] * 5]
+    assert kept(run(*values), 6) == [0, 5, 10, 14]
+    assert len(kept(run(*["[1]", "{}", '"[1]"'] * 20), 10)) == 10
+
+
+def test_lone_surrogates() -> None:
+    """
+    Text that UTF-8 can not hold is a state like others, and stays as it was written.
+    """
+    text = run('"\\ud800"', '"\\ud800"', '"\\ud800"', '"b"', '"b"')
+    samples = downsample(decode_samples(text), 3)
+    assert encode_samples(samples) == b'[0,"\\ud800"],[180000,"b"],[240000,"b"]'
+
+
 @pytest.mark.parametrize("max_points", [2, 3, 4, 5, 6])
 def test_small_limits_with_states(max_points: int) -> None:
     """

@@ -59,6 +59,14 @@ VALUES = [
     pytest.param('"\\r=1"', b'"\'\r=1"', id="formula after a carriage return"),
     pytest.param('"=\\"a\\",b"', b'"\'=""a"",b"', id="formula with quotes"),
     pytest.param('" =1"', b" =1", id="space before ="),
+    pytest.param("[]", b"[]", id="empty array"),
+    pytest.param("[1,2]", b'"[1,2]"', id="array"),
+    pytest.param("[[1,2],[3,4]]", b'"[[1,2],[3,4]]"', id="array of arrays"),
+    pytest.param("{}", b"{}", id="empty object"),
+    pytest.param('{"a":[1.50]}', b'"{""a"":[1.50]}"', id="object"),
+    pytest.param('"\\\\ud800"', b"\\ud800", id="escaped backslash before u"),
+    pytest.param('"\\ud800 x"', "\ufffd x".encode(), id="lone surrogate"),
+    pytest.param('"=\\udc00\\ud800"', "'=\ufffd\ufffd".encode(), id="surrogates in disorder"),
 ]
 
 
@@ -172,7 +180,22 @@ def test_empty_run() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b'[1,"a"', b'["1","a"]', b'[1.5,"a"]', b'[1,"a",2]', b'[1,"a"],', b'[1,"\\ud800"]'],
+    [
+        b'[1,"a"',
+        b'["1","a"]',
+        b'[1.5,"a"]',
+        b'[1,"a",2]',
+        b'[1,"a"],',
+        b'[1,"\\ud800"',
+        b'["1","\\ud800"]',
+        b'[1,"\\ud800",2]',
+        b'[1,"\\ud800"],',
+        b'[1,"\\ud800"] ,[2,3]',
+        b'[1,"\\ud800"],[2,NaN]',
+        b'[1,"\\ud800"],[2,"\xff"]',
+        b'[1,"\\ud800"],[2,' + b"[" * 100_000 + b"]" * 100_000 + b"]",
+    ],
+    ids=lambda text: repr(text[:24]),
 )
 @pytest.mark.parametrize(
     "read",
@@ -229,6 +252,11 @@ def test_samples_round_trip(value: str) -> None:
         ("1E2", 100.0),
         ("true", True),
         ("null", None),
+        ("[1,[true,null]]", [1, [True, None]]),
+        ("[18446744073709551616]", [float(2**64)]),
+        ('{"a":[1e400,1]}', {"a": [None, 1]}),
+        ('"\\ud800x"', "\ufffdx"),
+        ('["\\udc00",{"\\ud800":"\\ud83d\\udd25"}]', ["\ufffd", {"\ufffd": "\U0001f525"}]),
         ('"],["', "],["),
         ('"\U0001f525\\n"', "\U0001f525\n"),
     ],
@@ -299,6 +327,7 @@ def test_decode_values_beyond_float() -> None:
     """
     A number too large for a float is an infinity, and the values beside it are what they were.
     """
-    samples = formats.decode_samples(run("1e400", "-1e400", '"a"', "null", "1.5", "7"))
+    texts = ("1e400", "-1e400", '"a"', "null", "1.5", "7", '"\\ud800"', "1" + "0" * 5000)
+    samples = formats.decode_samples(run(*texts))
     values = formats.decode_values([raw for _, raw in samples])
-    assert values == [math.inf, -math.inf, "a", None, 1.5, 7]
+    assert values == [math.inf, -math.inf, "a", None, 1.5, 7, "\ufffd", math.inf]

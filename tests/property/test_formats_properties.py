@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import msgpack
@@ -28,6 +29,18 @@ NUMBERS = (
 )
 WORDS = st.sampled_from(["null", "true", "false"])
 QUOTED = st.builds(lambda text, ascii_: json.dumps(text, ensure_ascii=ascii_), TEXTS, st.booleans())
+NESTED = st.recursive(
+    NUMBERS | WORDS | QUOTED,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+        | st.lists(inner, max_size=3).map(
+            lambda items: "{" + ",".join(f'"{i}":{item}' for i, item in enumerate(items)) + "}"
+        )
+    ),
+    max_leaves=6,
+)
+# Text from elsewhere may hold half of a surrogate pair, which JSON can only write as an escape.
+BROKEN = st.text(st.characters(), max_size=5).map(json.dumps)
 TIMES = st.integers(-62_135_510_400_000, 253_402_127_999_999)
 
 
@@ -36,7 +49,8 @@ def runs(draw: st.DrawFn) -> list[tuple[int, str]]:
     """
     Draw a run of samples, with text or without; values are JSON text.
     """
-    values = draw(st.sampled_from([NUMBERS, NUMBERS | WORDS, NUMBERS | WORDS | QUOTED]))
+    kinds = [NUMBERS, NUMBERS | WORDS, NUMBERS | WORDS | QUOTED, NESTED, NESTED | BROKEN]
+    values = draw(st.sampled_from(kinds))
     times = draw(st.lists(TIMES, max_size=30, unique=True))
     return [(time_ms, draw(values)) for time_ms in sorted(times)]
 
@@ -55,12 +69,19 @@ def defuse(text: str) -> str:
     return f"'{text}" if text[:1] in set("=+-@\t\r") else text
 
 
+def mend(text: str) -> str:
+    """
+    Return text with U+FFFD for each half of a surrogate pair.
+    """
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
 def cell_of(value: str) -> str:
     """
     Return what a CSV reader must find where the value was *value*.
     """
     if value.startswith('"'):
-        return defuse(json.loads(value))
+        return defuse(mend(json.loads(value)))
     return "" if value == "null" else value
 
 
@@ -68,8 +89,20 @@ def packed_value(value: str) -> Any:
     """
     Return what a MessagePack reader must find where the value was *value*.
     """
-    read = json.loads(value)
-    if isinstance(read, int) and not -(2**63) <= read < 2**64:
+    return packed(json.loads(value))
+
+
+def packed(read: Any) -> Any:
+    """
+    Return what MessagePack makes of a value that was read from JSON.
+    """
+    if isinstance(read, list):
+        return [packed(each) for each in read]
+    if isinstance(read, dict):
+        return {name: packed(each) for name, each in read.items()}
+    if isinstance(read, str):
+        return mend(read)
+    if type(read) is int and not -(2**63) <= read < 2**64:
         return float(read)
     return None if read in (float("inf"), float("-inf")) else read
 
