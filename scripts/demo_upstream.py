@@ -21,6 +21,7 @@ from demo.server import RateLimit, make_server, throttled
 from demo.sites import SITES, demo_site
 
 PORT_DEFAULT = 8790
+PORT_MAX = 65_535
 TOKEN_DEFAULT = "demo-token"  # noqa: S105 - guards nothing
 
 
@@ -36,8 +37,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help=f"meter readings (.csv, .csv.gz) to serve as a point of the site '{SITE}'",
     )  # fmt: skip
     options = parser.parse_args(argv)
-    if not 0 <= options.port <= 65_535:
-        parser.error(f"--port must be from 0 to 65535: {options.port}")
+    if not 0 <= options.port <= PORT_MAX:
+        parser.error(f"--port must be from 0 to {PORT_MAX}: {options.port}")
     if options.latency_ms < 0:
         parser.error(f"--latency-ms must not be negative: {options.latency_ms}")
     if options.rate_limit is not None and options.rate_limit < 1:

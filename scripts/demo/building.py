@@ -23,6 +23,8 @@ TABLE_MARGIN = 1200
 NOISE_COUNT = 10_007
 BLOCK_SAMPLES_MAX = 2880
 NULL_EVERY = 397
+LUNCH_HOUR = 12
+WORKING_DAYS = 5
 COUNTER_START_H = 438_300  # 2020-01-01, in hours since 1970
 HOURS_PER_YEAR = 8766
 
@@ -120,9 +122,9 @@ def _occupancy(climate: Climate) -> list[float]:
         day, hour = divmod(slot * BUCKET_MS / HOUR_MS, 24)
         rise = min(max((hour - 6.5) / 2, 0), 1)
         fall = min(max((18.5 - hour) / 2, 0), 1)
-        present = min(rise, fall) * (0.85 if 12 <= hour < 13 else 1)
+        present = min(rise, fall) * (0.85 if int(hour) == LUNCH_HOUR else 1)
         floor = climate.night
-        top = 1.0 if day < 5 else climate.weekend
+        top = 1.0 if day < WORKING_DAYS else climate.weekend
         slots.append(floor + (top - floor) * present if top > floor else floor)
     return slots
 
@@ -140,9 +142,8 @@ def _conditions(climate: Climate, interval_ms: int, day: int) -> tuple[list[floa
     outdoor = []
     for at in range(0, DAY_MS, interval_ms):
         part = at / DAY_MS
-        mean = before + (today - before) * (part + 0.5)
-        if part >= 0.5:
-            mean = today + (after - today) * (part - 0.5)
+        # The mean of a day holds at noon; in between it changes steadily.
+        mean = today + (before - today) * max(0.5 - part, 0) + (after - today) * max(part - 0.5, 0)
         local = part + climate.offset_h / 24
         outdoor.append(mean - 7.5 * math.cos(2 * math.pi * (local - 0.125)))
     week = _occupancy(climate)

@@ -128,7 +128,7 @@ ZONE = (
         "Effective Cooling Setpoint",
         "analogValue",
         "°F",
-        lambda o, p: 74.0 if p > 0.3 else 78.0,
+        lambda o, p: 78.0 - 4.0 * round(p),
         40,
         110,
         decimals=1,

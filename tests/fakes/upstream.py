@@ -1,23 +1,17 @@
-# ruff: noqa: E402 - what lies in scripts can be imported only once the path is known
 """
 An upstream for tests: a real HTTP server in this process, with known samples and faults on demand.
 
 It speaks the demo upstream's protocol. Tests share one server and keep apart by site names.
+The folders tests and scripts must be on the path, as they are under pytest.
 """
 
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Self
-
-_SCRIPTS = str(Path(__file__).resolve().parents[2] / "scripts")
-if _SCRIPTS not in sys.path:
-    sys.path.append(_SCRIPTS)
 
 from demo.instants import SECOND_MS, parse_ms
 from demo.messages import ProtocolError, Reply, Request
@@ -158,7 +152,7 @@ class FakeUpstream:
             merged = [*self._listed[site].get(point, ()), *samples]
         self.set_points(site, {point: merged})
 
-    def add_generated(  # noqa: PLR0913 - all but the site are named
+    def add_generated(
         self,
         site: str,
         *,

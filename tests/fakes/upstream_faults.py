@@ -36,7 +36,7 @@ class Fault:
     options: dict[str, Any]
     skip: int = 0
     probability: float = 1.0
-    chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
     strikes: int = 0
 
 
@@ -118,7 +118,7 @@ class Faults:
         with self._lock:
             fault = self._fault(kind, on, options)
             fault.probability = probability
-            fault.chance = random.Random(seed)  # noqa: S311 - reproducible faults
+            fault.chance = random.Random(seed)
             self._lasting[site].append(fault)
 
     def always(

@@ -224,7 +224,7 @@ def unordered(exchange: Exchange, answer: Answer) -> Reply:
         for sample in samples:
             groups.setdefault((sample["name"], parse_ms(sample["time"])), []).append(sample)
         mixed = list(groups.values())
-        random.Random(len(samples)).shuffle(mixed)  # noqa: S311 - reproducible disorder
+        random.Random(len(samples)).shuffle(mixed)
         return [sample for group in mixed for sample in group]
 
     return _edited_samples(exchange, answer, edit)

@@ -18,7 +18,6 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-import fakes.upstream  # noqa: F401 - makes the package demo importable
 from demo.building import CounterSeries
 from demo.instants import DAY_MS, HOUR_MS, iso_text, parse_ms
 from demo.messages import Reply, Request
