@@ -1,11 +1,11 @@
 """
-Runs the Worker on this machine: sets up what is missing, then serves it on the real Python Workers runtime.
+Runs the Worker on this machine, on the real Python Workers runtime; sets up what is missing.
 
 Usage: python3 scripts/dev.py [--port 8787] [--upstream URL [--upstream-token T]] [--state DIR]
                               [--var NAME=VALUE]... [--runtime packed|official]
 
-Prints `Ready on http://127.0.0.1:PORT` once the Worker answers. SIGINT, SIGTERM or SIGHUP end it and all that it
-started, with status 0; so does its own death, whatever the cause.
+Prints `Ready on http://127.0.0.1:PORT` once the Worker answers. SIGINT, SIGTERM or SIGHUP end it
+and all that it started, with status 0; its own death, whatever the cause, ends them too.
 """
 
 from __future__ import annotations

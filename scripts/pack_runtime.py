@@ -3,9 +3,10 @@ Packs the Pyodide bundle that workerd runs Python Workers with, from the npm pac
 
 Usage: pack_runtime.py PYODIDE_FOLDER BUNDLE_FILE
 
-Cloudflare supplies this file in production; workerd would download it, which a machine that reaches only package
-registries cannot. The module `pyodide-internal:builtin_wrappers` of workerd replaces what its sandbox forbids:
-run-time code generation, the clock and entropy. Needs pycapnp, unless the bundle is up to date.
+Cloudflare supplies this file in production; workerd would download it, which a machine that reaches
+only package registries cannot. The module `pyodide-internal:builtin_wrappers` of workerd replaces
+what its sandbox forbids: run-time code generation, the clock and entropy. Needs pycapnp, unless the
+bundle is up to date.
 """
 
 from __future__ import annotations
@@ -75,13 +76,13 @@ def edit_script(text: str) -> str:
     Return Pyodide's script as workerd can run it.
 
     Raises:
-        PackError: A text that is to be replaced is missing, or is there more or less often than it was.
+        PackError: A text that is to be replaced is missing, or is there more or less often.
     """
     for edit in EDITS:
         count = text.count(edit.old)
         if count != edit.count:
             raise PackError(
-                f"{SCRIPT} does not fit the edits: {edit.old!r} is there {count} times, expected {edit.count}; "
+                f"{SCRIPT} holds {edit.old!r} {count} times, expected {edit.count}; "
                 "this Pyodide needs new edits in scripts/pack_runtime.py"
             )
         text = text.replace(edit.old, edit.new)

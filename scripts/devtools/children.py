@@ -89,7 +89,7 @@ class Child:
 
 
 class Children:
-    """All programs that a script has started; leaving the block ends them, the last started first."""
+    """All programs that a script has started; leaving the block ends them."""
 
     def __init__(self, signals: StopSignals) -> None:
         self._signals = signals
@@ -114,7 +114,7 @@ class Children:
 
     def start(
         self,
-        command: Sequence[str | Path],
+        command: Sequence[object],
         *,
         env: Mapping[str, str],
         on_line: LineFilter | None = None,
@@ -137,7 +137,7 @@ class Children:
         flags += [part for descriptor in hold for part in ("--hold", str(descriptor))]
         with self._signals.held():
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", KEEPER, *flags, "--", *command],
+                [sys.executable, "-I", "-S", KEEPER, *flags, "--", *map(str, command)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if on_line is not None else output,
                 stderr=subprocess.STDOUT if on_line is not None or output is not None else None,
@@ -151,7 +151,12 @@ class Children:
         return child
 
     def run(
-        self, step: str, command: Sequence[str | Path], *, env: Mapping[str, str], hold: Sequence[int] = ()
+        self,
+        step: str,
+        command: Sequence[object],
+        *,
+        env: Mapping[str, str],
+        hold: Sequence[int] = (),
     ) -> None:
         """
         Run *command* to its end, its output in a log of its own.
@@ -169,4 +174,7 @@ class Children:
             self._running.remove(child)
         if status:
             lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-            raise StepFailed(f"{step} failed with status {status}; the log is {log.relative_to(ROOT)}", "\n".join(lines))
+            raise StepFailed(
+                f"{step} failed with status {status}; the log is {log.relative_to(ROOT)}",
+                "\n".join(lines),
+            )

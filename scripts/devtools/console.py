@@ -1,4 +1,4 @@
-"""What the scripts tell their user: one line at a time, flushed, so that a pipe shows it at once."""
+"""What the scripts tell their user: line by line, flushed, so that a pipe shows it at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes values as wrangler reads them from an --env-file (dotenv with expansion), to the letter."""
+"""Writes values so that wrangler reads them from an --env-file (dotenv) to the letter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def format_line(name: str, value: str) -> str:
         usable = quote not in value and not (quote == '"' and "\\" in value)
         if usable and not value.endswith("\\"):
             return f"{name}={quote}{value.replace('$', chr(92) + '$')}{quote}\n"
-    raise StepFailed(f"--var {name}: its mix of quotes and backslashes cannot be passed to wrangler")
+    raise StepFailed(f"--var {name}: its mix of quotes and backslashes cannot be passed on")
 
 
 def write_env_file(path: Path, values: Mapping[str, str]) -> None:

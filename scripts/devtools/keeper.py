@@ -1,8 +1,10 @@
 """
 Runs one command and ends all that it started as soon as standard input closes.
 
-The scripts hold the writing end of that pipe. However they end, SIGKILL included, the kernel closes it, so no
-server can outlive the script that started it. Usage: keeper.py [--remove DIR]... [--hold FD]... -- COMMAND...
+The scripts hold the writing end of that pipe. However they end, SIGKILL included, the kernel closes
+it, so no server can outlive the script that started it.
+
+Usage: keeper.py [--remove DIR]... [--hold FD]... -- COMMAND...
 """
 
 from __future__ import annotations
@@ -15,8 +17,7 @@ import signal
 import sys
 import time
 
-TERM_SECONDS = 8.0
-KILL_SECONDS = 5.0
+ENDINGS = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
 POLL_SECONDS = 0.02
 PR_SET_CHILD_SUBREAPER = 36
 NOT_STARTED = 127
@@ -62,7 +63,7 @@ def _run(command: list[str]) -> int:
 
 
 def _adopt_orphans() -> None:
-    """Make this process the parent of every orphan below it (Linux; elsewhere the group must do)."""
+    """Make this process the parent of every orphan below it (Linux; elsewhere the group does)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -99,7 +100,7 @@ def _reap(wanted: int = 0) -> int | None:
 
 
 def _end_group(group: int) -> None:
-    for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+    for number, seconds in ENDINGS:
         try:
             os.killpg(group, number)
         except (ProcessLookupError, PermissionError):
@@ -115,18 +116,27 @@ def _end_group(group: int) -> None:
 
 
 def _end_strays() -> None:
-    """Kill what left the group but was adopted by this process (Linux)."""
-    deadline = time.monotonic() + KILL_SECONDS
-    listing = f"/proc/self/task/{os.getpid()}/children"
-    while os.path.exists(listing) and time.monotonic() < deadline:
-        _reap()
-        with open(listing, encoding="ascii") as file:
-            strays = [int(pid) for pid in file.read().split()]
-        if not strays:
-            return
-        for pid in strays:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(POLL_SECONDS)
+    """End what left the group but was adopted by this process (Linux)."""
+    for number, seconds in ENDINGS:
+        signalled: set[int] = set()
+        deadline = time.monotonic() + seconds
+        while strays := _children():
+            for pid in strays - signalled:
+                os.kill(pid, number)
+            signalled |= strays
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(POLL_SECONDS)
+
+
+def _children() -> set[int]:
+    """Return the processes below this one that have not ended."""
+    _reap()
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+            return {int(pid) for pid in file.read().split()}
+    except OSError:
+        return set()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where things lie in the repository; all that the scripts make is below folders that git ignores."""
+"""Where things lie in the repository; what the scripts make is in folders that git ignores."""
 
 from __future__ import annotations
 

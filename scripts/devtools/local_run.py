@@ -1,4 +1,4 @@
-"""One local run of the Worker: upstream, database, wrangler, and the moment when it really answers."""
+"""One local run of the Worker: upstream, database, wrangler, and when it really answers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         options.state / ".lock",
         waiting=f"{options.state} is in use by another run; waiting for its end",
         seconds=STATE_SECONDS,
-        refusal=f"state folder is in use by another run: {options.state}; choose another with --state",
+        refusal=f"state folder is in use: {options.state}; choose another with --state",
     ) as state_lock:
         port = _claim_port(options.port)
         upstream, token, demo = _upstream(options, tools, children)
@@ -84,7 +84,8 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         _await_health(port, worker)
         address = f"http://{HOST}:{port}"
         say(f"Ready on {address}")
-        say(f"Try: curl --compressed '{address}{_example(upstream, token) if demo else '/api/health'}'")
+        example = _example(upstream, token) if demo else "/api/health"
+        say(f"Try: curl --compressed '{address}{example}'")
         _until_end(worker, demo)
 
 
@@ -98,14 +99,18 @@ def _claim_port(port: int) -> int:
                 probe.bind((HOST, port))
                 return int(probe.getsockname()[1])
             except PermissionError as exc:
-                raise StepFailed(f"port {port} may not be used: {exc.strerror}; choose another with --port") from exc
+                raise StepFailed(
+                    f"port {port} is not for this user; choose another with --port"
+                ) from exc
             except OSError as exc:
                 if time.monotonic() >= deadline:
                     raise StepFailed(f"port {port} is taken; choose another with --port") from exc
         time.sleep(POLL_SECONDS)
 
 
-def _upstream(options: Options, tools: Toolchain, children: Children) -> tuple[str, str | None, Child | None]:
+def _upstream(
+    options: Options, tools: Toolchain, children: Children
+) -> tuple[str, str | None, Child | None]:
     """Return the upstream's base URL, its token and, when it is the demo's, its process."""
     if options.upstream is not None:
         return options.upstream, options.upstream_token, None
@@ -120,7 +125,15 @@ def _upstream(options: Options, tools: Toolchain, children: Children) -> tuple[s
             return None
         return b"[upstream] " + line
 
-    command = [tools.python, "-u", SCRIPTS / "demo_upstream.py", "--port", str(port), "--token", token]
+    command = [
+        tools.python,
+        "-u",
+        SCRIPTS / "demo_upstream.py",
+        "--port",
+        str(port),
+        "--token",
+        token,
+    ]
     demo = children.start(command, env=tools.environment(), on_line=watch)
     with progress(f"Demo upstream: starting on http://{HOST}:{port}/api"):
         deadline = time.monotonic() + UPSTREAM_SECONDS
@@ -129,7 +142,9 @@ def _upstream(options: Options, tools: Toolchain, children: Children) -> tuple[s
                 demo.wait()
                 raise StepFailed(f"the demo upstream ended with status {demo.ended()}", demo.tail)
             if time.monotonic() >= deadline:
-                raise StepFailed(f"the demo upstream is not ready after {UPSTREAM_SECONDS:.0f} s", demo.tail)
+                raise StepFailed(
+                    f"the demo upstream is not ready after {UPSTREAM_SECONDS:.0f} s", demo.tail
+                )
             time.sleep(POLL_SECONDS)
     return f"http://{HOST}:{port}/api", token, demo
 
@@ -141,12 +156,14 @@ def _apply_schema(wrangler: Wrangler, state: Path, children: Children, lock: int
     if (state / "v3" / "d1").is_dir() and stamp.is_file() and stamp.read_text() == wanted:
         return
     with progress("D1: applying schema.sql"):
-        children.run("apply-schema", wrangler.apply_schema(state), env=wrangler.environment(), hold=[lock])
+        children.run(
+            "apply-schema", wrangler.apply_schema(state), env=wrangler.environment(), hold=[lock]
+        )
         write_whole(stamp, wanted.encode())
 
 
 def _env_files(options: Options, upstream: str, token: str | None, home: Path) -> list[Path]:
-    """Write the values for this run; those of .dev.vars go before wrangler.toml's, and these before both."""
+    """Write this run's values, which go before .dev.vars, which goes before wrangler.toml."""
     values = {"ACE_API_URL": upstream, "AUTH_MODE": "open"}
     if token is not None:
         values["ACE_API_TOKEN"] = token
@@ -163,13 +180,18 @@ def _await_health(port: int, worker: Child) -> None:
         while True:
             if worker.ended() is not None:
                 worker.wait()
-                raise StepFailed(f"wrangler ended with status {worker.ended()} before the Worker answered", worker.tail)
+                raise StepFailed(
+                    f"wrangler ended with status {worker.ended()} at its start",
+                    worker.tail,
+                )
             answer = _ask_health(port)
             if answer is True:
                 return
             now = time.monotonic()
             wrong_since = (wrong_since or now) if answer is not None else None
-            if now >= deadline or (wrong_since is not None and now - wrong_since >= WRONG_ANSWER_SECONDS):
+            if now >= deadline or (
+                wrong_since is not None and now - wrong_since >= WRONG_ANSWER_SECONDS
+            ):
                 raise StepFailed("the Worker does not answer /api/health as it should", worker.tail)
             time.sleep(POLL_SECONDS)
 
@@ -202,7 +224,9 @@ def _example(upstream: str, token: str | None) -> str:
     """Return a path that shows a day of a point that the demo upstream really has."""
     try:
         site = _first_name(f"{upstream}/sites?per_page=1", token)
-        point = _first_name(f"{upstream}/sites/{quote(site, safe='')}/configured_points?per_page=1", token)
+        point = _first_name(
+            f"{upstream}/sites/{quote(site, safe='')}/configured_points?per_page=1", token
+        )
     except (OSError, ValueError, LookupError):
         return "/api/health"
     times = {"start_time": "2026-10-01T00:00:00Z", "end_time": "2026-10-02T00:00:00Z"}

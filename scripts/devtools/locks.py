@@ -18,7 +18,7 @@ POLL_SECONDS = 0.1
 @contextmanager
 def file_lock(path: Path, *, waiting: str, seconds: float, refusal: str) -> Iterator[int]:
     """
-    Hold the lock that *path* stands for; yields its descriptor, for children that must outlive this process.
+    Hold the lock of *path*; yields its descriptor, for children that must hold it to their end.
 
     Args:
         path: Made when missing.

@@ -46,13 +46,42 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_options(arguments: Sequence[str]) -> Options:
     """Return the options; ends the process with status 2 and one line when they make no sense."""
-    parser = _Parser(prog="dev.py", description="Runs the Worker and a demo upstream on this machine.", allow_abbrev=False)
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="default 8787; 0 takes any free port")
-    parser.add_argument("--upstream", type=_url, metavar="URL", help="upstream base URL; without it a demo upstream is started")
+    parser = _Parser(
+        prog="dev.py",
+        description="Runs the Worker and a demo upstream on this machine.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help="default 8787; 0 takes any free port"
+    )
+    parser.add_argument(
+        "--upstream",
+        type=_url,
+        metavar="URL",
+        help="upstream base URL; without it a demo upstream is started",
+    )
     parser.add_argument("--upstream-token", metavar="T", help="bearer token for the upstream")
-    parser.add_argument("--state", type=Path, default=DEFAULT_STATE, metavar="DIR", help="where R2 and D1 are kept (default .dev/state)")
-    parser.add_argument("--var", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="sets one option of the Worker; may be repeated")
-    parser.add_argument("--runtime", choices=("packed", "official"), default="packed", help="packed: from npm; official: Cloudflare's download")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=DEFAULT_STATE,
+        metavar="DIR",
+        help="where R2 and D1 are kept (default .dev/state)",
+    )
+    parser.add_argument(
+        "--var",
+        type=_variable,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="sets one option of the Worker; may be repeated",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("packed", "official"),
+        default="packed",
+        help="packed: from npm; official: Cloudflare's download",
+    )
     found = parser.parse_args(arguments)
     return Options(
         port=found.port,
@@ -84,7 +113,9 @@ def _url(text: str) -> str:
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not VAR_NAME.fullmatch(name):
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE with a name of letters, digits and _: got {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"must be NAME=VALUE with a name of letters, digits and _: got {text!r}"
+        )
     if any(ord(char) < ord(" ") for char in value):
         raise argparse.ArgumentTypeError(f"a value may not hold control characters: {name}")
     return name, value

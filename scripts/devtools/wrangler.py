@@ -17,7 +17,7 @@ FOREIGN = ("CLOUDFLARE_", "WRANGLER_", "MINIFLARE_", "CF_", "X_LOCAL_")
 MIN_SECRET = 6
 NOISE = re.compile(
     rb"\[wrangler:info\] (Updated and r|R)eady on "
-    rb"|env\.\w+ .* local$|Binding +Resource +Mode|Your Worker has access to the following bindings:"
+    rb"|env\.\w+ .* local$|Binding +Resource +Mode|Your Worker has access to the following "
     rb"|Attaching additional modules:|\xe2\x94[\x80-\xbf]|Using secrets defined in "
 )
 
@@ -67,11 +67,11 @@ class Wrangler:
             own["MINIFLARE_WORKERD_PATH"] = str(self.tools.workerd)
         return kept | own
 
-    def command(self, *arguments: str | Path) -> list[str | Path]:
+    def command(self, *arguments: object) -> list[object]:
         """Return the command line for wrangler with *arguments*."""
         return [self.tools.node, "--no-warnings", self.tools.wrangler, *arguments]
 
-    def dev(self, *, port: int, state: Path, env_files: Sequence[Path]) -> list[str | Path]:
+    def dev(self, *, port: int, state: Path, env_files: Sequence[Path]) -> list[object]:
         """Return the command that serves the Worker on 127.0.0.1:*port*."""
         flags = LOCAL_FLAGS if self.runtime == "packed" else ()
         return self.command(
@@ -82,12 +82,22 @@ class Wrangler:
             *(part for flag in flags for part in ("--compatibility-flags", flag)),
         )
 
-    def apply_schema(self, state: Path) -> list[str | Path]:
+    def apply_schema(self, state: Path) -> list[object]:
         """Return the command that brings the local D1 database to schema.sql."""
         settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
         name = settings["d1_databases"][0]["database_name"]
         return self.command(
-            *("d1", "execute", name, "--local", "--yes", "--file", SCHEMA_SQL, "--persist-to", state)
+            *(
+                "d1",
+                "execute",
+                name,
+                "--local",
+                "--yes",
+                "--file",
+                SCHEMA_SQL,
+                "--persist-to",
+                state,
+            )
         )
 
 
@@ -95,8 +105,8 @@ def shown_lines(secrets: Sequence[str]) -> LineFilter:
     """
     Return a filter for wrangler's output.
 
-    It drops wrangler's tables and its own "Ready on", which comes before the Worker can answer, and blots out
-    *secrets*. What the Worker logs goes through.
+    It drops wrangler's tables and its own "Ready on", which comes before the Worker can answer, and
+    blots out *secrets*. What the Worker logs goes through.
     """
     hidden = [secret.encode() for secret in secrets if len(secret) >= MIN_SECRET]
 

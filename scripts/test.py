@@ -1,0 +1,54 @@
+"""
+Checks everything: style, types, and all tests, those on the real runtime included.
+
+Usage: python3 scripts/test.py [arguments for pytest]
+
+Sets up what is missing first. Every check runs, whatever the ones before it found; the status is 0
+when all passed. No test may be skipped.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - says it in one line where an older Python would not
+    sys.exit("test.py: needs Python 3.11 or newer")
+
+from devtools.children import Children
+from devtools.console import StepFailed, complain, say
+from devtools.signals import Stopped, StopSignals
+from devtools.toolchain import set_up
+
+CHECKS = (
+    ("style", ("ruff", "check", ".")),
+    ("format", ("ruff", "format", "--check", ".")),
+    ("types", ("mypy",)),
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Run all checks; returns the exit status."""
+    try:
+        with StopSignals() as signals, Children(signals) as children:
+            return _check(children, arguments)
+    except Stopped:
+        complain("test.py: stopped")
+    except (StepFailed, OSError) as exc:
+        complain(f"{getattr(exc, 'tail', '')}\ntest.py: {exc}".lstrip())
+    return 1
+
+
+def _check(children: Children, arguments: list[str]) -> int:
+    tools = set_up(children)
+    env = {**tools.environment(), "REQUIRE_ALL": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    failed = []
+    for name, command in (*CHECKS, ("tests", ("pytest", *arguments))):
+        say(f"- {name}: {' '.join(command)}")
+        if children.start([tools.python, "-m", *command], env=env).wait() != 0:
+            failed.append(name)
+    say(f"failed: {', '.join(failed)}" if failed else "all checks passed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
