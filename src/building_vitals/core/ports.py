@@ -7,8 +7,8 @@ Separate so that upstream, storage and services are testable in CPython; the rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -84,5 +84,137 @@ class Clock(Protocol):
     def jitter(self) -> float:
         """
         Return a random number, 0 <= x < 1.
+        """
+        ...
+
+
+class Statement(NamedTuple):
+    """
+    One SQL statement with the values of `?1`, `?2`, …
+    """
+
+    sql: str
+    values: tuple[str | int | float | None, ...] = ()
+
+
+class Outcome(NamedTuple):
+    """
+    What one statement of a batch did.
+
+    Attributes:
+        rows: What it selected or returned.
+        changes: Rows inserted, updated or deleted.
+    """
+
+    rows: list[dict[str, Any]]
+    changes: int
+
+
+class Database(Protocol):
+    """
+    A SQLite database at the other end of a network round trip (D1).
+
+    Every method raises `errors.Unavailable` when the database cannot be reached or refuses.
+    """
+
+    async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
+        """
+        Return the rows of one statement.
+        """
+        ...
+
+    async def batch(self, statements: Sequence[Statement]) -> list[Outcome]:
+        """
+        Run statements in one transaction: all of them or none.
+        """
+        ...
+
+
+class ObjectInfo(msgspec.Struct, frozen=True):
+    """
+    A stored object without its bytes.
+
+    Attributes:
+        key: Its name.
+        size: Bytes.
+        etag: Entity tag; another one after any overwrite.
+        uploaded_ms: When it was stored.
+        content_type, content_encoding: What `put` was given.
+        metadata: Custom metadata, text only.
+    """
+
+    key: str
+    size: int
+    etag: str
+    uploaded_ms: int
+    content_type: str | None = None
+    content_encoding: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class ObjectPage(NamedTuple):
+    """
+    Some objects of a listing, and where it goes on (None: nowhere).
+    """
+
+    objects: list[ObjectInfo]
+    cursor: str | None
+
+
+class ObjectStore(Protocol):
+    """
+    A bucket of immutable objects (R2).
+
+    Every method raises `errors.Unavailable` when the bucket cannot be reached or refuses.
+    """
+
+    async def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str,
+        content_encoding: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """
+        Store an object, replacing any other of that key.
+        """
+        ...
+
+    async def get(
+        self,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        etag: str | None = None,
+    ) -> bytes | None:
+        """
+        Return the bytes of an object or of a part of it.
+
+        Returns:
+            None when there is no such object, when its entity tag is not *etag*, or when the part
+            does not lie within it.
+        """
+        ...
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """
+        Return what is known of an object, or None when there is none.
+        """
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """
+        Remove objects; those that are not there do not matter.
+        """
+        ...
+
+    async def list(
+        self, *, prefix: str = "", cursor: str | None = None, limit: int = 1000
+    ) -> ObjectPage:
+        """
+        Return the objects whose key begins with *prefix*, by key, a page at a time.
         """
         ...

@@ -1,0 +1,248 @@
+"""
+Frames, and the series of frames that make up one point's part of an object.
+
+A frame is the JSON text of consecutive samples without the outer brackets, as a DEFLATE fragment.
+In a series, a stored block with a comma lies between frames, so that any run of neighbouring
+frames is one slice of bytes whose text is valid between brackets. Every frame knows the CRC-32 of
+the series up to its end, so that the CRC of any run is found without a look at the data
+(`gzip_splice.Splicer.add_run`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import msgspec
+
+from building_vitals.core.gzip_splice import fragment, growth, inflate, multiply, stored
+from building_vitals.core.ranges import Range
+
+# A frame closes at the first UTC midnight after it holds this many samples.
+FRAME_SAMPLES_MIN = 512
+
+COMMA = stored(b",")
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Where a frame lies in its series, and what splicing needs to know of it.
+
+    Attributes:
+        offset: Bytes from the start of the series to the fragment.
+        length: Bytes of the fragment.
+        raw_offset: Bytes of the series' text before the frame's.
+        raw_length: Bytes of the frame's text.
+        count: Samples.
+        first_ms, last_ms: Instants of the first and the last sample.
+        crc: CRC-32 of the series' text up to the frame's end.
+        grow: Growth of the series' text up to the frame's end.
+        crc_before: CRC-32 of the series' text up to where the frame begins.
+        shrink: Growth of minus *raw_offset*.
+    """
+
+    offset: int
+    length: int
+    raw_offset: int
+    raw_length: int
+    count: int
+    first_ms: int
+    last_ms: int
+    crc: int
+    grow: int
+    crc_before: int
+    shrink: int
+
+    @property
+    def raw_end(self) -> int:
+        """
+        Bytes of the series' text up to the frame's end.
+        """
+        return self.raw_offset + self.raw_length
+
+    @property
+    def own_crc(self) -> int:
+        """
+        CRC-32 of the frame's text alone.
+        """
+        return self.crc ^ multiply(growth(self.raw_length), self.crc_before)
+
+
+class Series(msgspec.Struct, frozen=True, gc=False):
+    """
+    The frames of one point over one range, encoded.
+
+    Attributes:
+        frames: Their directory, in order of time; empty when there are no samples.
+        data: Their bytes.
+    """
+
+    frames: tuple[Frame, ...]
+    data: bytes
+
+    @property
+    def count(self) -> int:
+        """
+        Samples in all frames.
+        """
+        return sum(frame.count for frame in self.frames)
+
+
+class SeriesBuilder:
+    """
+    Puts frames one behind the other.
+    """
+
+    __slots__ = ("_crc", "_frames", "_grow", "_length", "_parts", "_raw_length")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._frames: list[Frame] = []
+        self._length = 0
+        self._raw_length = 0
+        self._crc = 0
+        self._grow = growth(0)
+
+    def add(self, times: Sequence[int], samples: Sequence[str]) -> None:
+        """
+        Append one frame.
+
+        Args:
+            times: Instants, ascending, after those of the frame before; not empty.
+            samples: JSON text of each sample (`[1735689600000,72.5]`), as many.
+        """
+        text = ",".join(samples).encode()
+        self.add_text(times[0], times[-1], len(times), text)
+
+    def add_text(self, first_ms: int, last_ms: int, count: int, text: bytes) -> None:
+        """
+        Append one frame whose text is made already.
+        """
+        data = fragment(text)
+        self._append((first_ms, last_ms), count, data, raw_length=len(text), crc=zlib.crc32(text))
+
+    def add_frame(self, frame: Frame, data: bytes | memoryview) -> None:
+        """
+        Append a frame of another series as it is.
+        """
+        times = (frame.first_ms, frame.last_ms)
+        self._append(
+            times, frame.count, bytes(data), raw_length=frame.raw_length, crc=frame.own_crc
+        )
+
+    def _append(
+        self, times: tuple[int, int], count: int, data: bytes, *, raw_length: int, crc: int
+    ) -> None:
+        if self._frames:
+            self._parts.append(COMMA)
+            self._length += len(COMMA)
+            self._crc = zlib.crc32(b",", self._crc)
+            self._grow = multiply(growth(1), self._grow)
+            self._raw_length += 1
+        crc_before, grow = self._crc, growth(raw_length)
+        self._crc = multiply(grow, crc_before) ^ crc
+        self._grow = multiply(grow, self._grow)
+        self._frames.append(
+            Frame(
+                offset=self._length,
+                length=len(data),
+                raw_offset=self._raw_length,
+                raw_length=raw_length,
+                count=count,
+                first_ms=times[0],
+                last_ms=times[1],
+                crc=self._crc,
+                grow=self._grow,
+                crc_before=crc_before,
+                shrink=growth(-self._raw_length),
+            )
+        )
+        self._parts.append(data)
+        self._length += len(data)
+        self._raw_length += raw_length
+
+    def build(self) -> Series:
+        """
+        Return the series.
+        """
+        return Series(tuple(self._frames), b"".join(self._parts))
+
+
+def frame_text(frame: Frame, data: bytes | memoryview) -> bytes:
+    """
+    Return the text of one frame.
+
+    Args:
+        frame: Its place.
+        data: The bytes of its fragment alone.
+
+    Raises:
+        ValueError: the bytes are not that frame.
+    """
+    return inflate(data, frame.raw_length)
+
+
+class _TimedSample(msgspec.Struct, array_like=True, gc=False):
+    instant_ms: int
+    value: msgspec.Raw
+
+
+_SAMPLES = msgspec.json.Decoder(list[_TimedSample])
+
+
+def _decode(text: bytes) -> list[_TimedSample]:
+    try:
+        return _SAMPLES.decode(b"[" + text + b"]")
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not the text of samples: {error}") from error
+
+
+def sample_texts(text: bytes) -> dict[int, str]:
+    """
+    Return the instant and the JSON text of each sample.
+
+    Args:
+        text: Samples' JSON text without the outer brackets.
+
+    Raises:
+        ValueError: the text is not that of samples.
+    """
+    return {
+        sample.instant_ms: f"[{sample.instant_ms},{bytes(sample.value).decode()}]"
+        for sample in _decode(text)
+    }
+
+
+def cut_text(text: bytes, wanted: Range) -> tuple[int, bytes]:
+    """
+    Return the count and the text of those samples that lie in *wanted*.
+
+    Args:
+        text: Samples' JSON text without the outer brackets, ascending.
+
+    Raises:
+        ValueError: the text is not that of samples.
+    """
+    samples = _decode(text)
+    times = [sample.instant_ms for sample in samples]
+    first, stop = bisect_left(times, wanted.start_ms), bisect_left(times, wanted.end_ms)
+    if first == stop:
+        return 0, b""
+    if b'"' in text:
+        inside = samples[first:stop]
+        return stop - first, b",".join(
+            b"[%d,%b]" % (sample.instant_ms, bytes(sample.value)) for sample in inside
+        )
+    # Without text values, a sample's beginning occurs nowhere else.
+    begin = text.index(b"[%d," % times[first])
+    end = text.index(b",[%d," % times[stop]) if stop < len(times) else len(text)
+    return stop - first, text[begin:end]
+
+
+def text_times(text: bytes) -> tuple[int, int]:
+    """
+    Return the instants of the first and the last sample of a text that is not empty.
+    """
+    samples = _decode(text)
+    return samples[0].instant_ms, samples[-1].instant_ms

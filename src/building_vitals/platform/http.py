@@ -1,0 +1,77 @@
+"""
+The `HttpClient` and `Clock` ports on the runtime's own `fetch` and event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+
+from pyodide.ffi import JsException
+from workers import fetch
+
+from building_vitals.core.ports import HttpAnswer, HttpFailure, HttpTimeout
+
+
+class RuntimeHttp:
+    """
+    Sends requests with `fetch`.
+    """
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout_ms: int,
+    ) -> HttpAnswer:
+        """
+        Return the answer, whatever its status; redirects are not followed.
+        """
+        options: dict[str, object] = {"method": method, "headers": dict(headers)}
+        if body is not None:
+            options["body"] = body
+        try:
+            # A deadline of the event loop, not an abort signal: an abort that is delivered while
+            # another task runs may wedge the loop (github.com/cloudflare/workerd/issues/6624).
+            async with asyncio.timeout(timeout_ms / 1000):
+                answer = await fetch(url, redirect="manual", **options)
+                raw = answer.js_object
+                data = (await raw.arrayBuffer()).to_bytes()
+        except TimeoutError as error:
+            raise HttpTimeout(f"no whole answer within {timeout_ms} ms") from error
+        except (OSError, JsException) as error:
+            raise HttpFailure(str(error)[:300]) from error
+        return HttpAnswer(
+            status=int(raw.status),
+            headers={str(name).lower(): str(value) for name, value in answer.headers.items()},
+            body=data,
+        )
+
+
+class RuntimeClock:
+    """
+    The runtime's time; in production it stands still while Python computes.
+    """
+
+    def now_ms(self) -> int:
+        """
+        Return the present instant, epoch milliseconds.
+        """
+        return int(time.time() * 1000)
+
+    async def sleep(self, delay_ms: int) -> None:
+        """
+        Return after *delay_ms*.
+        """
+        await asyncio.sleep(delay_ms / 1000)
+
+    def jitter(self) -> float:
+        """
+        Return a random number, 0 <= x < 1.
+        """
+        return random.random()  # noqa: S311 - spreads retries, guards nothing

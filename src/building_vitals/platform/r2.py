@@ -1,0 +1,153 @@
+"""
+The `ObjectStore` port on an R2 binding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyodide.ffi import JsException
+
+from building_vitals.core.errors import Unavailable
+from building_vitals.core.ports import ObjectInfo, ObjectPage
+
+# https://developers.cloudflare.com/r2/api/workers/workers-api-reference/
+DELETE_KEYS_MAX = 1000
+LIST_OBJECTS_MAX = 1000
+# Error codes in R2's texts: no such object; a range outside of it.
+_ABSENT = ("(10007)", "(10039)")
+
+
+class R2Objects:
+    """
+    Stores and reads objects in an R2 bucket.
+    """
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str,
+        content_encoding: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """
+        Store an object, replacing any other of that key.
+        """
+        http = {"contentType": content_type}
+        if content_encoding is not None:
+            http["contentEncoding"] = content_encoding
+        options = {"httpMetadata": http, "customMetadata": dict(metadata or {})}
+        try:
+            return _info(await self._binding.put(key, data, options))
+        except JsException as error:
+            raise _unavailable(error) from error
+
+    async def get(
+        self,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        etag: str | None = None,
+    ) -> bytes | None:
+        """
+        Return the bytes of an object or of a part of it; None when it is not there or another.
+        """
+        options: dict[str, Any] = {}
+        if length is not None:
+            options["range"] = {"offset": offset, "length": length}
+        elif offset:
+            options["range"] = {"offset": offset}
+        if etag is not None:
+            options["onlyIf"] = {"etagMatches": etag}
+        try:
+            found = await self._binding.get(key, options)
+            # An object that fails the condition comes without a body.
+            if found is None or getattr(found, "body", None) is None:
+                return None
+            data = (await found._binding.arrayBuffer()).to_bytes()
+        except JsException as error:
+            if any(code in str(error) for code in _ABSENT):
+                return None
+            raise _unavailable(error) from error
+        return data if length is None or len(data) == length else None
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """
+        Return what is known of an object, or None when there is none.
+        """
+        try:
+            found = await self._binding.head(key)
+        except JsException as error:
+            raise _unavailable(error) from error
+        return None if found is None else _info(found)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """
+        Remove objects; those that are not there do not matter.
+        """
+        try:
+            for start in range(0, len(keys), DELETE_KEYS_MAX):
+                await self._binding.delete(list(keys[start : start + DELETE_KEYS_MAX]))
+        except JsException as error:
+            raise _unavailable(error) from error
+
+    async def list(
+        self, *, prefix: str = "", cursor: str | None = None, limit: int = LIST_OBJECTS_MAX
+    ) -> ObjectPage:
+        """
+        Return the objects whose key begins with *prefix*, by key, a page at a time.
+        """
+        options: dict[str, Any] = {
+            "limit": min(limit, LIST_OBJECTS_MAX),
+            "include": ["httpMetadata", "customMetadata"],
+        }
+        if prefix:
+            options["prefix"] = prefix
+        if cursor is not None:
+            options["cursor"] = cursor
+        try:
+            page = await self._binding.list(options)
+        except JsException as error:
+            raise _unavailable(error) from error
+        objects = [_raw_info(each) for each in page["objects"]]
+        return ObjectPage(objects, page["cursor"] if page["truncated"] else None)
+
+
+def _info(found: Any) -> ObjectInfo:
+    """
+    Return what a wrapped R2 object says of itself.
+    """
+    return _raw_info(found._binding)
+
+
+def _raw_info(found: Any) -> ObjectInfo:
+    """
+    Return what an R2 object of JavaScript says of itself.
+    """
+    http = found.httpMetadata
+    custom = found.customMetadata
+    return ObjectInfo(
+        key=found.key,
+        size=int(found.size),
+        etag=found.etag,
+        uploaded_ms=int(found.uploaded.getTime()),
+        content_type=_text(http, "contentType"),
+        content_encoding=_text(http, "contentEncoding"),
+        metadata=dict(custom.to_py()) if custom else {},
+    )
+
+
+def _text(http: Any, name: str) -> str | None:
+    value = getattr(http, name, None) if http else None
+    return value if isinstance(value, str) else None
+
+
+def _unavailable(error: JsException) -> Unavailable:
+    return Unavailable(f"R2 refused: {str(error)[:300]}")

@@ -1,0 +1,141 @@
+"""
+Stores again, as one segment a point, what lies scattered over many objects.
+
+A chart that reloads every minute adds a sliver a minute; without this a read would soon touch a
+thousand objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from building_vitals.core.compacting import join, runs
+from building_vitals.core.errors import AppError
+from building_vitals.core.folding import Fold
+from building_vitals.core.frames import Frame
+from building_vitals.core.plan import Freshness
+from building_vitals.core.ports import Clock
+from building_vitals.core.ranges import Range
+from building_vitals.core.segments import Segment, pieces
+from building_vitals.services.answers import PointPieces
+from building_vitals.services.segment_filler import Need
+from building_vitals.services.segment_store import (
+    LostObjects,
+    SegmentStore,
+    segment_object,
+)
+from building_vitals.storage.segment_index import SegmentIndex
+
+# Objects that one answer may be read from before its segments are joined.
+OBJECTS_MAX = 8
+# Stored bytes that are joined at once; what is more stays as it is.
+COMPACTED_BYTES_MAX = 8_388_608
+
+
+class Compactor:
+    """
+    Joins the segments that answers are made of.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SegmentStore,
+        index: SegmentIndex,
+        clock: Clock,
+        freshness: Freshness,
+        new_id: Callable[[], str],
+        report: Callable[[str, AppError], None],
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._clock = clock
+        self._freshness = freshness
+        self._new_id = new_id
+        self._report = report
+
+    @staticmethod
+    def is_due(parts: Sequence[PointPieces]) -> bool:
+        """
+        Return whether an answer is made of more objects than it should be.
+        """
+        return len({piece.key for part in parts for piece in part.pieces}) > OBJECTS_MAX
+
+    async def compact(self, need: Need) -> None:
+        """
+        Join the segments that a request touches; failures are reported and change nothing.
+        """
+        try:
+            await self._compact(need)
+        except LostObjects as lost:
+            self._report("compaction", lost)
+            await self._index.forget(need.site, lost.keys)
+        except AppError as error:
+            self._report("compaction", error)
+
+    async def _compact(self, need: Need) -> None:
+        now_ms = self._clock.now_ms()
+        planned = self._plan(
+            await self._index.find(need.site, need.points, need.wanted, directories=True), now_ms
+        )
+        blobs = await self._store.read(
+            [
+                piece
+                for run in planned
+                for segment, _ in run.parts
+                for piece in pieces(segment, segment.range)
+            ],
+            {},
+        )
+
+        def read(segment: Segment, frame: Frame) -> memoryview:
+            return blobs.slice(segment.key, segment.offset + frame.offset, frame.length)
+
+        groups: dict[int, list[Fold]] = {}
+        for run in planned:
+            try:
+                fold = join(run.point, run.known, run.parts, read)
+            except ValueError as error:
+                raise LostObjects(sorted({segment.key for segment, _ in run.parts})) from error
+            groups.setdefault(run.fetched_ms, []).append(fold)
+        made = [
+            await self._store.put(
+                segment_object(need.site, folds, fetched_ms=fetched_ms, nonce=self._new_id())
+            )
+            for fetched_ms, folds in groups.items()
+        ]
+        if made:
+            sources = [segment for run in planned for segment, _ in run.parts]
+            removal = SegmentIndex.remove_statements(need.site, sources)
+            await self._store.commit(made, now_ms=now_ms, before=removal)
+
+    def _plan(self, segments: Sequence[Segment], now_ms: int) -> list[_Run]:
+        """
+        Return the runs to join, as far as they fit into memory.
+        """
+        by_point: dict[str, list[Segment]] = {}
+        for each in segments:
+            by_point.setdefault(each.point, []).append(each)
+        planned: list[_Run] = []
+        size = 0
+        for point, of_point in by_point.items():
+            for known, fetched_ms, parts in runs(
+                of_point, freshness=self._freshness, now_ms=now_ms
+            ):
+                size += sum(segment.length for segment, _ in parts)
+                if size > COMPACTED_BYTES_MAX:
+                    return planned
+                planned.append(_Run(point, known, fetched_ms, parts))
+        return planned
+
+
+class _Run(NamedTuple):
+    """
+    Segments of one point to be joined.
+    """
+
+    point: str
+    known: Range
+    fetched_ms: int
+    parts: list[tuple[Segment, Range]]

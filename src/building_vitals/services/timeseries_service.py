@@ -1,0 +1,326 @@
+"""
+Answers requests for samples: routes them, lets what is missing be fetched, says what it took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import msgspec
+
+from building_vitals.core.encoders import Encoder, encoder_for
+from building_vitals.core.errors import AppError, Unavailable, UpstreamTimeout
+from building_vitals.core.instant import format_instant
+from building_vitals.core.plan import gaps_of
+from building_vitals.core.ports import Clock
+from building_vitals.core.request import TimeseriesRequest
+from building_vitals.core.routing import choose_route, estimated_samples
+from building_vitals.core.segments import DirectoryMissing, Segment
+from building_vitals.services.answers import (
+    BATCH_BYTES_MAX,
+    CacheReport,
+    PointPieces,
+    Source,
+    body,
+    identity,
+    resolve,
+    stored_bytes,
+)
+from building_vitals.services.compaction import Compactor
+from building_vitals.services.options import RoutingOptions
+from building_vitals.services.segment_filler import Filled, Need, SegmentFiller
+from building_vitals.services.segment_store import LostObjects, SegmentStore
+from building_vitals.storage.segment_index import SegmentIndex
+
+# Times that an answer is planned anew because objects were gone.
+LOST_OBJECTS_ATTEMPTS_MAX = 3
+
+
+class TimeseriesAnswer(msgspec.Struct, kw_only=True):
+    """
+    An answer ready to be sent.
+
+    Attributes:
+        report: What the cache did for it.
+        parts: What it is made of.
+        etag: Entity tag, where the answer may be kept.
+        samples: In the body, as far as it has been made.
+        first: The beginning of the body; all of it when *rest* is None.
+        rest: What follows.
+    """
+
+    report: CacheReport
+    parts: list[PointPieces]
+    etag: str | None
+    samples: int = 0
+    first: bytes = b""
+    rest: AsyncIterator[bytes] | None = None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What is asked, and how the answer is wanted.
+
+    Attributes:
+        route: By which it is answered: `direct`, `cached` or `queued`.
+        estimated: Samples, by the routing's rule of thumb.
+        request_id: For `_meta`.
+        output: Format.
+        gzip: Whether the client takes gzip.
+        started_ms: When the request came in.
+        matches: Whether the client has an answer of this entity tag already.
+    """
+
+    request: TimeseriesRequest
+    route: str
+    estimated: int
+    request_id: str
+    output: str
+    gzip: bool
+    started_ms: int
+    matches: Callable[[str], bool] = lambda _: False
+
+
+class EnhancedTimeseriesService:
+    """
+    Answers requests for samples by whichever route suits their size.
+    """
+
+    def __init__(
+        self,
+        *,
+        filler: SegmentFiller,
+        store: SegmentStore,
+        index: SegmentIndex,
+        compactor: Compactor,
+        clock: Clock,
+        options: RoutingOptions,
+        background: Callable[[Coroutine[Any, Any, None]], None],
+        report: Callable[[str, AppError], None],
+    ) -> None:
+        self._filler = filler
+        self._store = store
+        self._index = index
+        self._compactor = compactor
+        self._clock = clock
+        self._options = options
+        self._background = background
+        self._report = report
+
+    def route(self, request: TimeseriesRequest) -> tuple[str, int]:
+        """
+        Return the route of a request and its estimated samples.
+        """
+        estimate = estimated_samples(len(request.points), request.wanted)
+        route = choose_route(
+            estimate, request.route, self._options.small_threshold, self._options.large_threshold
+        )
+        return route, estimate
+
+    async def fetch_timeseries(self, asked: Asked) -> TimeseriesAnswer:
+        """
+        Return the answer to a request of the direct or the cached route.
+
+        Raises:
+            UpstreamError: the data can't be had, and nothing kept can stand in for them.
+            Unavailable: R2 is down with half of an answer in it and the upstream is too.
+        """
+        need = self._need(asked, self._clock.now_ms())
+        if asked.route == "direct":
+            return await self._bypass(asked, need)
+        try:
+            return await self._cached(asked, need)
+        except (Unavailable, TimeoutError, LostObjects) as error:
+            if isinstance(error, AppError):
+                self._report("bypass", error)
+            return await self._bypass(asked, need)
+
+    def _need(self, asked: Asked, now_ms: int) -> Need:
+        request = asked.request
+        return Need(
+            site=request.site,
+            points=request.points,
+            wanted=request.wanted,
+            now_ms=now_ms,
+            deadline_ms=now_ms + (request.timeout_ms or self._options.direct_timeout),
+        )
+
+    async def answer_known(
+        self, asked: Asked, *, judged_ms: int | None = None
+    ) -> TimeseriesAnswer | None:
+        """
+        Return the answer if all of it is known, else None; nothing is fetched.
+
+        Args:
+            judged_ms: The moment at which it has to be known; now, if left out.
+        """
+        need = self._need(asked, self._clock.now_ms() if judged_ms is None else judged_ms)
+        covers = self._filler.cover(need, await self._filler.look_up(need))
+        if gaps_of(covers):
+            return None
+        return await self._answer(asked, need, Filled(covers))
+
+    async def _cached(
+        self,
+        asked: Asked,
+        need: Need,
+    ) -> TimeseriesAnswer:
+        """
+        Answer from segments, after the gaps have been filled.
+        """
+        attempts, before = 0, None
+        while True:
+            async with asyncio.timeout(self._options.cache_timeout / 1000):
+                segments = await self._filler.look_up(need)
+            filled = await self._filler.fill(need, segments)
+            if before is not None:
+                filled = filled.after(before)
+            try:
+                return await self._answer(asked, need, filled)
+            except LostObjects as lost:
+                self._report("lost objects", lost)
+                await self._index.forget(need.site, lost.keys)
+                attempts, before = attempts + 1, filled
+                if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
+                    raise
+
+    async def _bypass(
+        self,
+        asked: Asked,
+        need: Need,
+    ) -> TimeseriesAnswer:
+        """
+        Answer from upstream alone.
+        """
+        if need.deadline_ms <= self._clock.now_ms():
+            raise UpstreamTimeout("no time left to ask the upstream", retryable=True)
+        filled = await self._filler.fetch_directly(need)
+        report = CacheReport(
+            "bypass",
+            samples_fetched=filled.samples_fetched,
+            upstream_requests=filled.upstream_requests,
+            fetched=filled.fetched,
+        )
+        return await self._encode(asked, filled, resolve(filled.covers), report, None)
+
+    async def _answer(
+        self,
+        asked: Asked,
+        need: Need,
+        filled: Filled,
+    ) -> TimeseriesAnswer:
+        """
+        Answer from what has been filled; have it compacted when it lay in too many objects.
+        """
+        try:
+            parts = resolve(filled.covers)
+        except DirectoryMissing:
+            filled = await self._with_directories(need, filled)
+            parts = resolve(filled.covers)
+        report = CacheReport(
+            _status(filled),
+            samples_fetched=filled.samples_fetched,
+            upstream_requests=filled.upstream_requests,
+            fetched=filled.fetched,
+        )
+        etag = None
+        if not filled.is_stale:
+            etag = identity(parts, asked.output, asked.request.max_points, asked.gzip, asked.route)
+        answer = await self._encode(asked, filled, parts, report, etag)
+        if not filled.is_stale and self._compactor.is_due(parts):
+            self._background(self._compactor.compact(need))
+        return answer
+
+    async def _with_directories(self, need: Need, filled: Filled) -> Filled:
+        """
+        Return the same cover with every frame directory loaded.
+        """
+        loaded = {
+            _place(each): each
+            for each in await self._index.find(
+                need.site, need.points, need.wanted, directories=True
+            )
+        }
+        return msgspec.structs.replace(
+            filled,
+            covers=[
+                msgspec.structs.replace(
+                    cover,
+                    known=[
+                        (loaded.get(_place(segment), segment), part)
+                        for segment, part in cover.known
+                    ],
+                )
+                for cover in filled.covers
+            ],
+        )
+
+    async def _encode(
+        self,
+        asked: Asked,
+        filled: Filled,
+        parts: list[PointPieces],
+        report: CacheReport,
+        etag: str | None,
+    ) -> TimeseriesAnswer:
+        """
+        Return the answer with the beginning of its body; a small body is whole then.
+        """
+        answer = TimeseriesAnswer(report=report, parts=parts, etag=etag)
+        if etag is not None and asked.matches(etag):
+            return answer
+        encoder: Encoder = encoder_for(
+            asked.output, len(parts), gzip=asked.gzip, max_points=asked.request.max_points
+        )
+
+        def meta(samples: int) -> dict[str, Any]:
+            answer.samples = samples
+            return self._meta(answer, asked)
+
+        source = Source(parts, filled.fresh, self._store)
+        chunks = body(source, encoder, report, meta)
+        if stored_bytes(parts) <= BATCH_BYTES_MAX:
+            answer.first = b"".join([chunk async for chunk in chunks])
+        else:
+            answer.first = await anext(chunks)
+            answer.rest = chunks
+        return answer
+
+    def _meta(self, answer: TimeseriesAnswer, asked: Asked) -> dict[str, Any]:
+        """
+        Return `_meta` as api.md has it.
+        """
+        request, now_ms = asked.request, self._clock.now_ms()
+        meta = {
+            "requestId": asked.request_id,
+            "site": request.site,
+            "startTime": format_instant(request.wanted.start_ms),
+            "endTime": format_instant(request.wanted.end_ms),
+            "routeType": asked.route,
+            "cacheHit": answer.report.is_hit,
+            "cache": answer.report,
+            "estimatedSamples": asked.estimated,
+            "samplesCount": answer.samples,
+            "duration": now_ms - asked.started_ms,
+            "timestamp": format_instant(now_ms),
+        }
+        if request.max_points is not None:
+            meta["downsampled"] = True
+        return meta
+
+
+def _status(filled: Filled) -> str:
+    """
+    Return the cache status: what share of the answer had been known.
+    """
+    if filled.is_stale:
+        return "stale"
+    if not filled.fetched:
+        return "hit"
+    return "partial" if filled.had_known else "miss"
+
+
+def _place(segment: Segment) -> tuple[str, int, int, int]:
+    return segment.point, segment.start_ms, segment.end_ms, segment.fetched_ms
