@@ -7,7 +7,6 @@ and what an answer means is not.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -88,7 +87,6 @@ class Calls:
         self.gate = gate
         self.deadline_ms = deadline_ms
         self.report = FetchReport()
-        self.slots = asyncio.Semaphore(settings.max_in_flight)
         self.headers = {"accept": "application/json"}
         if settings.token is not None:
             self.headers["authorization"] = f"Bearer {settings.token}"
@@ -164,30 +162,29 @@ class Call:
 
     async def _attempt(self) -> bytes | None:
         calls, settings = self._calls, self._calls.settings
-        async with calls.slots:
-            await self._admitted()
-            timeout_ms = settings.page_timeout_ms
-            if calls.deadline_ms is not None:
-                timeout_ms = min(timeout_ms, calls.deadline_ms - calls.clock.now_ms())
-            if timeout_ms <= 0:
-                raise self._late()
-            self._attempts += 1
-            calls.report.requests += 1
-            calls.report.retries += self._attempts > 1
-            try:
-                answer = await calls.http.request(
-                    self._target.method,
-                    self._target.url(settings.base_url),
-                    headers=self._headers(),
-                    body=self._target.body,
-                    timeout_ms=timeout_ms,
-                )
-            except HttpTimeout as failure:
-                what = f"did not answer within {timeout_ms} ms"
-                raise UpstreamTimeout(self._detail(what), retryable=True) from failure
-            except HttpFailure as failure:
-                what = f"gave no whole answer ({self._redacted(failure)})"
-                raise self._failed(what) from failure
+        await self._admitted()
+        timeout_ms = settings.page_timeout_ms
+        if calls.deadline_ms is not None:
+            timeout_ms = min(timeout_ms, calls.deadline_ms - calls.clock.now_ms())
+        if timeout_ms <= 0:
+            raise self._late()
+        self._attempts += 1
+        calls.report.requests += 1
+        calls.report.retries += self._attempts > 1
+        try:
+            answer = await calls.http.request(
+                self._target.method,
+                self._target.url(settings.base_url),
+                headers=self._headers(),
+                body=self._target.body,
+                timeout_ms=timeout_ms,
+            )
+        except HttpTimeout as failure:
+            what = f"did not answer within {timeout_ms} ms"
+            raise UpstreamTimeout(self._detail(what), retryable=True) from failure
+        except HttpFailure as failure:
+            what = f"gave no whole answer ({self._redacted(failure)})"
+            raise self._failed(what) from failure
         calls.report.bytes_received += len(answer.body)
         return self._judged(answer)
 

@@ -63,7 +63,7 @@ class AceClient:
         self._gate = gate
         self._sites: dict[str, tuple[bool, int]] = {}
 
-    async def fetch_samples(  # noqa: PLR0913 - the question, and how to put it
+    async def fetch_samples(
         self,
         site: str,
         points: Sequence[str],

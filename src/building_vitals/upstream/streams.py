@@ -71,21 +71,19 @@ class Errand:
         self.desk = asyncio.Lock()
         self._require_site = require_site
         self._site_door = asyncio.Lock()
-        self._is_site_known = False
 
     async def site_exists(self) -> None:
         """
-        Return when the site is known; asked once, however many streams found nothing.
+        Return when the site is known; streams that found nothing ask one after the other, so that
+        all but the first get the remembered answer.
         """
         async with self._site_door:
-            if not self._is_site_known:
-                await self._require_site()
-                self._is_site_known = True
+            await self._require_site()
 
 
 class Stream:
     """
-    One question for samples: its pages, one after the other.
+    One question for samples: its pages, one after the other, and one request at a time.
 
     Attributes:
         done: Set when the last page has been folded.
@@ -248,7 +246,7 @@ async def run_streams(
 
     Args:
         streams: A stream that waits for another comes after it.
-        width: How many run at once.
+        width: How many run at once, which is how many requests are under way at once.
         probe: One of the first, that must be probed before a second stream runs.
 
     Raises:

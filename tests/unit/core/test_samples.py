@@ -123,7 +123,7 @@ def test_what_is_not_finite_becomes_null(sent: Any) -> None:
     """
     NaN, infinity and numbers beyond IEEE double have no JSON number, so they are null.
     """
-    assert "null" == value_text(sent)
+    assert value_text(sent) == "null"
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_largest_double_is_kept_and_the_next_integer_is_not() -> None:
 
     assert str(largest) == value_text(largest)
     assert str(largest) == value_text(str(largest))
-    assert "null" == value_text(2**1024)
-    assert "null" == value_text(str(2**1024))
+    assert value_text(2**1024) == "null"
+    assert value_text(str(2**1024)) == "null"
 
 
 def test_lone_surrogates_are_escaped() -> None:
@@ -168,8 +168,8 @@ def test_lone_surrogates_are_escaped() -> None:
     text = value_text("a\ud800é")
 
     assert text.isascii()
-    assert "a\ud800é" == json.loads(text)
-    assert {"\udfff": "\ud800"} == json.loads(value_text({"\udfff": "\ud800"}))
+    assert json.loads(text) == "a\ud800é"
+    assert json.loads(value_text({"\udfff": "\ud800"})) == {"\udfff": "\ud800"}
 
 
 def test_absurd_nesting_becomes_null() -> None:
@@ -181,7 +181,7 @@ def test_absurd_nesting_becomes_null() -> None:
         deep = [deep]
     text = value_text(deep)
 
-    assert "[" * samples.NESTING_MAX + "null" + "]" * samples.NESTING_MAX == text
+    assert text == "[" * samples.NESTING_MAX + "null" + "]" * samples.NESTING_MAX
 
 
 def test_foreign_types_are_refused() -> None:
@@ -210,8 +210,8 @@ def test_memory_holds_text_values_only() -> None:
     texts = ValueTexts()
     given_texts = [texts.text_of(each) for each in (1, True, 1.0, "1", None, [1], {"a": 1}, "NaN")]
 
-    assert ["1", "true", "1.0", "1", "null", "[1]", '{"a":1}', "null"] == given_texts
-    assert {"1": "1", "NaN": "null"} == texts
+    assert given_texts == ["1", "true", "1.0", "1", "null", "[1]", '{"a":1}', "null"]
+    assert texts == {"1": "1", "NaN": "null"}
 
 
 def test_memory_is_bounded() -> None:
@@ -222,8 +222,8 @@ def test_memory_is_bounded() -> None:
     for number in range(samples.VALUES_REMEMBERED_MAX):
         texts[str(number)] = str(number)
 
-    assert '"occupied"' == texts["occupied"]
-    assert {"occupied": '"occupied"'} == texts
+    assert texts["occupied"] == '"occupied"'
+    assert texts == {"occupied": '"occupied"'}
 
 
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))

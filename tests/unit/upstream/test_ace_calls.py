@@ -5,14 +5,14 @@ Tests of one call: what is repeated, how long that lasts, and what the errors sa
 from __future__ import annotations
 
 import pytest
-from fakes.clock import VirtualClock
-from fakes.http import ScriptedHttp, Step, answer
 
 from building_vitals.core.errors import UpstreamError, UpstreamLimited, UpstreamTimeout
 from building_vitals.core.ports import HttpFailure, HttpTimeout
 from building_vitals.upstream.calls import Calls
 from building_vitals.upstream.settings import UpstreamSettings
 from building_vitals.upstream.targets import Target
+from fakes.clock import VirtualClock
+from fakes.http import ScriptedHttp, Step, answer
 
 CREDENTIAL = "s3cret-token"
 SETTINGS = UpstreamSettings(base_url="https://u/api", token=CREDENTIAL)
@@ -239,7 +239,7 @@ async def test_time_out_shrinks_towards_the_deadline() -> None:
     )  # fmt: skip
     await bench.answer()
 
-    assert [30_000, 29_850] == [sent.timeout_ms for sent in bench.http.requests]
+    assert [sent.timeout_ms for sent in bench.http.requests] == [30_000, 29_850]
 
 
 async def test_fault_without_time_for_another_attempt_is_told_as_it_is() -> None:

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from fakes.clock import VirtualClock
-from fakes.http import FakeAce, ScriptedHttp, SentRequest, Step, answer, page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +27,8 @@ from building_vitals.upstream import streams
 from building_vitals.upstream.client import AceClient
 from building_vitals.upstream.settings import UpstreamSettings
 from building_vitals.upstream.wire import WireSample
+from fakes.clock import VirtualClock
+from fakes.http import FakeAce, ScriptedHttp, SentRequest, Step, answer, page
 
 Triple = tuple[str, Any, str]
 
@@ -193,8 +193,10 @@ async def test_404_of_a_known_site_is_an_empty_answer() -> None:
 
     assert (await bench.fetch("p")).samples_received == 0
     await bench.fetch("p")
-    assert [PATH, "/sites/hq", PATH] == [
-        sent.path.removeprefix("/api") for sent in bench.http.requests
+    assert [sent.path.removeprefix("/api") for sent in bench.http.requests] == [
+        PATH,
+        "/sites/hq",
+        PATH,
     ]
 
 
@@ -227,12 +229,13 @@ async def test_404_between_pages_is_repeated() -> None:
     assert (await stuck.failure("p")).detail == f"upstream {PATH} answered 404 after 5 attempts"
 
 
-async def test_site_is_asked_once_however_many_streams_find_nothing() -> None:
+@pytest.mark.parametrize("slices", [1, 8])
+async def test_site_is_asked_once_however_many_streams_find_nothing(slices: int) -> None:
     """
     Streams that find nothing at the same time share one question for the site.
     """
     bench = Bench(otherwise=FakeAce("hq", []))
-    await bench.fetch("p", "a,b", slices=8)
+    await bench.fetch("p", "a,b", slices=slices)
 
     assert [sent.path for sent in bench.http.requests].count("/api/sites/hq") == 1
 
@@ -279,7 +282,7 @@ async def test_lie_that_passes_costs_one_more_request(lie: str) -> None:
     bench = Bench(page(ONE, cursor="x"), LIES[lie][0], page(TWO))
     report = await bench.fetch("p")
 
-    assert [ONE, TWO] == bench.sink.samples
+    assert bench.sink.samples == [ONE, TWO]
     assert bench.queries("cursor") == [None, "x", "x"]
     assert (report.requests, report.retries) == (3, 1)
 
@@ -340,7 +343,7 @@ async def test_empty_pages_in_between_are_followed() -> None:
     bench = Bench(page(cursor="a"), page(ONE, cursor="b"), page(cursor="c"), page(TWO))
     await bench.fetch("p")
 
-    assert [ONE, TWO] == bench.sink.samples
+    assert bench.sink.samples == [ONE, TWO]
 
 
 async def test_endless_empty_pages_are_an_error() -> None:
@@ -354,8 +357,24 @@ async def test_endless_empty_pages_are_an_error() -> None:
     bench = Bench(otherwise=endless)
     failure = await bench.failure("p")
 
-    assert streams.EMPTY_PAGES_MAX == len(bench.http.requests)
+    assert len(bench.http.requests) == streams.EMPTY_PAGES_MAX
     assert failure.detail == f"upstream {PATH} sent 1000 empty pages in a row and says has_more"
+
+
+async def test_only_empty_pages_in_a_row_count() -> None:
+    """
+    Any number of empty pages is right as long as samples come in between.
+    """
+    last = 3 * streams.EMPTY_PAGES_MAX
+
+    def every_other(sent: SentRequest) -> HttpAnswer:
+        number = int(sent.query.get("cursor", "0")) + 1
+        samples = [ONE] if number % 2 else []
+        return page(*samples, cursor=None if number == last else str(number))
+
+    bench = Bench(otherwise=every_other)
+
+    assert (await bench.fetch("p")).pages == last
 
 
 async def test_failure_on_a_later_page_is_the_failure_of_all() -> None:
@@ -457,10 +476,34 @@ async def test_many_names_go_into_several_addresses() -> None:
     ]
 
     assert sorted(SAMPLES) == sorted(bench.sink.samples)
-    assert NAMES == [name for names in firsts for name in names]
+    assert [name for names in firsts for name in names] == NAMES
     assert len(firsts) > 4
     assert all(len(sent.url) <= 7_000 for sent in bench.http.requests)
     assert bench.http.in_flight_max == 4
+
+
+async def test_second_filter_waits_for_the_first_ones_samples_and_no_longer() -> None:
+    """
+    The first filter is sent alone until its first samples show that it is heeded.
+    """
+    fake = FakeAce("hq", SAMPLES, page_size=10)
+    sent_with: list[tuple[str | None, str]] = []
+
+    def upstream(sent: SentRequest) -> HttpAnswer:
+        names = sent.query["point_names"]
+        sent_with.append((sent.query.get("cursor"), names))
+        if NAMES[0] in names and "cursor" not in sent.query:
+            return page(cursor="at-0")
+        return fake(sent)
+
+    bench = Bench(otherwise=upstream)
+    await bench.fetch(*NAMES)
+    others = [index for index, (_, names) in enumerate(sent_with) if NAMES[0] not in names]
+    firsts = [index for index, (_, names) in enumerate(sent_with) if NAMES[0] in names]
+
+    assert min(others) in (2, 3)
+    assert min(others) < max(firsts) - 2
+    assert sorted(SAMPLES) == sorted(bench.sink.samples)
 
 
 async def test_samples_of_a_batch_come_in_their_order() -> None:

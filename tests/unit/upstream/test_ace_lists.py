@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fakes.clock import VirtualClock
-from fakes.http import ScriptedHttp, Step, answer
 
 from building_vitals.core.errors import UpstreamError, UpstreamSiteUnknown, UpstreamTimeout
 from building_vitals.core.ports import HttpAnswer
 from building_vitals.upstream import client as client_module
 from building_vitals.upstream.client import AceClient
 from building_vitals.upstream.settings import UpstreamSettings
+from fakes.clock import VirtualClock
+from fakes.http import ScriptedHttp, Step, answer
 
 NOW_MS = 1_735_689_600_000
 FOUND, MISSING = answer(200, {"name": "hq"}), answer(404, {})

@@ -205,7 +205,7 @@ def test_questions_without_pages_are_cut_to_about_a_page() -> None:
     (many, short), (one, long) = bodies_of(names, JANUARY, page_size=50_000)
 
     assert names == [*many, *one]
-    assert [JANUARY] == long
+    assert long == [JANUARY]
     assert len(short) == 45
     assert short[0].duration_ms * POINTS_PER_BODY_MAX * 1_440 <= 50_000 * DAY_MS
 
@@ -223,7 +223,7 @@ def test_numbers_of_a_page_keep_their_digits() -> None:
     values = [sample.value for sample in page.point_samples]
 
     assert isinstance(values[0], NumberText)
-    assert ["45.50", "45.50", "7", "null", '[1.0,{"a":2.50}]'] == [*map(value_text, values)]
+    assert [*map(value_text, values)] == ["45.50", "45.50", "7", "null", '[1.0,{"a":2.50}]']
 
 
 def test_json_that_only_the_lenient_take_is_read() -> None:
