@@ -1,0 +1,60 @@
+"""One Worker and one fake upstream for all integration tests; each test has a site of its own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from devtools.children import Children
+from devtools.signals import StopSignals
+from devtools.toolchain import Toolchain, set_up
+from fakes.upstream import FakeUpstream
+from integration.harness.client import Client
+from integration.harness.worker_server import WorkerServer
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[FakeUpstream]:
+    """The fake upstream, in a thread of this process."""
+    server = FakeUpstream()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def worker(
+    upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WorkerServer]:
+    """The Worker, already warm; at the end it must stop cleanly and leave a clean log."""
+    server = WorkerServer(
+        tmp_path_factory.mktemp("worker"), upstream=upstream.url, token=upstream.token
+    )
+    server.start()
+    try:
+        yield server
+    finally:
+        status = server.stop()
+    assert status == 0, server.tail()
+    server.assert_clean_log()
+
+
+@pytest.fixture
+def client(worker: WorkerServer) -> Client:
+    """Sends requests to the Worker."""
+    return worker.client
+
+
+@pytest.fixture
+def site() -> str:
+    """A site name that no other test has."""
+    return f"site-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def tools() -> Toolchain:
+    """The set-up that dev.py uses, for tests that call its programs."""
+    with Children(StopSignals()) as children:
+        return set_up(children)

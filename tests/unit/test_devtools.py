@@ -1,0 +1,217 @@
+"""The parts of the development scripts that need no Worker: children, locks, env files, output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from devtools.children import Children
+from devtools.console import StepFailed
+from devtools.envfile import format_line, write_env_file
+from devtools.layout import DEFAULT_STATE, SCRIPTS
+from devtools.locks import file_lock
+from devtools.options import parse_options
+from devtools.signals import Stopped, StopSignals
+from devtools.wrangler import shown_lines
+
+DEADLINE_S = 20.0
+SLEEPER = "import time; time.sleep(600)"
+# Starts a second process in a session of its own, as programs do that mean to outlive their parent.
+FAMILY = f"""
+import subprocess, sys, time
+escaped = subprocess.Popen([sys.executable, "-c", {SLEEPER!r}], start_new_session=True)
+print(escaped.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def exists(pid: int) -> bool:
+    """Return whether a process runs (one that has ended but is not collected does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for_end(pid: int) -> bool:
+    """Return whether the process ends before the deadline."""
+    deadline = time.monotonic() + DEADLINE_S
+    while exists(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not exists(pid)
+
+
+def first_line(path: Path) -> str:
+    """Return the first whole line of a file that another process writes."""
+    deadline = time.monotonic() + DEADLINE_S
+    while "\n" not in (text := path.read_text()):
+        assert time.monotonic() < deadline, "nothing was written"
+        time.sleep(0.02)
+    return text.partition("\n")[0]
+
+
+def test_end_reaches_processes_in_other_sessions(tmp_path: Path) -> None:
+    """Leaving the block ends a child and what it has started, in whatever session."""
+    log = tmp_path / "log"
+    with log.open("wb") as file, Children(StopSignals()) as children:
+        command = [sys.executable, "-c", FAMILY]
+        children.start(command, env=os.environ, output=file.fileno())
+        escaped = int(first_line(log))
+        assert exists(escaped)
+    assert not exists(escaped)
+
+
+def test_child_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
+    """SIGKILL of the process that started a child ends the child, and its folder is removed."""
+    log, folder = tmp_path / "log", tmp_path / "run"
+    folder.mkdir()
+    owner = f"""
+import os, sys, time
+from pathlib import Path
+from devtools.children import Children
+from devtools.signals import StopSignals
+with Children(StopSignals()) as children:
+    command = [sys.executable, "-c", {FAMILY!r}]
+    children.start(command, env=os.environ, remove=[Path({str(folder)!r})])
+    time.sleep(600)
+"""
+    env = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    with log.open("wb") as file:
+        process = subprocess.Popen([sys.executable, "-c", owner], env=env, stdout=file)
+    escaped = int(first_line(log))
+    process.kill()
+    process.wait()
+    assert wait_for_end(escaped)
+    deadline = time.monotonic() + DEADLINE_S
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not folder.exists()
+
+
+def test_failed_step_shows_the_end_of_its_log() -> None:
+    """A step that fails is an error with its status and its last lines."""
+    script = "print('what went wrong'); raise SystemExit(3)"
+    with Children(StopSignals()) as children, pytest.raises(StepFailed) as caught:
+        children.run("test-step", [sys.executable, "-c", script], env=os.environ)
+    assert "test-step failed with status 3" in str(caught.value)
+    assert caught.value.tail == "what went wrong"
+
+
+def test_unknown_program_is_a_failed_step() -> None:
+    """A program that does not exist fails its step, and the log names it."""
+    with Children(StopSignals()) as children, pytest.raises(StepFailed) as caught:
+        children.run("test-step", ["/no/such/program"], env=os.environ)
+    assert "/no/such/program: No such file" in caught.value.tail
+
+
+def test_signal_is_put_off_while_held_and_raised_once() -> None:
+    """A signal in a held block strikes at its end; a second one does nothing."""
+    with StopSignals() as signals:
+        with pytest.raises(Stopped), signals.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            is_alive_in_the_block = True
+        os.kill(os.getpid(), signal.SIGINT)
+    assert is_alive_in_the_block
+    assert signals.requested
+
+
+def test_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    """A second taker is refused after its time, and welcome once the first is done."""
+    path = tmp_path / "lock"
+    words = {"waiting": "waiting", "refusal": "still held"}
+    with (
+        file_lock(path, seconds=0, **words),
+        pytest.raises(StepFailed, match="still held"),
+        file_lock(path, seconds=0, **words),
+    ):
+        pass
+    with file_lock(path, seconds=0, **words):
+        pass
+
+
+def test_lock_stays_with_a_child_that_holds_it(tmp_path: Path) -> None:
+    """The lock is free only when the child that it was given to has ended."""
+    path = tmp_path / "lock"
+    words = {"waiting": "waiting", "refusal": "still held"}
+    with Children(StopSignals()) as children:
+        with file_lock(path, seconds=0, **words) as held:
+            children.start([sys.executable, "-c", SLEEPER], env=os.environ, hold=[held])
+        with pytest.raises(StepFailed, match="still held"), file_lock(path, seconds=0, **words):
+            pass
+    with file_lock(path, seconds=0, **words):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("https://a.example/api", "X=https://a.example/api\n"),
+        ("", "X=\n"),
+        ("two words # one", "X='two words # one'\n"),
+        ("it's", "X=`it's`\n"),
+        ("a$HOME", "X='a\\$HOME'\n"),
+    ],
+)
+def test_env_line_keeps_the_value(value: str, line: str) -> None:
+    """A value is quoted so that dotenv neither cuts nor expands it."""
+    assert format_line("X", value) == line
+
+
+@pytest.mark.parametrize("value", ["'`\"", "ends with \\"])
+def test_value_that_cannot_be_written_is_refused(value: str) -> None:
+    """A value that the format has no way to write is an error, not another value."""
+    with pytest.raises(StepFailed, match="--var X"):
+        format_line("X", value)
+
+
+def test_env_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Tokens go through this file: nobody else may read it."""
+    path = tmp_path / "run.env"
+    write_env_file(path, {"A": "1", "B": "two words"})
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text() == "A=1\nB='two words'\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"[wrangler:info] Ready on http://127.0.0.1:8787\n", None),
+        (b"[wrangler:info] Updated and ready on http://127.0.0.1:8787\n", None),
+        (b"env.DB (building-vitals-db)     D1 Database   local\n", None),
+        ("│ entry.py │ python │\n".encode(), None),
+        (b'{"event": "request", "path": "/ready on http://x"}\n',) * 2,
+        (b"env.X is missing\n",) * 2,
+        (b"sent Bearer very-secret\n", b"sent Bearer ***\n"),
+    ],
+)
+def test_output_filter(line: bytes, shown: bytes | None) -> None:
+    """wrangler's own tables are dropped, the Worker's lines kept, secrets blotted out."""
+    assert shown_lines(["very-secret"])(line) == shown
+
+
+def test_options_have_the_documented_defaults() -> None:
+    """Without arguments: port 8787, the demo upstream, .dev/state, the packed runtime."""
+    options = parse_options([])
+    assert options.port == 8787
+    assert options.upstream is None
+    assert options.state == DEFAULT_STATE
+    assert options.variables == {}
+    assert options.runtime == "packed"
+
+
+def test_options_take_every_argument(tmp_path: Path) -> None:
+    """All options are read; of a variable given twice the last one counts, and = may be in it."""
+    line = "--port 9000 --upstream http://h:1/api --upstream-token t --var A=1 --var A=b=c"
+    options = parse_options([*line.split(), "--state", str(tmp_path), "--runtime", "official"])
+    assert options.port == 9000
+    assert options.upstream == "http://h:1/api"
+    assert options.upstream_token == "t"
+    assert options.variables == {"A": "b=c"}
+    assert options.state == tmp_path
+    assert options.runtime == "official"

@@ -1,0 +1,176 @@
+"""The rules of the house that a machine can check: who may import whom, sizes, SQL, side effects."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SRC = ROOT / "src"
+PACKAGE = "building_vitals"
+RUNTIME_ROOTS = {"js", "pyodide", "pyodide_js", "workers"}
+RESERVED_ROOTS = RUNTIME_ROOTS | {"asgi"} | set(sys.stdlib_module_names)
+FILE_LINES_MAX = 350
+FUNCTION_LINES_MAX = 60
+LAYERS = {
+    "core": {"core"},
+    "upstream": {"upstream", "core"},
+    "storage": {"storage", "core"},
+    "services": {"services", "storage", "upstream", "core"},
+    "handlers": {"handlers", "services", "core"},
+    "platform": {"platform", "handlers", "services", "storage", "upstream", "core"},
+    "entry": {"platform", "handlers"},
+}
+CORE_PACKAGES = {"msgspec"}
+SQL = re.compile(
+    r"\s*(SELECT\s.+\sFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM)\s", re.S
+)
+SQL_FOLDERS = {"storage"}
+
+SOURCES = sorted(SRC.rglob("*.py"))
+ALL_CODE = (
+    SOURCES + sorted((ROOT / "scripts").rglob("*.py")) + sorted((ROOT / "tests").rglob("*.py"))
+)
+
+
+def name_of(path: Path) -> str:
+    """Return the path below the repository, for messages and test ids."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    """Return the parsed module."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=name_of(path))
+
+
+def layer_of(path: Path) -> str:
+    """Return the folder inside the package, or "entry"."""
+    parts = path.relative_to(SRC).parts
+    return parts[1] if parts[0] == PACKAGE and len(parts) > 2 else "entry"
+
+
+def imported_modules(tree: ast.Module) -> Iterator[str]:
+    """Yield each imported module's dotted name, wherever the import stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in line {node.lineno}"
+            assert node.module is not None
+            if node.module == PACKAGE:
+                yield from (f"{PACKAGE}.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def touches_javascript(value: ast.expr | None) -> bool:
+    """Return whether *value* names something of the runtime."""
+    return value is not None and any(
+        isinstance(node, ast.Name) and node.id in RUNTIME_ROOTS for node in ast.walk(value)
+    )
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_point_inwards(path: Path) -> None:
+    """A module imports only from the layers below its own, and JavaScript only at the edge."""
+    layer = layer_of(path)
+    if path.name == "__init__.py" and path.parent == SRC / PACKAGE:
+        layer = "core"
+    for module in imported_modules(tree_of(path)):
+        root, *rest = module.split(".")
+        if root == PACKAGE:
+            assert rest, f"import the module itself, not {PACKAGE}"
+            assert rest[0] in LAYERS[layer], f"{layer} must not import {module}"
+        elif root in RUNTIME_ROOTS:
+            assert layer in {"entry", "platform"}, f"{layer} must not import {module}"
+        elif layer == "core":
+            allowed = set(sys.stdlib_module_names) | CORE_PACKAGES
+            assert root in allowed, f"core must not import {module}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_module_globals_hold_nothing_of_javascript(path: Path) -> None:
+    """No module or class keeps a JavaScript object: a deployment cannot snapshot it."""
+    tree = tree_of(path)
+    bodies = [tree.body] + [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
+    kept = [
+        node.lineno
+        for body in bodies
+        for node in body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and touches_javascript(node.value)
+    ]
+    assert [] == kept
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_sql_is_written_in_storage_only(path: Path) -> None:
+    """SQL text stands in the repositories and nowhere else."""
+    if layer_of(path) in SQL_FOLDERS:
+        return
+    found = [
+        node.lineno
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value)
+    ]
+    assert [] == found
+
+
+@pytest.mark.parametrize("path", ALL_CODE, ids=name_of)
+def test_files_and_functions_are_short(path: Path) -> None:
+    """A file has at most 350 lines, a function at most 60."""
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= FILE_LINES_MAX
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+    assert [] == long
+
+
+def test_package_files_are_empty() -> None:
+    """Every name has one import path: __init__.py files are empty."""
+    full = [name_of(path) for path in SOURCES if path.name == "__init__.py" and path.read_text()]
+    assert [] == full
+
+
+def test_root_names_hide_no_other_module() -> None:
+    """What lies directly in src is a root of imports; it must not hide a module of the runtime."""
+    roots = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert set() == roots & RESERVED_ROOTS
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in ALL_CODE if path.name.startswith("test_")],
+    ids=name_of,
+)
+def test_every_test_says_what_holds(path: Path) -> None:
+    """Each test has a docstring of its own."""
+    silent = [
+        node.name
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and ast.get_docstring(node) is None
+    ]
+    assert [] == silent
+
+
+def test_lock_files_hold_hashes_and_no_addresses() -> None:
+    """Whatever mirror is used, a package is told by its hash; no registry is named."""
+    for path in sorted((ROOT / "requirements").glob("*.txt")):
+        text = path.read_text(encoding="utf-8")
+        pins = [line for line in text.splitlines() if re.match(r"[\w.-]+==", line)]
+        assert pins, name_of(path)
+        assert all(line.endswith("\\") for line in pins), name_of(path)
+        assert "://" not in text, name_of(path)
+        assert "index-url" not in text, name_of(path)
+    assert '"resolved"' not in (ROOT / "package-lock.json").read_text(encoding="utf-8")
