@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS cache_segments (
   samples INTEGER NOT NULL,
   crc INTEGER NOT NULL,
   grow INTEGER NOT NULL,
+  data_crc INTEGER NOT NULL,
   frames TEXT NOT NULL,          -- frame directory, JSON
   expires_ms INTEGER NOT NULL,   -- helps the clean-up; expiry is judged from fetched_ms when reading
   PRIMARY KEY (site, point, end_ms, start_ms)
@@ -43,6 +44,7 @@ CREATE TABLE IF NOT EXISTS cache_metadata (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS cache_metadata_by_expiry ON cache_metadata (expires_ms);
+CREATE INDEX IF NOT EXISTS cache_metadata_by_site ON cache_metadata (site);
 
 -- When a site's cache was last purged: what was fetched before is not stored any more.
 CREATE TABLE IF NOT EXISTS cache_purges (

@@ -15,7 +15,7 @@ import msgspec
 from building_vitals.core import formats
 from building_vitals.core.downsample import downsample
 from building_vitals.core.gzip_splice import Splicer, inflate
-from building_vitals.core.segments import Piece, cut_fragment, cut_piece_text
+from building_vitals.core.segments import Piece, cut_fragment, cut_piece_text, verify
 
 # The ordinary path deflates while the client waits: speed before the last bytes.
 STREAM_COMPRESSION_LEVEL = 4
@@ -72,6 +72,7 @@ def piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:
     """
     if piece.frame is not None:
         return cut_piece_text(piece, data)
+    verify(piece, data)
     return piece.count, inflate(data, piece.raw_length)
 
 
@@ -110,6 +111,7 @@ class SplicedJson:
             self._flush()
             self._splicer.add_fragment(cut_fragment(text), text)
         else:
+            verify(piece, data)
             count = piece.count
             if self._point_samples:
                 self._glue += b","

@@ -11,7 +11,6 @@ the series up to its end, so that the CRC of any run is found without a look at 
 from __future__ import annotations
 
 import zlib
-from bisect import bisect_left
 from collections.abc import Sequence
 
 import msgspec
@@ -40,6 +39,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
         grow: Growth of the series' text up to the frame's end.
         crc_before: CRC-32 of the series' text up to where the frame begins.
         shrink: Growth of minus *raw_offset*.
+        data_crc: CRC-32 of the fragment's bytes, to notice when they are not what was stored.
     """
 
     offset: int
@@ -53,6 +53,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     grow: int
     crc_before: int
     shrink: int
+    data_crc: int
 
     @property
     def raw_end(self) -> int:
@@ -156,6 +157,7 @@ class SeriesBuilder:
                 grow=self._grow,
                 crc_before=crc_before,
                 shrink=growth(-self._raw_length),
+                data_crc=zlib.crc32(data),
             )
         )
         self._parts.append(data)
@@ -180,7 +182,10 @@ def frame_text(frame: Frame, data: bytes | memoryview) -> bytes:
     Raises:
         ValueError: the bytes are not that frame.
     """
-    return inflate(data, frame.raw_length)
+    text = inflate(data, frame.raw_length)
+    if zlib.crc32(text, frame.crc_before) != frame.crc:
+        raise ValueError("frame holds another text than it was made of")
+    return text
 
 
 class _TimedSample(msgspec.Struct, array_like=True, gc=False):
@@ -224,20 +229,35 @@ def cut_text(text: bytes, wanted: Range) -> tuple[int, bytes]:
     Raises:
         ValueError: the text is not that of samples.
     """
-    samples = _decode(text)
-    times = [sample.instant_ms for sample in samples]
-    first, stop = bisect_left(times, wanted.start_ms), bisect_left(times, wanted.end_ms)
-    if first == stop:
-        return 0, b""
-    if b'"' in text:
-        inside = samples[first:stop]
-        return stop - first, b",".join(
-            b"[%d,%b]" % (sample.instant_ms, bytes(sample.value)) for sample in inside
-        )
-    # Without text values, a sample's beginning occurs nowhere else.
-    begin = text.index(b"[%d," % times[first])
-    end = text.index(b",[%d," % times[stop]) if stop < len(times) else len(text)
-    return stop - first, text[begin:end]
+    if b'"' in text or text.count(b"[") != text.count(b"],[") + 1:
+        # Text or lists among the values: only decoding tells where a sample begins.
+        inside = [
+            b"[%d,%b]" % (sample.instant_ms, bytes(sample.value))
+            for sample in _decode(text)
+            if wanted.start_ms <= sample.instant_ms < wanted.end_ms
+        ]
+        return len(inside), b",".join(inside)
+    begin, end = _seek(text, wanted.start_ms), _seek(text, wanted.end_ms)
+    kept = text[begin : end - 1]
+    return kept.count(b"["), kept
+
+
+def _seek(text: bytes, instant_ms: int) -> int:
+    """
+    Return where the first sample at or after an instant begins, one past the end if none does.
+
+    Args:
+        text: Of samples, ascending, with no other brackets than theirs.
+    """
+    low, high = 0, len(text) + 1
+    while low < high:
+        start = text.rfind(b"[", 0, (low + high) // 2 + 1)
+        if int(text[start + 1 : text.index(b",", start)]) >= instant_ms:
+            high = start
+        else:
+            following = text.find(b"[", start + 1)
+            low = len(text) + 1 if following < 0 else following
+    return low
 
 
 def text_times(text: bytes) -> tuple[int, int]:

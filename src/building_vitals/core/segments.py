@@ -7,9 +7,11 @@ three pieces: a cut frame, a run of whole frames, a cut frame.
 
 from __future__ import annotations
 
+import zlib
+
 import msgspec
 
-from building_vitals.core.frames import Frame, Series, cut_text, frame_text
+from building_vitals.core.frames import COMMA, Frame, Series, cut_text, frame_text
 from building_vitals.core.gzip_splice import fragment, growth
 from building_vitals.core.ranges import Range
 
@@ -31,6 +33,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         raw_length: Bytes of the series' text.
         count: Samples.
         crc, grow: CRC-32 and growth of the series' text.
+        data_crc: CRC-32 of the series' bytes.
         frames: Directory; None where the index left it out because the segment is taken whole.
     """
 
@@ -46,6 +49,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     count: int
     crc: int
     grow: int
+    data_crc: int
     frames: tuple[Frame, ...] | None = None
 
     @property
@@ -77,6 +81,7 @@ def segment_of(
         count=series.count,
         crc=last.crc if last else 0,
         grow=last.grow if last else growth(0),
+        data_crc=zlib.crc32(series.data),
         frames=frames,
     )
 
@@ -94,6 +99,8 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
         grow: Growth of the series up to the piece's end.
         before: Of a run that does not begin the series: CRC-32 of what comes before it, and the
             growth of minus its length.
+        checks: Parts of the bytes: how many, and the CRC-32 they should have. Between two lies a
+            comma.
         frame: Set for a frame that must be cut.
         wanted: What to cut it to.
     """
@@ -107,6 +114,7 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     crc: int
     grow: int
     before: tuple[int, int] | None = None
+    checks: tuple[tuple[int, int], ...] = ()
     frame: Frame | None = None
     wanted: Range | None = None
 
@@ -131,6 +139,7 @@ def pieces(segment: Segment, wanted: Range) -> list[Piece]:
                 count=segment.count,
                 crc=segment.crc,
                 grow=segment.grow,
+                checks=((segment.length, segment.data_crc),),
             )
         ]
     if segment.frames is None:
@@ -170,6 +179,7 @@ def _run_piece(segment: Segment, run: list[Frame]) -> Piece:
         crc=last.crc,
         grow=last.grow,
         before=(first.crc_before, first.shrink) if first.raw_offset else None,
+        checks=tuple((frame.length, frame.data_crc) for frame in run),
     )
 
 
@@ -186,6 +196,24 @@ def _cut_piece(segment: Segment, frame: Frame, wanted: Range) -> Piece:
         frame=frame,
         wanted=wanted,
     )
+
+
+def verify(piece: Piece, data: bytes | memoryview) -> None:
+    """
+    Return when the bytes are those that were stored.
+
+    Raises:
+        ValueError: they are not.
+    """
+    offset = 0
+    for length, crc in piece.checks:
+        if offset:
+            if data[offset : offset + len(COMMA)] != COMMA:
+                raise ValueError("frames are not divided by a comma")
+            offset += len(COMMA)
+        if zlib.crc32(data[offset : offset + length]) != crc:
+            raise ValueError("bytes are not those that were stored")
+        offset += length
 
 
 def cut_piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:

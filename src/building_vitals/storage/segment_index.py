@@ -23,7 +23,7 @@ PARAMETER_BYTES_MAX = 1_000_000
 _FIND = """
 SELECT json_group_array(json_array(
     s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.etag, s.offset, s.length,
-    s.raw_length, s.samples, s.crc, s.grow,
+    s.raw_length, s.samples, s.crc, s.grow, s.data_crc,
     CASE WHEN ?5 = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4 THEN NULL ELSE json(s.frames) END
 )) AS segments
 FROM json_each(?2) p CROSS JOIN cache_segments s
@@ -47,11 +47,11 @@ DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
 _INSERT = """
 INSERT OR REPLACE INTO cache_segments (
     site, point, start_ms, end_ms, fetched_ms, object_key, etag, offset, length,
-    raw_length, samples, crc, grow, frames, expires_ms
+    raw_length, samples, crc, grow, data_crc, frames, expires_ms
 )
 SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11,
-    value -> 12, value ->> 13
+    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12,
+    value -> 13, value ->> 14
 FROM json_each(?2)
 WHERE (value ->> 3) > coalesce((SELECT purged_ms FROM cache_purges WHERE site = ?1), -1)
 """
@@ -77,6 +77,17 @@ INSERT OR REPLACE INTO cache_metadata (
     object_key, site, start_ms, end_ms, points, samples, original_size, compressed_size,
     compression_ratio, created_ms, last_access_ms, expires_ms, hits
 ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, 0)
+"""
+
+# Objects that were made known, and of which nothing is known any more.
+_ORPHANS = """
+SELECT m.object_key FROM cache_metadata m
+WHERE m.site = ?1
+    AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = m.object_key)
+LIMIT 1000
+"""
+_DROP_OBJECTS = """
+DELETE FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
 """
 
 _FORGET = """
@@ -223,6 +234,19 @@ class SegmentIndex:
             ]
         )
         return outcomes[1].changes
+
+    async def orphans(self, site: str) -> list[str]:
+        """
+        Return objects of a site that no segment lies in any more, at most 1,000.
+        """
+        return [row["object_key"] for row in await self._database.rows(_ORPHANS, site)]
+
+    async def drop_objects(self, keys: Sequence[str]) -> None:
+        """
+        Remove the rows of objects.
+        """
+        names = msgspec.json.encode(keys).decode()
+        await self._database.batch([Statement(_DROP_OBJECTS, (names,))])
 
     async def forget(self, site: str, keys: Sequence[str]) -> int:
         """
