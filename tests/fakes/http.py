@@ -1,5 +1,5 @@
 """
-HTTP without a network: a scripted client, and an upstream that is a function.
+HTTP without a network: a client that answers by a script.
 """
 
 from __future__ import annotations
@@ -7,12 +7,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from building_vitals.core.instant import parse_iso
 from building_vitals.core.ports import HttpAnswer
 
 
@@ -131,57 +130,3 @@ def page(
             "has_more": cursor is not None if more is None else more,
         },
     )
-
-
-class FakeAce:
-    """
-    An upstream as a step of a script: a site's samples in pages, filters heeded or not.
-
-    Attributes:
-        page_size: Samples a page, whatever the request says.
-        heeds_filter: Whether point_names filters.
-    """
-
-    def __init__(
-        self,
-        site: str,
-        samples: Sequence[tuple[str, Any, str]],
-        *,
-        page_size: int = 3,
-        heeds_filter: bool = True,
-    ) -> None:
-        self._site = site
-        self._samples = samples
-        self.page_size = page_size
-        self.heeds_filter = heeds_filter
-
-    def __call__(self, sent: SentRequest) -> HttpAnswer:
-        """
-        Answer one request.
-        """
-        path, query = unquote(sent.path), sent.query
-        if path.endswith("/points/get_timeseries"):
-            names = {each["name"] for each in json.loads(sent.body or b"")["points"]}
-            found = self._in_range(query, names)
-            return page(*found) if found else answer(404, {})
-        if path.endswith(f"/sites/{self._site}"):
-            return answer(200, {"name": self._site})
-        if not path.endswith(f"/sites/{self._site}/timeseries/paginated"):
-            return answer(404, {})
-        filtered = self.heeds_filter and "point_names" in query
-        found = self._in_range(query, set(query["point_names"].split(",")) if filtered else None)
-        if not found:
-            return answer(404, {})
-        first = int(query.get("cursor", "at-0").removeprefix("at-"))
-        last = first + self.page_size
-        return page(*found[first:last], cursor=f"at-{last}" if last < len(found) else None)
-
-    def _in_range(
-        self, query: Mapping[str, str], names: set[str] | None
-    ) -> list[tuple[str, Any, str]]:
-        start_ms, end_ms = parse_iso(query["start_time"]), parse_iso(query["end_time"])
-        return [
-            each
-            for each in self._samples
-            if (names is None or each[0] in names) and start_ms <= parse_iso(each[2]) < end_ms
-        ]

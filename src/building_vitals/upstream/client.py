@@ -91,7 +91,7 @@ class AceClient:
             deadline_ms: Instant when to give up, epoch milliseconds.
             on_page: Awaited after each page, with the report so far.
             slices: Parts of the range to fetch side by side, at most `max_in_flight` at once; the
-                sink gets them in their order. Of use up to the number of pages that is expected.
+                sink gets them in their order, cut. Of use up to the number of pages expected.
 
         Returns:
             What it has cost. When this returns, the sink has everything.
@@ -230,7 +230,8 @@ class AceClient:
         before = None
         for part in ranges:
             target_of = partial(self._pages_target, site, names, part)
-            before = Stream(errand, target_of, names=checked, before=before)
+            cut = part if len(ranges) > 1 else None
+            before = Stream(errand, target_of, names=checked, before=before, cut=cut)
             streams.append(before)
         return streams
 
@@ -254,8 +255,9 @@ class AceClient:
         for group, ranges in bodies_of(names, wanted, page_size=self._settings.page_size):
             before = None
             for part in ranges:
-                target = points_target(group, part)
-                before = Stream(errand, partial(_same, target), is_paged=False, before=before)
+                target_of = partial(_same, points_target(group, part))
+                cut = part if len(ranges) > 1 else None
+                before = Stream(errand, target_of, is_paged=False, before=before, cut=cut)
                 streams.append(before)
         return streams
 

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from building_vitals.core.errors import UpstreamError
+from building_vitals.core.instant import parse_iso
+from building_vitals.core.ranges import Range
 from building_vitals.upstream.calls import Calls, FetchReport
 from building_vitals.upstream.targets import Target
 from building_vitals.upstream.wire import (
@@ -98,6 +100,7 @@ class Stream:
         is_paged: bool = True,
         names: frozenset[str] | None = None,
         before: Stream | None = None,
+        cut: Range | None = None,
     ) -> None:
         """
         Args:
@@ -106,6 +109,8 @@ class Stream:
             is_paged: Whether answers have cursors; without, the first is all.
             names: Points the filter names, when a page with others is to raise FilterIgnored.
             before: The stream whose pages must be folded before this one's.
+            cut: This stream's part of the range, when other streams fetch the others: the sink
+                can't tell a sample that strayed into a neighbour's part from the neighbour's own.
         """
         self.done = asyncio.Event()
         self.probed = asyncio.Event()
@@ -114,6 +119,7 @@ class Stream:
         self._is_paged = is_paged
         self._names = names
         self._before = before
+        self._cut = cut
         self._cursors: set[str] = set()
         self._empty_pages = 0
         self._call = errand.calls.begin(target_of(None), may_be_absent=True)
@@ -188,7 +194,10 @@ class Stream:
             report.pages += 1
             report.samples_received += len(page.point_samples)
             try:
-                self._errand.sink.add_page(page.point_samples)
+                samples = page.point_samples
+                self._errand.sink.add_page(
+                    samples if self._cut is None else _cut(samples, self._cut)
+                )
             except ValueError as unreadable:
                 path = self._target_of(None).path
                 raise UpstreamError(
@@ -236,6 +245,25 @@ class Stream:
         if ahead is not None:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
+
+
+def _cut(samples: list[WireSample], part: Range) -> list[WireSample]:
+    """
+    Return the samples in a part of the range, and those whose time only the sink can judge.
+    """
+    keeps: dict[str, bool] = {}
+    kept: list[WireSample] = []
+    for sample in samples:
+        time = sample.time
+        if (is_kept := keeps.get(time)) is None:
+            try:
+                is_kept = part.start_ms <= parse_iso(time) < part.end_ms
+            except ValueError:
+                is_kept = True
+            keeps[time] = is_kept
+        if is_kept:
+            kept.append(sample)
+    return kept
 
 
 async def run_streams(
