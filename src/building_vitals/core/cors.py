@@ -1,0 +1,95 @@
+"""
+Which other origins' pages may call, and the headers that keep browsers careful.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+ANY_ORIGIN = "*"
+ALLOWED_METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
+ALLOWED_HEADERS = "Authorization, X-API-Key, Content-Type, If-None-Match, Accept"
+EXPOSED_HEADERS = (
+    "X-Request-Id, X-Route-Type, X-Cache-Hit, X-Cache-Status, X-Request-Duration, "
+    "Server-Timing, ETag, Retry-After, Location"
+)
+# Two hours, the most that Chromium honours.
+PREFLIGHT_AGE_S = 7200
+
+# For every answer of the Worker. None of them is a page, so nothing may run or be framed.
+# Cross-Origin-Resource-Policy stops embedding without CORS; CORS requests are not its business.
+SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class CorsPolicy:
+    """
+    The origins whose pages may call.
+
+    Attributes:
+        origins: In lower case, without a slash at the end.
+        is_open: Every origin may.
+        rejected: Entries of the var that are no origins; they let nobody in.
+    """
+
+    origins: frozenset[str]
+    is_open: bool
+    rejected: tuple[str, ...] = ()
+
+
+def parse_policy(text: str) -> CorsPolicy:
+    """
+    Return the policy that the var CORS_ORIGINS stands for; never raises.
+
+    Args:
+        text: Origins separated by commas, `*` for all, empty for none but the Worker's own.
+    """
+    entries = [entry.strip().lower().removesuffix("/") for entry in text.split(",")]
+    entries = [entry for entry in entries if entry]
+    named = [entry for entry in entries if entry != ANY_ORIGIN]
+    origins = frozenset(entry for entry in named if _ORIGIN.fullmatch(entry))
+    return CorsPolicy(
+        origins=origins,
+        is_open=ANY_ORIGIN in entries,
+        rejected=tuple(entry for entry in named if entry not in origins),
+    )
+
+
+def cors_headers(
+    policy: CorsPolicy, origin: str | None, *, preflight: bool
+) -> list[tuple[str, str]]:
+    """
+    Return the CORS headers of an answer; no credentials are ever allowed, keys travel in headers.
+
+    Args:
+        origin: The request's `Origin` header.
+        preflight: Whether it answers an `OPTIONS`.
+    """
+    if policy.is_open:
+        allowed, vary = ANY_ORIGIN, []
+    elif policy.origins:
+        # Also where the origin is not let in: a cache must not give its answer to one that is.
+        vary = [("Vary", "Origin")]
+        if origin is None or origin.lower() not in policy.origins:
+            return vary
+        allowed = origin
+    else:
+        return []
+    headers = [("Access-Control-Allow-Origin", allowed), *vary]
+    if preflight:
+        return [
+            *headers,
+            ("Access-Control-Allow-Methods", ALLOWED_METHODS),
+            ("Access-Control-Allow-Headers", ALLOWED_HEADERS),
+            ("Access-Control-Max-Age", str(PREFLIGHT_AGE_S)),
+        ]
+    return [*headers, ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]

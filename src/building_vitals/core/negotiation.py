@@ -1,0 +1,146 @@
+"""
+What the client's headers say about the answer: its format, its compression, whether it has it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+Format = Literal["json", "csv", "ndjson", "msgpack"]
+# In the order of preference where a client has none.
+FORMATS: tuple[Format, ...] = ("json", "csv", "ndjson", "msgpack")
+CONTENT_TYPES: dict[str, str] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "ndjson": "application/x-ndjson",
+    "msgpack": "application/msgpack",
+}
+_MEDIA_TYPES: dict[str, Format] = {
+    "application/json": "json",
+    "text/json": "json",
+    "text/csv": "csv",
+    "application/csv": "csv",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/msgpack": "msgpack",
+    "application/x-msgpack": "msgpack",
+    "application/vnd.msgpack": "msgpack",
+}
+# What caches must look at: `accepts_gzip` and `choose_format` do.
+VARY = "Accept, Accept-Encoding"
+# Real headers have fewer than ten entries; what lies behind this many is not looked at.
+ENTRIES_MAX = 64
+
+_WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?", re.ASCII)
+_ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+class _Entry(NamedTuple):
+    """
+    One entry of an `Accept` or `Accept-Encoding` header.
+    """
+
+    name: str
+    weight: float
+
+
+def choose_format(override: Format | None, accept: str | None) -> Format:
+    """
+    Return the format of the answer.
+
+    Args:
+        override: What the parameter `format` asks for; taken as it is.
+        accept: The `Accept` header.
+
+    Returns:
+        The format with the highest weight, a more specific entry going before a more general one,
+        then the one named first. JSON when the header names nothing that can be served: a
+        dashboard with a careless `Accept` is better served so than with a refusal.
+    """
+    if override is not None:
+        return override
+    if accept is None:
+        return "json"
+    entries = _entries(accept)
+    ranked: list[tuple[float, int, int, Format]] = []
+    for offered in FORMATS:
+        best = _best_match(offered, entries)
+        if best is not None:
+            specificity, place = best
+            ranked.append((entries[place].weight, specificity, -place, offered))
+    served = [rank for rank in ranked if rank[0] > 0]
+    # max() keeps the first of equals: `*/*` gives the first of FORMATS.
+    return max(served, key=lambda rank: rank[:3])[3] if served else "json"
+
+
+def _best_match(offered: Format, entries: list[_Entry]) -> tuple[int, int] | None:
+    """
+    Return specificity and place of the entry that has the say about a format.
+    """
+    family = CONTENT_TYPES[offered].partition("/")[0]
+    best: tuple[int, int] | None = None
+    for place, entry in enumerate(entries):
+        main, _, sub = entry.name.partition("/")
+        if _MEDIA_TYPES.get(entry.name) == offered:
+            specificity = 2
+        elif sub == "*" and main == family:
+            specificity = 1
+        elif entry.name == "*/*":
+            specificity = 0
+        else:
+            continue
+        if best is None or specificity > best[0]:
+            best = specificity, place
+    return best
+
+
+def accepts_gzip(accept_encoding: str | None) -> bool:
+    """
+    Return whether the client takes gzip, and would not rather have plain bytes.
+
+    Without the header it is not told, and gets plain bytes.
+    """
+    if accept_encoding is None:
+        return False
+    weights: dict[str, float] = {}
+    for entry in _entries(accept_encoding):
+        weights.setdefault(entry.name, entry.weight)
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+
+
+def etag_matches(if_none_match: str | None, etag: str) -> bool:
+    """
+    Return whether an `If-None-Match` header names the entity tag, compared weakly (RFC 9110).
+
+    Args:
+        if_none_match: A list of tags, or `*` for any; None when the header was not sent.
+        etag: The answer's tag, with its quotes and, if it is weak, its `W/`.
+    """
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() == "*":
+        return True
+    wanted = _ENTITY_TAG.fullmatch(etag)
+    return wanted is not None and any(
+        match[1] == wanted[1] for match in _ENTITY_TAG.finditer(if_none_match)
+    )
+
+
+def _entries(header: str) -> list[_Entry]:
+    """
+    Return the entries of a header, in its order, names in lower case; malformed weights count 0.
+    """
+    entries: list[_Entry] = []
+    for part in header.split(",", ENTRIES_MAX)[:ENTRIES_MAX]:
+        name, *parameters = part.split(";")
+        weight = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip().lower() == "q":
+                text = value.strip()
+                weight = float(text) if _WEIGHT.fullmatch(text) else 0.0
+        if name.strip():
+            entries.append(_Entry(name.strip().lower(), weight))
+    return entries
