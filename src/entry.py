@@ -1,16 +1,23 @@
-"""The Worker's entry point: three handlers that hand over to the package."""
+"""
+The Worker's entry point: three handlers that hand over to the package.
+"""
 
 from __future__ import annotations
 
-from workers import Request, Response, WorkerEntrypoint
+from typing import Any
+
+from workers import WorkerEntrypoint
+
+from building_vitals.platform.runtime import serve_request
 
 
 class Default(WorkerEntrypoint):
-    """Receives what the runtime delivers to this Worker."""
+    """
+    Receives what the runtime delivers to this Worker.
+    """
 
-    async def fetch(self, request: Request) -> Response:
-        """Answer one HTTP request."""
-        path = str(request.url).partition("?")[0]
-        if path.endswith("/api/health"):
-            return Response.json({"status": "healthy", "service": "building-vitals"})
-        return Response.json({"title": "not found", "status": 404}, status=404)
+    async def fetch(self, request: Any) -> Any:
+        """
+        Answer one HTTP request.
+        """
+        return await serve_request(request, self.env, self.ctx)

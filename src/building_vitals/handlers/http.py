@@ -21,6 +21,7 @@ class HttpRequest(msgspec.Struct, kw_only=True):
         headers: Names in lower case.
         request_id: Made for this request.
         started_ms: When it came in.
+        captured: The parts of the path that its route leaves open, undecoded.
         read_body: Reads the body; raises TooLarge when it has more bytes than allowed.
     """
 
@@ -30,6 +31,7 @@ class HttpRequest(msgspec.Struct, kw_only=True):
     headers: Mapping[str, str]
     request_id: str
     started_ms: int
+    captured: tuple[str, ...] = ()
     read_body: Callable[[int], Awaitable[bytes]]
 
 

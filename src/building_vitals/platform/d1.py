@@ -18,8 +18,18 @@ class D1Database:
     Runs statements on D1 and gives rows as plain dicts.
     """
 
-    def __init__(self, binding: Any) -> None:
-        self._binding = binding
+    def __init__(self, binding: Any | None) -> None:
+        """
+        Args:
+            binding: None where the Worker has none: every use is then refused as unavailable.
+        """
+        self._bound = binding
+
+    @property
+    def _binding(self) -> Any:
+        if self._bound is None:
+            raise Unavailable("the binding DB is missing")
+        return self._bound
 
     async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
         """

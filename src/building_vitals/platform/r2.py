@@ -24,8 +24,18 @@ class R2Objects:
     Stores and reads objects in an R2 bucket.
     """
 
-    def __init__(self, binding: Any) -> None:
-        self._binding = binding
+    def __init__(self, binding: Any | None) -> None:
+        """
+        Args:
+            binding: None where the Worker has none: every use is then refused as unavailable.
+        """
+        self._bound = binding
+
+    @property
+    def _binding(self) -> Any:
+        if self._bound is None:
+            raise Unavailable("the binding TIMESERIES_CACHE is missing")
+        return self._bound
 
     async def put(
         self,

@@ -79,6 +79,8 @@ INSERT OR REPLACE INTO cache_metadata (
 ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, 0)
 """
 
+_PROBE = "SELECT site FROM cache_segments LIMIT 1"
+
 # Objects that were made known, and of which nothing is known any more.
 _ORPHANS = """
 SELECT m.object_key FROM cache_metadata m
@@ -234,6 +236,12 @@ class SegmentIndex:
             ]
         )
         return outcomes[1].changes
+
+    async def probe(self) -> None:
+        """
+        Return when the database answers and has the tables.
+        """
+        await self._database.rows(_PROBE)
 
     async def orphans(self, site: str) -> list[str]:
         """

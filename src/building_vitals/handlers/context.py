@@ -1,0 +1,60 @@
+"""
+What the handlers are given: the services of one invocation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from building_vitals.core.access import Caller
+from building_vitals.core.ports import Clock
+from building_vitals.services.cache_admin import CacheAdmin
+from building_vitals.services.health import HealthService
+from building_vitals.services.options import RoutingOptions
+from building_vitals.services.timeseries_service import EnhancedTimeseriesService
+
+
+class Access(Protocol):
+    """
+    Decides who asks: the one place.
+    """
+
+    async def identify(self, headers: Mapping[str, str]) -> Caller:
+        """
+        Return the caller of a request.
+
+        Raises:
+            Unauthorized: it has no key, or none that is valid.
+        """
+        ...
+
+
+class Context(Protocol):
+    """
+    The services, and what the handlers need to know of the settings.
+
+    Attributes:
+        cors_origins: The var as it is set.
+    """
+
+    @property
+    def access(self) -> Access: ...
+    @property
+    def cors_origins(self) -> str: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def routing(self) -> RoutingOptions: ...
+    @property
+    def timeseries(self) -> EnhancedTimeseriesService: ...
+    @property
+    def cache_admin(self) -> CacheAdmin: ...
+    @property
+    def health(self) -> HealthService: ...
+
+    def log(self, event: str, **fields: Any) -> None:
+        """
+        Write one log line.
+        """
+        ...

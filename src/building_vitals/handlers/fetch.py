@@ -1,0 +1,154 @@
+"""
+Every HTTP request: found its route, let in or not, answered, logged.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import msgspec
+
+from building_vitals.core.access import Caller
+from building_vitals.core.cors import SECURITY_HEADERS, cors_headers, parse_policy
+from building_vitals.core.errors import AppError, MethodNotAllowed, NotFound
+from building_vitals.core.problem import problem_document, problem_headers
+from building_vitals.handlers.context import Context
+from building_vitals.handlers.http import HttpRequest, Reply
+from building_vitals.handlers.operations import (
+    list_cache_objects,
+    purge_cache,
+    read_health,
+)
+from building_vitals.handlers.timeseries import read_timeseries
+
+Handler = Callable[[HttpRequest, Context, Caller], Awaitable[Reply]]
+OpenHandler = Callable[[HttpRequest, Context], Awaitable[Reply]]
+
+
+class Route(NamedTuple):
+    """
+    What answers a method of a path.
+
+    Attributes:
+        handler: Told who asks.
+        is_admin: Whether only administrators may.
+    """
+
+    handler: Handler
+    is_admin: bool = False
+
+
+# Paths that need no key.
+OPEN_ROUTES: dict[str, OpenHandler] = {
+    "/api/health": read_health,
+}
+
+_SEGMENT = r"([^/]+)"
+ROUTES: list[tuple[re.Pattern[str], dict[str, Route]]] = [
+    (
+        re.compile("/api/timeseries"),
+        {"GET": Route(read_timeseries), "POST": Route(read_timeseries)},
+    ),
+    (re.compile("/api/cache/objects"), {"GET": Route(list_cache_objects, is_admin=True)}),
+    (re.compile("/api/cache"), {"DELETE": Route(purge_cache, is_admin=True)}),
+]
+
+
+async def answer(request: HttpRequest, context: Context) -> Reply:
+    """
+    Return the reply to a request, whatever happens; nothing is raised.
+    """
+    policy = parse_policy(context.cors_origins)
+    try:
+        reply = await _route(request, context)
+    except AppError as error:
+        reply = _problem(error, request)
+    except Exception as error:
+        context.log(
+            "fault",
+            where=f"{request.method} {request.path}",
+            requestId=request.request_id,
+            detail="".join(traceback.format_exception(error))[-2000:],
+        )
+        reply = _problem(error, request)
+    reply.headers = [
+        *reply.headers,
+        ("X-Request-Id", request.request_id),
+        *SECURITY_HEADERS,
+        *cors_headers(policy, request.headers.get("origin"), preflight=request.method == "OPTIONS"),
+    ]
+    context.log(
+        "request",
+        requestId=request.request_id,
+        method=request.method,
+        path=request.path,
+        status=reply.status,
+        durationMs=context.clock.now_ms() - request.started_ms,
+        bytes=len(reply.body) if reply.rest is None else None,
+        streamed=True if reply.rest is not None else None,
+        **reply.log,
+    )
+    return reply
+
+
+async def _route(request: HttpRequest, context: Context) -> Reply:
+    """
+    Find the handler, find out who asks, and let the one answer the other.
+    """
+    method = "GET" if request.method == "HEAD" else request.method
+    open_handler = OPEN_ROUTES.get(request.path)
+    if open_handler is not None:
+        if method == "OPTIONS":
+            return Reply(status=204, headers=[("Allow", _allow(["GET"]))])
+        if method != "GET":
+            raise _not_allowed(request, ["GET"])
+        return await open_handler(request, context)
+    for pattern, methods in ROUTES:
+        match = pattern.fullmatch(request.path)
+        if match is None:
+            continue
+        if method == "OPTIONS":
+            return Reply(status=204, headers=[("Allow", _allow(methods))])
+        route = methods.get(method)
+        if route is None:
+            raise _not_allowed(request, methods)
+        caller = await context.access.identify(request.headers)
+        if route.is_admin:
+            caller.require_admin()
+        return await route.handler(
+            msgspec.structs.replace(request, captured=match.groups()), context, caller
+        )
+    raise NotFound(f"no such path: {request.path[:200]}")
+
+
+def _allow(methods: list[str] | dict[str, Route]) -> str:
+    allowed = [*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"]
+    return ", ".join(allowed)
+
+
+def _not_allowed(request: HttpRequest, methods: list[str] | dict[str, Route]) -> MethodNotAllowed:
+    allowed = _allow(methods)
+    return MethodNotAllowed(
+        f"{request.method[:40]} is not allowed here: {allowed}", tuple(allowed.split(", "))
+    )
+
+
+def _problem(error: Exception, request: HttpRequest) -> Reply:
+    """
+    Return a failure as a problem document (RFC 9457).
+    """
+    document = problem_document(error, request.request_id)
+    log = {"code": error.code, "error": error.detail} if isinstance(error, AppError) else {}
+    return Reply(
+        status=document["status"],
+        headers=[
+            ("Content-Type", "application/problem+json"),
+            ("Cache-Control", "no-store"),
+            *problem_headers(error),
+        ],
+        body=msgspec.json.encode(document),
+        log=log,
+    )

@@ -1,0 +1,106 @@
+"""
+`/api/timeseries`: from a request's parameters to the service and back to a reply.
+"""
+
+from __future__ import annotations
+
+from building_vitals.core.access import Caller
+from building_vitals.core.errors import InvalidRequest, Problem
+from building_vitals.core.negotiation import (
+    CONTENT_TYPES,
+    VARY,
+    accepts_gzip,
+    choose_format,
+    etag_matches,
+)
+from building_vitals.core.parameters import BODY_BYTES_MAX
+from building_vitals.core.request import TimeseriesRequest, parse_body, parse_query
+from building_vitals.handlers.context import Context
+from building_vitals.handlers.http import HttpRequest, Reply
+from building_vitals.services.timeseries_service import Asked, TimeseriesAnswer
+
+
+async def read_timeseries(request: HttpRequest, context: Context, caller: Caller) -> Reply:
+    """
+    Answer a question for samples by whichever route suits it.
+    """
+    wanted = await _parse(request, context)
+    caller.require_site(wanted.site)
+    route, estimated = context.timeseries.route(wanted)
+    asked = asked_of(request, wanted, route=route, estimated=estimated)
+    return timeseries_reply(await context.timeseries.fetch_timeseries(asked), asked, context)
+
+
+async def _parse(request: HttpRequest, context: Context) -> TimeseriesRequest:
+    timeout_ms_max = context.routing.direct_timeout
+    if request.method != "POST":
+        return parse_query(request.query, timeout_ms_max=timeout_ms_max)
+    if request.query:
+        raise InvalidRequest(
+            [Problem("query", "a POST takes its parameters from the body: send no query")]
+        )
+    body = await request.read_body(BODY_BYTES_MAX)
+    return parse_body(body, request.headers.get("content-type"), timeout_ms_max=timeout_ms_max)
+
+
+def asked_of(
+    request: HttpRequest, wanted: TimeseriesRequest, *, route: str, estimated: int
+) -> Asked:
+    """
+    Return how the client wants its answer.
+    """
+    headers = request.headers
+    known = headers.get("if-none-match")
+    return Asked(
+        request=wanted,
+        route=route,
+        estimated=estimated,
+        request_id=request.request_id,
+        output=choose_format(wanted.format, headers.get("accept")),
+        gzip=accepts_gzip(headers.get("accept-encoding")),
+        started_ms=request.started_ms,
+        matches=lambda etag: known is not None and etag_matches(known, etag),
+    )
+
+
+def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -> Reply:
+    """
+    Return an answer with the headers that tell how it came about.
+    """
+    duration_ms = context.clock.now_ms() - asked.started_ms
+    report = answer.report
+    headers = [
+        ("X-Route-Type", asked.route),
+        ("X-Cache-Hit", "true" if report.is_hit else "false"),
+        ("X-Cache-Status", report.status),
+        ("X-Request-Duration", str(duration_ms)),
+        ("Server-Timing", f'total;dur={duration_ms}, cache;desc="{report.status}"'),
+        ("Vary", VARY),
+    ]
+    log = {
+        "route": asked.route,
+        "site": asked.request.site,
+        "points": len(asked.request.points),
+        "format": asked.output,
+        "cache": report.status,
+        "estimated": asked.estimated,
+        "samples": answer.samples,
+        "upstreamRequests": report.upstream_requests,
+    }
+    if answer.etag is None:
+        headers.append(("Cache-Control", "no-store"))
+    else:
+        headers += [("ETag", answer.etag), ("Cache-Control", "private, no-cache")]
+        if asked.matches(answer.etag):
+            return Reply(status=304, headers=headers, log=log)
+    headers.append(("Content-Type", CONTENT_TYPES[asked.output]))
+    if asked.gzip:
+        headers.append(("Content-Encoding", "gzip"))
+    return Reply(
+        status=200,
+        headers=headers,
+        body=answer.first,
+        rest=answer.rest,
+        is_encoded=asked.gzip,
+        log=log,
+    )

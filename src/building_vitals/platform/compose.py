@@ -1,0 +1,211 @@
+"""
+Puts the services together out of the Worker's bindings, once for each invocation.
+
+What lives longer, in this module's globals, is plain data only: JavaScript objects belong to the
+invocation they came with and must not outlive it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from building_vitals.core.errors import AppError
+from building_vitals.core.plan import Freshness
+from building_vitals.platform.d1 import D1Database
+from building_vitals.platform.http import RuntimeClock, RuntimeHttp
+from building_vitals.platform.log import write_line
+from building_vitals.platform.r2 import R2Objects
+from building_vitals.platform.settings import Settings, read_settings
+from building_vitals.services.cache_admin import CacheAdmin
+from building_vitals.services.compaction import Compactor
+from building_vitals.services.health import HealthService
+from building_vitals.services.open_access import OpenAccess
+from building_vitals.services.options import RoutingOptions
+from building_vitals.services.segment_filler import SegmentFiller
+from building_vitals.services.segment_store import SegmentStore
+from building_vitals.services.timeseries_service import EnhancedTimeseriesService
+from building_vitals.storage.segment_index import SegmentIndex
+from building_vitals.upstream.client import AceClient
+
+_settings: list[Settings] = []
+
+
+def settings_of(env: Any) -> Settings:
+    """
+    Return the settings; read once in each isolate, because vars change only with a deployment.
+
+    Raises:
+        SettingsError: a var has a value it can't have.
+    """
+    if not _settings:
+        _settings.append(read_settings(env))
+    return _settings[0]
+
+
+class Services:
+    """
+    Everything a handler may need, each made when first used.
+    """
+
+    def __init__(self, env: Any, wait_until: Callable[[Any], None]) -> None:
+        """
+        Args:
+            env: The Worker's bindings and vars.
+            wait_until: Keeps a coroutine running after the answer.
+        """
+        self._env = env
+        self.background = wait_until
+        self.settings = settings_of(env)
+        self.clock = RuntimeClock()
+
+    @property
+    def access(self) -> OpenAccess:
+        """
+        Who may ask.
+        """
+        return OpenAccess()
+
+    @property
+    def cors_origins(self) -> str:
+        """
+        The var as it is set.
+        """
+        return self.settings.cors_origins
+
+    @property
+    def routing(self) -> RoutingOptions:
+        """
+        Options of the routing.
+        """
+        return self.settings.routing
+
+    def log(self, event: str, **fields: Any) -> None:
+        """
+        Write one log line.
+        """
+        write_line(event, **fields)
+
+    @cached_property
+    def health(self) -> HealthService:
+        """
+        Checks the bindings.
+        """
+        return HealthService(
+            index=self.index,
+            objects=self.objects,
+            clock=self.clock,
+            auth_mode=self.settings.auth_mode,
+        )
+
+    @cached_property
+    def cache_admin(self) -> CacheAdmin:
+        """
+        Lists and forgets.
+        """
+        return CacheAdmin(
+            objects=self.objects,
+            index=self.index,
+            clock=self.clock,
+            background=self.background,
+            report=report_fault,
+        )
+
+    @cached_property
+    def database(self) -> D1Database:
+        """
+        The D1 database; without the binding, every use fails as unavailable.
+        """
+        return D1Database(getattr(self._env, "DB", None))
+
+    @cached_property
+    def objects(self) -> R2Objects:
+        """
+        The R2 bucket; without the binding, every use fails as unavailable.
+        """
+        return R2Objects(getattr(self._env, "TIMESERIES_CACHE", None))
+
+    @cached_property
+    def freshness(self) -> Freshness:
+        """
+        How long what was fetched counts as known.
+        """
+        return self.settings.cache.freshness()
+
+    @cached_property
+    def upstream(self) -> AceClient:
+        """
+        The client of the upstream.
+        """
+        return AceClient(RuntimeHttp(), self.clock, self.settings.upstream)
+
+    @cached_property
+    def index(self) -> SegmentIndex:
+        """
+        The index of segments.
+        """
+        return SegmentIndex(self.database)
+
+    @cached_property
+    def store(self) -> SegmentStore:
+        """
+        The segments' objects.
+        """
+        return SegmentStore(self.objects, self.database, self.freshness)
+
+    @cached_property
+    def filler(self) -> SegmentFiller:
+        """
+        Fetches what is missing.
+        """
+        return SegmentFiller(
+            upstream=self.upstream,
+            store=self.store,
+            database=self.database,
+            clock=self.clock,
+            freshness=self.freshness,
+            page_size=self.settings.upstream.page_size,
+            lease_ms=self.settings.cache.lease_seconds * 1000,
+            new_id=new_id,
+            background=self.background,
+            report=report_fault,
+        )
+
+    @cached_property
+    def timeseries(self) -> EnhancedTimeseriesService:
+        """
+        Answers requests for samples.
+        """
+        return EnhancedTimeseriesService(
+            filler=self.filler,
+            store=self.store,
+            index=self.index,
+            compactor=Compactor(
+                store=self.store,
+                index=self.index,
+                clock=self.clock,
+                freshness=self.freshness,
+                new_id=new_id,
+                report=report_fault,
+            ),
+            clock=self.clock,
+            options=self.settings.routing,
+            background=self.background,
+            report=report_fault,
+        )
+
+
+def new_id() -> str:
+    """
+    Return a random identity.
+    """
+    return uuid.uuid4().hex
+
+
+def report_fault(where: str, error: AppError) -> None:
+    """
+    Log a failure that no answer tells of.
+    """
+    write_line("fault", where=where, code=error.code, detail=error.detail)

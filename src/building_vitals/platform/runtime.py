@@ -1,0 +1,36 @@
+"""
+Where the runtime's events enter: each gets its services, its handler, and a last line of defence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from building_vitals.handlers import fetch
+from building_vitals.handlers.http import Reply
+from building_vitals.platform.compose import Services
+from building_vitals.platform.http import RuntimeClock
+from building_vitals.platform.log import write_line
+from building_vitals.platform.settings import SettingsError
+from building_vitals.platform.web import read_request, write_response
+
+
+async def serve_request(request: Any, env: Any, ctx: Any) -> Any:
+    """
+    Return the runtime's response to a request of the runtime.
+    """
+    raw = request.js_object
+    asked = read_request(raw, RuntimeClock().now_ms())
+    try:
+        services = Services(env, ctx.waitUntil)
+    except SettingsError as error:
+        write_line("fault", where="settings", detail=str(error))
+        reply = Reply(
+            status=503,
+            headers=[("Content-Type", "application/problem+json")],
+            body=b'{"title":"Service Unavailable","status":503,'
+            b'"detail":"the Worker is not set up correctly: see its log"}',
+        )
+        return write_response(reply, asked.method, ctx.waitUntil)
+    reply = await fetch.answer(asked, services)
+    return write_response(reply, asked.method, ctx.waitUntil)

@@ -1,0 +1,66 @@
+"""
+Whether what the Worker stands on answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from building_vitals.core.errors import AppError
+from building_vitals.core.instant import format_instant
+from building_vitals.core.ports import Clock, ObjectStore
+from building_vitals.storage.segment_index import SegmentIndex
+
+VERSION = "1.0.0"
+CHECK_TIMEOUT_MS = 2000
+# Never stored: asking for it tells whether the bucket answers.
+PROBE_KEY = "health/probe"
+
+
+class HealthService:
+    """
+    Asks each binding one cheap question, all at once and within a time limit.
+    """
+
+    def __init__(
+        self, *, index: SegmentIndex, objects: ObjectStore, clock: Clock, auth_mode: str
+    ) -> None:
+        self._index = index
+        self._objects = objects
+        self._clock = clock
+        self._auth_mode = auth_mode
+
+    async def check(self) -> dict[str, Any]:
+        """
+        Return the document of `/api/health`; `status` is `healthy` or `degraded`.
+        """
+        database, objects = await asyncio.gather(
+            _probe(self._index.probe()),
+            _probe(self._objects.head(PROBE_KEY)),
+        )
+        checks = {"d1": database, "r2": objects}
+        is_healthy = all(result == "ok" for result in checks.values())
+        return {
+            "status": "healthy" if is_healthy else "degraded",
+            "service": "building-vitals",
+            "timestamp": format_instant(self._clock.now_ms()),
+            "version": VERSION,
+            "authMode": self._auth_mode,
+            "checks": checks,
+        }
+
+
+async def _probe(question: Awaitable[object]) -> str:
+    """
+    Return `ok`, or why there was no answer.
+    """
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_MS / 1000):
+            await question
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT_MS} ms"
+    except AppError as error:
+        return error.detail
+    return "ok"
