@@ -90,7 +90,7 @@ def set_up(children: Children) -> Toolchain:
         SETUP_LOCK,
         waiting="another set-up is running; waiting for it",
         seconds=LOCK_SECONDS,
-        refusal=f"another set-up has held {SETUP_LOCK.relative_to(ROOT)} for {LOCK_SECONDS:.0f} s",
+        refusal=f"another set-up has held {SETUP_LOCK} for {LOCK_SECONDS:.0f} s",
     ) as held:
         return _Setup(children, held).run()
 
@@ -118,7 +118,7 @@ class _Setup:
         python = VENV / "bin" / "python"
         # A venv whose own Python is as it was stays, whichever Python runs this script.
         venv_base = python if python.exists() else self._base
-        self._part("python-tools", VENV, [ROOT, venv_base.resolve()], DEV_REQUIREMENTS, self._venv)
+        self._part("python-tools", VENV, [venv_base.resolve()], DEV_REQUIREMENTS, self._venv)
         node = self._node_home(python) / "bin" / "node"
         tools = Toolchain(python, node, NODE_MODULES / "wrangler" / "bin" / "wrangler.js", WORKERD)
 
@@ -203,7 +203,10 @@ class _Setup:
             raise StepFailed(
                 f"node_modules must hold one workerd, for this machine: found {len(found)}"
             )
-        text = f'#!/bin/sh\nexec "{found[0]}" "$@" "--pyodide-bundle-disk-cache-dir={BUNDLE_DIR}"\n'
+        # Paths from the wrapper itself, so that a moved repository still works.
+        binary = f'"${{0%/*}}/../{found[0].relative_to(ROOT)}"'
+        bundle_flag = f'"--pyodide-bundle-disk-cache-dir=${{0%/*}}/{BUNDLE_DIR.name}"'
+        text = f'#!/bin/sh\nexec {binary} "$@" {bundle_flag}\n'
         if not WORKERD.is_file() or WORKERD.read_text() != text:
             write_whole(WORKERD, text.encode(), mode=0o755)
 
