@@ -85,8 +85,20 @@ class R2Objects:
         except JsException as error:
             if any(code in str(error) for code in _ABSENT):
                 return None
+            if "range" in options and not await self._reaches(key, offset + (length or 1)):
+                return None
             raise _unavailable(error) from error
         return data if length is None or len(data) == length else None
+
+    async def _reaches(self, key: str, size: int) -> bool:
+        """
+        Return whether an object has at least *size* bytes.
+
+        A range outside of an object does not always fail with its own code (miniflare
+        5.20261117: `Unspecified error (0)`), and no other failure may pass for a missing object.
+        """
+        info = await self.head(key)
+        return info is not None and info.size >= size
 
     async def head(self, key: str) -> ObjectInfo | None:
         """

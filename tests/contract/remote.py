@@ -1,0 +1,148 @@
+"""
+The ports as they are in the real runtime, reached over HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from building_vitals.core.errors import Unavailable
+from building_vitals.core.ports import ObjectInfo, ObjectPage, Outcome, Statement
+
+TIMEOUT_S = 60.0
+
+
+class Remote:
+    """
+    Sends operations to the contract Worker on a port of this machine.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def call(self, operation: str, **arguments: Any) -> Any:
+        """
+        Return the result of an operation.
+
+        Raises:
+            Unavailable: the adapter raised it.
+        """
+        return await asyncio.to_thread(self.call_now, operation, arguments)
+
+    def call_now(self, operation: str, arguments: Mapping[str, Any]) -> Any:
+        """
+        Do the same, and wait for it.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
+        try:
+            body = json.dumps({"operation": operation, "arguments": arguments})
+            connection.request("POST", "/", body=body)
+            response = connection.getresponse()
+            text = response.read().decode()
+        finally:
+            connection.close()
+        assert response.status == 200, text
+        answer = json.loads(text)
+        if "error" in answer:
+            assert answer["error"]["code"] == Unavailable.code, answer
+            raise Unavailable(answer["error"]["detail"])
+        return answer["result"]
+
+
+class RemoteObjects:
+    """
+    The ObjectStore of the real runtime.
+    """
+
+    def __init__(self, remote: Remote, binding: str = "BUCKET") -> None:
+        self._remote = remote
+        self._binding = binding
+
+    async def _call(self, name: str, **arguments: Any) -> Any:
+        return await self._remote.call(f"objects.{name}", binding=self._binding, **arguments)
+
+    async def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str,
+        content_encoding: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """
+        Store an object.
+        """
+        info = await self._call(
+            "put",
+            key=key,
+            data=base64.b64encode(data).decode(),
+            content_type=content_type,
+            content_encoding=content_encoding,
+            metadata=None if metadata is None else dict(metadata),
+        )
+        return ObjectInfo(**info)
+
+    async def get(
+        self, key: str, *, offset: int = 0, length: int | None = None, etag: str | None = None
+    ) -> bytes | None:
+        """
+        Return the bytes of an object or of a part of it.
+        """
+        text = await self._call("get", key=key, offset=offset, length=length, etag=etag)
+        return None if text is None else base64.b64decode(text)
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """
+        Return what is known of an object.
+        """
+        info = await self._call("head", key=key)
+        return None if info is None else ObjectInfo(**info)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """
+        Remove objects.
+        """
+        await self._call("delete", keys=list(keys))
+
+    async def list(
+        self, *, prefix: str = "", cursor: str | None = None, limit: int = 1000
+    ) -> ObjectPage:
+        """
+        Return a page of a listing.
+        """
+        page = await self._call("list", prefix=prefix, cursor=cursor, limit=limit)
+        return ObjectPage([ObjectInfo(**info) for info in page["objects"]], page["cursor"])
+
+
+class RemoteDatabase:
+    """
+    The Database of the real runtime.
+    """
+
+    def __init__(self, remote: Remote, binding: str = "DB") -> None:
+        self._remote = remote
+        self._binding = binding
+
+    async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
+        """
+        Return the rows of one statement.
+        """
+        found: list[dict[str, Any]] = await self._remote.call(
+            "database.rows", binding=self._binding, sql=sql, values=values
+        )
+        return found
+
+    async def batch(self, statements: Sequence[Statement]) -> list[Outcome]:
+        """
+        Run statements in one transaction.
+        """
+        answers = await self._remote.call(
+            "database.batch", binding=self._binding, statements=list(statements)
+        )
+        return [Outcome(rows, changes) for rows, changes in answers]

@@ -1,0 +1,74 @@
+"""
+A Worker for tests alone: runs one operation of a port, sent as JSON, through the real adapter.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from workers import Response, WorkerEntrypoint
+
+from building_vitals.core.errors import AppError
+from building_vitals.core.ports import Statement
+from building_vitals.platform.d1 import D1Database
+from building_vitals.platform.r2 import R2Objects
+
+
+class Default(WorkerEntrypoint):
+    """
+    Answers `{"operation", "arguments"}` with `{"result"}` or `{"error"}`.
+    """
+
+    async def fetch(self, request: Any) -> Any:
+        """
+        Run one operation.
+        """
+        asked = json.loads(await request.text())
+        try:
+            result = await self._run(asked["operation"], asked["arguments"])
+        except AppError as error:
+            return Response.json({"error": {"code": error.code, "detail": error.detail}})
+        return Response.json({"result": result})
+
+    async def _run(self, operation: str, given: dict[str, Any]) -> Any:
+        port, _, name = operation.partition(".")
+        if port == "objects":
+            return await self._objects(name, given)
+        if port == "database":
+            return await self._database(name, given)
+        return "ready"
+
+    async def _objects(self, name: str, given: dict[str, Any]) -> Any:
+        objects = R2Objects(getattr(self.env, given.pop("binding"), None))
+        if name == "put":
+            given["data"] = base64.b64decode(given["data"])
+            return _fields(await objects.put(**given))
+        if name == "get":
+            data = await objects.get(**given)
+            if data is None:
+                return None
+            assert type(data) is bytes
+            return base64.b64encode(data).decode()
+        if name == "head":
+            info = await objects.head(**given)
+            return None if info is None else _fields(info)
+        if name == "delete":
+            return await objects.delete(**given)
+        page = await objects.list(**given)
+        return {"objects": [_fields(info) for info in page.objects], "cursor": page.cursor}
+
+    async def _database(self, name: str, given: dict[str, Any]) -> Any:
+        database = D1Database(getattr(self.env, given["binding"], None))
+        if name == "rows":
+            return await database.rows(given["sql"], *given["values"])
+        statements = [Statement(sql, tuple(values)) for sql, values in given["statements"]]
+        return [[each.rows, each.changes] for each in await database.batch(statements)]
+
+
+def _fields(info: Any) -> dict[str, Any]:
+    """
+    Return what an ObjectInfo holds; that its fields are plain is part of the contract.
+    """
+    return {name: getattr(info, name) for name in info.__struct_fields__}

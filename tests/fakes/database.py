@@ -1,0 +1,108 @@
+"""
+A SQLite database in memory with the real schema, that keeps D1's rules.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from building_vitals.core.errors import Unavailable
+from building_vitals.core.ports import Outcome, Statement
+from fakes.failures import Failures
+
+SCHEMA_SQL = Path(__file__).resolve().parents[2] / "schema.sql"
+# https://developers.cloudflare.com/d1/platform/limits/
+PARAMETERS_MAX = 100
+VALUE_BYTES_MAX = 2_000_000
+SQL_BYTES_MAX = 100_000
+# Pyodide hands larger ones over as BigInt, which D1 does not take.
+INTEGER_MAX = 2**53 - 2
+
+
+class FakeDatabase:
+    """
+    A Database.
+
+    Attributes:
+        failures: Makes calls fail: `rows` and `batch`.
+        connection: For looking at tables without a trace.
+        rows_read: Rows that statements have given back.
+    """
+
+    def __init__(self) -> None:
+        self.failures = Failures("D1")
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection.row_factory = sqlite3.Row
+        self.connection.executescript(SCHEMA_SQL.read_text(encoding="utf-8"))
+        self.rows_read = 0
+
+    def __enter__(self) -> FakeDatabase:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
+        """
+        Return the rows of one statement.
+        """
+        async with self.failures.call("rows"):
+            return self._all_or_nothing([Statement(sql, values)])[0].rows
+
+    async def batch(self, statements: Sequence[Statement]) -> list[Outcome]:
+        """
+        Run statements in one transaction: all of them or none.
+        """
+        if not statements:
+            return []
+        async with self.failures.call("batch"):
+            return self._all_or_nothing(statements)
+
+    def look(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
+        """
+        Return the rows of a statement that nobody is to notice.
+        """
+        return [dict(row) for row in self.connection.execute(sql, values)]
+
+    def _all_or_nothing(self, statements: Sequence[Statement]) -> list[Outcome]:
+        self.connection.execute("BEGIN")
+        try:
+            outcomes = [self._run(each) for each in statements]
+        except (sqlite3.Error, OverflowError, ValueError) as error:
+            self.connection.execute("ROLLBACK")
+            raise Unavailable(f"D1 refused: {error}") from error
+        self.connection.execute("COMMIT")
+        return outcomes
+
+    def _run(self, statement: Statement) -> Outcome:
+        _check(statement)
+        before = self.connection.total_changes
+        found = self.connection.execute(statement.sql, statement.values).fetchall()
+        self.rows_read += len(found)
+        rows = [{name: _as_number(row[name]) for name in row.keys()} for row in found]  # noqa: SIM118
+        return Outcome(rows, self.connection.total_changes - before)
+
+
+def _check(statement: Statement) -> None:
+    """
+    Refuse what D1 refuses.
+    """
+    if len(statement.values) > PARAMETERS_MAX:
+        raise ValueError(f"too many SQL variables: {len(statement.values)}")
+    if len(statement.sql.encode()) > SQL_BYTES_MAX:
+        raise ValueError("statement too long: SQLITE_TOOBIG")
+    for value in statement.values:
+        if isinstance(value, str) and len(value.encode()) > VALUE_BYTES_MAX:
+            raise ValueError(f"string or blob too big: {len(value.encode())} bytes")
+        if isinstance(value, int) and abs(value) > INTEGER_MAX:
+            raise ValueError(f"D1_TYPE_ERROR: type 'bigint' not supported for value '{value}'")
+
+
+def _as_number(value: Any) -> Any:
+    """
+    Return a value as JavaScript hands it over: a whole number is an int.
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() else value
