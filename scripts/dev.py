@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> int:
     options = parse_options(arguments)
     try:
         with StopSignals() as signals, run_folder() as home, Children(signals) as children:
-            serve(options, set_up(children), home, children)
+            tools = set_up(children, packs_runtime=options.runtime == "packed")
+            serve(options, tools, home, children)
     except Stopped:
         return 0
     except StepFailed as exc:

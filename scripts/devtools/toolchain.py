@@ -79,9 +79,13 @@ class Toolchain:
         return [self.node, modules / "npm" / "bin" / "npm-cli.js"]
 
 
-def set_up(children: Children) -> Toolchain:
+def set_up(children: Children, *, packs_runtime: bool = True) -> Toolchain:
     """
     Make what is missing or out of date; says what it does while it does it.
+
+    Args:
+        children: Takes the programs that do the work.
+        packs_runtime: Whether the Pyodide bundle is needed too.
 
     Raises:
         StepFailed: A step failed; the message names it and its log.
@@ -92,7 +96,7 @@ def set_up(children: Children) -> Toolchain:
         seconds=LOCK_SECONDS,
         refusal=f"another set-up has held {SETUP_LOCK} for {LOCK_SECONDS:.0f} s",
     ) as held:
-        return _Setup(children, held).run()
+        return _Setup(children, held).run(packs_runtime=packs_runtime)
 
 
 def _clean_environment() -> dict[str, str]:
@@ -114,7 +118,7 @@ class _Setup:
         self._env = {**_clean_environment(), **PIP_QUIET}
         self._base = Path(getattr(sys, "_base_executable", None) or sys.executable)
 
-    def run(self) -> Toolchain:
+    def run(self, *, packs_runtime: bool) -> Toolchain:
         python = VENV / "bin" / "python"
         # A venv whose own Python is as it was stays, whichever Python runs this script.
         venv_base = python if python.exists() else self._base
@@ -131,7 +135,8 @@ class _Setup:
         self._part("node-packages", NODE_MODULES, machine, PACKAGE_LOCK, install_node_packages)
         target = (*WORKER_TARGET, *WORKER_ABIS)
         self._part("worker-packages", PYTHON_MODULES, target, WORKER_REQUIREMENTS, self._vendor)
-        self._bundle(tools)
+        if packs_runtime:
+            self._bundle(tools)
         return tools
 
     def _run(self, step: str, command: Sequence[object], env: Mapping[str, str]) -> None:

@@ -27,7 +27,7 @@ def test_wrangler_packs_the_worker_with_every_binding(tools: Toolchain, tmp_path
     """`wrangler deploy --dry-run` passes, and its list holds every binding and var."""
     wrangler = Wrangler(tools, tmp_path / "home")
     packed = tmp_path / "packed"
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - the wrangler of package-lock.json
         list(map(str, wrangler.command("deploy", "--dry-run", "--outdir", packed))),
         cwd=ROOT,
         env=wrangler.environment(),

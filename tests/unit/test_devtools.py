@@ -18,7 +18,8 @@ from devtools.layout import DEFAULT_STATE, SCRIPTS
 from devtools.locks import file_lock
 from devtools.options import parse_options
 from devtools.signals import Stopped, StopSignals
-from devtools.wrangler import shown_lines
+from devtools.toolchain import Toolchain
+from devtools.wrangler import LOCAL_FLAGS, Wrangler, shown_lines
 
 DEADLINE_S = 20.0
 SLEEPER = "import time; time.sleep(600)"
@@ -83,7 +84,8 @@ with Children(StopSignals()) as children:
 """
     env = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
     with log.open("wb") as file:
-        process = subprocess.Popen([sys.executable, "-c", owner], env=env, stdout=file)
+        command = [sys.executable, "-c", owner]
+        process = subprocess.Popen(command, env=env, stdout=file)  # noqa: S603 - the text above
     escaped = int(first_line(log))
     process.kill()
     process.wait()
@@ -193,6 +195,27 @@ def test_env_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_output_filter(line: bytes, shown: bytes | None) -> None:
     """wrangler's own tables are dropped, the Worker's lines kept, secrets blotted out."""
     assert shown_lines(["very-secret"])(line) == shown
+
+
+@pytest.mark.parametrize("runtime", ["packed", "official"])
+def test_local_flags_belong_to_the_packed_runtime(tmp_path: Path, runtime: str) -> None:
+    """Cloudflare's own runtime is run as production is: without flags, without our workerd."""
+    tools = Toolchain(Path("/t/python"), Path("/t/node"), Path("/t/wrangler"), Path("/t/workerd"))
+    wrangler = Wrangler(tools, tmp_path, runtime)
+    command = wrangler.dev(port=1, state=tmp_path, env_files=[])
+    is_packed = runtime == "packed"
+    assert [flag in command for flag in LOCAL_FLAGS] == [is_packed] * len(LOCAL_FLAGS)
+    assert ("MINIFLARE_WORKERD_PATH" in wrangler.environment()) == is_packed
+
+
+def test_wrangler_knows_nothing_of_its_user(tmp_path: Path) -> None:
+    """Home, settings and logs are the run's own; credentials in the environment are left out."""
+    tools = Toolchain(Path("/t/python"), Path("/t/node"), Path("/t/wrangler"), Path("/t/workerd"))
+    environment = Wrangler(tools, tmp_path).environment()
+    own = ("HOME", "XDG_CONFIG_HOME", "TMPDIR", "WRANGLER_LOG_PATH", "WRANGLER_REGISTRY_PATH")
+    assert [name for name in own if not environment[name].startswith(str(tmp_path))] == []
+    assert "CLOUDFLARE_API_TOKEN" not in environment
+    assert environment["WRANGLER_SEND_METRICS"] == "false"
 
 
 def test_options_have_the_documented_defaults() -> None:

@@ -71,7 +71,7 @@ class WorkerServer:
         """Start dev.py without waiting for the Worker."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - our own script
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
