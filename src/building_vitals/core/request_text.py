@@ -135,9 +135,8 @@ def read_json_object(
     try:
         members = decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise _refused(
-            f"not JSON: {error.msg.lower().removesuffix(' at')} at character {error.pos}; a JSON object is allowed"
-        ) from None
+        what = f"{error.msg.lower().removesuffix(' at')} at character {error.pos}"
+        raise _refused(f"not JSON: {what}; a JSON object is allowed") from None
     if not isinstance(members, _Members):
         raise _refused(f"not an object: {shown(members)}; a JSON object is allowed")
     return dict(members), members.repeated
