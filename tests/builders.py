@@ -1,0 +1,152 @@
+"""
+Small worlds as text: ranges, samples, series and segments, so that a test reads like its picture.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from building_vitals.core.frames import Series, SeriesBuilder
+from building_vitals.core.plan import Freshness
+from building_vitals.core.ranges import Range
+from building_vitals.core.segments import Piece, Segment, segment_of
+
+# Of any text, digits are the least that must survive; these are values as our JSON has them.
+VALUES = (
+    "72.5",
+    "45.50",
+    "-0",
+    "1e5",
+    "null",
+    "true",
+    '"occupied"',
+    '"],["',
+    '"[5,1"',
+    '"say \\"hi\\""',
+    '"\U0001f525"',
+    '"\\ud800"',
+    "[5,[6],[7,8]]",
+    '{"a":[1,2]}',
+    "{}",
+)
+
+
+def span(text: str) -> Range:
+    """
+    Return the range that `0-60` stands for, milliseconds.
+    """
+    start, end = text.split("-")
+    return Range(int(start), int(end))
+
+
+def spans(text: str) -> list[Range]:
+    """
+    Return the ranges that `0-10 20-30` stands for.
+    """
+    return [span(each) for each in text.split()]
+
+
+class Samples(tuple[tuple[int, str], ...]):
+    """
+    Samples of one point: instants, and values as JSON text.
+    """
+
+    __slots__ = ()
+
+    @property
+    def text(self) -> bytes:
+        """
+        What a frame of them holds.
+        """
+        return ",".join(f"[{instant_ms},{value}]" for instant_ms, value in self).encode()
+
+    def within(self, wanted: Range) -> Samples:
+        """
+        Return those of a range.
+        """
+        return Samples(each for each in self if wanted.start_ms <= each[0] < wanted.end_ms)
+
+    def series(self, sizes: Iterable[int] = ()) -> Series:
+        """
+        Return them as frames of the sizes given; what is left is one more frame.
+        """
+        builder, start = SeriesBuilder(), 0
+        for size in [*sizes, len(self)]:
+            part = Samples(self[start : start + size])
+            start += size
+            if part:
+                builder.add_text(part[0][0], part[-1][0], len(part), part.text)
+        return builder.build()
+
+
+def samples(text: str) -> Samples:
+    """
+    Return the samples that `0:1 60:2.50 120:"on" 180:null` stands for.
+    """
+    return Samples(
+        (int(instant_ms), value)
+        for instant_ms, _, value in (each.partition(":") for each in text.split())
+    )
+
+
+def every(step_ms: int, wanted: Range, seed: int = 0) -> Samples:
+    """
+    Return a sample each *step_ms* of a range, with all kinds of values.
+    """
+    rng = random.Random(seed)
+    return Samples((t, rng.choice(VALUES)) for t in range(wanted.start_ms, wanted.end_ms, step_ms))
+
+
+class Stored(NamedTuple):
+    """
+    A segment, and the object its series lies in.
+    """
+
+    segment: Segment
+    blob: bytes
+
+    def bytes_of(self, piece: Piece) -> bytes:
+        """
+        Return what a ranged read of a piece gives.
+        """
+        return self.blob[piece.offset : piece.offset + piece.length]
+
+
+def stored(
+    known: str | Range,
+    held: Sequence[tuple[int, str]] = (),
+    *,
+    sizes: Iterable[int] = (),
+    point: str = "p",
+    fetched_ms: int = 1_000_000,
+    key: str = "k",
+    padding: int = 7,
+) -> Stored:
+    """
+    Return a segment of *known* with the samples of *held* that lie in it.
+
+    Args:
+        sizes: Samples of each frame but the last.
+        padding: Bytes of other points before the series.
+    """
+    of_range = span(known) if isinstance(known, str) else known
+    series = Samples(held).within(of_range).series(sizes)
+    segment = segment_of(point, of_range, series, fetched_ms=fetched_ms, key=key, offset=padding)
+    return Stored(segment, b"\xaa" * padding + series.data + b"\xbb" * 3)
+
+
+class Sent(NamedTuple):
+    """
+    A sample as the upstream sends it.
+    """
+
+    name: str
+    value: Any
+    time: str
+
+
+FRESHNESS = Freshness(
+    settle_after_ms=2_000, settled_ttl_ms=24_000, provisional_ttl_ms=1_000, grace_ms=5_000
+)

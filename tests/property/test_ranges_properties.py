@@ -1,0 +1,92 @@
+"""
+Ranges against sets of instants, in a world of 40 milliseconds.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from building_vitals.core.ranges import Range, gaps, merge, split_at, subtract
+
+RANGES = st.tuples(st.integers(0, 39), st.integers(1, 40)).map(
+    lambda ends: Range(min(ends[0], ends[1] - 1), max(ends[0] + 1, ends[1]))
+)
+LISTS = st.lists(RANGES, max_size=8)
+
+
+def instants(ranges: Iterable[Range]) -> set[int]:
+    """
+    Return all instants of the ranges.
+    """
+    return {instant_ms for each in ranges for instant_ms in range(*each)}
+
+
+def assert_tidy(ranges: list[Range]) -> None:
+    """
+    Sorted, not empty, disjoint and with something between them.
+    """
+    assert all(each.start_ms < each.end_ms for each in ranges)
+    assert all(before.end_ms < after.start_ms for before, after in pairwise(ranges))
+
+
+@given(LISTS, RANGES)
+def test_gaps_are_what_is_not_known(haves: list[Range], need: Range) -> None:
+    """
+    Gaps and what is known make up the need, and share no instant.
+    """
+    missing = gaps(sorted(haves), need)
+
+    assert_tidy(missing)
+    assert instants([need]) - instants(haves) == instants(missing)
+
+
+@given(LISTS, st.randoms())
+def test_merge_keeps_instants(ranges: list[Range], rng: random.Random) -> None:
+    """
+    Merging keeps the instants, whatever the order, and merging again changes nothing.
+    """
+    merged = merge(ranges)
+    shuffled = list(ranges)
+    rng.shuffle(shuffled)
+
+    assert_tidy(merged)
+    assert instants(ranges) == instants(merged)
+    assert merged == merge(shuffled) == merge(merged)
+
+
+@given(LISTS, LISTS)
+def test_subtract_is_the_difference(minuends: list[Range], subtrahends: list[Range]) -> None:
+    """
+    Subtraction is that of the sets of instants.
+    """
+    left = subtract(minuends, subtrahends)
+
+    assert_tidy(left)
+    assert instants(minuends) - instants(subtrahends) == instants(left)
+
+
+@given(LISTS, st.integers(-2, 42))
+def test_split_at_keeps_instants(ranges: list[Range], instant_ms: int) -> None:
+    """
+    Cutting keeps the instants and the order, and leaves no range with the cut inside.
+    """
+    pieces = split_at(ranges, instant_ms)
+
+    assert [t for each in ranges for t in range(*each)] == [t for p in pieces for t in range(*p)]
+    assert not any(each.start_ms < instant_ms < each.end_ms for each in pieces)
+    assert all(each.start_ms < each.end_ms for each in pieces)
+
+
+@given(RANGES, RANGES)
+def test_clip_is_the_intersection(one: Range, other: Range) -> None:
+    """
+    What two ranges share is the intersection of their instants.
+    """
+    shared = one.clip(other)
+
+    assert instants([one]) & instants([other]) == instants([shared] if shared else [])
