@@ -76,6 +76,25 @@ def piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:
     return piece.count, inflate(data, piece.raw_length)
 
 
+class SealedJson(msgspec.Struct, frozen=True):
+    """
+    All of a spliced answer but its `_meta`: the same for everybody who asks the same.
+
+    Attributes:
+        data: Its bytes, compressed.
+        length: Bytes of its text.
+        crc: CRC-32 of its text.
+        glue: Text that follows, not yet among the bytes.
+        samples: Samples in it.
+    """
+
+    data: bytes
+    length: int
+    crc: int
+    glue: bytes
+    samples: int
+
+
 class SplicedJson:
     """
     Gzipped JSON out of stored frames, without a look at their samples.
@@ -88,6 +107,26 @@ class SplicedJson:
         self._glue = b'{"data":{'
         self._point_samples = 0
         self._points = 0
+
+    @classmethod
+    def resumed(cls, sealed: SealedJson) -> SplicedJson:
+        """
+        Return an encoder that has all points behind it, and none of their bytes.
+        """
+        encoder = cls()
+        encoder._splicer = Splicer(sealed.length, sealed.crc)
+        encoder._glue = sealed.glue
+        encoder.samples = sealed.samples
+        return encoder
+
+    def seal(self, data: bytes) -> SealedJson:
+        """
+        Return what `resumed` goes on from.
+
+        Args:
+            data: All that has been taken from this encoder, which now has all points behind it.
+        """
+        return SealedJson(data, self._splicer.length, self._splicer.crc, self._glue, self.samples)
 
     def begin_point(self, point: str) -> None:
         """

@@ -153,21 +153,26 @@ class Splicer:
 
     Attributes:
         length: Bytes of text so far.
+        crc: CRC-32 of it.
     """
 
-    __slots__ = ("_crc", "_parts", "length")
+    __slots__ = ("_parts", "crc", "length")
 
-    def __init__(self) -> None:
-        self._parts: list[bytes | memoryview] = [GZIP_HEADER]
-        self._crc = 0
-        self.length = 0
+    def __init__(self, length: int = 0, crc: int = 0) -> None:
+        """
+        Args:
+            length, crc: Of text whose fragments, and the header, are elsewhere.
+        """
+        self._parts: list[bytes | memoryview] = [] if length else [GZIP_HEADER]
+        self.length = length
+        self.crc = crc
 
     def add_text(self, text: bytes) -> None:
         """
         Append *text* uncompressed; meant for the short pieces between fragments.
         """
         self._parts.append(stored(text))
-        self._crc = zlib.crc32(text, self._crc)
+        self.crc = zlib.crc32(text, self.crc)
         self.length += len(text)
 
     def add_fragment(self, data: bytes, text: bytes) -> None:
@@ -175,7 +180,7 @@ class Splicer:
         Append a fragment whose text is at hand.
         """
         self._parts.append(data)
-        self._crc = zlib.crc32(text, self._crc)
+        self.crc = zlib.crc32(text, self.crc)
         self.length += len(text)
 
     def add_run(
@@ -198,10 +203,10 @@ class Splicer:
                 growth of minus its length.
         """
         self._parts.append(data)
-        total = self._crc
+        total = self.crc
         if before is not None:
             total = multiply(before[1], total ^ before[0])
-        self._crc = multiply(grow, total) ^ crc
+        self.crc = multiply(grow, total) ^ crc
         self.length += length
 
     def take(self) -> bytes:
@@ -215,5 +220,5 @@ class Splicer:
         """
         Return the rest, with the final empty block and the trailer.
         """
-        self._parts.append(b"\x03\x00" + struct.pack("<II", self._crc, self.length & _ALL_BITS))
+        self._parts.append(b"\x03\x00" + struct.pack("<II", self.crc, self.length & _ALL_BITS))
         return self.take()

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyodide.ffi import JsException
+import js
+from pyodide.ffi import JsException, to_js
 
 from building_vitals.core.errors import Unavailable
 from building_vitals.core.ports import ObjectInfo, ObjectPage
@@ -77,11 +78,11 @@ class R2Objects:
         if etag is not None:
             options["onlyIf"] = {"etagMatches": etag}
         try:
-            found = await self._binding.get(key, options)
+            found = await self._binding._binding.get(key, _object(options))
             # An object that fails the condition comes without a body.
-            if found is None or getattr(found, "body", None) is None:
+            if not found or not getattr(found, "body", None):
                 return None
-            data = (await found._binding.arrayBuffer()).to_bytes()
+            data: bytes = (await found.arrayBuffer()).to_bytes()
         except JsException as error:
             if any(code in str(error) for code in _ABSENT):
                 return None
@@ -164,6 +165,13 @@ def _raw_info(found: Any) -> ObjectInfo:
         content_encoding=_text(http, "contentEncoding"),
         metadata=dict(custom.to_py()) if custom else {},
     )
+
+
+def _object(options: dict[str, Any]) -> Any:
+    """
+    Return the options as a plain object of JavaScript.
+    """
+    return to_js(options, dict_converter=js.Object.fromEntries)
 
 
 def _text(http: Any, name: str) -> str | None:

@@ -97,14 +97,15 @@ def stored_bytes(parts: Sequence[PointPieces]) -> int:
     return sum(piece.length for part in parts for piece in part.pieces)
 
 
-def batches(parts: Sequence[PointPieces]) -> Iterator[list[tuple[PointPieces, int, int]]]:
+# Parts with the first and the last piece (exclusive) that belong to the batch.
+Batch = list[tuple[PointPieces, int, int]]
+
+
+def batches(parts: Sequence[PointPieces]) -> Iterator[Batch]:
     """
     Yield the pieces in order, some at a time.
-
-    Yields:
-        Parts with the first and the last piece (exclusive) that belong to the batch.
     """
-    batch: list[tuple[PointPieces, int, int]] = []
+    batch: Batch = []
     size = 0
     for part in parts:
         first = 0
@@ -134,6 +135,30 @@ class Source(NamedTuple):
     store: SegmentStore
 
 
+async def encode_batch(batch: Batch, source: Source, encoder: Encoder, report: CacheReport) -> None:
+    """
+    Read the pieces of one batch and give them to the encoder.
+
+    Raises:
+        LostObjects: an object is gone or not what the index says.
+    """
+    fresh = source.fresh
+    wanted = [piece for part, first, stop in batch for piece in part.pieces[first:stop]]
+    blobs = await source.store.read(wanted, fresh)
+    for part, first, stop in batch:
+        if first == 0:
+            encoder.begin_point(part.point)
+        for piece in part.pieces[first:stop]:
+            try:
+                count = encoder.add(piece, blobs.piece(piece))
+            except ValueError as error:
+                raise LostObjects([piece.key]) from error
+            if piece.key not in fresh:
+                report.samples_from_cache += count
+        if stop == len(part.pieces):
+            encoder.end_point()
+
+
 async def body(
     source: Source,
     encoder: Encoder,
@@ -151,22 +176,8 @@ async def body(
         LostObjects: an object is gone or not what the index says; when that is before the first
             bytes, the answer can be planned anew.
     """
-    fresh = source.fresh
     for batch in batches(source.parts):
-        wanted = [piece for part, first, stop in batch for piece in part.pieces[first:stop]]
-        blobs = await source.store.read(wanted, fresh)
-        for part, first, stop in batch:
-            if first == 0:
-                encoder.begin_point(part.point)
-            for piece in part.pieces[first:stop]:
-                try:
-                    count = encoder.add(piece, blobs.piece(piece))
-                except ValueError as error:
-                    raise LostObjects([piece.key]) from error
-                if piece.key not in fresh:
-                    report.samples_from_cache += count
-            if stop == len(part.pieces):
-                encoder.end_point()
+        await encode_batch(batch, source, encoder, report)
         data = encoder.take()
         if data:
             yield data

@@ -1,0 +1,116 @@
+"""The Worker, JavaScript Workers to compare it with, and an upstream: started for a benchmark."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from devtools.children import Children
+from devtools.layout import NODE_MODULES, ROOT
+from devtools.signals import StopSignals
+from devtools.toolchain import set_up
+from devtools.wrangler import Wrangler
+from fakes.upstream import FakeUpstream
+
+COMPATIBILITY_DATE = "2026-11-01"
+START_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """
+    What runs.
+
+    Attributes:
+        ports: Of each Worker: `app`, `bare`, `inflating`.
+        upstream: Where the app fetches.
+    """
+
+    ports: Mapping[str, int]
+    upstream: FakeUpstream
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Run everything for as long as the block lasts."""
+    with Children(StopSignals()) as children:
+        tools = set_up(children)
+    upstream = FakeUpstream()
+    upstream.start()
+    ports = {name: _free_port() for name in ("front", "app", "bare", "inflating")}
+    options = {
+        "root": str(ROOT),
+        "ports": ports,
+        "compatibilityDate": COMPATIBILITY_DATE,
+        "vars": {
+            "ACE_API_URL": upstream.url,
+            "ACE_API_TOKEN": upstream.token,
+            "AUTH_MODE": "open",
+            "DEV_METRICS": "1",
+            **(variables or {}),
+        },
+    }
+    script = Path(__file__).with_name("stack.mjs")
+    with TemporaryDirectory() as home:
+        environment = Wrangler(tools, Path(home)).environment()
+        environment["NODE_PATH"] = str(NODE_MODULES)
+        process = subprocess.Popen(
+            [str(tools.node), "--no-warnings", str(script), json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if os.environ.get("BENCH_VERBOSE") else subprocess.DEVNULL,
+            env=environment,
+        )
+        try:
+            if process.stdout is None or not process.stdout.readline():
+                sys.exit("bench: the Workers did not start; BENCH_VERBOSE=1 shows why")
+            threading.Thread(target=_drain, args=(process.stdout,), daemon=True).start()
+            _await_health(ports["app"])
+            yield Stack(ports, upstream)
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            upstream.stop()
+
+
+def _drain(lines: IO[bytes]) -> None:
+    """Keep the Workers' log from filling the pipe."""
+    for line in lines:
+        if os.environ.get("BENCH_VERBOSE"):
+            sys.stderr.buffer.write(line)
+
+
+def _await_health(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+            connection.request("GET", "/api/health")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return
+        except OSError:
+            time.sleep(0.2)
+    sys.exit("bench: the Worker does not answer")
