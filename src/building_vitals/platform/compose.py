@@ -14,23 +14,31 @@ from typing import Any
 
 from building_vitals.core.errors import AppError
 from building_vitals.core.plan import Freshness
+from building_vitals.handlers.context import Access
 from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock, RuntimeHttp
 from building_vitals.platform.log import write_line
 from building_vitals.platform.r2 import R2Objects
+from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.platform.settings import Settings, read_settings
+from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.cache_admin import CacheAdmin
 from building_vitals.services.compaction import Compactor
-from building_vitals.services.health import HealthService
+from building_vitals.services.health import VERSION, HealthService
+from building_vitals.services.key_access import KeyAccess, KeyMemory
 from building_vitals.services.open_access import OpenAccess
 from building_vitals.services.options import RoutingOptions
+from building_vitals.services.request_limits import RequestLimits
 from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
+from building_vitals.storage.api_keys import ApiKeys
 from building_vitals.storage.segment_index import SegmentIndex
 from building_vitals.upstream.client import AceClient
 
 _settings: list[Settings] = []
+_memory = AnswerMemory()
+_key_memory = KeyMemory()
 
 
 def settings_of(env: Any) -> Settings:
@@ -42,6 +50,13 @@ def settings_of(env: Any) -> Settings:
     """
     if not _settings:
         _settings.append(read_settings(env))
+        # Once in each isolate, so that a Worker that lets everybody in cannot do so unnoticed.
+        write_line(
+            "start",
+            version=VERSION,
+            authMode=_settings[0].auth_mode,
+            corsOrigins=_settings[0].cors_origins,
+        )
     return _settings[0]
 
 
@@ -61,12 +76,37 @@ class Services:
         self.settings = settings_of(env)
         self.clock = RuntimeClock()
 
-    @property
-    def access(self) -> OpenAccess:
+    @cached_property
+    def access(self) -> Access:
         """
         Who may ask.
         """
-        return OpenAccess()
+        if self.settings.auth_mode == "open":
+            return OpenAccess()
+        return KeyAccess(
+            keys=self.keys,
+            memory=_key_memory,
+            clock=self.clock,
+            background=self.background,
+            report=report_fault,
+        )
+
+    @cached_property
+    def keys(self) -> ApiKeys:
+        """
+        The API keys.
+        """
+        return ApiKeys(self.database)
+
+    @cached_property
+    def limits(self) -> RequestLimits:
+        """
+        How often one key may ask.
+        """
+        return RequestLimits(
+            reads=BoundRateLimiter(self._env, "READ_LIMIT"),
+            jobs=BoundRateLimiter(self._env, "JOB_LIMIT"),
+        )
 
     @property
     def cors_origins(self) -> str:
@@ -98,6 +138,7 @@ class Services:
             objects=self.objects,
             clock=self.clock,
             auth_mode=self.settings.auth_mode,
+            keys=self.keys,
         )
 
     @cached_property
@@ -192,6 +233,7 @@ class Services:
             ),
             clock=self.clock,
             options=self.settings.routing,
+            memory=_memory,
             background=self.background,
             report=report_fault,
         )
