@@ -166,3 +166,16 @@ CREATE TABLE IF NOT EXISTS job_history (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS job_history_by_end ON job_history (ended_ms);
+
+-- Who may ask. Keys are made and revoked by scripts/api_key.py.
+CREATE TABLE IF NOT EXISTS api_keys (
+  key_id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  key_hash TEXT NOT NULL UNIQUE, -- SHA-256 of the key, hexadecimal; the key itself is nowhere
+  role TEXT NOT NULL CHECK (role IN ('reader', 'admin')),
+  sites TEXT NOT NULL CHECK (sites = '*' OR json_type(sites) = 'array'),
+  created_ms INTEGER NOT NULL,
+  expires_ms INTEGER,            -- null: never
+  revoked_ms INTEGER,            -- null: not
+  last_used_ms INTEGER           -- to the hour; null: never
+) STRICT, WITHOUT ROWID;

@@ -88,6 +88,18 @@ class Clock(Protocol):
         ...
 
 
+class RateLimiter(Protocol):
+    """
+    A limit of requests in a minute.
+    """
+
+    async def take(self, key: str) -> bool:
+        """
+        Count one request of a key; return whether it is within the limit.
+        """
+        ...
+
+
 class Statement(NamedTuple):
     """
     One SQL statement with the values of `?1`, `?2`, …

@@ -12,6 +12,7 @@ from building_vitals.core.ports import Clock
 from building_vitals.services.cache_admin import CacheAdmin
 from building_vitals.services.health import HealthService
 from building_vitals.services.options import RoutingOptions
+from building_vitals.services.request_limits import RequestLimits
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
 
 
@@ -26,6 +27,7 @@ class Access(Protocol):
 
         Raises:
             Unauthorized: it has no key, or none that is valid.
+            Unavailable: it has one, but nobody can say whether it is valid.
         """
         ...
 
@@ -40,6 +42,8 @@ class Context(Protocol):
 
     @property
     def access(self) -> Access: ...
+    @property
+    def limits(self) -> RequestLimits: ...
     @property
     def cors_origins(self) -> str: ...
     @property

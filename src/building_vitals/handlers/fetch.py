@@ -85,6 +85,7 @@ async def answer(request: HttpRequest, context: Context) -> Reply:
         requestId=request.request_id,
         method=request.method,
         path=request.path,
+        key=request.key_id,
         status=reply.status,
         durationMs=context.clock.now_ms() - request.started_ms,
         bytes=len(reply.body) if reply.rest is None else None,
@@ -116,6 +117,9 @@ async def _route(request: HttpRequest, context: Context) -> Reply:
         if route is None:
             raise _not_allowed(request, methods)
         caller = await context.access.identify(request.headers)
+        request.key_id = caller.key_id
+        # Before anything that tells callers apart, so that refusals are counted too.
+        await context.limits.admit_read(caller)
         if route.is_admin:
             caller.require_admin()
         return await route.handler(

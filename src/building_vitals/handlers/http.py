@@ -21,6 +21,7 @@ class HttpRequest(msgspec.Struct, kw_only=True):
         headers: Names in lower case.
         request_id: Made for this request.
         started_ms: When it came in.
+        key_id: Of the caller's key; None until the caller is known.
         captured: The parts of the path that its route leaves open, undecoded.
         read_body: Reads the body; raises TooLarge when it has more bytes than allowed.
     """
@@ -31,6 +32,7 @@ class HttpRequest(msgspec.Struct, kw_only=True):
     headers: Mapping[str, str]
     request_id: str
     started_ms: int
+    key_id: str | None = None
     captured: tuple[str, ...] = ()
     read_body: Callable[[int], Awaitable[bytes]]
 

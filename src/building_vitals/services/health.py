@@ -11,10 +11,12 @@ from typing import Any
 from building_vitals.core.errors import AppError
 from building_vitals.core.instant import format_instant
 from building_vitals.core.ports import Clock, ObjectStore
+from building_vitals.storage.api_keys import ApiKeys
 from building_vitals.storage.segment_index import SegmentIndex
 
 VERSION = "1.0.0"
 CHECK_TIMEOUT_MS = 2000
+NO_KEY = "no API key exists: every path that needs one answers 401"
 # Never stored: asking for it tells whether the bucket answers.
 PROBE_KEY = "health/probe"
 
@@ -25,23 +27,34 @@ class HealthService:
     """
 
     def __init__(
-        self, *, index: SegmentIndex, objects: ObjectStore, clock: Clock, auth_mode: str
+        self,
+        *,
+        index: SegmentIndex,
+        objects: ObjectStore,
+        clock: Clock,
+        auth_mode: str,
+        keys: ApiKeys,
     ) -> None:
         self._index = index
         self._objects = objects
         self._clock = clock
         self._auth_mode = auth_mode
+        self._keys = keys
 
     async def check(self) -> dict[str, Any]:
         """
         Return the document of `/api/health`; `status` is `healthy` or `degraded`.
         """
-        database, objects = await asyncio.gather(
+        database, objects, keys = await asyncio.gather(
             _probe(self._index.probe()),
             _probe(self._objects.head(PROBE_KEY)),
+            self._check_keys(),
         )
         checks = {"d1": database, "r2": objects}
         is_healthy = all(result == "ok" for result in checks.values())
+        if keys is not None:
+            # Told, but no fault of any part: a deployment is sound before its first key is made.
+            checks["keys"] = keys
         return {
             "status": "healthy" if is_healthy else "degraded",
             "service": "building-vitals",
@@ -50,6 +63,20 @@ class HealthService:
             "authMode": self._auth_mode,
             "checks": checks,
         }
+
+    async def _check_keys(self) -> str | None:
+        """
+        Return whether anybody could be let in; None where no key is asked for.
+        """
+        if self._auth_mode == "open":
+            return None
+        found: list[bool] = []
+
+        async def ask() -> None:
+            found.append(await self._keys.is_any_usable(self._clock.now_ms()))
+
+        told = await _probe(ask())
+        return NO_KEY if found == [False] else told
 
 
 async def _probe(question: Awaitable[object]) -> str:

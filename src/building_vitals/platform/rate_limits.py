@@ -1,0 +1,49 @@
+"""
+The `RateLimiter` port on a rate limiting binding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyodide.ffi import JsException
+
+from building_vitals.platform.log import write_line
+
+# Faults this isolate has told of already: one line each is enough.
+_told: set[str] = set()
+
+
+class BoundRateLimiter:
+    """
+    Counts at Cloudflare's edge: by location, approximately, and without a round trip.
+
+    A limit protects the Worker's budget and decides nothing about access. So it lets callers pass
+    where it is missing or broken, and the log says that once.
+    """
+
+    def __init__(self, env: Any, name: str) -> None:
+        """
+        Args:
+            name: Of the binding.
+        """
+        self._binding = getattr(env, name, None)
+        self._name = name
+
+    async def take(self, key: str) -> bool:
+        """
+        Count one request of a key; return whether it is within the limit.
+        """
+        if self._binding is None:
+            self._tell("the binding is missing: no limit")
+            return True
+        try:
+            return bool((await self._binding.limit(key=key))["success"])
+        except (JsException, KeyError, TypeError) as error:
+            self._tell(f"the binding failed, no limit: {error}"[:300])
+            return True
+
+    def _tell(self, detail: str) -> None:
+        if self._name not in _told:
+            _told.add(self._name)
+            write_line("fault", where=self._name, detail=detail)
