@@ -21,6 +21,7 @@ from building_vitals.platform.log import write_line
 from building_vitals.platform.r2 import R2Objects
 from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.platform.settings import Settings, read_settings
+from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.cache_admin import CacheAdmin
 from building_vitals.services.compaction import Compactor
 from building_vitals.services.health import VERSION, HealthService
@@ -36,6 +37,7 @@ from building_vitals.storage.segment_index import SegmentIndex
 from building_vitals.upstream.client import AceClient
 
 _settings: list[Settings] = []
+_memory = AnswerMemory()
 _key_memory = KeyMemory()
 
 
@@ -231,6 +233,7 @@ class Services:
             ),
             clock=self.clock,
             options=self.settings.routing,
+            memory=_memory,
             background=self.background,
             report=report_fault,
         )
