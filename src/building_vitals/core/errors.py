@@ -15,6 +15,7 @@ AppError                  code, status, retryable
 │  ├─ UpstreamSiteUnknown 404
 │  ├─ UpstreamLimited     429/502
 │  └─ UpstreamTimeout     504
+│     └─ UpstreamBusy          somebody else is fetching the same
 ├─ Unavailable      503   a binding (R2, D1, Queue) is missing or down
 └─ CorruptSegment   500   a stored segment fails its checks; always met by dropping it
 """
@@ -197,6 +198,12 @@ class UpstreamTimeout(UpstreamError):
 
     code = "upstream_timeout"
     status = 504
+
+
+class UpstreamBusy(UpstreamTimeout):
+    """
+    Somebody else is fetching the same data, and has not finished within the time allowed.
+    """
 
 
 class Unavailable(AppError):

@@ -14,9 +14,9 @@ import msgspec
 
 from building_vitals.core.errors import (
     AppError,
+    UpstreamBusy,
     UpstreamError,
     UpstreamSiteUnknown,
-    UpstreamTimeout,
 )
 from building_vitals.core.folding import Fold, Folder, UnreadableTime
 from building_vitals.core.plan import (
@@ -121,6 +121,8 @@ class Need(msgspec.Struct, frozen=True):
     Attributes:
         now_ms: The moment it is judged at.
         deadline_ms: When to give up.
+        wait_until_ms: How long to wait for somebody else's fetch; as long as all, if left out.
+        accepts_stale: Whether expired segments may stand in for a fetch that failed.
     """
 
     site: str
@@ -128,6 +130,8 @@ class Need(msgspec.Struct, frozen=True):
     wanted: Range
     now_ms: int
     deadline_ms: int
+    wait_until_ms: int | None = None
+    accepts_stale: bool = True
 
     @property
     def happened(self) -> Range | None:
@@ -225,8 +229,8 @@ class SegmentFiller:
             if taken:
                 self._background(self._release(lease))
             elif missing:
-                if self._clock.now_ms() + wait_ms >= need.deadline_ms:
-                    raise UpstreamTimeout(
+                if self._clock.now_ms() + wait_ms >= (need.wait_until_ms or need.deadline_ms):
+                    raise UpstreamBusy(
                         "another request is fetching the same data and has not finished in time",
                         retryable=True,
                     )
@@ -286,7 +290,8 @@ class SegmentFiller:
         is_stale = False
         if failure is not None:
             covered = self.cover(need, segments, grace=True)
-            if gaps_of(covered) or isinstance(failure, UpstreamSiteUnknown):
+            is_final = isinstance(failure, UpstreamSiteUnknown) or not need.accepts_stale
+            if is_final or gaps_of(covered):
                 raise failure
             is_stale = True
         return Filled(
