@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from building_vitals.core.errors import CorruptSegment
+from building_vitals.core.formats import Samples, decode_samples
 from building_vitals.core.gzip_splice import fragment, growth, inflate, multiply, stored
 from building_vitals.core.ranges import Range
 
@@ -188,18 +190,10 @@ def frame_text(frame: Frame, data: bytes | memoryview) -> bytes:
     return text
 
 
-class _TimedSample(msgspec.Struct, array_like=True, gc=False):
-    instant_ms: int
-    value: msgspec.Raw
-
-
-_SAMPLES = msgspec.json.Decoder(list[_TimedSample])
-
-
-def _decode(text: bytes) -> list[_TimedSample]:
+def _decode(text: bytes) -> Samples:
     try:
-        return _SAMPLES.decode(b"[" + text + b"]")
-    except msgspec.DecodeError as error:
+        return decode_samples(text)
+    except CorruptSegment as error:
         raise ValueError(f"not the text of samples: {error}") from error
 
 
@@ -214,8 +208,7 @@ def sample_texts(text: bytes) -> dict[int, str]:
         ValueError: the text is not that of samples.
     """
     return {
-        sample.instant_ms: f"[{sample.instant_ms},{bytes(sample.value).decode()}]"
-        for sample in _decode(text)
+        instant_ms: f"[{instant_ms},{bytes(value).decode()}]" for instant_ms, value in _decode(text)
     }
 
 
@@ -232,12 +225,14 @@ def cut_text(text: bytes, wanted: Range) -> tuple[int, bytes]:
     if b'"' in text or text.count(b"[") != text.count(b"],[") + 1:
         # Text or lists among the values: only decoding tells where a sample begins.
         inside = [
-            b"[%d,%b]" % (sample.instant_ms, bytes(sample.value))
-            for sample in _decode(text)
-            if wanted.start_ms <= sample.instant_ms < wanted.end_ms
+            b"[%d,%b]" % (instant_ms, bytes(value))
+            for instant_ms, value in _decode(text)
+            if wanted.start_ms <= instant_ms < wanted.end_ms
         ]
         return len(inside), b",".join(inside)
     begin, end = _seek(text, wanted.start_ms), _seek(text, wanted.end_ms)
+    if begin == end:
+        return 0, b""
     kept = text[begin : end - 1]
     return kept.count(b"["), kept
 
@@ -265,4 +260,4 @@ def text_times(text: bytes) -> tuple[int, int]:
     Return the instants of the first and the last sample of a text that is not empty.
     """
     samples = _decode(text)
-    return samples[0].instant_ms, samples[-1].instant_ms
+    return samples[0][0], samples[-1][0]
