@@ -35,6 +35,8 @@ def component_schemas(timeout_ms_max: int) -> dict[str, Schema]:
         **_timeseries_schemas(),
         **_job_schemas(),
         **_operation_schemas(),
+        **_stats_schemas(),
+        **_failed_chunk_schemas(),
         **_failure_schemas(),
     }
 
@@ -170,6 +172,39 @@ def _operation_schemas() -> dict[str, Schema]:
                 "checks": {"type": "object"},
             }
         ),
+        "CacheObjects": _object(
+            {
+                "objects": _list_of(
+                    _object(
+                        {
+                            "key": TEXT,
+                            "size": COUNT,
+                            "uploaded": TIME,
+                            "points": COUNT_OR_NULL,
+                            "samples": COUNT_OR_NULL,
+                        }
+                    )
+                ),
+                "nextCursor": TEXT_OR_NULL,
+            }
+        ),
+        "Purged": _object({"deleted": COUNT}),
+        "MaintenanceRun": _object({"steps": _list_of(_object({"name": TEXT, "changed": COUNT}))}),
+        "UpstreamList": _object(
+            {
+                "page": COUNT,
+                "pages": COUNT,
+                "per_page": COUNT,
+                "total": COUNT,
+                "items": _list_of(_object({"name": TEXT})),
+            },
+            description="A list of the upstream's, with the fields that it gives each item.",
+        ),
+    }
+
+
+def _stats_schemas() -> dict[str, Schema]:
+    return {
         "Stats": _object(
             {
                 "cache": _object(
@@ -200,6 +235,11 @@ def _operation_schemas() -> dict[str, Schema]:
                 "timestamp": TIME,
             }
         ),
+    }
+
+
+def _failed_chunk_schemas() -> dict[str, Schema]:
+    return {
         "FailedChunkStats": _object(
             {
                 "dlq": _object(
@@ -229,34 +269,6 @@ def _operation_schemas() -> dict[str, Schema]:
                 ),
                 "count": COUNT,
             }
-        ),
-        "CacheObjects": _object(
-            {
-                "objects": _list_of(
-                    _object(
-                        {
-                            "key": TEXT,
-                            "size": COUNT,
-                            "uploaded": TIME,
-                            "points": COUNT_OR_NULL,
-                            "samples": COUNT_OR_NULL,
-                        }
-                    )
-                ),
-                "nextCursor": TEXT_OR_NULL,
-            }
-        ),
-        "Purged": _object({"deleted": COUNT}),
-        "MaintenanceRun": _object({"steps": _list_of(_object({"name": TEXT, "changed": COUNT}))}),
-        "UpstreamList": _object(
-            {
-                "page": COUNT,
-                "pages": COUNT,
-                "per_page": COUNT,
-                "total": COUNT,
-                "items": _list_of(_object({"name": TEXT})),
-            },
-            description="A list of the upstream's, with the fields that it gives each item.",
         ),
     }
 
