@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from building_vitals.core.access import Caller
 from building_vitals.core.errors import InvalidRequest, Problem
 from building_vitals.core.negotiation import (
@@ -17,6 +19,7 @@ from building_vitals.core.parameters import BODY_BYTES_MAX
 from building_vitals.core.request import TimeseriesRequest, parse_body, parse_query
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply
+from building_vitals.handlers.submission import queue_request
 from building_vitals.services.timeseries_service import Asked, TimeseriesAnswer
 
 
@@ -28,19 +31,28 @@ async def read_timeseries(request: HttpRequest, context: Context, caller: Caller
     caller.require_site(wanted.site)
     route, estimated = context.timeseries.route(wanted)
     asked = asked_of(request, wanted, route=route, estimated=estimated)
+    if route == "queued":
+        known = await context.timeseries.answer_known(asked)
+        if known is None:
+            return await queue_request(wanted, estimated, context, caller)
+        return timeseries_reply(known, asked, context)
     return timeseries_reply(await context.timeseries.fetch_timeseries(asked), asked, context)
 
 
 async def _parse(request: HttpRequest, context: Context) -> TimeseriesRequest:
     timeout_ms_max = context.routing.direct_timeout
     if request.method != "POST":
-        return parse_query(request.query, timeout_ms_max=timeout_ms_max)
+        return _parse_query(request.query, timeout_ms_max=timeout_ms_max)
     if request.query:
         raise InvalidRequest(
             [Problem("query", "a POST takes its parameters from the body: send no query")]
         )
     body = await request.read_body(BODY_BYTES_MAX)
     return parse_body(body, request.headers.get("content-type"), timeout_ms_max=timeout_ms_max)
+
+
+# A chart asks the same again and again; what a query means never changes.
+_parse_query = lru_cache(maxsize=64)(parse_query)
 
 
 def asked_of(

@@ -7,6 +7,7 @@ invocation they came with and must not outlive it.
 
 from __future__ import annotations
 
+import traceback
 import uuid
 from collections.abc import Callable
 from functools import cached_property
@@ -18,14 +19,18 @@ from building_vitals.handlers.context import Access
 from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock, RuntimeHttp
 from building_vitals.platform.log import write_line
+from building_vitals.platform.queues import QueueSender
 from building_vitals.platform.r2 import R2Objects
 from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.platform.settings import Settings, read_settings
 from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.cache_admin import CacheAdmin
+from building_vitals.services.chart_queue_service import ChartQueueService
+from building_vitals.services.chunk_runner import Background, ChunkRunner
 from building_vitals.services.compaction import Compactor
 from building_vitals.services.health import VERSION, HealthService
 from building_vitals.services.key_access import KeyAccess, KeyMemory
+from building_vitals.services.maintenance import LostChunks, Maintenance
 from building_vitals.services.open_access import OpenAccess
 from building_vitals.services.options import RoutingOptions
 from building_vitals.services.request_limits import RequestLimits
@@ -33,11 +38,15 @@ from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
 from building_vitals.storage.api_keys import ApiKeys
+from building_vitals.storage.job_chunks import JobChunks
+from building_vitals.storage.jobs import Jobs
+from building_vitals.storage.look_ups import LookUps
 from building_vitals.storage.segment_index import SegmentIndex
 from building_vitals.upstream.client import AceClient
 
 _settings: list[Settings] = []
 _memory = AnswerMemory()
+_look_ups = LookUps()
 _key_memory = KeyMemory()
 
 
@@ -187,7 +196,7 @@ class Services:
         """
         The index of segments.
         """
-        return SegmentIndex(self.database)
+        return SegmentIndex(self.database, _look_ups)
 
     @cached_property
     def store(self) -> SegmentStore:
@@ -201,6 +210,12 @@ class Services:
         """
         Fetches what is missing.
         """
+        return self.filler_for(self.background)
+
+    def filler_for(self, background: Background) -> SegmentFiller:
+        """
+        Return a filler that stores what it fetches by *background*.
+        """
         return SegmentFiller(
             upstream=self.upstream,
             store=self.store,
@@ -210,7 +225,7 @@ class Services:
             page_size=self.settings.upstream.page_size,
             lease_ms=self.settings.cache.lease_seconds * 1000,
             new_id=new_id,
-            background=self.background,
+            background=background,
             report=report_fault,
         )
 
@@ -238,6 +253,53 @@ class Services:
             report=report_fault,
         )
 
+    @cached_property
+    def sender(self) -> QueueSender:
+        """
+        The queues; without a binding, its use fails as unavailable.
+        """
+        return QueueSender(self._env)
+
+    @cached_property
+    def jobs(self) -> ChartQueueService:
+        """
+        Queues large requests.
+        """
+        return ChartQueueService(
+            jobs=Jobs(self.database),
+            sender=self.sender,
+            clock=self.clock,
+            options=self.settings.jobs,
+            new_id=new_id,
+            report=report_fault,
+        )
+
+    @cached_property
+    def chunk_runner(self) -> ChunkRunner:
+        """
+        Runs the chunks of jobs.
+        """
+        return ChunkRunner(
+            chunks=JobChunks(self.database),
+            filler_for=self.filler_for,
+            store=self.store,
+            index=self.index,
+            sender=self.sender,
+            clock=self.clock,
+            options=self.settings.jobs,
+            new_id=new_id,
+            report=report_crash,
+        )
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """
+        Does what has to be done again and again.
+        """
+        return Maintenance(
+            [LostChunks(JobChunks(self.database), self.sender)], self.clock, report_fault
+        )
+
 
 def new_id() -> str:
     """
@@ -251,3 +313,10 @@ def report_fault(where: str, error: AppError) -> None:
     Log a failure that no answer tells of.
     """
     write_line("fault", where=where, code=error.code, detail=error.detail)
+
+
+def report_crash(where: str, error: BaseException) -> None:
+    """
+    Log a failure that nobody foresaw.
+    """
+    write_line("fault", where=where, detail="".join(traceback.format_exception(error))[-2000:])

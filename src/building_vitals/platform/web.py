@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import js
+import msgspec
 from pyodide.ffi import JsException, to_js
 
 from building_vitals.core.errors import InvalidRequest, Problem, TooLarge
@@ -74,9 +75,9 @@ def write_response(reply: Reply, method: str, wait_until: Callable[[Any], None])
     Args:
         wait_until: Keeps a coroutine running behind the response.
     """
-    headers = js.Headers.new()
+    headers: dict[str, str] = {}
     for name, value in reply.headers:
-        headers.append(name, value)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     is_bodiless = method == "HEAD" or reply.status in (204, 304)
     body: Any = None
     if is_bodiless:
@@ -89,7 +90,9 @@ def write_response(reply: Reply, method: str, wait_until: Callable[[Any], None])
         wait_until(_pump(reply, stream.writable.getWriter()))
         body = stream.readable
     encode = "manual" if reply.is_encoded else "automatic"
-    return js.Response.new(body, status=reply.status, headers=headers, encodeBody=encode)
+    # One text crosses into JavaScript, not each header on its own.
+    options = {"status": reply.status, "headers": headers, "encodeBody": encode}
+    return js.Response.new(body, js.JSON.parse(msgspec.json.encode(options).decode()))
 
 
 async def _pump(reply: Reply, writer: Any) -> None:

@@ -159,13 +159,21 @@ class EnhancedTimeseriesService:
         Return the answer if all of it is known, else None; nothing is fetched.
 
         Args:
-            judged_ms: The moment at which it has to be known; now, if left out.
+            judged_ms: The moment at which it has to be known; now, if left out. What is known of a
+                moment past will not be asked for every minute, so it is not compacted.
         """
+        is_past = judged_ms is not None
         need = self._need(asked, self._clock.now_ms() if judged_ms is None else judged_ms)
         covers = self._filler.cover(need, await self._filler.look_up(need))
         if gaps_of(covers):
             return None
-        return await self._answer(asked, need, Filled(covers))
+        try:
+            return await self._answer(asked, need, Filled(covers), is_compacted=not is_past)
+        except LostObjects as lost:
+            if lost.keys:
+                self._report("lost objects", lost)
+                await self._index.forget(need.site, lost.keys)
+            return None
 
     async def _cached(
         self,
@@ -178,7 +186,9 @@ class EnhancedTimeseriesService:
         attempts, before = 0, None
         while True:
             async with asyncio.timeout(self._options.cache_timeout / 1000):
-                segments = await self._filler.look_up(need)
+                segments = await self._index.find_lately(
+                    need.site, need.points, need.wanted, now_ms=need.now_ms
+                )
             filled = await self._filler.fill(need, segments)
             if before is not None:
                 filled = filled.after(before)
@@ -216,6 +226,8 @@ class EnhancedTimeseriesService:
         asked: Asked,
         need: Need,
         filled: Filled,
+        *,
+        is_compacted: bool = True,
     ) -> TimeseriesAnswer:
         """
         Answer from what has been filled; have it compacted when it lay in too many objects.
@@ -244,7 +256,7 @@ class EnhancedTimeseriesService:
                 *(asked.output, asked.gzip, asked.route),
             )
         answer = await self._encode(asked, filled, parts, report, etag)
-        if not filled.is_stale and self._compactor.is_due(parts):
+        if is_compacted and not filled.is_stale and self._compactor.is_due(parts):
             self._background(self._compactor.compact(need))
         return answer
 

@@ -14,6 +14,7 @@ import msgspec
 from building_vitals.core.ports import Database, Statement
 from building_vitals.core.ranges import Range
 from building_vitals.core.segments import Segment
+from building_vitals.storage.look_ups import LookUps
 
 # A value may have 2,000,000 bytes; rows are sent in texts well below that.
 PARAMETER_BYTES_MAX = 1_000_000
@@ -124,8 +125,13 @@ class SegmentIndex:
     Finds, records and forgets segments.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, look_ups: LookUps | None = None) -> None:
+        """
+        Args:
+            look_ups: Where `find_lately` keeps what it finds; nowhere, if left out.
+        """
         self._database = database
+        self._look_ups = look_ups
 
     async def find(
         self, site: str, points: Sequence[str], wanted: Range, *, directories: bool = False
@@ -138,6 +144,21 @@ class SegmentIndex:
         """
         statement = self.find_statement(site, points, wanted, directories=directories)
         return self.found(await self._database.rows(statement.sql, *statement.values))
+
+    async def find_lately(
+        self, site: str, points: Sequence[str], wanted: Range, *, now_ms: int
+    ) -> list[Segment]:
+        """
+        Return what `find` returns, or has returned a moment ago.
+        """
+        if self._look_ups is None:
+            return await self.find(site, points, wanted)
+        question = (site, tuple(points), wanted)
+        found = self._look_ups.find(question, now_ms)
+        if found is None:
+            found = await self.find(site, points, wanted)
+            self._look_ups.keep(question, found, now_ms)
+        return found
 
     @staticmethod
     def find_statement(
@@ -228,6 +249,7 @@ class SegmentIndex:
         Args:
             points: Only these; None for all.
         """
+        self._forget_look_ups()
         names = None if points is None else msgspec.json.encode(points).decode()
         outcomes = await self._database.batch(
             [
@@ -260,9 +282,14 @@ class SegmentIndex:
         """
         Forget all segments that lie in these objects; return how many.
         """
+        self._forget_look_ups()
         names = msgspec.json.encode(keys).decode()
         outcome = await self._database.batch([Statement(_FORGET, (site, names))])
         return outcome[0].changes
+
+    def _forget_look_ups(self) -> None:
+        if self._look_ups is not None:
+            self._look_ups.forget()
 
 
 def _json_lists(rows: Iterable[Sequence[object]]) -> Iterator[str]:
