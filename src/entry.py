@@ -8,7 +8,7 @@ from typing import Any
 
 from workers import WorkerEntrypoint
 
-from building_vitals.platform.runtime import serve_request
+from building_vitals.platform.runtime import consume_batch, run_scheduled, serve_request
 
 
 class Default(WorkerEntrypoint):
@@ -21,3 +21,15 @@ class Default(WorkerEntrypoint):
         Answer one HTTP request.
         """
         return await serve_request(request, self.env, self.ctx)
+
+    async def queue(self, batch: Any, env: Any = None, ctx: Any = None) -> None:
+        """
+        Deal with a batch of queue messages.
+        """
+        await consume_batch(batch, self.env, self.ctx)
+
+    async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:
+        """
+        Do what the cron trigger is for.
+        """
+        await run_scheduled(controller, self.env, self.ctx)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from itertools import pairwise
 from typing import Literal, Protocol
 
 import msgspec
@@ -176,7 +177,7 @@ def plan_chunks(
     """
     groups = -(-points_count // batch_size)
     bounds = [points_count * n // groups for n in range(groups + 1)]
-    widest = max(after - before for before, after in zip(bounds, bounds[1:], strict=False))
+    widest = max(after - before for before, after in pairwise(bounds))
     estimate = widest * wanted.duration_ms / DAY_MS * samples_per_day
     parts = _time_parts(
         wanted, min(max(1, -int(-estimate // CHUNK_SAMPLES)), max(1, CHUNKS_MAX // groups))
@@ -216,7 +217,7 @@ def _time_parts(wanted: Range, count: int) -> list[Range]:
         if wanted.start_ms < edge_ms < wanted.end_ms:
             edges.add(edge_ms)
     ordered = sorted(edges)
-    return [Range(*edge) for edge in zip(ordered, ordered[1:], strict=False)]
+    return [Range(*edge) for edge in pairwise(ordered)]
 
 
 def retry_delay_s(attempt: int, *, retry_delay_ms: int, retry_after_s: int | None) -> int:
@@ -229,7 +230,7 @@ def retry_delay_s(attempt: int, *, retry_delay_ms: int, retry_after_s: int | Non
         attempt: The one that failed, from 1.
         retry_delay_ms: Before the second attempt.
     """
-    doubled = -(-retry_delay_ms * 2 ** min(attempt - 1, 30) // 1000)
+    doubled: int = -(-retry_delay_ms * 2 ** min(attempt - 1, 30) // 1000)
     return min(max(doubled, retry_after_s or 0), RETRY_DELAY_S_MAX)
 
 

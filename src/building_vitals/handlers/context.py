@@ -10,7 +10,10 @@ from typing import Any, Protocol
 from building_vitals.core.access import Caller
 from building_vitals.core.ports import Clock
 from building_vitals.services.cache_admin import CacheAdmin
+from building_vitals.services.chart_queue_service import ChartQueueService
+from building_vitals.services.chunk_runner import ChunkRunner
 from building_vitals.services.health import HealthService
+from building_vitals.services.maintenance import Maintenance
 from building_vitals.services.options import RoutingOptions
 from building_vitals.services.request_limits import RequestLimits
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
@@ -56,6 +59,12 @@ class Context(Protocol):
     def cache_admin(self) -> CacheAdmin: ...
     @property
     def health(self) -> HealthService: ...
+    @property
+    def jobs(self) -> ChartQueueService: ...
+    @property
+    def chunk_runner(self) -> ChunkRunner: ...
+    @property
+    def maintenance(self) -> Maintenance: ...
 
     def log(self, event: str, **fields: Any) -> None:
         """

@@ -17,6 +17,17 @@ from building_vitals.core.errors import AppError, MethodNotAllowed, NotFound
 from building_vitals.core.problem import problem_document, problem_headers
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply
+from building_vitals.handlers.jobs import (
+    cancel_job,
+    follow_job,
+    list_dlq_failures,
+    list_jobs,
+    read_dlq_stats,
+    read_job,
+    read_job_data,
+    retry_dlq_failure,
+    run_maintenance,
+)
 from building_vitals.handlers.operations import (
     list_cache_objects,
     purge_cache,
@@ -54,6 +65,20 @@ ROUTES: list[tuple[re.Pattern[str], dict[str, Route]]] = [
     ),
     (re.compile("/api/cache/objects"), {"GET": Route(list_cache_objects, is_admin=True)}),
     (re.compile("/api/cache"), {"DELETE": Route(purge_cache, is_admin=True)}),
+    (re.compile("/api/jobs"), {"GET": Route(list_jobs)}),
+    (
+        re.compile(f"/api/jobs/{_SEGMENT}"),
+        {"GET": Route(read_job), "DELETE": Route(cancel_job)},
+    ),
+    (re.compile(f"/api/jobs/{_SEGMENT}/data"), {"GET": Route(read_job_data)}),
+    (re.compile(f"/api/jobs/{_SEGMENT}/events"), {"GET": Route(follow_job)}),
+    (re.compile("/api/queue/dlq/stats"), {"GET": Route(read_dlq_stats, is_admin=True)}),
+    (re.compile("/api/queue/dlq/failures"), {"GET": Route(list_dlq_failures, is_admin=True)}),
+    (
+        re.compile(f"/api/queue/dlq/failures/{_SEGMENT}/retry"),
+        {"POST": Route(retry_dlq_failure, is_admin=True)},
+    ),
+    (re.compile("/api/maintenance/run"), {"POST": Route(run_maintenance, is_admin=True)}),
 ]
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from building_vitals.handlers import fetch
+from building_vitals.handlers import fetch, queue, scheduled
 from building_vitals.handlers.http import Reply
 from building_vitals.platform.compose import Services
 from building_vitals.platform.http import RuntimeClock
 from building_vitals.platform.log import write_line
+from building_vitals.platform.queues import QueueMessage
 from building_vitals.platform.settings import SettingsError
 from building_vitals.platform.web import read_request, write_response
 
@@ -34,3 +35,30 @@ async def serve_request(request: Any, env: Any, ctx: Any) -> Any:
         return write_response(reply, asked.method, ctx.waitUntil)
     reply = await fetch.answer(asked, services)
     return write_response(reply, asked.method, ctx.waitUntil)
+
+
+async def consume_batch(batch: Any, env: Any, ctx: Any) -> None:
+    """
+    Deal with a batch of queue messages; nothing is raised.
+    """
+    messages = [QueueMessage(each) for each in batch.messages]
+    try:
+        services = Services(env, ctx.waitUntil)
+    except SettingsError as error:
+        write_line("fault", where="settings", detail=str(error))
+        for message in messages:
+            message.retry(queue.TROUBLE_DELAY_S)
+        return
+    await queue.consume(str(batch.queue), messages, services)
+
+
+async def run_scheduled(controller: Any, env: Any, ctx: Any) -> None:
+    """
+    Do what the cron trigger is for; nothing is raised.
+    """
+    try:
+        services = Services(env, ctx.waitUntil)
+    except SettingsError as error:
+        write_line("fault", where="settings", detail=str(error))
+        return
+    await scheduled.run(str(controller.cron), services)

@@ -1,0 +1,119 @@
+"""
+Batches of queue messages: each on its own, each acknowledged or sent back, nothing raised.
+
+What raises loses acknowledgements: the local runtime then delivers a whole batch again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from building_vitals.core.errors import AppError
+from building_vitals.core.jobs import ChunkRef
+from building_vitals.handlers.context import Context
+from building_vitals.services.chunk_runner import ChunkRunner, Verdict
+
+DEAD_LETTER_SUFFIX = "-dlq"
+# Chunks of a batch that run side by side: while one waits for the upstream, the other is folded.
+WIDTH = 2
+# Later, no chunk of a batch is begun any more: a consumer may take 15 minutes.
+# https://developers.cloudflare.com/queues/platform/limits/
+BATCH_MS_MAX = 480_000
+# Until a message is delivered again that could not be dealt with; doubles with each delivery.
+TROUBLE_DELAY_S = 10
+
+
+class Message(Protocol):
+    """
+    One message as the runtime delivers it.
+
+    Attributes:
+        body: What was sent.
+        attempts: Deliveries, this one included.
+    """
+
+    @property
+    def body(self) -> Any: ...
+    @property
+    def attempts(self) -> int: ...
+
+    def ack(self) -> None:
+        """
+        Have done with it.
+        """
+        ...
+
+    def retry(self, delay_s: int) -> None:
+        """
+        Have it delivered again, not before *delay_s* have passed.
+        """
+        ...
+
+
+async def consume(queue: str, messages: Sequence[Message], context: Context) -> None:
+    """
+    Deal with every message of a batch.
+
+    Args:
+        queue: Its name tells dead letters from chunks to run.
+    """
+    started_ms = context.clock.now_ms()
+    waiting = iter(messages)
+
+    async def work() -> None:
+        for message in waiting:
+            if context.clock.now_ms() - started_ms > BATCH_MS_MAX:
+                message.retry(1)
+            else:
+                await _deal_with(message, queue, context)
+
+    await asyncio.gather(*(work() for _ in range(min(WIDTH, len(messages)))))
+
+
+async def _deal_with(message: Message, queue: str, context: Context) -> None:
+    """
+    Run or bury one chunk; whatever happens, the message is acknowledged or sent back.
+    """
+    started_ms = context.clock.now_ms()
+    ref: ChunkRef | None = None
+    trouble: str | None = None
+    try:
+        ref = msgspec.convert(message.body, ChunkRef)
+        verdict = await _verdict(context.chunk_runner, ref, queue)
+    except msgspec.ValidationError as error:
+        verdict, trouble = Verdict("unreadable"), str(error)
+    except AppError as error:
+        verdict, trouble = _later(message), error.detail
+    except Exception as error:
+        verdict = _later(message)
+        trouble = "".join(traceback.format_exception(error))[-2000:]
+    if verdict.retry_s is None:
+        message.ack()
+    else:
+        message.retry(verdict.retry_s)
+    context.log(
+        "queue",
+        queue=queue,
+        jobId=ref.job_id if ref else None,
+        chunk=ref.chunk if ref else None,
+        outcome=verdict.outcome,
+        delivery=message.attempts,
+        retryS=verdict.retry_s,
+        error=trouble,
+        durationMs=context.clock.now_ms() - started_ms,
+    )
+
+
+async def _verdict(runner: ChunkRunner, ref: ChunkRef, queue: str) -> Verdict:
+    if queue.endswith(DEAD_LETTER_SUFFIX):
+        return await runner.bury(ref)
+    return await runner.run(ref)
+
+
+def _later(message: Message) -> Verdict:
+    return Verdict("trouble", TROUBLE_DELAY_S * 2 ** min(message.attempts - 1, 6))

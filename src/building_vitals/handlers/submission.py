@@ -1,0 +1,48 @@
+"""
+A large request becomes a job.
+"""
+
+from __future__ import annotations
+
+from building_vitals.core.access import Caller
+from building_vitals.core.request import TimeseriesRequest
+from building_vitals.handlers.context import Context
+from building_vitals.handlers.http import Reply, json_reply
+from building_vitals.services.chart_queue_service import POLL_INTERVAL_MS
+
+
+async def queue_request(
+    wanted: TimeseriesRequest, estimated: int, context: Context, caller: Caller
+) -> Reply:
+    """
+    Make a request a job, and say where to ask for it.
+    """
+    queued = await context.jobs.queue_large_request(wanted, caller, estimated)
+    url = f"/api/jobs/{queued.job_id}"
+    document = {
+        "status": "queued",
+        "jobId": queued.job_id,
+        "message": "the request is large and runs in the background; ask statusUrl for its state"
+        if queued.is_new
+        else "the same request is running in the background already",
+        "statusUrl": url,
+        "pollInterval": POLL_INTERVAL_MS,
+        "estimatedSamples": estimated,
+    }
+    headers = [
+        ("Location", url),
+        ("Retry-After", str(POLL_INTERVAL_MS // 1000)),
+        ("X-Route-Type", "queued"),
+        ("Cache-Control", "no-store"),
+    ]
+    return json_reply(
+        document,
+        202,
+        headers,
+        route="queued",
+        site=wanted.site,
+        points=len(wanted.points),
+        estimated=estimated,
+        jobId=queued.job_id,
+        isNew=queued.is_new,
+    )

@@ -1,0 +1,78 @@
+"""
+Queue messages on their way out and in: the `ChunkSender` port, and the consumer's messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from pyodide.ffi import JsException
+
+from building_vitals.core.errors import Unavailable
+from building_vitals.core.jobs import ChunkRef
+
+BINDINGS = {"high": "CHART_QUEUE_HIGH", "normal": "CHART_QUEUE", "low": "CHART_QUEUE_LOW"}
+DELAY_S_MAX = 86_400
+
+
+class QueueSender:
+    """
+    Sends chunks to the queue of their priority.
+    """
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+
+    async def send(self, refs: list[ChunkRef], priority: str, *, delay_s: int = 0) -> None:
+        """
+        Send one message a chunk, at most 100: all of them or none.
+        """
+        name = BINDINGS[priority]
+        binding = getattr(self._env, name, None)
+        if binding is None:
+            raise Unavailable(f"the binding {name} is missing")
+        options = {"delaySeconds": min(delay_s, DELAY_S_MAX)} if delay_s else {}
+        messages = [
+            {"body": msgspec.to_builtins(ref), "contentType": "json", **options} for ref in refs
+        ]
+        try:
+            await binding.sendBatch(messages)
+        except JsException as error:
+            raise Unavailable(f"the queue {name} refused: {str(error)[:300]}") from error
+
+
+class QueueMessage:
+    """
+    One message as the runtime delivers it.
+    """
+
+    def __init__(self, message: Any) -> None:
+        self._message = message
+
+    @property
+    def body(self) -> Any:
+        """
+        What was sent; a JSON object is a plain dict.
+        """
+        body = self._message.body
+        return dict(body) if isinstance(body, dict) else body
+
+    @property
+    def attempts(self) -> int:
+        """
+        Deliveries, this one included.
+        """
+        return int(self._message.attempts)
+
+    def ack(self) -> None:
+        """
+        Have done with it.
+        """
+        self._message.ack()
+
+    def retry(self, delay_s: int) -> None:
+        """
+        Have it delivered again, not before *delay_s* have passed.
+        """
+        self._message.retry({"delaySeconds": min(max(delay_s, 0), DELAY_S_MAX)})
