@@ -100,7 +100,8 @@ def points_parameters() -> list[JsonObject]:
     Return `points` and `point`; one of them at least must be given.
     """
     listed = {"type": "string", "maxLength": 512, "pattern": f"^{p.LISTED_POINT_PATTERN}$"}
-    bounds = {"type": "array", "minItems": 1, "maxItems": p.POINTS_MAX}
+    # The longest address ends long before the most points allowed, which a body can name.
+    bounds = {"type": "array", "minItems": 1}
     return [
         {
             "name": p.POINTS.name,
