@@ -45,6 +45,17 @@ CREATE TABLE IF NOT EXISTS cache_metadata (
 
 CREATE INDEX IF NOT EXISTS cache_metadata_by_expiry ON cache_metadata (expires_ms);
 CREATE INDEX IF NOT EXISTS cache_metadata_by_site ON cache_metadata (site);
+CREATE INDEX IF NOT EXISTS cache_metadata_by_creation ON cache_metadata (created_ms);
+
+-- Sums over cache_metadata, kept by whatever inserts and deletes there: statistics need no scan.
+CREATE TABLE IF NOT EXISTS cache_totals (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  objects INTEGER NOT NULL,
+  samples INTEGER NOT NULL,
+  original_size INTEGER NOT NULL,
+  compressed_size INTEGER NOT NULL,
+  counted_ms INTEGER NOT NULL    -- when they were last counted from the rows themselves
+) STRICT;
 
 -- When a site's cache was last purged: what was fetched before is not stored any more.
 CREATE TABLE IF NOT EXISTS cache_purges (
@@ -102,6 +113,7 @@ CREATE INDEX IF NOT EXISTS queue_jobs_active_by_priority ON queue_jobs (priority
   WHERE status IN ('queued', 'processing', 'retrying');
 CREATE INDEX IF NOT EXISTS queue_jobs_by_creation ON queue_jobs (created_ms, job_id);
 CREATE INDEX IF NOT EXISTS queue_jobs_by_owner ON queue_jobs (owner, created_ms, job_id);
+CREATE INDEX IF NOT EXISTS queue_jobs_by_status ON queue_jobs (status, updated_ms);
 
 -- A job's points, apart from what changes often: up to a megabyte.
 CREATE TABLE IF NOT EXISTS job_points (
@@ -167,6 +179,12 @@ CREATE TABLE IF NOT EXISTS job_history (
 
 CREATE INDEX IF NOT EXISTS job_history_by_end ON job_history (ended_ms);
 
+-- Jobs in job_history by how they ended, kept by what moves them there.
+CREATE TABLE IF NOT EXISTS job_totals (
+  status TEXT PRIMARY KEY,
+  jobs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Who may ask. Keys are made and revoked by scripts/api_key.py.
 CREATE TABLE IF NOT EXISTS api_keys (
   key_id TEXT PRIMARY KEY,
@@ -179,3 +197,162 @@ CREATE TABLE IF NOT EXISTS api_keys (
   revoked_ms INTEGER,            -- null: not
   last_used_ms INTEGER           -- to the hour; null: never
 ) STRICT, WITHOUT ROWID;
+
+-- Requests for samples: each, or those ANALYTICS_SAMPLE_RATE picks. Kept for 30 days.
+CREATE TABLE IF NOT EXISTS request_analytics (
+  id INTEGER PRIMARY KEY,
+  request_id TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,      -- when it came in
+  site TEXT NOT NULL,
+  points_count INTEGER NOT NULL,
+  route_type TEXT NOT NULL,      -- direct, cached, queued
+  cache_status TEXT NOT NULL,    -- hit, partial, miss, bypass, stale; none: no samples were sent
+  format TEXT NOT NULL,
+  estimated_size INTEGER NOT NULL,           -- samples, by the routing's rule of thumb
+  actual_size INTEGER NOT NULL,              -- samples sent
+  bytes INTEGER NOT NULL,        -- of the body
+  upstream_requests INTEGER NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  status INTEGER NOT NULL,       -- HTTP
+  success INTEGER NOT NULL,      -- 1: a status below 400, and the whole body
+  error TEXT,                    -- class
+  weight INTEGER NOT NULL        -- requests the row stands for
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS request_analytics_by_time ON request_analytics (time_ms);
+
+-- The same by hour and route, kept in the batch that inserts the rows: statistics read these.
+CREATE TABLE IF NOT EXISTS request_stats_hourly (
+  hour_ms INTEGER NOT NULL,
+  route_type TEXT NOT NULL,
+  requests INTEGER NOT NULL,
+  successes INTEGER NOT NULL,
+  cache_hits INTEGER NOT NULL,   -- hit, stale
+  duration_ms_sum INTEGER NOT NULL,
+  samples INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  upstream_requests INTEGER NOT NULL,
+  PRIMARY KEY (hour_ms, route_type)
+) STRICT, WITHOUT ROWID;
+
+-- How many requests took how long: exact below 64 ms, above that in steps of at most 1/32.
+CREATE TABLE IF NOT EXISTS request_durations_hourly (
+  hour_ms INTEGER NOT NULL,
+  route_type TEXT NOT NULL,
+  duration_ms INTEGER NOT NULL,  -- the longest that counts here
+  requests INTEGER NOT NULL,
+  PRIMARY KEY (hour_ms, route_type, duration_ms)
+) STRICT, WITHOUT ROWID;
+
+-- How many requests may go upstream in a minute, over all isolates. One row.
+CREATE TABLE IF NOT EXISTS upstream_quota (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  minute_ms INTEGER NOT NULL,    -- the minute `used` counts
+  used INTEGER NOT NULL,
+  used_queued INTEGER NOT NULL,  -- by jobs
+  allowed INTEGER NOT NULL,      -- a minute; falls when the upstream says 429, and recovers
+  granted INTEGER NOT NULL,      -- by the last change
+  fell_ms INTEGER NOT NULL,
+  closed_until_ms INTEGER NOT NULL
+) STRICT;
+
+-- Where maintenance steps that go on in the next run have got to.
+CREATE TABLE IF NOT EXISTS maintenance_state (
+  step TEXT PRIMARY KEY,
+  place TEXT NOT NULL,
+  updated_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Views for operators: `wrangler d1 execute building-vitals-db --remote --command "SELECT ..."`.
+
+DROP VIEW IF EXISTS v_active_jobs;
+CREATE VIEW v_active_jobs AS
+SELECT job_id, site, status, priority, progress, completed_chunks, total_chunks, points_count,
+  estimated_size, samples_count, retry_count, upstream_requests, error,
+  strftime('%Y-%m-%dT%H:%M:%SZ', created_ms / 1000, 'unixepoch') AS created_at,
+  strftime('%Y-%m-%dT%H:%M:%SZ', started_ms / 1000, 'unixepoch') AS started_at,
+  unixepoch() - created_ms / 1000 AS age_seconds,
+  unixepoch() - updated_ms / 1000 AS silent_seconds
+FROM queue_jobs
+WHERE status IN ('queued', 'processing', 'retrying')
+ORDER BY created_ms;
+
+-- Of each site: its jobs, those in job_history too. Durations are of completed jobs.
+DROP VIEW IF EXISTS v_job_performance;
+CREATE VIEW v_job_performance AS
+SELECT site, count(*) AS total_jobs,
+  count(*) FILTER (WHERE status = 'completed') AS completed,
+  count(*) FILTER (WHERE status = 'failed') AS failed,
+  count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+  count(*) FILTER (WHERE status IN ('queued', 'processing', 'retrying')) AS active,
+  round(1.0 * count(*) FILTER (WHERE status = 'completed')
+    / max(1, count(*) FILTER (WHERE status IN ('completed', 'failed'))), 4) AS success_rate,
+  round(avg(ended_ms - created_ms) FILTER (WHERE status = 'completed'), 1) AS avg_duration_ms,
+  max(ended_ms - created_ms) FILTER (WHERE status = 'completed') AS max_duration_ms,
+  round(avg(started_ms - created_ms), 1) AS avg_wait_ms,
+  sum(samples_count) AS samples, sum(data_size) AS data_size, sum(retry_count) AS retries,
+  sum(upstream_requests) AS upstream_requests
+FROM (
+  SELECT site, status, created_ms, started_ms,
+    coalesce(completed_ms, failed_ms, cancelled_ms) AS ended_ms,
+    samples_count, data_size, retry_count, upstream_requests
+  FROM queue_jobs
+  UNION ALL
+  SELECT site, status, created_ms, started_ms, ended_ms,
+    samples_count, data_size, retry_count, upstream_requests
+  FROM job_history
+)
+GROUP BY site ORDER BY site;
+
+-- Of each site: what is stored, and how many of the last 24 hours' requests it answered.
+DROP VIEW IF EXISTS v_cache_performance;
+CREATE VIEW v_cache_performance AS
+SELECT site, sum(objects) AS objects, sum(samples) AS samples, sum(original_size) AS original_size,
+  sum(compressed_size) AS compressed_size,
+  round(1.0 * sum(original_size) / max(1, sum(compressed_size)), 3) AS compression_ratio,
+  sum(object_hits) AS object_hits,
+  strftime('%Y-%m-%dT%H:%M:%SZ', max(last_access_ms) / 1000, 'unixepoch') AS last_access_at,
+  sum(requests) AS requests, sum(cache_hits) AS cache_hits,
+  round(1.0 * sum(cache_hits) / max(1, sum(requests)), 4) AS hit_rate
+FROM (
+  SELECT site, 1 AS objects, samples, original_size, compressed_size, hits AS object_hits,
+    last_access_ms, 0 AS requests, 0 AS cache_hits
+  FROM cache_metadata
+  UNION ALL
+  SELECT site, 0, 0, 0, 0, 0, NULL, weight,
+    CASE WHEN cache_status IN ('hit', 'stale') THEN weight ELSE 0 END
+  FROM request_analytics
+  WHERE time_ms > unixepoch() * 1000 - 86400000 AND route_type <> 'direct'
+)
+GROUP BY site ORDER BY site;
+
+-- Of each route: the requests of the last 24 hours, counted from the hour in which those begin.
+DROP VIEW IF EXISTS v_request_stats;
+CREATE VIEW v_request_stats AS
+SELECT s.route_type, s.count, s.avg_duration, p.p95_duration, s.cache_hits, s.success,
+  round(1.0 * s.success / s.count, 4) AS success_rate
+FROM (
+  SELECT route_type, sum(requests) AS count,
+    round(1.0 * sum(duration_ms_sum) / sum(requests), 2) AS avg_duration,
+    sum(cache_hits) AS cache_hits, sum(successes) AS success
+  FROM request_stats_hourly
+  WHERE hour_ms > unixepoch() * 1000 - 90000000
+  GROUP BY route_type
+) s
+JOIN (
+  SELECT route_type, min(duration_ms) AS p95_duration
+  FROM (
+    SELECT route_type, duration_ms,
+      sum(requests) OVER (PARTITION BY route_type ORDER BY duration_ms) AS faster,
+      sum(requests) OVER (PARTITION BY route_type) AS total
+    FROM (
+      SELECT route_type, duration_ms, sum(requests) AS requests
+      FROM request_durations_hourly
+      WHERE hour_ms > unixepoch() * 1000 - 90000000
+      GROUP BY route_type, duration_ms
+    )
+  )
+  WHERE faster * 100 >= total * 95
+  GROUP BY route_type
+) p ON p.route_type = s.route_type
+ORDER BY s.route_type;

@@ -80,6 +80,28 @@ INSERT OR REPLACE INTO cache_metadata (
 ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, 0)
 """
 
+# Before the row itself, so that an object that is made known twice is counted once.
+_COUNT_OBJECT = """
+INSERT INTO cache_totals (id, objects, samples, original_size, compressed_size, counted_ms)
+SELECT 1, 1, ?2, ?3, ?4, 0
+WHERE NOT EXISTS (SELECT 1 FROM cache_metadata WHERE object_key = ?1)
+ON CONFLICT (id) DO UPDATE SET objects = objects + 1, samples = samples + excluded.samples,
+    original_size = original_size + excluded.original_size,
+    compressed_size = compressed_size + excluded.compressed_size
+"""
+_DISCOUNT_OBJECTS = """
+UPDATE cache_totals SET objects = cache_totals.objects - d.objects,
+    samples = cache_totals.samples - d.samples,
+    original_size = cache_totals.original_size - d.original_size,
+    compressed_size = cache_totals.compressed_size - d.compressed_size
+FROM (
+    SELECT count(*) AS objects, coalesce(sum(samples), 0) AS samples,
+        coalesce(sum(original_size), 0) AS original_size,
+        coalesce(sum(compressed_size), 0) AS compressed_size
+    FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
+) d
+"""
+
 _PROBE = "SELECT site FROM cache_segments LIMIT 1"
 
 # Objects that were made known, and of which nothing is known any more.
@@ -128,7 +150,7 @@ class SegmentIndex:
     def __init__(self, database: Database, look_ups: LookUps | None = None) -> None:
         """
         Args:
-            look_ups: Where `find_lately` keeps what it finds; nowhere, if left out.
+            look_ups: Forgotten whenever something is removed from the index.
         """
         self._database = database
         self._look_ups = look_ups
@@ -144,21 +166,6 @@ class SegmentIndex:
         """
         statement = self.find_statement(site, points, wanted, directories=directories)
         return self.found(await self._database.rows(statement.sql, *statement.values))
-
-    async def find_lately(
-        self, site: str, points: Sequence[str], wanted: Range, *, now_ms: int
-    ) -> list[Segment]:
-        """
-        Return what `find` returns, or has returned a moment ago.
-        """
-        if self._look_ups is None:
-            return await self.find(site, points, wanted)
-        question = (site, tuple(points), wanted)
-        found = self._look_ups.find(question, now_ms)
-        if found is None:
-            found = await self.find(site, points, wanted)
-            self._look_ups.keep(question, found, now_ms)
-        return found
 
     @staticmethod
     def find_statement(
@@ -207,6 +214,10 @@ class SegmentIndex:
             )
         ]
         latest_ms = max(expires_ms, default=now_ms)
+        statements += [
+            Statement(_COUNT_OBJECT, (each.key, each.samples, each.raw_bytes, each.stored_bytes))
+            for each in stored
+        ]
         statements += [
             Statement(
                 _INSERT_OBJECT,
@@ -276,7 +287,9 @@ class SegmentIndex:
         Remove the rows of objects.
         """
         names = msgspec.json.encode(keys).decode()
-        await self._database.batch([Statement(_DROP_OBJECTS, (names,))])
+        await self._database.batch(
+            [Statement(_DISCOUNT_OBJECTS, (names,)), Statement(_DROP_OBJECTS, (names,))]
+        )
 
     async def forget(self, site: str, keys: Sequence[str]) -> int:
         """
