@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import Enum
 
@@ -28,6 +28,7 @@ class Failures:
 
     Attributes:
         calls: How often each operation was called, failed calls included.
+        before: Awaited before each call, told the operation; may raise.
     """
 
     def __init__(self, name: str) -> None:
@@ -40,6 +41,7 @@ class Failures:
         self._standing: dict[str, Fault] = {}
         self._chance: Callable[[str], Fault | None] = lambda _: None
         self.calls: Counter[str] = Counter()
+        self.before: Callable[[str], Awaitable[None]] | None = None
 
     def next(self, operation: str, *, count: int = 1, fault: Fault = Fault.REFUSED) -> None:
         """
@@ -79,6 +81,8 @@ class Failures:
         self.calls[operation] += 1
         fault = self._fault(operation)
         await asyncio.sleep(0)
+        if self.before is not None:
+            await self.before(operation)
         if fault is Fault.REFUSED:
             raise Unavailable(f"{self._name} refused: {operation} is made to fail")
         yield

@@ -114,7 +114,7 @@ class SplicedJson:
         Return an encoder that has all points behind it, and none of their bytes.
         """
         encoder = cls()
-        encoder._splicer = Splicer(sealed.length, sealed.crc)
+        encoder._splicer = Splicer(sealed.length, sealed.crc, is_begun=True)
         encoder._glue = sealed.glue
         encoder.samples = sealed.samples
         return encoder

@@ -158,12 +158,13 @@ class Splicer:
 
     __slots__ = ("_parts", "crc", "length")
 
-    def __init__(self, length: int = 0, crc: int = 0) -> None:
+    def __init__(self, length: int = 0, crc: int = 0, *, is_begun: bool = False) -> None:
         """
         Args:
-            length, crc: Of text whose fragments, and the header, are elsewhere.
+            length, crc: Of text whose fragments are elsewhere.
+            is_begun: Whether the header is elsewhere too, even if no text follows it.
         """
-        self._parts: list[bytes | memoryview] = [] if length else [GZIP_HEADER]
+        self._parts: list[bytes | memoryview] = [] if is_begun else [GZIP_HEADER]
         self.length = length
         self.crc = crc
 

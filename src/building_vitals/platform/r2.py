@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import js
-from pyodide.ffi import JsException, to_js
+from pyodide.ffi import JsException, jsnull, to_js
 
 from building_vitals.core.errors import Unavailable
 from building_vitals.core.ports import ObjectInfo, ObjectPage
@@ -79,8 +79,9 @@ class R2Objects:
             options["onlyIf"] = {"etagMatches": etag}
         try:
             found = await self._binding._binding.get(key, _object(options))
-            # An object that fails the condition comes without a body.
-            if not found or not getattr(found, "body", None):
+            # An object that fails the condition comes without a body. Truth would not tell: an
+            # object of size 0 is false to Pyodide.
+            if found is None or found is jsnull or not hasattr(found, "body"):
                 return None
             data: bytes = (await found.arrayBuffer()).to_bytes()
         except JsException as error:

@@ -1,0 +1,176 @@
+"""
+An upstream in memory whose data can be told from their point, time and version alone.
+
+Separate from the HTTP fakes because the services' tests ask it hundreds of thousands of times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from building_vitals.core.errors import UpstreamError
+from building_vitals.core.folding import Folder
+from building_vitals.core.instant import format_instant
+from building_vitals.core.ports import Clock
+from building_vitals.core.ranges import Range
+from building_vitals.services.segment_filler import FetchCount, OnPage
+
+MINUTE_MS = 60_000
+TRICKY_TEXTS = ('],[17,"', 'occupied "☃"', "[1767225600000,1]", "a,b\\", "")
+
+
+class PageSample(NamedTuple):
+    """
+    One sample as the upstream sends it.
+    """
+
+    name: str
+    value: Any
+    time: str
+
+
+class Cost(msgspec.Struct):
+    """
+    What a fetch has cost so far.
+    """
+
+    requests: int = 0
+    samples_received: int = 0
+
+
+class Asking(NamedTuple):
+    """
+    A fetch that the upstream was asked for.
+    """
+
+    points: tuple[str, ...]
+    wanted: Range
+    at_ms: int
+
+
+class History:
+    """
+    An Upstream.
+
+    Attributes:
+        asked: Every fetch.
+        samples_sent: Samples in all pages.
+        requests: Pages asked for.
+        page_ms: How long a page takes.
+        failing: Decides before each page of a fetch (counted from 0) whether that fails.
+        during: Awaited before each page.
+        silent: Points that have no data.
+        changes: Instants at which everything the upstream knows became different.
+    """
+
+    def __init__(self, clock: Clock, *, page_size: int = 1000, interval_ms: int = 300_000) -> None:
+        self._clock = clock
+        self._page_size = page_size
+        self._interval_ms = interval_ms
+        self.asked: list[Asking] = []
+        self.samples_sent = 0
+        self.requests = 0
+        self.page_ms = 0
+        self.failing: Callable[[Asking, int], bool] = lambda *_: False
+        self.during: Callable[[int], Awaitable[None]] | None = None
+        self.silent: set[str] = set()
+        self.changes: list[int] = []
+
+    def version(self, at_ms: int) -> int:
+        """
+        Return which data the upstream had at an instant.
+        """
+        return sum(change_ms <= at_ms for change_ms in self.changes)
+
+    def times(self, point: str, wanted: Range) -> range:
+        """
+        Return when a point has samples: every interval, each point a little later than others.
+        """
+        if point in self.silent:
+            return range(0)
+        phase_ms = zlib.crc32(point.encode()) % self._interval_ms
+        first = -(-(wanted.start_ms - phase_ms) // self._interval_ms)
+        return range(first * self._interval_ms + phase_ms, wanted.end_ms, self._interval_ms)
+
+    @staticmethod
+    def value(point: str, at_ms: int, version: int) -> str | float | bool | None:
+        """
+        Return a sample's value: mostly numbers as text, now and then something else.
+        """
+        seed = zlib.crc32(b"%d" % at_ms, zlib.crc32(point.encode()))
+        kind = seed % 64
+        if kind == 0:
+            return f"{TRICKY_TEXTS[seed // 64 % len(TRICKY_TEXTS)]}{version}"
+        if kind == 1:
+            return version
+        return f"{version + 1}{seed % 10_000:04}.{seed % 97:02}0"
+
+    @classmethod
+    def answered(cls, point: str, at_ms: int, version: int) -> str | float | bool | None:
+        """
+        Return what an answer must have for a sample.
+        """
+        value = cls.value(point, at_ms, version)
+        if isinstance(value, str) and value.replace(".", "").isdigit():
+            return float(value) if "." in value else int(value)
+        return value
+
+    def truth(self, point: str, wanted: Range, version: int = 0) -> list[list[Any]]:
+        """
+        Return the samples that an answer must have for a point.
+        """
+        return [[at, self.answered(point, at, version)] for at in self.times(point, wanted)]
+
+    async def fetch_samples(
+        self,
+        site: str,
+        points: Sequence[str],
+        wanted: Range,
+        sink: Folder,
+        *,
+        deadline_ms: int | None = None,
+        on_page: OnPage | None = None,
+    ) -> FetchCount:
+        """
+        Give the sink all that has happened, by time, a page after the other.
+        """
+        now_ms = self._clock.now_ms()
+        asking = Asking(tuple(points), wanted, now_ms)
+        self.asked.append(asking)
+        happened = wanted.clip(Range(min(wanted.start_ms, now_ms - 1), now_ms))
+        version = self.version(now_ms)
+        found = sorted(
+            (at, point)
+            for point in points
+            for at in (self.times(point, happened) if happened else ())
+        )
+        cost = Cost()
+        for number, start in enumerate(range(0, max(len(found), 1), self._page_size)):
+            self.requests += 1
+            cost.requests += 1
+            await self._page(asking, number)
+            page = [
+                PageSample(point, self.value(point, at, version), format_instant(at))
+                for at, point in found[start : start + self._page_size]
+            ]
+            self.samples_sent += len(page)
+            cost.samples_received += len(page)
+            sink.add_page(page)
+            if on_page is not None:
+                await on_page(cost)
+        return cost
+
+    async def _page(self, asking: Asking, number: int) -> None:
+        """
+        Take the time of a page, then give it or fail.
+        """
+        if self.during is not None:
+            await self.during(number)
+        await asyncio.sleep(self.page_ms / 1000)
+        if self.failing(asking, number):
+            raise UpstreamError("upstream answered 503", upstream_status=503, retryable=True)
