@@ -1,0 +1,165 @@
+"""
+Folding against the plain way: collect everything, let the last win, sort, cut.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import Sent
+from building_vitals.core.folding import Fold, Folder
+from building_vitals.core.frames import FRAME_SAMPLES_MIN, frame_text
+from building_vitals.core.instant import DAY_MS, EPOCH, MILLISECOND, floor_day, format_instant
+from building_vitals.core.ranges import Range, split_at
+from building_vitals.core.samples import value_text
+
+T0 = 1_735_689_600_000
+MINUTE_MS = 60_000
+POINTS = ("p", "q", "empty")
+SENT_VALUES: tuple[Any, ...] = (
+    "45.50", "-0", "1e5", "NaN", "on", "],[", 'a"b', "\U0001f525", "\ud800", "[5,",
+    None, True, False, 1, 1.0, 0, 2.5, [5, [6]], {"a": 1}, {}, [],
+)  # fmt: skip
+ORDERS = ("ordered", "reversed", "shuffled", "shuffled pages", "late", "repeated")
+
+
+def pages_of(
+    rng: random.Random, order: str, count: int, step_ms: int, page_size: int
+) -> list[list[Sent]]:
+    """
+    Return pages as an upstream might send them.
+    """
+    start_ms = T0 - rng.randrange(3 * step_ms)
+    drawn = [
+        Sent(
+            rng.choice(("p", "p", "p", "q", "unknown")),
+            rng.choice(SENT_VALUES) if rng.random() < 0.2 else f"{rng.randrange(900)}.50",
+            format_instant(start_ms + i * step_ms // 3),
+        )
+        for i in range(count)
+    ]
+    if order == "reversed":
+        drawn.reverse()
+    elif order == "shuffled":
+        rng.shuffle(drawn)
+    elif order == "late":
+        late = [drawn.pop(rng.randrange(len(drawn))) for _ in range(min(5, len(drawn) - 1))]
+        drawn += late
+    elif order == "repeated":
+        again = [each._replace(value="again") for each in rng.sample(drawn, len(drawn) // 4)]
+        drawn += again
+    pages = [drawn[i : i + page_size] for i in range(0, len(drawn), page_size)]
+    if order == "shuffled pages":
+        rng.shuffle(pages)
+    return pages
+
+
+def expected_samples(pages: list[list[Sent]], wanted: Range) -> dict[str, dict[int, str]]:
+    """
+    Return what must be known of each point: instant to JSON text of the value, by time.
+    """
+    known: dict[str, dict[int, str]] = {point: {} for point in POINTS}
+    for sample in (sample for page in pages for sample in page):
+        instant_ms = (datetime.fromisoformat(sample.time) - EPOCH) // MILLISECOND
+        if sample.name in known and wanted.start_ms <= instant_ms < wanted.end_ms:
+            known[sample.name][instant_ms] = value_text(sample.value)
+    return {point: dict(sorted(of_point.items())) for point, of_point in known.items()}
+
+
+def expected_frames(times: list[int]) -> list[list[int]]:
+    """
+    Return the instants of each frame, one sample after the other.
+    """
+    frames: list[list[int]] = []
+    closes_ms: int | None = None
+    for instant_ms in times:
+        if not frames or (closes_ms is not None and instant_ms >= closes_ms):
+            frames.append([])
+            closes_ms = None
+        frames[-1].append(instant_ms)
+        if len(frames[-1]) == FRAME_SAMPLES_MIN:
+            closes_ms = floor_day(instant_ms) + DAY_MS
+    return frames
+
+
+def read(fold: Fold) -> list[tuple[list[int], str]]:
+    """
+    Return the instants and the text of each frame of a fold.
+    """
+    found = []
+    for frame in fold.series.frames:
+        data = fold.series.data[frame.offset : frame.offset + frame.length]
+        text = frame_text(frame, data).decode()
+        times = [each[0] for each in json.loads(f"[{text}]")]
+        assert (frame.first_ms, frame.last_ms, frame.count) == (times[0], times[-1], len(times))
+        found.append((times, text))
+    return found
+
+
+@settings(deadline=None, max_examples=120)
+@given(
+    rng=st.randoms(use_true_random=False),
+    order=st.sampled_from(ORDERS),
+    count=st.integers(1, 3000),
+    step_ms=st.sampled_from([MINUTE_MS, 5 * MINUTE_MS, 20 * MINUTE_MS]),
+    page_size=st.sampled_from([1, 7, 300, 5000]),
+    split=st.none() | st.floats(-0.2, 1.2),
+)
+def test_folds_are_the_sorted_samples(
+    *,
+    rng: random.Random,
+    order: str,
+    count: int,
+    step_ms: int,
+    page_size: int,
+    split: float | None,
+) -> None:
+    """
+    In any order and with any split, the folds hold each point's samples, sorted, the last of
+    duplicates, cut to the range, in the frames that the rule makes of them.
+    """
+    pages = pages_of(rng, order, count if page_size > 1 else count // 10 + 1, step_ms, page_size)
+    wanted = Range(T0, T0 + max(1, rng.randrange(1, count + 1) * step_ms // 3))
+    split_ms = None if split is None else T0 + int(split * wanted.duration_ms)
+    folder = Folder(POINTS, wanted, split_ms)
+    for page in pages:
+        folder.add_page(page)
+    folds = folder.finish()
+
+    parts = [wanted] if split_ms is None else split_at([wanted], split_ms)
+    assert [(point, part) for point in POINTS for part in parts] == [
+        (fold.point, fold.known) for fold in folds
+    ]
+    known = expected_samples(pages, wanted)
+    for fold in folds:
+        inside = [t for t in known[fold.point] if fold.known.start_ms <= t < fold.known.end_ms]
+        assert [
+            (times, ",".join(f"[{t},{known[fold.point][t]}]" for t in times))
+            for times in expected_frames(inside)
+        ] == read(fold)
+    assert folder.kept + folder.dropped == sum(map(len, pages))
+    assert folder.kept >= sum(map(len, known.values()))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.randoms(use_true_random=False), st.integers(600, 4000), st.integers(1, 50))
+def test_pages_make_no_difference(rng: random.Random, count: int, pages_count: int) -> None:
+    """
+    How samples are put on pages changes no byte, however they are ordered within.
+    """
+    drawn = pages_of(rng, rng.choice(ORDERS), count, 15 * MINUTE_MS, count * 2)[0]
+    wanted, split_ms = Range(T0, T0 + 40 * DAY_MS), T0 + rng.randrange(20 * DAY_MS)
+    cuts = sorted({0, len(drawn), *(rng.randrange(len(drawn)) for _ in range(pages_count))})
+    at_once, by_page = (Folder(POINTS, wanted, split_ms) for _ in range(2))
+    at_once.add_page(drawn)
+    for start, stop in pairwise(cuts):
+        by_page.add_page(drawn[start:stop])
+
+    assert at_once.finish() == by_page.finish()
