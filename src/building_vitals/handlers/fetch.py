@@ -32,6 +32,7 @@ from building_vitals.handlers.operations import (
     list_cache_objects,
     purge_cache,
     read_health,
+    read_openapi,
 )
 from building_vitals.handlers.timeseries import read_timeseries
 
@@ -55,6 +56,7 @@ class Route(NamedTuple):
 # Paths that need no key.
 OPEN_ROUTES: dict[str, OpenHandler] = {
     "/api/health": read_health,
+    "/openapi.json": read_openapi,
 }
 
 _SEGMENT = r"([^/]+)"

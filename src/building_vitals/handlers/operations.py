@@ -4,10 +4,16 @@ Health, the API's description, and the administrators' view of the cache.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import msgspec
+
 from building_vitals.core.access import Caller
+from building_vitals.core.openapi import openapi_document
 from building_vitals.core.request import parse_cache_list_query, parse_cache_purge_query
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply, json_reply
+from building_vitals.services.health import VERSION
 
 
 async def read_health(request: HttpRequest, context: Context) -> Reply:
@@ -17,6 +23,22 @@ async def read_health(request: HttpRequest, context: Context) -> Reply:
     document = await context.health.check()
     status = 200 if document["status"] == "healthy" else 503
     return json_reply(document, status, [("Cache-Control", "no-store")])
+
+
+async def read_openapi(request: HttpRequest, context: Context) -> Reply:
+    """
+    Describe the API.
+    """
+    return Reply(
+        status=200,
+        headers=[("Content-Type", "application/json"), ("Cache-Control", "public, max-age=300")],
+        body=_openapi(context.routing.direct_timeout),
+    )
+
+
+@lru_cache(maxsize=1)
+def _openapi(timeout_ms_max: int) -> bytes:
+    return msgspec.json.encode(openapi_document(VERSION, timeout_ms_max=timeout_ms_max))
 
 
 async def list_cache_objects(request: HttpRequest, context: Context, caller: Caller) -> Reply:

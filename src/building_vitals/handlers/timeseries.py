@@ -15,7 +15,7 @@ from building_vitals.core.negotiation import (
     choose_format,
     etag_matches,
 )
-from building_vitals.core.parameters import BODY_BYTES_MAX
+from building_vitals.core.parameters import BODY_BYTES_MAX, shown
 from building_vitals.core.request import TimeseriesRequest, parse_body, parse_query
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply
@@ -47,12 +47,20 @@ async def _parse(request: HttpRequest, context: Context) -> TimeseriesRequest:
         raise InvalidRequest(
             [Problem("query", "a POST takes its parameters from the body: send no query")]
         )
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        # Never inflated here: a small body could stand for any amount of memory.
+        raise InvalidRequest(
+            [Problem("Content-Encoding", f"not understood: {shown(encoding)}; send it as it is")]
+        )
     body = await request.read_body(BODY_BYTES_MAX)
     return parse_body(body, request.headers.get("content-type"), timeout_ms_max=timeout_ms_max)
 
 
-# A chart asks the same again and again; what a query means never changes.
+# A chart asks the same again and again, and what a query or a header means never changes.
 _parse_query = lru_cache(maxsize=64)(parse_query)
+_choose_format = lru_cache(maxsize=64)(choose_format)
+_accepts_gzip = lru_cache(maxsize=64)(accepts_gzip)
 
 
 def asked_of(
@@ -68,8 +76,8 @@ def asked_of(
         route=route,
         estimated=estimated,
         request_id=request.request_id,
-        output=choose_format(wanted.format, headers.get("accept")),
-        gzip=accepts_gzip(headers.get("accept-encoding")),
+        output=_choose_format(wanted.format, headers.get("accept")),
+        gzip=_accepts_gzip(headers.get("accept-encoding")),
         started_ms=request.started_ms,
         matches=lambda etag: known is not None and etag_matches(known, etag),
     )

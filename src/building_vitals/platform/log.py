@@ -7,11 +7,16 @@ look at for what may be in it.
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import msgspec
 
 TEXT_MAX = 500
+# What JSON leaves as it is, but a terminal or a log viewer may obey or take for a line's end: DEL,
+# C1 controls, line and paragraph separators, marks that turn the direction of writing.
+_UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def write_line(event: str, **fields: Any) -> None:
@@ -26,4 +31,16 @@ def write_line(event: str, **fields: Any) -> None:
         if value is not None:
             line[name] = value[:TEXT_MAX] if isinstance(value, str) else value
     # The runtime keeps standard output as one log entry a line; logging would mark it as an error.
-    print(msgspec.json.encode(line).decode())  # noqa: T201
+    print(encode_line(line))  # noqa: T201
+
+
+def encode_line(line: dict[str, Any]) -> str:
+    """
+    Return one line of printable JSON, whatever the texts hold.
+    """
+    try:
+        text = msgspec.json.encode(line).decode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair: as good as any other replacement, but one that can be written.
+        text = json.dumps(line, default=str)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

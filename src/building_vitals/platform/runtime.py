@@ -4,11 +4,20 @@ Where the runtime's events enter: each gets its services, its handler, and a las
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
+import msgspec
+
+from building_vitals.core.cors import SECURITY_HEADERS
+from building_vitals.core.problem import (
+    INTERNAL_STATUS,
+    PROBLEM_CONTENT_TYPE,
+    problem_document,
+)
 from building_vitals.handlers import fetch, queue, scheduled
 from building_vitals.handlers.http import Reply
-from building_vitals.platform.compose import Services
+from building_vitals.platform.compose import Services, new_id
 from building_vitals.platform.http import RuntimeClock
 from building_vitals.platform.log import write_line
 from building_vitals.platform.queues import QueueMessage
@@ -21,6 +30,19 @@ async def serve_request(request: Any, env: Any, ctx: Any) -> Any:
     Return the runtime's response to a request of the runtime.
     """
     raw = request.js_object
+    try:
+        return await _serve(raw, env, ctx)
+    except Exception as error:
+        # Nobody else would answer: the runtime's own page tells of the inside, or of nothing.
+        detail = "".join(traceback.format_exception(error))[-2000:]
+        write_line("fault", where="runtime", detail=detail)
+        return write_response(_unexpected(), "GET", ctx.waitUntil)
+
+
+async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
+    """
+    Return the response; what is raised is a fault of the code between runtime and handlers.
+    """
     asked = read_request(raw, RuntimeClock().now_ms())
     try:
         services = Services(env, ctx.waitUntil)
@@ -28,13 +50,24 @@ async def serve_request(request: Any, env: Any, ctx: Any) -> Any:
         write_line("fault", where="settings", detail=str(error))
         reply = Reply(
             status=503,
-            headers=[("Content-Type", "application/problem+json")],
+            headers=[("Content-Type", PROBLEM_CONTENT_TYPE), *SECURITY_HEADERS],
             body=b'{"title":"Service Unavailable","status":503,'
             b'"detail":"the Worker is not set up correctly: see its log"}',
         )
         return write_response(reply, asked.method, ctx.waitUntil)
     reply = await fetch.answer(asked, services)
+    if getattr(env, "DEV_METRICS", None) == "1":
+        reply.headers.append(("X-Heap-Bytes", str(heap_bytes())))
     return write_response(reply, asked.method, ctx.waitUntil)
+
+
+def _unexpected() -> Reply:
+    document = problem_document(RuntimeError(), new_id())
+    return Reply(
+        status=INTERNAL_STATUS,
+        headers=[("Content-Type", PROBLEM_CONTENT_TYPE), *SECURITY_HEADERS],
+        body=msgspec.json.encode(document),
+    )
 
 
 async def consume_batch(batch: Any, env: Any, ctx: Any) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import js
 import msgspec
@@ -24,20 +23,42 @@ def read_request(raw: Any, now_ms: int) -> HttpRequest:
     Args:
         raw: The JavaScript request: the SDK's wrapper refuses methods it doesn't know.
     """
-    url = urlsplit(raw.url)
+    path, query = _path_and_query(str(raw.url))
 
     async def read_body(bytes_max: int) -> bytes:
         return await _read_body(raw, bytes_max)
 
     return HttpRequest(
         method=str(raw.method).upper(),
-        path=url.path,
-        query=url.query,
-        headers={str(pair[0]).lower(): str(pair[1]) for pair in raw.headers},
+        path=path,
+        query=query,
+        headers=_headers(raw),
         request_id=str(uuid.uuid4()),
         started_ms=now_ms,
         read_body=read_body,
     )
+
+
+def _path_and_query(url: str) -> tuple[str, str]:
+    """
+    Return the path, from its slash on, and the query, both undecoded.
+
+    Not by urlsplit, which judges hosts by other rules than the runtime and raises: a `Host` header
+    is the client's to choose.
+    """
+    _, _, rest = url.partition("://")
+    _, slash, target = rest.partition("/")
+    path, _, query = (slash + target).partition("#")[0].partition("?")
+    return path, query
+
+
+def _headers(raw: Any) -> dict[str, str]:
+    """
+    Return the headers, their names in lower case; one text crosses over, not each on its own.
+    """
+    text = js.JSON.stringify(js.Object.fromEntries(raw.headers))
+    headers: dict[str, str] = msgspec.json.decode(text)
+    return headers
 
 
 async def _read_body(raw: Any, bytes_max: int) -> bytes:
