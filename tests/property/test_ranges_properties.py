@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building_vitals.core.ranges import Range, gaps, merge, split_at, subtract
@@ -34,6 +34,7 @@ def assert_tidy(ranges: list[Range]) -> None:
     assert all(before.end_ms < after.start_ms for before, after in pairwise(ranges))
 
 
+@settings(deadline=None)
 @given(LISTS, RANGES)
 def test_gaps_are_what_is_not_known(haves: list[Range], need: Range) -> None:
     """
@@ -45,6 +46,7 @@ def test_gaps_are_what_is_not_known(haves: list[Range], need: Range) -> None:
     assert instants([need]) - instants(haves) == instants(missing)
 
 
+@settings(deadline=None)
 @given(LISTS, st.randoms())
 def test_merge_keeps_instants(ranges: list[Range], rng: random.Random) -> None:
     """
@@ -59,6 +61,7 @@ def test_merge_keeps_instants(ranges: list[Range], rng: random.Random) -> None:
     assert merged == merge(shuffled) == merge(merged)
 
 
+@settings(deadline=None)
 @given(LISTS, LISTS)
 def test_subtract_is_the_difference(minuends: list[Range], subtrahends: list[Range]) -> None:
     """
@@ -70,6 +73,7 @@ def test_subtract_is_the_difference(minuends: list[Range], subtrahends: list[Ran
     assert instants(minuends) - instants(subtrahends) == instants(left)
 
 
+@settings(deadline=None)
 @given(LISTS, st.integers(-2, 42))
 def test_split_at_keeps_instants(ranges: list[Range], instant_ms: int) -> None:
     """
@@ -82,6 +86,7 @@ def test_split_at_keeps_instants(ranges: list[Range], instant_ms: int) -> None:
     assert all(each.start_ms < each.end_ms for each in pieces)
 
 
+@settings(deadline=None)
 @given(RANGES, RANGES)
 def test_clip_is_the_intersection(one: Range, other: Range) -> None:
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import gzip
 import zlib
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building_vitals.core.frames import Series, SeriesBuilder
@@ -41,6 +41,7 @@ def _times(one: int, other: int) -> int:
 X32 = _reflect(0x04C1_1DB7)
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_multiply_is_the_definition(one: int, other: int) -> None:
     """
@@ -49,6 +50,7 @@ def test_multiply_is_the_definition(one: int, other: int) -> None:
     assert _times(X32, _times(one, other)) == multiply(one, other)
 
 
+@settings(deadline=None)
 @given(LENGTHS, LENGTHS)
 def test_growths_add_up(one: int, other: int) -> None:
     """
@@ -57,6 +59,7 @@ def test_growths_add_up(one: int, other: int) -> None:
     assert growth(one + other) == multiply(growth(one), growth(other))
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**20), 2**20), WORDS)
 def test_growing_and_shrinking_undo_each_other(length: int, crc: int) -> None:
     """
@@ -66,6 +69,7 @@ def test_growing_and_shrinking_undo_each_other(length: int, crc: int) -> None:
     assert crc == multiply(growth(0), crc)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**38))
 def test_growths_repeat(length: int) -> None:
     """
@@ -74,6 +78,7 @@ def test_growths_repeat(length: int) -> None:
     assert growth(length) == growth(length + 2**32 - 1) == growth(length - (2**32 - 1))
 
 
+@settings(deadline=None)
 @given(BYTES, BYTES)
 def test_crcs_combine(before: bytes, behind: bytes) -> None:
     """
@@ -84,6 +89,7 @@ def test_crcs_combine(before: bytes, behind: bytes) -> None:
     assert zlib.crc32(before + behind) == combined
 
 
+@settings(deadline=None)
 @given(st.lists(BYTES, max_size=5), st.integers(0, 9))
 def test_fragments_follow_each_other(texts: list[bytes], level: int) -> None:
     """
@@ -120,6 +126,7 @@ def bodies(draw: st.DrawFn) -> list[tuple[str, bytes, Series, int, int]]:
     return parts
 
 
+@settings(deadline=None)
 @given(bodies())
 def test_any_body_is_the_text(parts: list[tuple[str, bytes, Series, int, int]]) -> None:
     """
@@ -148,6 +155,7 @@ def test_any_body_is_the_text(parts: list[tuple[str, bytes, Series, int, int]]) 
     assert len(expected) == splicer.length
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_run_from_the_start_needs_nothing_before(texts: list[bytes]) -> None:
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building_vitals.core.instant import (
@@ -181,6 +181,7 @@ def test_long_nonsense_is_not_repeated_at_length() -> None:
     assert len(str(caught.value)) < 100
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)),
     st.integers(-1439, 1439),
@@ -195,6 +196,7 @@ def test_reads_what_datetime_writes(moment: datetime, offset_min: int, between: 
     assert (aware - EPOCH) // MILLISECOND == parse_iso(aware.isoformat(between))
 
 
+@settings(deadline=None)
 @given(st.integers(INSTANT_MIN_MS, INSTANT_MAX_MS))
 def test_writing_and_reading_meet(instant_ms: int) -> None:
     """
@@ -206,6 +208,7 @@ def test_writing_and_reading_meet(instant_ms: int) -> None:
     assert instant_ms == parse_iso(text) == parse_instant(text) == parse_instant(str(instant_ms))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_an_instant_or_refused(text: str) -> None:
     """
@@ -219,6 +222,7 @@ def test_any_text_is_an_instant_or_refused(text: str) -> None:
     assert INSTANT_MIN_MS <= instant_ms <= INSTANT_MAX_MS
 
 
+@settings(deadline=None)
 @given(st.integers(INSTANT_MIN_MS, INSTANT_MAX_MS))
 def test_midnight_before(instant_ms: int) -> None:
     """
