@@ -17,6 +17,7 @@ async def queue_request(
     """
     Make a request a job, and say where to ask for it.
     """
+    await context.limits.admit_job(caller)
     queued = await context.jobs.queue_large_request(wanted, caller, estimated)
     url = f"/api/jobs/{queued.job_id}"
     document = {
