@@ -249,6 +249,7 @@ class Services:
             clock=self.clock,
             options=self.settings.routing,
             memory=_memory,
+            look_ups=_look_ups,
             background=self.background,
             report=report_fault,
         )

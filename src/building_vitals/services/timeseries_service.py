@@ -5,8 +5,8 @@ Answers requests for samples: routes them, lets what is missing be fetched, says
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -35,6 +35,7 @@ from building_vitals.services.compaction import Compactor
 from building_vitals.services.options import RoutingOptions
 from building_vitals.services.segment_filler import Filled, Need, SegmentFiller
 from building_vitals.services.segment_store import LostObjects, SegmentStore
+from building_vitals.storage.look_ups import LookUps
 from building_vitals.storage.segment_index import SegmentIndex
 
 # Times that an answer is planned anew because objects were gone.
@@ -101,6 +102,7 @@ class EnhancedTimeseriesService:
         clock: Clock,
         options: RoutingOptions,
         memory: AnswerMemory,
+        look_ups: LookUps | None = None,
         background: Callable[[Coroutine[Any, Any, None]], None],
         report: Callable[[str, AppError], None],
     ) -> None:
@@ -111,6 +113,7 @@ class EnhancedTimeseriesService:
         self._clock = clock
         self._options = options
         self._memory = memory
+        self._look_ups = look_ups or LookUps(believed_ms=0)
         self._background = background
         self._report = report
 
@@ -183,21 +186,26 @@ class EnhancedTimeseriesService:
         """
         Answer from segments, after the gaps have been filled.
         """
+        prepared = self._look_ups.find(_question(asked), need.now_ms)
+        if prepared is not None and need.now_ms < prepared.expires_ms:
+            try:
+                return await self._encode(
+                    asked, Filled([]), prepared.parts, CacheReport("hit"), prepared.etag
+                )
+            except LostObjects as lost:
+                await self._index.forget(need.site, lost.keys)
         attempts, before = 0, None
         while True:
             async with asyncio.timeout(self._options.cache_timeout / 1000):
-                segments = await self._index.find_lately(
-                    need.site, need.points, need.wanted, now_ms=need.now_ms
-                )
+                segments = await self._filler.look_up(need)
             filled = await self._filler.fill(need, segments)
             if before is not None:
                 filled = filled.after(before)
             try:
                 return await self._answer(asked, need, filled)
             except LostObjects as lost:
-                if lost.keys:
-                    self._report("lost objects", lost)
-                    await self._index.forget(need.site, lost.keys)
+                self._report("lost objects", lost)
+                await self._index.forget(need.site, lost.keys)
                 attempts, before = attempts + 1, filled
                 if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
                     raise
@@ -256,6 +264,10 @@ class EnhancedTimeseriesService:
                 *(asked.output, asked.gzip, asked.route),
             )
         answer = await self._encode(asked, filled, parts, report, etag)
+        # What reaches beyond the present is known up to another instant each time.
+        if etag is not None and not filled.fetched and need.happened == request.wanted:
+            expires_ms = self._filler.expires_ms(filled.covers)
+            self._look_ups.keep(_question(asked), _Prepared(parts, etag, expires_ms), need.now_ms)
         if is_compacted and not filled.is_stale and self._compactor.is_due(parts):
             self._background(self._compactor.compact(need))
         return answer
@@ -346,6 +358,24 @@ class EnhancedTimeseriesService:
         if request.max_points is not None:
             meta["downsampled"] = True
         return meta
+
+
+class _Prepared(NamedTuple):
+    """
+    All that an answer from the cache needs, until the first of its segments expires.
+    """
+
+    parts: list[PointPieces]
+    etag: str
+    expires_ms: int
+
+
+def _question(asked: Asked) -> Hashable:
+    request = asked.request
+    return (
+        *(request.site, request.points, request.wanted, request.max_points),
+        *(asked.output, asked.gzip, asked.route),
+    )
 
 
 def _status(filled: Filled) -> str:

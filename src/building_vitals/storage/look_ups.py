@@ -9,45 +9,38 @@ alone, and only as to what is known. What seems missing is always looked up anew
 from __future__ import annotations
 
 from collections import OrderedDict
-
-from building_vitals.core.ranges import Range
-from building_vitals.core.segments import Segment
+from collections.abc import Hashable
+from typing import Any
 
 BELIEVED_MS = 1000
-LOOK_UPS_MAX = 64
-# Larger results are not kept.
-SEGMENTS_MAX = 2000
-
-Question = tuple[str, tuple[str, ...], Range]
+ANSWERS_MAX = 128
 
 
 class LookUps:
     """
-    Keeps the latest look-ups.
+    Keeps the latest look-ups, and what was made of them.
     """
 
     def __init__(self, believed_ms: int = BELIEVED_MS) -> None:
         self._believed_ms = believed_ms
-        self._found: OrderedDict[Question, tuple[int, list[Segment]]] = OrderedDict()
+        self._found: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
 
-    def find(self, question: Question, now_ms: int) -> list[Segment] | None:
+    def find(self, question: Hashable, now_ms: int) -> Any | None:
         """
-        Return what was found, if that was a moment ago.
+        Return what was kept, if it was found a moment ago.
         """
-        found = self._found.get(question)
-        if found is None or not 0 <= now_ms - found[0] < self._believed_ms:
+        kept = self._found.get(question)
+        if kept is None or not 0 <= now_ms - kept[0] < self._believed_ms:
             return None
-        return found[1]
+        return kept[1]
 
-    def keep(self, question: Question, segments: list[Segment], now_ms: int) -> None:
+    def keep(self, question: Hashable, answer: Any, found_ms: int) -> None:
         """
-        Keep what was found.
+        Keep an answer that was found at *found_ms*.
         """
-        if len(segments) > SEGMENTS_MAX:
-            return
-        self._found[question] = (now_ms, segments)
+        self._found[question] = (found_ms, answer)
         self._found.move_to_end(question)
-        while len(self._found) > LOOK_UPS_MAX:
+        while len(self._found) > ANSWERS_MAX:
             self._found.popitem(last=False)
 
     def forget(self) -> None:
