@@ -11,6 +11,7 @@ from typing import Any
 
 import msgpack
 import msgspec
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
