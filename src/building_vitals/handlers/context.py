@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from building_vitals.core.access import Caller
 from building_vitals.core.ports import Clock
+from building_vitals.services.analytics_service import AnalyticsService
 from building_vitals.services.cache_admin import CacheAdmin
 from building_vitals.services.chart_queue_service import ChartQueueService
 from building_vitals.services.chunk_runner import ChunkRunner
@@ -57,6 +58,8 @@ class Context(Protocol):
     def timeseries(self) -> EnhancedTimeseriesService: ...
     @property
     def cache_admin(self) -> CacheAdmin: ...
+    @property
+    def analytics(self) -> AnalyticsService: ...
     @property
     def health(self) -> HealthService: ...
     @property

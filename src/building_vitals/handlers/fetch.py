@@ -28,6 +28,7 @@ from building_vitals.handlers.jobs import (
     retry_dlq_failure,
     run_maintenance,
 )
+from building_vitals.handlers.observation import observe
 from building_vitals.handlers.operations import (
     list_cache_objects,
     purge_cache,
@@ -117,8 +118,9 @@ async def answer(request: HttpRequest, context: Context) -> Reply:
         durationMs=context.clock.now_ms() - request.started_ms,
         bytes=len(reply.body) if reply.rest is None else None,
         streamed=True if reply.rest is not None else None,
-        **reply.log,
+        **{**request.notes, **reply.log},
     )
+    observe(request, reply, context)
     return reply
 
 
@@ -143,6 +145,7 @@ async def _route(request: HttpRequest, context: Context) -> Reply:
         route = methods.get(method)
         if route is None:
             raise _not_allowed(request, methods)
+        request.endpoint = f"{method} {pattern.pattern.replace(_SEGMENT, '*')}"
         caller = await context.access.identify(request.headers)
         request.key_id = caller.key_id
         # Before anything that tells callers apart, so that refusals are counted too.

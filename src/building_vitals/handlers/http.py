@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from building_vitals.services.timeseries_service import TimeseriesAnswer
+
 
 class HttpRequest(msgspec.Struct, kw_only=True):
     """
@@ -22,6 +24,8 @@ class HttpRequest(msgspec.Struct, kw_only=True):
         request_id: Made for this request.
         started_ms: When it came in.
         key_id: Of the caller's key; None until the caller is known.
+        endpoint: Method and route, for the statistics; empty until a route is found.
+        notes: Fields for the log line and the statistics, known before there is a reply.
         captured: The parts of the path that its route leaves open, undecoded.
         read_body: Reads the body; raises TooLarge when it has more bytes than allowed.
     """
@@ -33,6 +37,8 @@ class HttpRequest(msgspec.Struct, kw_only=True):
     request_id: str
     started_ms: int
     key_id: str | None = None
+    endpoint: str = ""
+    notes: dict[str, Any] = {}
     captured: tuple[str, ...] = ()
     read_body: Callable[[int], Awaitable[bytes]]
 
@@ -47,6 +53,7 @@ class Reply(msgspec.Struct, kw_only=True):
         rest: What follows.
         is_encoded: Whether the body is compressed already, as `Content-Encoding` says.
         log: Fields for the log line and the statistics.
+        answer: The samples it sends, for the statistics.
     """
 
     status: int
@@ -55,6 +62,7 @@ class Reply(msgspec.Struct, kw_only=True):
     rest: AsyncIterator[bytes] | None = None
     is_encoded: bool = False
     log: dict[str, Any] = {}
+    answer: TimeseriesAnswer | None = None
 
 
 def json_reply(

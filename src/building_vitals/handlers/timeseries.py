@@ -31,6 +31,7 @@ async def read_timeseries(request: HttpRequest, context: Context, caller: Caller
     caller.require_site(wanted.site)
     route, estimated = context.timeseries.route(wanted)
     asked = asked_of(request, wanted, route=route, estimated=estimated)
+    request.notes.update(_about(asked))
     if route == "queued":
         known = await context.timeseries.answer_known(asked)
         if known is None:
@@ -98,12 +99,8 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
         ("Vary", VARY),
     ]
     log = {
-        "route": asked.route,
-        "site": asked.request.site,
-        "points": len(asked.request.points),
-        "format": asked.output,
+        **_about(asked),
         "cache": report.status,
-        "estimated": asked.estimated,
         "samples": answer.samples,
         "upstreamRequests": report.upstream_requests,
     }
@@ -112,7 +109,7 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
     else:
         headers += [("ETag", answer.etag), ("Cache-Control", "private, no-cache")]
         if asked.matches(answer.etag):
-            return Reply(status=304, headers=headers, log=log)
+            return Reply(status=304, headers=headers, log=log, answer=answer)
     headers.append(("Content-Type", CONTENT_TYPES[asked.output]))
     if asked.gzip:
         headers.append(("Content-Encoding", "gzip"))
@@ -123,4 +120,18 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
         rest=answer.rest,
         is_encoded=asked.gzip,
         log=log,
+        answer=answer,
     )
+
+
+def _about(asked: Asked) -> dict[str, object]:
+    """
+    Return what the log and the statistics say of a request, however it ends.
+    """
+    return {
+        "route": asked.route,
+        "site": asked.request.site,
+        "points": len(asked.request.points),
+        "format": asked.output,
+        "estimated": asked.estimated,
+    }

@@ -16,6 +16,7 @@ from typing import Any
 from building_vitals.core.errors import AppError
 from building_vitals.core.plan import Freshness
 from building_vitals.handlers.context import Access
+from building_vitals.platform.analytics_engine import AnalyticsEngine
 from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock, RuntimeHttp
 from building_vitals.platform.log import write_line
@@ -23,6 +24,7 @@ from building_vitals.platform.queues import QueueSender
 from building_vitals.platform.r2 import R2Objects
 from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.platform.settings import Settings, read_settings
+from building_vitals.services.analytics_service import AnalyticsService, Outbox
 from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.cache_admin import CacheAdmin
 from building_vitals.services.chart_queue_service import ChartQueueService
@@ -37,6 +39,7 @@ from building_vitals.services.request_limits import RequestLimits
 from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
+from building_vitals.storage.analytics import RequestAnalytics
 from building_vitals.storage.api_keys import ApiKeys
 from building_vitals.storage.job_chunks import JobChunks
 from building_vitals.storage.jobs import Jobs
@@ -48,6 +51,7 @@ _settings: list[Settings] = []
 _memory = AnswerMemory()
 _look_ups = LookUps()
 _key_memory = KeyMemory()
+_outbox = Outbox()
 
 
 def settings_of(env: Any) -> Settings:
@@ -136,6 +140,21 @@ class Services:
         Write one log line.
         """
         write_line(event, **fields)
+
+    @cached_property
+    def analytics(self) -> AnalyticsService:
+        """
+        Records requests, jobs and dead letters.
+        """
+        return AnalyticsService(
+            requests=RequestAnalytics(self.database),
+            points=AnalyticsEngine(getattr(self._env, "ANALYTICS", None)),
+            outbox=_outbox,
+            clock=self.clock,
+            sample_rate=self.settings.analytics_sample_rate,
+            background=self.background,
+            report=report_fault,
+        )
 
     @cached_property
     def health(self) -> HealthService:

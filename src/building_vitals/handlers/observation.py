@@ -1,0 +1,137 @@
+"""
+Has requests recorded when they have been answered, streamed answers when their stream has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from building_vitals.core.events import CLIENT_GONE, NO_ROUTE, NO_STATUS, RequestEvent
+from building_vitals.core.problem import INTERNAL_STATUS
+from building_vitals.handlers.context import Context
+from building_vitals.handlers.http import HttpRequest, Reply
+from building_vitals.services.timeseries_service import TimeseriesAnswer
+
+# Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
+TOUCHED_MAX = 100
+NOT_FOUND_ENDPOINT = ""
+
+
+def observe(request: HttpRequest, reply: Reply, context: Context) -> None:
+    """
+    Have a request recorded, unless it asked for nothing there is.
+    """
+    if request.endpoint == NOT_FOUND_ENDPOINT:
+        return
+    if reply.rest is not None and request.method != "HEAD":
+        reply.rest = _Observed(reply.rest, request, reply, context)
+        return
+    size = 0 if request.method == "HEAD" else len(reply.body)
+    fault = "internal" if reply.status >= INTERNAL_STATUS else None
+    _record(request, reply, context, size, reply.log.get("code", fault))
+
+
+def _record(
+    request: HttpRequest, reply: Reply, context: Context, body_bytes: int, error: str | None
+) -> None:
+    context.analytics.record_request(
+        lambda: event_of(
+            request,
+            reply,
+            body_bytes=body_bytes,
+            error=error,
+            now_ms=context.clock.now_ms(),
+        )
+    )
+
+
+def event_of(
+    request: HttpRequest, reply: Reply, *, body_bytes: int, error: str | None, now_ms: int
+) -> RequestEvent:
+    """
+    Return what there is to record of a request.
+
+    Args:
+        body_bytes: Sent.
+        error: Class of what kept the answer from being whole.
+    """
+    about: dict[str, Any] = {**request.notes, **reply.log}
+    status = about.get("cache", NO_STATUS)
+    answer = reply.answer
+    return RequestEvent(
+        request_id=request.request_id,
+        time_ms=request.started_ms,
+        endpoint=request.endpoint,
+        site=about.get("site", ""),
+        points=about.get("points", 0),
+        route=about.get("route", NO_ROUTE),
+        cache_status=status,
+        output=about.get("format", ""),
+        estimated=about.get("estimated", 0),
+        samples=answer.samples if answer else 0,
+        body_bytes=body_bytes,
+        upstream_requests=about.get("upstreamRequests", 0),
+        duration_ms=max(0, now_ms - request.started_ms),
+        status=reply.status,
+        error=error,
+        touched=_touched(answer) if answer and status not in ("miss", "bypass") else (),
+    )
+
+
+def _touched(answer: TimeseriesAnswer) -> tuple[str, ...]:
+    """
+    Return the objects an answer is made of.
+    """
+    keys: dict[str, None] = {}
+    for part in answer.parts:
+        for piece in part.pieces:
+            keys[piece.key] = None
+            if len(keys) == TOUCHED_MAX:
+                return tuple(keys)
+    return tuple(keys)
+
+
+class _Observed:
+    """
+    The rest of an answer, whose request is recorded when it ends, breaks or is given up.
+    """
+
+    def __init__(
+        self, rest: AsyncIterator[bytes], request: HttpRequest, reply: Reply, context: Context
+    ) -> None:
+        self._rest = rest
+        self._request = request
+        self._reply = reply
+        self._context = context
+        self._size = len(reply.body)
+        self._is_recorded = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await anext(self._rest)
+        except StopAsyncIteration:
+            self._end(None)
+            raise
+        except Exception as error:
+            self._end(getattr(error, "code", "internal"))
+            raise
+        self._size += len(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """
+        End the stream, wherever it is.
+        """
+        self._end(CLIENT_GONE)
+        close: Any = getattr(self._rest, "aclose", None)
+        if close is not None:
+            await close()
+
+    def _end(self, error: str | None) -> None:
+        if not self._is_recorded:
+            self._is_recorded = True
+            _record(self._request, self._reply, self._context, self._size, error)
