@@ -59,7 +59,8 @@ ON CONFLICT (hour_ms, route_type, duration_ms) DO UPDATE SET
 # An object that is younger than the request was made for it, which is no hit.
 _TOUCH = """
 UPDATE cache_metadata
-SET hits = hits + t.hits, last_access_ms = max(last_access_ms, t.at_ms)
+SET hits = cache_metadata.hits + t.hits,
+    last_access_ms = max(cache_metadata.last_access_ms, t.at_ms)
 FROM (
     SELECT m.object_key, sum(r.value ->> 2) AS hits, max(r.value ->> 1) AS at_ms
     FROM json_each(?1) r CROSS JOIN cache_metadata m
