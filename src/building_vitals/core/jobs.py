@@ -7,7 +7,6 @@ Separate and pure: services only carry out what is decided here.
 from __future__ import annotations
 
 import base64
-import binascii
 from itertools import pairwise
 from typing import Literal, Protocol
 
@@ -22,7 +21,7 @@ from building_vitals.core.errors import (
     UpstreamError,
     UpstreamSiteUnknown,
 )
-from building_vitals.core.instant import DAY_MS, format_instant
+from building_vitals.core.instant import DAY_MS, format_instant, parse_instant
 from building_vitals.core.ranges import Range
 
 JobStatus = Literal["queued", "processing", "retrying", "completed", "failed", "cancelled"]
@@ -270,8 +269,8 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
     """
     try:
         created, _, job_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
-        return int(created), job_id
-    except (ValueError, binascii.Error):
+        return parse_instant(int(created)), job_id
+    except ValueError:
         problem = Problem("cursor", "not a cursor; what a page gave as its nextCursor is allowed")
         raise InvalidRequest([problem]) from None
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from building_vitals.core.instant import INSTANT_MAX_MS
 from building_vitals.core.jobs import ChunkSpec, Job
 from building_vitals.core.ports import Database, Statement
 from building_vitals.core.ranges import Range
@@ -267,7 +268,7 @@ class Jobs:
             owner: Only the jobs of this key; None for all.
             after: Creation time and id of the job before the first.
         """
-        created_ms, job_id = after or (2**53, "")
+        created_ms, job_id = after or (INSTANT_MAX_MS, "")
         sql = _LIST_ALL if owner is None else _LIST_OWN
         rows = await self._database.rows(sql, owner, created_ms, job_id, status, site, limit)
         return msgspec.convert(rows, list[Job])

@@ -1,0 +1,96 @@
+"""
+The cutting of jobs into chunks: everything once, nothing too large, as few as can be.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from building_vitals.core.errors import InvalidRequest
+from building_vitals.core.jobs import (
+    CHUNK_SAMPLES,
+    CHUNKS_MAX,
+    decode_cursor,
+    plan_chunks,
+    retry_delay_s,
+)
+from building_vitals.core.ranges import Range
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+START_MS = 1_735_689_600_000
+
+
+@given(
+    points=st.integers(1, 5000),
+    start_ms=st.integers(0, 2 * START_MS),
+    duration_ms=st.one_of(st.integers(1, 3 * DAY_MS), st.integers(1, 7305 * DAY_MS)),
+    batch_size=st.integers(1, 1000),
+    rate=st.floats(24, 86_400),
+)
+@example(points=1, start_ms=0, duration_ms=1, batch_size=50, rate=86_400.0)
+@example(points=5000, start_ms=0, duration_ms=7305 * DAY_MS, batch_size=1, rate=86_400.0)
+def test_chunks_tile_the_request(
+    points: int, start_ms: int, duration_ms: int, batch_size: int, rate: float
+) -> None:
+    """Every point and instant lies in exactly one chunk, and no chunk is too large."""
+    wanted = Range(start_ms, start_ms + duration_ms)
+    chunks = plan_chunks(points, wanted, batch_size=batch_size, samples_per_day=rate)
+    assert list(range(len(chunks))) == [each.chunk for each in chunks]
+    groups: dict[tuple[int, int], list[Range]] = {}
+    for each in chunks:
+        part = groups.setdefault((each.first_point, each.points_count), [])
+        part.append(Range(each.start_ms, each.end_ms))
+    reached = 0
+    for (first, count), parts in sorted(groups.items()):
+        assert reached == first
+        assert 0 < count <= batch_size
+        reached += count
+        assert wanted.start_ms == parts[0].start_ms
+        assert wanted.end_ms == parts[-1].end_ms
+        assert all(a.end_ms == b.start_ms for a, b in pairwise(parts))
+        assert all(part.duration_ms > 0 for part in parts)
+    assert points == reached
+    assert -(-points // batch_size) == len(groups)
+    assert len(chunks) <= max(CHUNKS_MAX, len(groups))
+    if len(chunks) < CHUNKS_MAX // 2:
+        # An edge moves by less than a step, of at most half a part's length where that is days.
+        step_samples = max(count for _, count in groups) * HOUR_MS / DAY_MS * rate
+        assert max(each.estimated for each in chunks) <= 1.5 * CHUNK_SAMPLES + step_samples + 1
+
+
+def test_whole_days_are_kept_together() -> None:
+    """A month of fifty 5-minute points is two chunks, cut at a midnight."""
+    month = Range(START_MS, START_MS + 31 * DAY_MS)
+    chunks = plan_chunks(50, month, batch_size=50, samples_per_day=288)
+    assert 2 == len(chunks)
+    assert 0 == chunks[0].end_ms % DAY_MS
+
+
+@pytest.mark.parametrize(
+    ("attempt", "retry_after_s", "expected"),
+    [(1, None, 1), (2, None, 2), (3, None, 4), (1, 30, 30), (3, 1, 4), (99, None, 3600)],
+)
+def test_delays_double(attempt: int, retry_after_s: int | None, expected: int) -> None:
+    """Each wait is twice the one before, at least what was asked for, and at most an hour."""
+    assert expected == retry_delay_s(attempt, retry_delay_ms=1000, retry_after_s=retry_after_s)
+
+
+def test_short_delays_are_rounded_up() -> None:
+    """A delay of less than a second is one second: queues count in seconds."""
+    assert 1 == retry_delay_s(1, retry_delay_ms=10, retry_after_s=None)
+    assert 0 == retry_delay_s(1, retry_delay_ms=0, retry_after_s=None)
+
+
+@given(st.one_of(st.text(), st.text("abcdefgh0123456789+/=_-", max_size=40)))
+@example("OTk5OTk5OTk5OTk5OTk5OTk5OTk6eA==")
+def test_no_text_breaks_the_reading_of_cursors(text: str) -> None:
+    """A cursor that no page gave is refused, whatever it is."""
+    try:
+        decode_cursor(text)
+    except InvalidRequest as error:
+        assert "cursor" == error.problems[0].field
