@@ -6,7 +6,7 @@ Usage: python3 scripts/api_key.py create --name N (--sites A,B|'*' | --role admi
        python3 scripts/api_key.py revoke ID | --name N
        each with [--local [--state DIR] | --remote]
 
-`create` prints the key, once; only its SHA-256 is stored. A revocation holds within a minute.
+`create` prints the key, once; only its SHA-256 is stored. A revocation holds within 30 s.
 --local is the database of scripts/dev.py, running or not; --remote the deployed Worker's, with the
 account that wrangler is logged in to.
 """
@@ -63,7 +63,7 @@ def _run(options: api_keys.KeyOptions, database: KeyDatabase) -> int:
         complain("api_key.py: no such key, or it is revoked already")
         return 1
     for row in revoked:
-        say(f"{row['key_id']} ({row['name']}) is revoked; the last isolate knows in a minute")
+        say(f"{row['key_id']} ({row['name']}) is revoked; the last isolate knows in 30 s")
     return 0
 
 

@@ -139,6 +139,35 @@ def redirect(exchange: Exchange, answer: Answer) -> Reply:
     return Reply(302, b"", {"Location": exchange.options.get("location", LOGIN_PATH)})
 
 
+def echo(exchange: Exchange, answer: Answer) -> Reply:
+    """
+    Everything the request held, its headers above all, wherever an answer has room for it.
+
+    Options: form (html, json, headers, time, cursor), status.
+    """
+    heard = " ".join(f"{name}: {value}" for name, value in exchange.request.headers.items())
+    heard += f" {exchange.request.target}"
+    form = exchange.options.get("form", "html")
+    if form == "html":
+        page = f"<html><body>{heard}</body></html>"
+        return Reply(
+            exchange.options.get("status", 200), page.encode(), {"Content-Type": "text/html"}
+        )
+    if form == "headers":
+        headers = {"Location": f"/login?{heard}", "Retry-After": heard, "X-Heard": heard}
+        return Reply(exchange.options.get("status", 302), heard.encode(), headers)
+    if form == "json":
+        return json_reply({"message": heard, "error": heard}, status=exchange.options["status"])
+    sample = {"name": heard, "value": "1", "time": heard if form == "time" else "2026-01-01"}
+    return json_reply(
+        {
+            "point_samples": [sample] if form == "time" else [],
+            "next_cursor": heard if form == "cursor" else None,
+            "has_more": form == "cursor",
+        }
+    )
+
+
 def reset(exchange: Exchange, answer: Answer) -> Reply:
     """Reset the connection instead of answering."""
     return WireReply(0, b"", is_reset=True)
@@ -338,6 +367,7 @@ WARTS: dict[str, Wart] = {
     "html": html_page,
     "html_502": html_bad_gateway,
     "redirect": redirect,
+    "echo": echo,
     "reset": reset,
     "hang": hang,
     "slow": slow,

@@ -12,6 +12,7 @@ from devtools.signals import StopSignals
 from devtools.toolchain import Toolchain, set_up
 from fakes.upstream import FakeUpstream
 from integration.harness.client import Client
+from integration.harness.keyed_worker import KeyedWorker, keyed_worker
 from integration.harness.worker_server import WorkerServer
 
 
@@ -39,6 +40,16 @@ def worker(
         status = server.stop()
     assert status == 0, server.tail()
     server.assert_clean_log()
+
+
+@pytest.fixture(scope="session")
+def keyed(
+    upstream: FakeUpstream, tools: Toolchain, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KeyedWorker]:
+    """A Worker that asks for API keys, and keys of every kind."""
+    folder = tmp_path_factory.mktemp("keyed")
+    with keyed_worker(folder, tools, upstream) as running:
+        yield running
 
 
 @pytest.fixture

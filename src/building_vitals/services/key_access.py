@@ -15,7 +15,7 @@ from building_vitals.core.ports import Clock
 from building_vitals.storage.api_keys import ApiKey, ApiKeys
 
 # How long a revocation may go unnoticed at most.
-KNOWN_MS = 60_000
+KNOWN_MS = 30_000
 # How long a new key may go unnoticed by an isolate that has refused it before.
 UNKNOWN_MS = 5_000
 # Of each kind. A stranger's tries push out one another, never a key that is known.
