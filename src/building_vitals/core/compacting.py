@@ -35,20 +35,24 @@ def runs(
     """
     Return which segments of one point can become one.
 
-    Only segments of the same kind, settled or provisional, are joined: the whole expires as early
-    as its oldest part.
+    Only segments of the same kind, settled or provisional, are joined, and only if they were
+    fetched within the same stretch of time, one life long: the whole expires as early as its oldest
+    part. Shorter stretches would cost less of the younger parts' lives, but leave more segments
+    apart than an answer should be made of.
 
     Returns:
         For each run of two or more: the range it covers, when its oldest part was fetched, and its
         parts with the range each gives.
     """
-    kinds: dict[bool, list[Segment]] = {}
+    kinds: dict[tuple[bool, int], list[Segment]] = {}
     for each in segments:
         if each.length > SEGMENT_BYTES_MAX:
             continue
-        if now_ms < freshness.expires_ms(each.end_ms, each.fetched_ms):
-            is_settled = freshness.is_settled(each.end_ms, each.fetched_ms)
-            kinds.setdefault(is_settled, []).append(each)
+        expires_ms = freshness.expires_ms(each.judged_ms, each.fetched_ms)
+        if now_ms < expires_ms:
+            is_settled = freshness.is_settled(each.judged_ms, each.fetched_ms)
+            life = each.fetched_ms // (expires_ms - each.fetched_ms)
+            kinds.setdefault((is_settled, life), []).append(each)
     found = []
     for group in kinds.values():
         for known in merge(each.range for each in group):

@@ -6,8 +6,8 @@ Separate and pure: services only carry out what is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations, pairwise
 
 import msgspec
 
@@ -122,7 +122,7 @@ def covers(
     usable: dict[str, list[Segment]] = {}
     expired: dict[str, list[Segment]] = {}
     for segment in segments:
-        expires_ms = freshness.expires_ms(segment.end_ms, segment.fetched_ms)
+        expires_ms = freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
         if now_ms < expires_ms:
             usable.setdefault(segment.point, []).append(segment)
         elif grace and now_ms < expires_ms + freshness.grace_ms:
@@ -163,43 +163,53 @@ def plan_fetches(
     """
     Return fetches that together cover all gaps: few pages first, then few needless samples.
 
-    Points whose gaps lie together are fetched together. First each stretch of time becomes one
-    fetch for just the points that miss it; then two fetches become one where that saves a page and
-    asks for at most `WASTE_MAX` without need.
+    Points whose gaps lie together are fetched together. There are two ways to begin: a fetch of
+    each stretch of time for just the points that miss it, or a fetch of each gap for the points
+    that miss just that. From either, two fetches become one where that saves a page and asks for
+    at most `WASTE_MAX` without need; the cheaper outcome is taken. So it never takes more pages
+    than the gaps would one by one, and no point is asked for the same instant twice.
 
     Args:
-        missing: Gaps of each point.
+        missing: Gaps of each point, disjoint.
         page_size: Samples the upstream puts on a page.
         samples_per_day: Of one point, estimated.
     """
-    fetches = _exact_fetches(missing)
-    merged = True
-    while merged and 1 < len(fetches) <= FETCHES_JOINED_MAX:
-        merged = False
-        for first in range(len(fetches) - 1):
-            for second in range(first + 1, len(fetches)):
-                joined = _join(fetches[first], fetches[second], missing, page_size, samples_per_day)
-                if joined is not None:
-                    fetches[first] = joined
-                    del fetches[second]
-                    merged = True
-                    break
-            if merged:
-                break
-    return fetches
+
+    def pages(fetch: Fetch) -> int:
+        estimate = _asked_ms(fetch) / DAY_MS * samples_per_day
+        return max(1, -int(-estimate // page_size))
+
+    by_stretch, by_gap = _stretch_fetches(missing), _gap_fetches(missing)
+    beginnings = [by_stretch] if by_stretch == by_gap else [by_stretch, by_gap]
+    plans = [_joined(each, missing, pages) for each in beginnings]
+    best = min(plans, key=lambda plan: (sum(map(pages, plan)), sum(map(_asked_ms, plan))))
+    return sorted(best, key=lambda fetch: fetch.wanted)
 
 
-def _exact_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
+def _asked_ms(fetch: Fetch) -> int:
     """
-    Return fetches that ask for the gaps and nothing else.
+    Return the time a fetch asks for, summed over its points.
+    """
+    return len(fetch.points) * fetch.wanted.duration_ms
+
+
+def _gap_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
+    """
+    Return a fetch for each gap, for all points that have just that one.
     """
     by_range: dict[Range, list[str]] = {}
     for point, ranges in missing.items():
         for each in ranges:
             by_range.setdefault(each, []).append(point)
+    return [Fetch(tuple(by_range[each]), each) for each in sorted(by_range)]
+
+
+def _stretch_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
+    """
+    Return a fetch for each stretch of time that the same points miss.
+    """
+    by_range = {each.wanted: each.points for each in _gap_fetches(missing)}
     edges = sorted({edge for each in by_range for edge in each})
-    if len(by_range) == 1:
-        return [Fetch(tuple(points), each) for each, points in by_range.items()]
     stretches: list[tuple[Range, frozenset[str]]] = []
     for start_ms, end_ms in pairwise(edges):
         points = frozenset(
@@ -221,39 +231,69 @@ def _exact_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
     ]
 
 
-def _pages(points: int, duration_ms: int, page_size: int, samples_per_day: float) -> int:
-    estimate = points * duration_ms / DAY_MS * samples_per_day
-    return max(1, -int(-estimate // page_size))
+def _joined(
+    fetches: list[Fetch], missing: Mapping[str, Sequence[Range]], pages: Callable[[Fetch], int]
+) -> list[Fetch]:
+    """
+    Return the fetches with pairs made one for as long as that saves pages.
+    """
+    while len(fetches) <= FETCHES_JOINED_MAX:
+        better = (
+            _join(fetches, one, other, missing, pages) for one, other in combinations(fetches, 2)
+        )
+        found = next((each for each in better if each is not None), None)
+        if found is None:
+            break
+        fetches = found
+    return fetches
 
 
 def _join(
+    fetches: Sequence[Fetch],
     one: Fetch,
     other: Fetch,
     missing: Mapping[str, Sequence[Range]],
-    page_size: int,
-    samples_per_day: float,
-) -> Fetch | None:
+    pages: Callable[[Fetch], int],
+) -> list[Fetch] | None:
     """
-    Return one fetch in place of two, or None when that is not better.
+    Return the fetches with one in place of two, or None when that is not better.
     """
     wanted = Range(
         min(one.wanted.start_ms, other.wanted.start_ms), max(one.wanted.end_ms, other.wanted.end_ms)
     )
-    points = tuple(dict.fromkeys(one.points + other.points))
-    before = sum(
-        _pages(len(each.points), each.wanted.duration_ms, page_size, samples_per_day)
-        for each in (one, other)
-    )
-    if _pages(len(points), wanted.duration_ms, page_size, samples_per_day) >= before:
+    both = Fetch(tuple(dict.fromkeys(one.points + other.points)), wanted)
+    if pages(both) >= pages(one) + pages(other) or _is_wasteful(both, missing):
         return None
-    asked = len(points) * wanted.duration_ms
+    asked = set(both.points)
+    joined = [both]
+    for each in fetches:
+        if each is one or each is other:
+            continue
+        shared = each.wanted.clip(wanted)
+        if shared is None or asked.isdisjoint(each.points):
+            joined.append(each)
+        elif shared != each.wanted:
+            return None
+        elif left := tuple(point for point in each.points if point not in asked):
+            rest = Fetch(left, each.wanted)
+            if _is_wasteful(rest, missing):
+                return None
+            joined.append(rest)
+    return joined
+
+
+def _is_wasteful(fetch: Fetch, missing: Mapping[str, Sequence[Range]]) -> bool:
+    """
+    Return whether a fetch asks for more than it may without need.
+    """
     needed = sum(
-        asked_for.duration_ms
-        for point in points
+        part.duration_ms
+        for point in fetch.points
         for each in missing.get(point, ())
-        if (asked_for := each.clip(wanted)) is not None
+        if (part := each.clip(fetch.wanted)) is not None
     )
-    return Fetch(points, wanted) if asked - needed <= WASTE_MAX * asked else None
+    asked = _asked_ms(fetch)
+    return asked - needed > WASTE_MAX * asked
 
 
 def fetched_ranges(fetches: Iterable[Fetch]) -> list[Range]:

@@ -7,7 +7,8 @@ thousand objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 from building_vitals.core.compacting import join, runs
@@ -16,11 +17,12 @@ from building_vitals.core.folding import Fold
 from building_vitals.core.frames import Frame
 from building_vitals.core.plan import Freshness
 from building_vitals.core.ports import Clock
-from building_vitals.core.ranges import Range
-from building_vitals.core.segments import Segment, pieces
+from building_vitals.core.ranges import Range, gaps, merge
+from building_vitals.core.segments import Piece, Segment, pieces, verify
 from building_vitals.services.answers import PointPieces
 from building_vitals.services.segment_filler import Need
 from building_vitals.services.segment_store import (
+    Blobs,
     LostObjects,
     SegmentStore,
     segment_object,
@@ -76,18 +78,18 @@ class Compactor:
 
     async def _compact(self, need: Need) -> None:
         now_ms = self._clock.now_ms()
-        planned = self._plan(
-            await self._index.find(need.site, need.points, need.wanted, directories=True), now_ms
-        )
-        blobs = await self._store.read(
-            [
-                piece
-                for run in planned
-                for segment, _ in run.parts
-                for piece in pieces(segment, segment.range)
-            ],
-            {},
-        )
+        by_point: dict[str, list[Segment]] = {}
+        for each in await self._index.find(need.site, need.points, need.wanted, directories=True):
+            by_point.setdefault(each.point, []).append(each)
+        planned = self._plan(by_point, now_ms)
+        wanted = [
+            piece
+            for run in planned
+            for segment, _ in run.parts
+            for piece in pieces(segment, segment.range)
+        ]
+        blobs = await self._store.read(wanted, {})
+        _verify(wanted, blobs)
 
         def read(segment: Segment, frame: Frame) -> memoryview:
             return blobs.slice(segment.key, segment.offset + frame.offset, frame.length)
@@ -105,18 +107,34 @@ class Compactor:
             )
             for fetched_ms, folds in groups.items()
         ]
-        if made:
-            sources = [segment for run in planned for segment, _ in run.parts]
-            removal = SegmentIndex.remove_statements(need.site, sources)
+        replaced = [segment for run in planned for segment, _ in run.parts]
+        replaced += self._superseded(by_point, now_ms)
+        if replaced:
+            removal = SegmentIndex.remove_statements(need.site, replaced)
             await self._store.commit(made, now_ms=now_ms, before=removal)
 
-    def _plan(self, segments: Sequence[Segment], now_ms: int) -> list[_Run]:
+    def _superseded(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[Segment]:
+        """
+        Return the expired segments that are of no use, because all they hold is known anew.
+        """
+        found: list[Segment] = []
+        for of_point in by_point.values():
+            is_fresh = [
+                now_ms < self._freshness.expires_ms(each.judged_ms, each.fetched_ms)
+                for each in of_point
+            ]
+            known = merge(each.range for each in compress(of_point, is_fresh))
+            found += [
+                each
+                for each, fresh in zip(of_point, is_fresh, strict=True)
+                if not fresh and not gaps(known, each.range)
+            ]
+        return found
+
+    def _plan(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[_Run]:
         """
         Return the runs to join, as far as they fit into memory.
         """
-        by_point: dict[str, list[Segment]] = {}
-        for each in segments:
-            by_point.setdefault(each.point, []).append(each)
         planned: list[_Run] = []
         size = 0
         for point, of_point in by_point.items():
@@ -128,6 +146,23 @@ class Compactor:
                     return planned
                 planned.append(_Run(point, known, fetched_ms, parts))
         return planned
+
+
+def _verify(wanted: Sequence[Piece], blobs: Blobs) -> None:
+    """
+    Return when all bytes are those that were stored: frames are copied without a look into them.
+
+    Raises:
+        LostObjects: they are not.
+    """
+    spoilt = set()
+    for piece in wanted:
+        try:
+            verify(piece, blobs.piece(piece))
+        except ValueError:
+            spoilt.add(piece.key)
+    if spoilt:
+        raise LostObjects(sorted(spoilt))
 
 
 class _Run(NamedTuple):

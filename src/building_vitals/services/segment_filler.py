@@ -206,7 +206,7 @@ class SegmentFiller:
         """
         return min(
             (
-                self._freshness.expires_ms(segment.end_ms, segment.fetched_ms)
+                self._freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
                 for each in covered
                 for segment, _ in each.known
             ),

@@ -247,7 +247,7 @@ class SegmentStore:
         statements = [*before]
         for each in stored:
             expires_ms = [
-                self._freshness.expires_ms(segment.end_ms, segment.fetched_ms)
+                self._freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
                 + self._freshness.grace_ms
                 for segment in each.segments
             ]
