@@ -1,0 +1,177 @@
+"""
+Plans against sets of instants, in a world of 60 milliseconds and of 60 days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import stored
+from building_vitals.core.instant import DAY_MS
+from building_vitals.core.plan import (
+    SAMPLES_PER_DAY,
+    WASTE_MAX,
+    Fetch,
+    Freshness,
+    cover,
+    covers,
+    plan_fetches,
+)
+from building_vitals.core.ranges import Range, merge, split_at
+
+RANGES = (
+    st.tuples(st.integers(0, 60), st.integers(0, 60))
+    .filter(lambda ends: ends[0] != ends[1])
+    .map(lambda ends: Range(min(ends), max(ends)))
+)
+GAPS = st.lists(RANGES, min_size=1, max_size=5).map(merge)
+# Of a chart's points, most miss the same.
+ALIKE = st.lists(GAPS, min_size=1, max_size=3).flatmap(
+    lambda few: st.lists(st.sampled_from(few), min_size=1, max_size=6)
+)
+MISSING = (st.lists(GAPS, min_size=1, max_size=6) | ALIKE).map(
+    lambda lists: {f"p{i}": ranges for i, ranges in enumerate(lists)}
+)
+PAGE_SIZES = st.sampled_from([100, 288, 1000, 5000, 100_000])
+
+
+def instants(ranges: Iterable[Range]) -> list[int]:
+    """
+    Return all instants of the ranges, those of overlapping ones as often as they occur.
+    """
+    return [instant_ms for each in ranges for instant_ms in range(*each)]
+
+
+@settings(deadline=None)
+@given(st.lists(RANGES, max_size=6), RANGES)
+def test_known_and_gaps_make_up_the_need(ranges: list[Range], needed: Range) -> None:
+    """
+    Parts known and gaps hold each instant of the need once; a part lies in its segment.
+    """
+    segments = [stored(each).segment for each in ranges]
+    found = cover("p", segments, needed)
+    parts = [part for _, part in found.known]
+
+    assert list(range(*needed)) == sorted(instants(parts + found.gaps))
+    assert set(instants(found.gaps)) == set(range(*needed)) - set(instants(ranges))
+    assert sorted(parts) == parts
+    assert merge(found.gaps) == found.gaps
+    assert all(part == part.clip(segment.range) for segment, part in found.known)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(RANGES, st.integers(0, 60)), max_size=6),
+    RANGES,
+    st.integers(0, 90),
+    st.tuples(*[st.integers(0, 30)] * 4),
+)
+def test_expiry_is_judged_segment_by_segment(
+    fetched: list[tuple[Range, int]], needed: Range, now_ms: int, limits: tuple[int, int, int, int]
+) -> None:
+    """
+    Known is exactly what some fresh segment holds, with grace also what some kept one does; and of
+    what is fresh nothing is answered from expired ones.
+
+    As fetches are, segments are split where settled data end.
+    """
+    freshness = Freshness(*limits)
+    settle_after_ms, settled_ttl_ms, provisional_ttl_ms, grace_ms = limits
+    segments = []
+    fresh: set[int] = set()
+    kept: set[int] = set()
+    for whole, fetched_ms in fetched:
+        for each in split_at([whole], fetched_ms - settle_after_ms):
+            segments.append(stored(each, fetched_ms=fetched_ms).segment)
+            is_settled = each.end_ms <= fetched_ms - settle_after_ms
+            ttl_ms = settled_ttl_ms if is_settled else provisional_ttl_ms
+            age_ms = now_ms - fetched_ms
+            fresh |= set(range(*each)) if age_ms < ttl_ms else set()
+            kept |= set(range(*each)) if age_ms < ttl_ms + grace_ms else set()
+
+    [strict] = covers(["p"], segments, needed, freshness=freshness, now_ms=now_ms)
+    [lenient] = covers(["p"], segments, needed, freshness=freshness, now_ms=now_ms, grace=True)
+
+    need = set(range(*needed))
+    assert need - fresh == set(instants(strict.gaps))
+    assert need - kept == set(instants(lenient.gaps))
+    assert sorted(need & fresh) == instants(part for _, part in strict.known)
+    assert sorted(need & kept) == instants(part for _, part in lenient.known)
+    assert all(entry in lenient.known for entry in strict.known)
+
+
+def pages(fetch: Fetch, page_size: int) -> int:
+    """
+    Return the pages a fetch is estimated to take; the world's days have 288 samples a point.
+    """
+    estimate = len(fetch.points) * fetch.wanted.duration_ms * SAMPLES_PER_DAY
+    return max(1, -(-estimate // (page_size * DAY_MS)))
+
+
+@settings(deadline=None, max_examples=400)
+@given(MISSING, PAGE_SIZES)
+def test_fetches_cover_the_gaps(missing: dict[str, list[Range]], page_size: int) -> None:
+    """
+    All gaps are fetched, no point's instant twice, nothing of others, at most 2 % without need, and
+    with no more pages than the gaps take one by one.
+    """
+    in_days = {
+        point: [Range(each.start_ms * DAY_MS, each.end_ms * DAY_MS) for each in ranges]
+        for point, ranges in missing.items()
+    }
+    fetches = plan_fetches(in_days, page_size=page_size)
+
+    asked_count = needed_count = 0
+    for point, ranges in missing.items():
+        asked = instants(
+            Range(each.wanted.start_ms // DAY_MS, each.wanted.end_ms // DAY_MS)
+            for each in fetches
+            if point in each.points
+        )
+        needed = instants(ranges)
+        assert set(needed) <= set(asked)
+        assert len(set(asked)) == len(asked)
+        asked_count += len(asked)
+        needed_count += len(needed)
+    assert asked_count - needed_count <= WASTE_MAX * asked_count
+    alone = [Fetch((point,), each) for point, ranges in in_days.items() for each in ranges]
+    assert sum(pages(each, page_size) for each in fetches) <= sum(
+        pages(each, page_size) for each in alone
+    )
+    assert sorted(fetches, key=lambda each: each.wanted) == fetches
+    for each in fetches:
+        assert len(set(each.points)) == len(each.points) > 0
+        assert set(each.points) <= set(missing)
+
+
+@settings(deadline=None)
+@given(GAPS, st.integers(1, 30), PAGE_SIZES)
+def test_the_same_gaps_are_fetched_together(
+    ranges: list[Range], points_count: int, page_size: int
+) -> None:
+    """
+    Where all points miss the same, every fetch is for all of them, at most one a gap.
+    """
+    points = tuple(f"p{i}" for i in range(points_count))
+    in_days = [Range(each.start_ms * DAY_MS, each.end_ms * DAY_MS) for each in ranges]
+    fetches = plan_fetches(dict.fromkeys(points, in_days), page_size=page_size)
+
+    assert {points} == {each.points for each in fetches}
+    assert len(fetches) <= len(ranges)
+
+
+@settings(deadline=None)
+@given(MISSING, PAGE_SIZES, st.floats(0.1, 3000))
+def test_any_rate_gives_a_plan(
+    missing: dict[str, list[Range]], page_size: int, samples_per_day: float
+) -> None:
+    """
+    Whatever rate a site is seen to have, all gaps are fetched.
+    """
+    fetches = plan_fetches(missing, page_size=page_size, samples_per_day=samples_per_day)
+    for point, ranges in missing.items():
+        asked = merge(each.wanted for each in fetches if point in each.points)
+        assert set(instants(ranges)) <= set(instants(asked))
