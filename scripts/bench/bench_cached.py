@@ -6,12 +6,21 @@ Usage: python3 scripts/bench.py cached [--rounds N]
 
 from __future__ import annotations
 
+import gzip
 import http.client
+import json
+import math
+import os
+import platform
 import statistics
 import threading
 import time
+import zlib
 from collections.abc import Callable
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
 
 from bench.stack import Stack, running
 
@@ -100,7 +109,7 @@ def hits(stack: Stack, rounds: int) -> None:
     ratio = [a / b for a, b in zip(rates["app"], rates["bare"], strict=True)]
     against = [a / b for a, b in zip(rates["app"], rates["inflating"], strict=True)]
     print(
-        f"hit of {int(100_800):,} samples ({len(body):,} bytes): {median['app']:.0f} requests/s; "
+        f"hit of 100,800 samples ({len(body):,} bytes): {median['app']:.0f} requests/s; "
         f"bare JavaScript stream {median['bare']:.0f}; "
         f"inflate-parse-serialise-deflate {median['inflating']:.1f}"
     )
@@ -112,7 +121,160 @@ def hits(stack: Stack, rounds: int) -> None:
     )
 
 
+def settled(port: int, path: str, seconds: float = 20) -> tuple[dict[str, Any], dict[str, str]]:
+    """Ask until the answer comes from the cache; return its `_meta` and headers."""
+    deadline = time.monotonic() + seconds
+    while True:
+        body, headers = _get(_connection(port), path)
+        meta = json.loads(gzip.decompress(body))["_meta"]
+        if meta["cache"]["status"] == "hit" or time.monotonic() > deadline:
+            return meta, headers
+        time.sleep(0.02)
+
+
+def sliding(stack: Stack) -> None:
+    """20 requests of a 30-day range that slides by a day; then one point more."""
+    fake, app = stack.upstream, stack.ports["app"]
+    points = fake.add_generated(
+        "sliding", points=21, start_ms=START_MS, end_ms=START_MS + 60 * DAY_MS
+    )
+    for day in range(20):
+        begin = START_MS + day * DAY_MS
+        settled(app, query("sliding", points[:20], begin, begin + 30 * DAY_MS))
+    distinct = 20 * 49 * 288
+    print(
+        f"20 requests of 30 days sliding by a day: fetched {fake.samples_sent('sliding'):,} samples"
+        f" for {distinct:,} distinct ones: {fake.samples_sent('sliding') / distinct:.3f} x"
+    )
+    fake.clear_log("sliding")
+    begin = START_MS + 19 * DAY_MS
+    settled(app, query("sliding", points, begin, begin + 30 * DAY_MS))
+    print(
+        f"one point more in a chart of 20: {fake.requests_for('sliding')} request, "
+        f"{fake.samples_sent('sliding') / (30 * 288):.2f} x the samples of that point"
+    )
+
+
+def reloads(stack: Stack, times: int = 500) -> None:
+    """A 24-hour chart of 20 points, reloaded every 5 minutes of its own time."""
+    fake, app = stack.upstream, stack.ports["app"]
+    end_ms = START_MS + DAY_MS + (times + 1) * 300_000
+    points = fake.add_generated("reloads", points=20, start_ms=START_MS, end_ms=end_ms)
+    for n in range(times):
+        begin = START_MS + n * 300_000
+        settled(app, query("reloads", points, begin, begin + DAY_MS))
+    distinct = 20 * (288 + times - 1)
+    print(
+        f"{times} reloads of 24 hours, 5 minutes later each: fetched "
+        f"{fake.samples_sent('reloads') / distinct:.3f} x the distinct samples, "
+        f"{fake.requests_for('reloads')} upstream requests"
+    )
+
+
+def plain_python(url: str, token: str, path: str) -> tuple[int, float]:
+    """Fetch the same pages one after the other, decode, group and deflate; return samples, ms."""
+    decoder = msgspec.json.Decoder(Page)
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port or 80)
+    began = time.perf_counter()
+    cursor: str | None = None
+    groups: dict[str, list[str]] = {}
+    count = 0
+    while True:
+        more = f"&cursor={quote(cursor)}" if cursor else ""
+        connection.request("GET", path + more, headers={"Authorization": f"Bearer {token}"})
+        page = decoder.decode(connection.getresponse().read())
+        for sample in page.point_samples:
+            groups.setdefault(sample.name, []).append(f"[{sample.time},{sample.value}]")
+        count += len(page.point_samples)
+        cursor = page.next_cursor
+        if not page.has_more:
+            break
+    for texts in groups.values():
+        zlib.compress(",".join(texts).encode(), 6)
+    return count, (time.perf_counter() - began) * 1000
+
+
+class PlainSample(msgspec.Struct):
+    """A sample as the upstream sends it."""
+
+    name: str
+    value: Any
+    time: str
+
+
+class Page(msgspec.Struct):
+    """A page of samples."""
+
+    point_samples: list[PlainSample]
+    next_cursor: str | None = None
+    has_more: bool = False
+
+
+def misses(stack: Stack, rounds: int) -> None:
+    """A miss of 50,400 samples beside a plain CPython program that does the same work."""
+    fake, app = stack.upstream, stack.ports["app"]
+    for latency_ms_ in (0, 500):
+        ratios, ours, theirs = [], [], []
+        for n in range(rounds):
+            site = f"miss-{latency_ms_}-{n}"
+            points = fake.add_generated(
+                site, points=25, start_ms=START_MS, end_ms=START_MS + 7 * DAY_MS
+            )
+            fake.latency_ms[site] = latency_ms_
+            began = time.perf_counter()
+            _get(_connection(app), query(site, points, START_MS, START_MS + 7 * DAY_MS))
+            ours.append((time.perf_counter() - began) * 1000)
+            asked = next(each for each in fake.log(site) if "cursor" not in each.params)
+            target = f"{asked.path}?{urlencode(asked.params)}"
+            count, plain_ms = plain_python(fake.url, fake.token, target)
+            theirs.append(plain_ms)
+            ratios.append(ours[-1] / plain_ms)
+        print(
+            f"miss of {count:,} samples, {latency_ms_} ms a page: {statistics.median(ours):.0f} ms;"
+            f" plain CPython {statistics.median(theirs):.0f} ms: {statistics.median(ratios):.2f} x"
+        )
+
+
+def storage(stack: Stack) -> None:
+    """Bytes a stored sample takes: two decimals, 5 minutes, made like a room temperature."""
+    fake, app = stack.upstream, stack.ports["app"]
+    wave = {
+        f"zone-{n}": [
+            (START_MS + k * 300_000, f"{21 + n % 3 + math.sin(k / 46) + (k * 7919 % 13) / 50:.2f}")
+            for k in range(30 * 288)
+        ]
+        for n in range(10)
+    }
+    fake.set_points("storage", wave)
+    settled(app, query("storage", list(wave), START_MS, START_MS + 30 * DAY_MS))
+    body, _ = _get(_connection(app), "/api/cache/objects?prefix=timeseries/storage/")
+    found = json.loads(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)["objects"]
+    size, samples = sum(each["size"] for each in found), sum(each["samples"] for each in found)
+    print(f"stored: {size / samples:.2f} bytes a sample ({samples:,} samples)")
+
+
+def heap(stack: Stack, requests: int = 100) -> None:
+    """The WebAssembly heap after mixed requests of 100,000 samples each."""
+    fake, app = stack.upstream, stack.ports["app"]
+    points = fake.add_generated("heap", points=60, start_ms=START_MS, end_ms=START_MS + 40 * DAY_MS)
+    formats = ("json", "csv", "ndjson", "msgpack", "json")
+    size = 0
+    for n in range(requests):
+        begin = START_MS + n % 20 * DAY_MS + n * 60_000
+        path = query("heap", points[n % 10 :][:50], begin, begin + 7 * DAY_MS)
+        _, headers = _get(_connection(app), f"{path}&format={formats[n % 5]}")
+        size = int(headers["X-Heap-Bytes"])
+    print(f"WebAssembly heap after {requests} mixed requests: {size / 1e6:.0f} MB")
+
+
 def main(rounds: int = 5) -> None:
     """Run every measurement."""
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with running() as stack:
         hits(stack, rounds)
+        misses(stack, rounds)
+        sliding(stack)
+        reloads(stack)
+        storage(stack)
+        heap(stack)

@@ -212,12 +212,17 @@ class Folder:
         find, heads, tails = self._folds.get, self._heads, self._tails
         start_ms, end_ms = self._wanted
         kept = 0
+        # Samples come by time: comparing with the one before is cheaper than hashing each text.
+        time, instant_ms, head, is_inside = None, 0, "", False
         for sample in samples:
             fold = find(sample.name)
             if fold is None:
                 continue
-            instant_ms, head = heads[sample.time]
-            if start_ms <= instant_ms < end_ms:
+            if sample.time != time:
+                time = sample.time
+                instant_ms, head = heads[time]
+                is_inside = start_ms <= instant_ms < end_ms
+            if is_inside:
                 value = sample.value
                 tail = tails[value] if isinstance(value, str) else value_text(value) + "]"
                 fold.times.append(instant_ms)

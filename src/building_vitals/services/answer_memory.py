@@ -12,7 +12,7 @@ from collections import OrderedDict
 from building_vitals.core.encoders import SealedJson
 
 # All kept answers together; the isolate has 128 MB.
-MEMORY_BYTES_MAX = 12_582_912
+MEMORY_BYTES_MAX = 6_291_456
 
 
 class AnswerMemory:

@@ -233,7 +233,7 @@ class Stream:
         names = self._names
         if names is None or not page.point_samples:
             return
-        if any(sample.name not in names for sample in page.point_samples):
+        if not {sample.name for sample in page.point_samples} <= names:
             raise FilterIgnored
         self.probed.set()
 
