@@ -1,0 +1,327 @@
+"""The set-up with the real wrangler, against Cloudflare's API as a fake on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from building_vitals.core.api_keys import hash_key
+from cloudflare_setup.account import Account
+from cloudflare_setup.commands import Command
+from cloudflare_setup.inputs import TOKEN, from_terminal
+from cloudflare_setup.programs import Outcome, Wrangler
+from cloudflare_setup.resources import PLACEHOLDER_ID, read_resources, with_database_id
+from cloudflare_setup.set_up import SetUp
+from cloudflare_setup.step import Paths, Step, run_steps
+from cloudflare_setup.tear_down import TearDown
+from devtools.layout import MADE, ROOT, SCRIPTS, WRANGLER_TOML
+from devtools.toolchain import Toolchain
+from fakes.cloudflare_account import ACCOUNT, CloudflareAccount
+from fakes.cloudflare_api import CloudflareApi
+
+SECRET = "upstream-token-that-nobody-may-see"
+API_TOKEN = "token-of-the-operator"
+COPIED = ("wrangler.toml", "schema.sql", "migrations", "src", "python_modules")
+FLAG = re.compile(r"(?<!\S)--?[A-Za-z][A-Za-z-]*")
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# In the guides: a call of wrangler with its arguments, up to the end of the code or the line.
+CALL = re.compile(r"(?:^|[` ])wrangler ((?:[a-z0-9-]+)(?: [^`\n#|]*)?)", re.MULTILINE)
+FENCE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Site:
+    """
+    A copy of the project, and an account on the fake.
+
+    Attributes:
+        folder: The copy.
+        account: What the fake holds.
+        run: Calls the real wrangler.
+        paths: The copy's files.
+    """
+
+    folder: Path
+    account: CloudflareAccount
+    run: Wrangler
+    paths: Paths
+
+    def steps(self) -> list[Step]:
+        """Return the set-up's steps."""
+        return SetUp(
+            read_resources(self.paths.wrangler_toml.read_text(encoding="utf-8")),
+            self.paths,
+            account=Account(self.run),
+            inputs=from_terminal(),
+            await_health=lambda _: {"status": "healthy"},
+            environ=os.environ,
+        ).steps()
+
+    def tear_down_steps(self) -> list[Step]:
+        """Return the tear-down's steps."""
+        named = read_resources(self.paths.wrangler_toml.read_text(encoding="utf-8"))
+        return TearDown(named, self.paths, account=Account(self.run), environ=os.environ).steps()
+
+    def changes(self) -> list[str]:
+        """Return the calls since the last time that changed something, and forget all calls."""
+        made = [f"{call.method} {call.path}" for call in self.account.calls if call.method != "GET"]
+        self.account.calls.clear()
+        return made
+
+
+@pytest.fixture
+def site(tools: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """An empty account, and a copy of the project whose wrangler.toml may be changed."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    toml = folder / "wrangler.toml"
+    toml.write_text(with_database_id(toml.read_text(encoding="utf-8"), PLACEHOLDER_ID))
+    with CloudflareApi(CloudflareAccount(API_TOKEN)) as api:
+        for name, text in environment(tmp_path, api.url).items():
+            monkeypatch.setenv(name, text)
+        command = [str(tools.node), "--no-warnings", str(tools.wrangler)]
+        yield Site(
+            folder,
+            api.account,
+            Wrangler(command, root=folder, hidden=[TOKEN]),
+            Paths(
+                wrangler_toml=toml,
+                migrations=folder / "migrations",
+                key_file=tmp_path / "first-admin-key",
+            ),
+        )
+
+
+def environment(home: Path, url: str) -> dict[str, str]:
+    """Return what leads wrangler to the fake, and to nothing else."""
+    return {
+        TOKEN: SECRET,
+        "CLOUDFLARE_API_BASE_URL": url,
+        "CLOUDFLARE_API_TOKEN": API_TOKEN,
+        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "WRANGLER_LOG_PATH": str(home / "logs"),
+        "WRANGLER_SEND_ERROR_REPORTS": "false",
+        # wrangler is 14 MB of JavaScript; compiled once, each of its many starts is twice as fast.
+        "NODE_COMPILE_CACHE": str(MADE / "node-cache"),
+    }
+
+
+def test_the_real_wrangler_sets_up_and_takes_down(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An empty account gets everything, a second run changes nothing, the tear-down leaves none."""
+    run_steps(site.steps())
+    account, named = site.account, read_resources(site.paths.wrangler_toml.read_text())
+    assert list(named.buckets) == list(account.buckets)
+    for rules in account.rules.values():
+        assert {"timeseries/", "datasets/"} == {rule["conditions"]["prefix"] for rule in rules}
+    assert {named.database: named.database_id} == account.databases
+    assert set(named.queues) == set(account.queues) == set(account.consumers)
+    assert ["*/5 * * * *"] == account.crons
+    assert b"class Default(WorkerEntrypoint)" in account.scripts[named.worker]
+    assert {TOKEN: SECRET} == account.secrets
+    key = site.paths.key_file.read_text().strip()
+    select = "SELECT key_hash, role, sites FROM api_keys"
+    assert [(hash_key(key), "admin", "*")] == account.sql.execute(select).fetchall()
+    told = capfd.readouterr()
+    assert SECRET not in told.out + told.err
+    assert key not in told.out + told.err
+
+    site.changes()
+    before = (site.paths.wrangler_toml.read_bytes(), key, dict(account.secrets))
+    run_steps(site.steps())
+    after = (
+        site.paths.wrangler_toml.read_bytes(),
+        site.paths.key_file.read_text().strip(),
+        dict(account.secrets),
+    )
+    assert before == after
+    assert_only_harmless(site.changes(), named.worker)
+
+    account.buckets[named.live_buckets[0]] = 3
+    with pytest.raises(Exception, match=f"not empty yet: {named.live_buckets[0]};"):
+        run_steps(site.tear_down_steps())
+    account.buckets[named.live_buckets[0]] = 0
+    run_steps(site.tear_down_steps()[-1:])
+    assert ({}, {}, {}, {}, {}) == (
+        account.buckets,
+        account.databases,
+        account.queues,
+        account.consumers,
+        account.scripts,
+    )
+    assert f'"{PLACEHOLDER_ID}"' in site.paths.wrangler_toml.read_text()
+
+
+def assert_only_harmless(changes: list[str], worker: str) -> None:
+    """See that a second run has deployed, stored the token it was given, and made nothing."""
+    script = f"/workers/scripts/{worker}"
+    harmless = re.compile(
+        rf"(POST|PUT|PATCH) {script}/(versions|deployments|script-settings|subdomain|schedules"
+        r"|secrets)|PUT /queues/\w+/consumers/.*"
+        # Refused, because it exists; queries of migrations and keys.
+        r"|POST /r2/buckets|POST /d1/database/[0-9a-f-]+/query"
+    )
+    assert [] == [each for each in changes if not harmless.fullmatch(each)]
+
+
+class Help:
+    """What the installed wrangler says of its own commands."""
+
+    def __init__(self, tools: Toolchain, home: Path) -> None:
+        cli = tools.wrangler.parents[1] / "wrangler-dist" / "cli.js"
+        self._command = [str(tools.node), "--no-warnings", str(cli)]
+        self._env = {**os.environ, **environment(home, "http://127.0.0.1:9"), "CI": "1"}
+        self._known: dict[tuple[str, ...], str] = {}
+
+    def load(self, calls: list[tuple[str, ...]]) -> None:
+        """Ask for the help of commands, two at a time."""
+        paths = sorted({path_of(call) for call in calls} - set(self._known))
+        with ThreadPoolExecutor(2) as pool:
+            self._known.update(zip(paths, pool.map(self._ask, paths), strict=True))
+
+    def _ask(self, path: tuple[str, ...]) -> str:
+        done = subprocess.run(  # noqa: S603 - the wrangler of package-lock.json
+            [*self._command, *path, "--help"],
+            env=self._env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
+    def problems(self, call: tuple[str, ...]) -> list[str]:
+        """Return what of a call wrangler does not know."""
+        path = path_of(call)
+        text = self._known[path]
+        usage = text.splitlines()[0] if text else ""
+        if not usage.startswith(f"wrangler {' '.join(path)}"):
+            return [f"no such command: {' '.join(path)}"]
+        flags = [FLAG.match(word) for word in call[len(path) :]]
+        unknown = [
+            found[0]
+            for found in flags
+            if found and not re.search(rf"(?<![\w-]){re.escape(found[0])}(?![\w-])", text)
+        ]
+        return [f"{' '.join(path)} has no {flag}" for flag in unknown]
+
+
+# Words that name a command; what follows them are its arguments.
+PATHS = (
+    *(("r2", "bucket", "lifecycle", each) for each in ("add", "list", "remove", "set")),
+    *(("r2", "bucket", each) for each in ("create", "delete", "info", "list")),
+    *(("r2", "object", each) for each in ("get", "put", "delete")),
+    *(("d1", "migrations", each) for each in ("apply", "list", "create")),
+    *(("d1", "time-travel", each) for each in ("info", "restore")),
+    *(
+        ("d1", each)
+        for each in ("create", "delete", "execute", "export", "info", "insights", "list")
+    ),
+    *(("queues", "consumer", each) for each in ("add", "remove", "list")),
+    *(("queues", each) for each in ("create", "delete", "info", "list", "purge", "update")),
+    *(("queues", each) for each in ("pause-delivery", "resume-delivery")),
+    *(("secret", each) for each in ("put", "list", "delete")),
+    *(("deployments", each) for each in ("list", "status")),
+    *((each,) for each in ("deploy", "delete", "dev", "tail", "rollback", "whoami", "login")),
+)
+
+
+def path_of(call: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of a call that name its command."""
+    for path in PATHS:
+        if call[: len(path)] == path:
+            return path
+    return call[:2]
+
+
+def planned_calls() -> list[tuple[str, ...]]:
+    """Return every call that the set-up and the tear-down may make."""
+    named = read_resources(WRANGLER_TOML.read_text(encoding="utf-8"))
+    paths = Paths(
+        wrangler_toml=WRANGLER_TOML, migrations=ROOT / "migrations", key_file=MADE / "key"
+    )
+
+    def refuse(command: Command, **_: object) -> Outcome:
+        raise AssertionError(f"a plan runs nothing: {command.line}")
+
+    account = Account(refuse)
+    set_up = SetUp(
+        named,
+        paths,
+        account=account,
+        inputs=from_terminal(),
+        await_health=lambda _: {},
+        environ={},
+        location="weur",
+    )
+    tear_down = TearDown(named, paths, account=account, environ={})
+    steps = [*set_up.steps(), *tear_down.steps()]
+    found = [each for step in steps for each in step.commands if isinstance(each, Command)]
+    return [command.arguments for command in found]
+
+
+def guide_calls() -> list[tuple[str, ...]]:
+    """Return every call of wrangler that README and guides show as code."""
+    found = []
+    for path in GUIDES:
+        for code in FENCE.findall(path.read_text(encoding="utf-8")):
+            calls = CALL.findall(code.replace("wrangler.py ", "wrangler "))
+            found += [tuple(call.split()) for call in calls]
+    return found
+
+
+def test_wrangler_knows_every_command_and_flag(tools: Toolchain, tmp_path: Path) -> None:
+    """Set-up, tear-down and guides use only what the installed wrangler's own help lists."""
+    calls = [*planned_calls(), *guide_calls()]
+    asked = Help(tools, tmp_path)
+    asked.load(calls)
+    assert [] == sorted({problem for call in calls for problem in asked.problems(call)})
+    wrong = ("d1", "execute", "db", "--no-such-flag")
+    assert ["d1 execute has no --no-such-flag"] == asked.problems(wrong)
+    missing = ("r2", "object-list")
+    asked.load([missing])
+    assert ["no such command: r2 object-list"] == asked.problems(missing)
+
+
+def test_keys_can_be_managed_after_the_set_up(
+    tools: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """scripts/api_key.py works on the same account, with wrangler's own log-in."""
+    account = CloudflareAccount(API_TOKEN)
+    named = read_resources(WRANGLER_TOML.read_text(encoding="utf-8"))
+    account.databases[named.database] = named.database_id
+    for statement in (ROOT / "schema.sql").read_text(encoding="utf-8").split("\n\n"):
+        account.sql.executescript(statement)
+    with CloudflareApi(account) as api:
+        env = {**os.environ, **environment(tmp_path, api.url)}
+        made = run_key_script("create", "--remote", "--name", "wall", "--sites", "*", env=env)
+        assert 0 == made.returncode, made.stderr
+        listed = run_key_script("list", "--remote", env=env)
+        assert "wall" in listed.stdout
+        stored = account.sql.execute("SELECT key_hash FROM api_keys").fetchall()
+        assert [(hash_key(made.stdout.strip()),)] == stored
+
+
+def run_key_script(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run scripts/api_key.py."""
+    return subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, str(SCRIPTS / "api_key.py"), *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
