@@ -13,8 +13,8 @@ from building_vitals.services.segment_filler import FetchCount
 from building_vitals.storage.job_chunks import ChunkState, JobChunks
 
 # A claim that is not renewed for so long is anybody's.
-CLAIM_MS = 20_000
-RENEW_MS = 5_000
+CLAIM_MS = 12_000
+RENEW_MS = 4_000
 # Maintenance sends a message for a chunk whose claim was not renewed this long; it waits for the
 # claim's end by itself.
 DUE_MS = 2_000 + RENEW_MS
