@@ -31,7 +31,10 @@ def worker(
 ) -> Iterator[WorkerServer]:
     """The Worker, already warm; at the end it must stop cleanly and leave a clean log."""
     server = WorkerServer(
-        tmp_path_factory.mktemp("worker"), upstream=upstream.url, token=upstream.token
+        tmp_path_factory.mktemp("worker"),
+        upstream=upstream.url,
+        token=upstream.token,
+        variables={"DEV_METRICS": "1"},
     )
     server.start()
     try:
