@@ -73,23 +73,24 @@ def _power(exponent: int) -> int:
     return result
 
 
-@cache
-def _ladder() -> tuple[int, ...]:
-    """
-    Return the growths of 1, 2, 4, ... 2^39 bytes.
-    """
-    return tuple(_power(8 * (1 << n) - 32) for n in range(40))
-
-
-@cache
-def _shrink_ladder() -> tuple[int, ...]:
-    """
-    Return the growths of -1, -2, -4, ... -2^39 bytes.
-    """
-    return tuple(_power(-8 * (1 << n) - 32) for n in range(40))
-
-
 _NO_GROWTH = _power(-32)
+
+
+@cache
+def _byte_growth(position: int, byte: int) -> int:
+    """
+    Return the growth of byte * 256^position bytes; of as many less, when *byte* is negative.
+    """
+    if position == 0 and abs(byte) == 1:
+        return _power(8 * byte - 32)
+    half, sign = abs(byte) // 2, (1 if byte > 0 else -1)
+    if half == 0:
+        # 256^position is twice the half of it.
+        half_growth = _byte_growth(position - 1, sign * 128)
+        return multiply(half_growth, half_growth)
+    half_growth = _byte_growth(position, sign * half)
+    double = multiply(half_growth, half_growth)
+    return multiply(_byte_growth(position, sign), double) if abs(byte) % 2 else double
 
 
 def growth(length: int) -> int:
@@ -99,12 +100,13 @@ def growth(length: int) -> int:
     Args:
         length: Bytes, below 2^40; negative takes bytes away (x^(8 * length) all the same).
     """
-    ladder = _ladder() if length >= 0 else _shrink_ladder()
-    result, rest, n = _NO_GROWTH, abs(length), 0
+    sign, rest, position = (1 if length >= 0 else -1), abs(length), 0
+    result = _NO_GROWTH
     while rest:
-        if rest & 1:
-            result = multiply(ladder[n], result)
-        rest, n = rest >> 1, n + 1
+        if rest & 0xFF:
+            factor = _byte_growth(position, sign * (rest & 0xFF))
+            result = factor if result == _NO_GROWTH else multiply(factor, result)
+        rest, position = rest >> 8, position + 1
     return result
 
 
