@@ -21,7 +21,7 @@ from building_vitals.core.frames import (
 )
 from building_vitals.core.plan import Freshness, cover
 from building_vitals.core.ranges import Range, merge
-from building_vitals.core.segments import Segment
+from building_vitals.core.segments import DirectoryMissing, Segment
 
 # A segment of so many bytes is worth a read of its own and is left as it is.
 SEGMENT_BYTES_MAX = 262_144
@@ -51,7 +51,7 @@ def runs(
         expires_ms = freshness.expires_ms(each.judged_ms, each.fetched_ms)
         if now_ms < expires_ms:
             is_settled = freshness.is_settled(each.judged_ms, each.fetched_ms)
-            life = each.fetched_ms // (expires_ms - each.fetched_ms)
+            life = each.fetched_ms // max(expires_ms - each.fetched_ms, 1)
             kinds.setdefault((is_settled, life), []).append(each)
     found = []
     for group in kinds.values():
@@ -71,6 +71,7 @@ def join(point: str, known: Range, parts: Sequence[tuple[Segment, Range]], read:
 
     Raises:
         ValueError: the bytes are not that frame.
+        DirectoryMissing: a part's directory was left out.
     """
     builder = SeriesBuilder()
     texts: list[bytes] = []
@@ -86,6 +87,8 @@ def join(point: str, known: Range, parts: Sequence[tuple[Segment, Range]], read:
         count = 0
 
     for segment, wanted in parts:
+        if segment.frames is None and segment.count:
+            raise DirectoryMissing(point)
         for frame in segment.frames or ():
             if frame.last_ms < wanted.start_ms or frame.first_ms >= wanted.end_ms:
                 continue

@@ -1,0 +1,121 @@
+"""
+Joined segments against the plain samples of their parts, and their life against that of the parts.
+"""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import Samples, Stored, every, stored
+from building_vitals.core.compacting import SEGMENT_BYTES_MAX, join, runs
+from building_vitals.core.frames import Frame, frame_text
+from building_vitals.core.plan import Freshness, cover
+from building_vitals.core.ranges import Range, gaps, merge, split_at
+from building_vitals.core.segments import Segment, segment_of
+
+WORLD = Range(0, 4000)
+TRUTH = [every(1, WORLD), every(3, WORLD, seed=1), every(400, WORLD, seed=2), Samples()]
+
+
+class Blobs:
+    """
+    Gives the bytes of frames.
+    """
+
+    def __init__(self, held: list[Stored]) -> None:
+        self._blobs = {each.segment.key: each.blob for each in held}
+
+    def read(self, segment: Segment, frame: Frame) -> memoryview:
+        """
+        Return the bytes of a frame.
+        """
+        start = segment.offset + frame.offset
+        return memoryview(self._blobs[segment.key])[start : start + frame.length]
+
+
+def draw_range(rng: random.Random, limit: int) -> Range:
+    """
+    Return a range below *limit*, more often short than long.
+    """
+    length = min(rng.choice((1, 5, 40, 500, 1500, 3000)), limit - 1)
+    start_ms = rng.randrange(limit - length)
+    return Range(start_ms, start_ms + length)
+
+
+def draw_sizes(rng: random.Random) -> list[int]:
+    """
+    Return sizes of frames, small and large.
+    """
+    return [rng.choice((1, 3, 90, 511, 512, 700)) for _ in range(rng.randrange(8))]
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.randoms(use_true_random=False), st.sampled_from(TRUTH))
+def test_joined_parts_have_the_same_samples(rng: random.Random, truth: Samples) -> None:
+    """
+    Whatever segments a run is made of, the whole has their samples, in frames that are right.
+    """
+    held = [
+        stored(draw_range(rng, WORLD.end_ms), truth, sizes=draw_sizes(rng), key=str(i))
+        for i in range(rng.randrange(1, 7))
+    ]
+    segments = [each.segment for each in held]
+    for known in merge(each.range for each in segments):
+        fold = join("p", known, cover("p", segments, known).known, Blobs(held).read)
+
+        inside = truth.within(known)
+        series = fold.series
+        assert (known, len(inside)) == (fold.known, series.count)
+        texts = [
+            frame_text(each, series.data[each.offset : each.offset + each.length])
+            for each in series.frames
+        ]
+        assert inside.text == b",".join(texts)
+        start = 0
+        for frame in series.frames:
+            part = inside[start : start + frame.count]
+            assert (frame.first_ms, frame.last_ms) == (part[0][0], part[-1][0])
+            start += frame.count
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.randoms(use_true_random=False), st.tuples(*[st.integers(1, 3000)] * 3))
+def test_the_whole_lives_no_longer_than_its_parts(
+    rng: random.Random, limits: tuple[int, int, int]
+) -> None:
+    """
+    Only fresh segments of one kind are joined, and the whole is of that kind, as old as the oldest
+    part and still fresh.
+    """
+    settle_after_ms, settled_ttl_ms, provisional_ttl_ms = limits
+    freshness = Freshness(settle_after_ms, settled_ttl_ms, provisional_ttl_ms, 0)
+    now_ms = rng.randrange(100, WORLD.end_ms)
+    segments: list[Segment] = []
+    for number in range(rng.randrange(2, 12)):
+        fetched_ms = rng.randrange(50, now_ms + 1)
+        wanted = draw_range(rng, fetched_ms)
+        segments += [
+            stored(each, fetched_ms=fetched_ms, key=str(number)).segment
+            for each in split_at([wanted], fetched_ms - settle_after_ms)
+        ]
+
+    for known, fetched_ms, parts in runs(segments, freshness=freshness, now_ms=now_ms):
+        sources = [segment for segment, _ in parts]
+        kinds = {freshness.is_settled(each.end_ms, each.fetched_ms) for each in sources}
+        fold = join("p", known, parts, Blobs([]).read)
+        whole = segment_of("p", known, fold.series, fetched_ms=fetched_ms, key="", offset=0)
+
+        assert len(parts) > 1
+        assert len(kinds) == 1
+        assert fetched_ms == min(each.fetched_ms for each in sources)
+        assert [] == gaps([part for _, part in parts], known)
+        assert kinds == {freshness.is_settled(whole.judged_ms, whole.fetched_ms)}
+        assert (
+            now_ms
+            < freshness.expires_ms(whole.judged_ms, whole.fetched_ms)
+            == min(freshness.expires_ms(each.end_ms, each.fetched_ms) for each in sources)
+        )
+        assert all(each.length <= SEGMENT_BYTES_MAX for each in sources)
