@@ -232,6 +232,7 @@ def _stats_schemas() -> dict[str, Schema]:
                         }
                     )
                 ),
+                "upstream": _object(dict.fromkeys(("limit", "used", "current"), COUNT)),
                 "timestamp": TIME,
             }
         ),

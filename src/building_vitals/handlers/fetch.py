@@ -35,6 +35,7 @@ from building_vitals.handlers.operations import (
     read_health,
     read_openapi,
 )
+from building_vitals.handlers.statistics import read_statistics
 from building_vitals.handlers.timeseries import read_timeseries
 
 Handler = Callable[[HttpRequest, Context, Caller], Awaitable[Reply]]
@@ -81,6 +82,7 @@ ROUTES: list[tuple[re.Pattern[str], dict[str, Route]]] = [
         re.compile(f"/api/queue/dlq/failures/{_SEGMENT}/retry"),
         {"POST": Route(retry_dlq_failure, is_admin=True)},
     ),
+    (re.compile("/api/stats"), {"GET": Route(read_statistics, is_admin=True)}),
     (re.compile("/api/maintenance/run"), {"POST": Route(run_maintenance, is_admin=True)}),
 ]
 

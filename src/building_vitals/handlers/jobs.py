@@ -96,4 +96,5 @@ async def run_maintenance(request: HttpRequest, context: Context, caller: Caller
     """
     Do what the cron handler does.
     """
-    return json_reply(await context.maintenance.run(), 200, [NO_STORE])
+    done = await context.maintenance.run()
+    return json_reply(done, 200, [NO_STORE], steps=done["steps"])

@@ -7,27 +7,31 @@ invocation they came with and must not outlive it.
 
 from __future__ import annotations
 
-import traceback
 import uuid
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from building_vitals.core.errors import AppError
 from building_vitals.core.plan import Freshness
 from building_vitals.handlers.context import Access
-from building_vitals.platform.analytics_engine import AnalyticsEngine
+from building_vitals.platform.compose_operations import (
+    make_analytics,
+    make_maintenance,
+    make_quota,
+    make_statistics,
+)
 from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock, RuntimeHttp
-from building_vitals.platform.log import write_line
+from building_vitals.platform.log import report_crash, report_fault, write_line
 from building_vitals.platform.queues import QueueSender
 from building_vitals.platform.r2 import R2Objects
 from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.platform.settings import Settings, read_settings
-from building_vitals.services.analytics_service import AnalyticsService, Outbox
+from building_vitals.services.analytics_service import AnalyticsService
 from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.cache_admin import CacheAdmin
 from building_vitals.services.chart_queue_service import ChartQueueService
+from building_vitals.services.chunk_claim import CLAIM_MS
 from building_vitals.services.chunk_runner import Background, ChunkRunner
 from building_vitals.services.compaction import Compactor
 from building_vitals.services.health import VERSION, HealthService
@@ -38,8 +42,8 @@ from building_vitals.services.options import RoutingOptions
 from building_vitals.services.request_limits import RequestLimits
 from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
+from building_vitals.services.statistics_service import StatisticsService
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
-from building_vitals.storage.analytics import RequestAnalytics
 from building_vitals.storage.api_keys import ApiKeys
 from building_vitals.storage.job_chunks import JobChunks
 from building_vitals.storage.jobs import Jobs
@@ -51,7 +55,6 @@ _settings: list[Settings] = []
 _memory = AnswerMemory()
 _look_ups = LookUps()
 _key_memory = KeyMemory()
-_outbox = Outbox()
 
 
 def settings_of(env: Any) -> Settings:
@@ -78,12 +81,16 @@ class Services:
     Everything a handler may need, each made when first used.
     """
 
-    def __init__(self, env: Any, wait_until: Callable[[Any], None]) -> None:
+    def __init__(
+        self, env: Any, wait_until: Callable[[Any], None], *, is_queued: bool = False
+    ) -> None:
         """
         Args:
             env: The Worker's bindings and vars.
             wait_until: Keeps a coroutine running after the answer.
+            is_queued: Whether the work is that of jobs, for which nobody waits.
         """
+        self._is_queued = is_queued
         self._env = env
         self.background = wait_until
         self.settings = settings_of(env)
@@ -146,15 +153,21 @@ class Services:
         """
         Records requests, jobs and dead letters.
         """
-        return AnalyticsService(
-            requests=RequestAnalytics(self.database),
-            points=AnalyticsEngine(getattr(self._env, "ANALYTICS", None)),
-            outbox=_outbox,
+        return make_analytics(
+            binding=getattr(self._env, "ANALYTICS", None),
+            database=self.database,
             clock=self.clock,
-            sample_rate=self.settings.analytics_sample_rate,
+            settings=self.settings,
             background=self.background,
             report=report_fault,
         )
+
+    @cached_property
+    def statistics(self) -> StatisticsService:
+        """
+        Says how the Worker does.
+        """
+        return make_statistics(database=self.database, clock=self.clock, settings=self.settings)
 
     @cached_property
     def health(self) -> HealthService:
@@ -208,7 +221,15 @@ class Services:
         """
         The client of the upstream.
         """
-        return AceClient(RuntimeHttp(), self.clock, self.settings.upstream)
+        gate = make_quota(
+            database=self.database,
+            clock=self.clock,
+            settings=self.settings,
+            is_queued=self._is_queued,
+            background=self.background,
+            report=report_fault,
+        )
+        return AceClient(RuntimeHttp(), self.clock, self.settings.upstream, gate)
 
     @cached_property
     def index(self) -> SegmentIndex:
@@ -229,12 +250,15 @@ class Services:
         """
         Fetches what is missing.
         """
-        return self.filler_for(self.background)
+        return self._filler(self.background, self.settings.cache.lease_seconds * 1000)
 
     def filler_for(self, background: Background) -> SegmentFiller:
         """
-        Return a filler that stores what it fetches by *background*.
+        Return a filler for a chunk, whose leases end with its claim should its consumer die.
         """
+        return self._filler(background, min(self.settings.cache.lease_seconds * 1000, CLAIM_MS))
+
+    def _filler(self, background: Background, lease_ms: int) -> SegmentFiller:
         return SegmentFiller(
             upstream=self.upstream,
             store=self.store,
@@ -242,7 +266,7 @@ class Services:
             clock=self.clock,
             freshness=self.freshness,
             page_size=self.settings.upstream.page_size,
-            lease_ms=self.settings.cache.lease_seconds * 1000,
+            lease_ms=lease_ms,
             new_id=new_id,
             background=background,
             report=report_fault,
@@ -316,8 +340,14 @@ class Services:
         """
         Does what has to be done again and again.
         """
-        return Maintenance(
-            [LostChunks(JobChunks(self.database), self.sender)], self.clock, report_fault
+        return make_maintenance(
+            first=LostChunks(JobChunks(self.database), self.sender),
+            database=self.database,
+            index=self.index,
+            objects=self.objects,
+            freshness=self.freshness,
+            clock=self.clock,
+            report=report_fault,
         )
 
 
@@ -326,17 +356,3 @@ def new_id() -> str:
     Return a random identity.
     """
     return uuid.uuid4().hex
-
-
-def report_fault(where: str, error: AppError) -> None:
-    """
-    Log a failure that no answer tells of.
-    """
-    write_line("fault", where=where, code=error.code, detail=error.detail)
-
-
-def report_crash(where: str, error: BaseException) -> None:
-    """
-    Log a failure that nobody foresaw.
-    """
-    write_line("fault", where=where, detail="".join(traceback.format_exception(error))[-2000:])

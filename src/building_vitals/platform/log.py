@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from typing import Any
 
 import msgspec
+
+from building_vitals.core.errors import AppError
 
 TEXT_MAX = 500
 # What JSON leaves as it is, but a terminal or a log viewer may obey or take for a line's end: DEL,
@@ -44,3 +47,17 @@ def encode_line(line: dict[str, Any]) -> str:
         # Half of a surrogate pair: as good as any other replacement, but one that can be written.
         text = json.dumps(line, default=str)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def report_fault(where: str, error: AppError) -> None:
+    """
+    Log a failure that no answer tells of.
+    """
+    write_line("fault", where=where, code=error.code, detail=error.detail)
+
+
+def report_crash(where: str, error: BaseException) -> None:
+    """
+    Log a failure that nobody foresaw.
+    """
+    write_line("fault", where=where, detail="".join(traceback.format_exception(error))[-2000:])

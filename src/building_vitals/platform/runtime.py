@@ -77,7 +77,7 @@ async def consume_batch(batch: Any, env: Any, ctx: Any) -> None:
     """
     messages = [QueueMessage(each) for each in batch.messages]
     try:
-        services = Services(env, ctx.waitUntil)
+        services = Services(env, ctx.waitUntil, is_queued=True)
     except SettingsError as error:
         write_line("fault", where="settings", detail=str(error))
         for message in messages:

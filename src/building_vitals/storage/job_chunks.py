@@ -135,9 +135,10 @@ FROM (
 WHERE job_id = ?1 AND queue_jobs.status IN ('queued', 'processing', 'retrying')
 """
 
+# CROSS JOIN keeps the order of loops: along the index, as far as the limit.
 _DUE = """
 SELECT c.job_id, c.chunk, j.priority, c.sends, coalesce(c.claim_expires_ms, 0) AS claim_expires_ms
-FROM job_chunks c JOIN queue_jobs j ON j.job_id = c.job_id
+FROM job_chunks c CROSS JOIN queue_jobs j ON j.job_id = c.job_id
 WHERE c.due_ms <= ?1 AND j.status IN ('queued', 'processing', 'retrying') ORDER BY c.due_ms LIMIT ?2
 """
 

@@ -34,9 +34,12 @@ class UpstreamGate(Protocol):
     Decides when the next request may go out: the Worker's own quota.
     """
 
-    async def admit(self) -> None:
+    async def admit(self, deadline_ms: int | None) -> None:
         """
         Return when a request may be sent.
+
+        Raises:
+            UpstreamLimited: that will not be before *deadline_ms*; None waits as long as it takes.
         """
         ...
 
@@ -254,7 +257,7 @@ class Call:
         calls = self._calls
         if calls.gate is not None:
             asked_ms = calls.clock.now_ms()
-            await calls.gate.admit()
+            await calls.gate.admit(calls.deadline_ms)
             calls.report.wait_ms += calls.clock.now_ms() - asked_ms
 
     def _headers(self) -> dict[str, str]:

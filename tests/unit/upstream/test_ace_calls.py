@@ -31,7 +31,7 @@ class Gate:
         self.heard: list[int | None] = []
         self.admitted = 0
 
-    async def admit(self) -> None:
+    async def admit(self, deadline_ms: int | None) -> None:
         """
         Admit after a second.
         """

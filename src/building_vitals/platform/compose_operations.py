@@ -1,0 +1,130 @@
+"""
+Puts together what watches over the Worker: statistics, maintenance, the upstream quota.
+
+Separate from `compose` for its size. What outlives an invocation here is plain data too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from building_vitals.core.errors import AppError
+from building_vitals.core.plan import Freshness
+from building_vitals.core.ports import Clock, Database, ObjectStore
+from building_vitals.platform.analytics_engine import AnalyticsEngine
+from building_vitals.platform.settings import Settings
+from building_vitals.services.analytics_service import AnalyticsService, Outbox
+from building_vitals.services.maintenance import Maintenance, Step
+from building_vitals.services.maintenance_steps import (
+    ExpiredObjects,
+    ExpiredSegments,
+    OldJobs,
+    OldMarks,
+    OldRequests,
+    OrphanObjects,
+    Recount,
+)
+from building_vitals.services.statistics_service import StatisticsService
+from building_vitals.services.upstream_quota import Grant, UpstreamQuota
+from building_vitals.storage.analytics import RequestAnalytics
+from building_vitals.storage.segment_index import SegmentIndex
+from building_vitals.storage.statistics import Statistics
+from building_vitals.storage.upkeep import Upkeep
+from building_vitals.storage.upstream_quota import UpstreamQuotas
+
+Report = Callable[[str, AppError], None]
+
+_outbox = Outbox()
+# What is left of the upstream quota's grants, for interactive and for queued work.
+_grants = (Grant(), Grant())
+
+
+def make_analytics(
+    *,
+    binding: Any | None,
+    database: Database,
+    clock: Clock,
+    settings: Settings,
+    background: Callable[[Any], None],
+    report: Report,
+) -> AnalyticsService:
+    """
+    Return what records requests, jobs and dead letters.
+    """
+    return AnalyticsService(
+        requests=RequestAnalytics(database),
+        points=AnalyticsEngine(binding),
+        outbox=_outbox,
+        clock=clock,
+        sample_rate=settings.analytics_sample_rate,
+        background=background,
+        report=report,
+    )
+
+
+def make_statistics(*, database: Database, clock: Clock, settings: Settings) -> StatisticsService:
+    """
+    Return what says how the Worker does.
+    """
+    return StatisticsService(
+        statistics=Statistics(database),
+        clock=clock,
+        upstream_limit=settings.upstream_requests_per_minute,
+    )
+
+
+def make_quota(
+    *,
+    database: Database,
+    clock: Clock,
+    settings: Settings,
+    is_queued: bool,
+    background: Callable[[Any], None],
+    report: Report,
+) -> UpstreamQuota | None:
+    """
+    Return the gate of the upstream client; None where there is no limit of ours.
+    """
+    limit = settings.upstream_requests_per_minute
+    if not limit:
+        return None
+    return UpstreamQuota(
+        quotas=UpstreamQuotas(database),
+        grant=_grants[is_queued],
+        clock=clock,
+        limit=limit,
+        is_queued=is_queued,
+        background=background,
+        report=report,
+    )
+
+
+def make_maintenance(
+    *,
+    first: Step,
+    database: Database,
+    index: SegmentIndex,
+    objects: ObjectStore,
+    freshness: Freshness,
+    clock: Clock,
+    report: Report,
+) -> Maintenance:
+    """
+    Return the maintenance run.
+
+    Args:
+        first: What is more urgent than to clean up.
+    """
+    upkeep = Upkeep(database, index)
+    steps: list[Step] = [
+        first,
+        ExpiredSegments(upkeep, freshness),
+        ExpiredObjects(upkeep, objects),
+        OrphanObjects(upkeep, objects),
+        OldJobs(upkeep),
+        OldRequests(upkeep),
+        OldMarks(upkeep),
+        Recount(upkeep),
+    ]
+    return Maintenance(steps, clock, report)
