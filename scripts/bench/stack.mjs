@@ -45,7 +45,7 @@ const shared = {
   r2Buckets: { TIMESERIES_CACHE: "bench" },
 };
 const queues = ["chart-processing-queue", "chart-processing-high", "chart-processing-low"];
-const consumer = { maxBatchSize: 10, maxBatchTimeout: 1, maxRetries: 3, deadLetterQueue: "chart-processing-dlq" };
+const consumer = { maxBatchSize: 10, maxBatchTimeout: 0, maxRetries: 3, deadLetterQueue: "chart-processing-dlq" };
 const javaScript = (name) => ({
   ...shared,
   name,
