@@ -27,6 +27,7 @@ from building_vitals.services.timeseries_service import (
     TimeseriesAnswer,
 )
 from building_vitals.storage.leases import Leases
+from building_vitals.storage.look_ups import LookUps
 from building_vitals.storage.segment_index import SegmentIndex
 from fakes.database import FakeDatabase
 from fakes.history import History
@@ -77,7 +78,8 @@ class World:
         self.options = cache or CacheOptions()
         self.routing = RoutingOptions(page_size=page_size)
         self.freshness = self.options.freshness()
-        self.index = SegmentIndex(self.database)
+        look_ups = LookUps()
+        self.index = SegmentIndex(self.database, look_ups)
         self.leases = Leases(self.database)
         self.store = SegmentStore(self.objects, self.database, self.freshness)
         self.reported: list[tuple[str, AppError]] = []
@@ -112,6 +114,7 @@ class World:
             clock=self.clock,
             options=self.routing,
             memory=AnswerMemory(),
+            look_ups=look_ups,
             background=self.background,
             report=self.report,
         )

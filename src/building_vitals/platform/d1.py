@@ -23,7 +23,7 @@ class D1Database:
         Args:
             binding: None where the Worker has none: every use is then refused as unavailable.
         """
-        # The SDK's wrapper converts every value on its own; this module does so once for each answer.
+        # The SDK's wrapper converts value by value; this module does so once for each answer.
         self._bound = getattr(binding, "_binding", binding)
 
     @property

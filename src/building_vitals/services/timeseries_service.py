@@ -167,11 +167,13 @@ class EnhancedTimeseriesService:
         """
         is_past = judged_ms is not None
         need = self._need(asked, self._clock.now_ms() if judged_ms is None else judged_ms)
+        moment = self._look_ups.moment
         covers = self._filler.cover(need, await self._filler.look_up(need))
         if gaps_of(covers):
             return None
         try:
-            return await self._answer(asked, need, Filled(covers), is_compacted=not is_past)
+            filled = Filled(covers)
+            return await self._answer(asked, need, filled, moment, is_compacted=not is_past)
         except LostObjects as lost:
             if lost.keys:
                 self._report("lost objects", lost)
@@ -196,16 +198,18 @@ class EnhancedTimeseriesService:
                 await self._index.forget(need.site, lost.keys)
         attempts, before = 0, None
         while True:
+            moment = self._look_ups.moment
             async with asyncio.timeout(self._options.cache_timeout / 1000):
                 segments = await self._filler.look_up(need)
             filled = await self._filler.fill(need, segments)
             if before is not None:
                 filled = filled.after(before)
             try:
-                return await self._answer(asked, need, filled)
+                return await self._answer(asked, need, filled, moment)
             except LostObjects as lost:
-                self._report("lost objects", lost)
-                await self._index.forget(need.site, lost.keys)
+                if lost.keys:
+                    self._report("lost objects", lost)
+                    await self._index.forget(need.site, lost.keys)
                 attempts, before = attempts + 1, filled
                 if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
                     raise
@@ -234,11 +238,15 @@ class EnhancedTimeseriesService:
         asked: Asked,
         need: Need,
         filled: Filled,
+        moment: int,
         *,
         is_compacted: bool = True,
     ) -> TimeseriesAnswer:
         """
         Answer from what has been filled; have it compacted when it lay in too many objects.
+
+        Args:
+            moment: Of the look-ups, before the index was asked.
         """
         try:
             parts = resolve(filled.covers)
@@ -267,7 +275,8 @@ class EnhancedTimeseriesService:
         # What reaches beyond the present is known up to another instant each time.
         if etag is not None and not filled.fetched and need.happened == request.wanted:
             expires_ms = self._filler.expires_ms(filled.covers)
-            self._look_ups.keep(_question(asked), _Prepared(parts, etag, expires_ms), need.now_ms)
+            prepared = _Prepared(parts, etag, expires_ms)
+            self._look_ups.keep(_question(asked), prepared, need.now_ms, moment)
         if is_compacted and not filled.is_stale and self._compactor.is_due(parts):
             self._background(self._compactor.compact(need))
         return answer

@@ -24,6 +24,14 @@ class LookUps:
     def __init__(self, believed_ms: int = BELIEVED_MS) -> None:
         self._believed_ms = believed_ms
         self._found: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+        self._forgotten = 0
+
+    @property
+    def moment(self) -> int:
+        """
+        What `keep` is to be given that was read before the index was asked.
+        """
+        return self._forgotten
 
     def find(self, question: Hashable, now_ms: int) -> Any | None:
         """
@@ -34,10 +42,12 @@ class LookUps:
             return None
         return kept[1]
 
-    def keep(self, question: Hashable, answer: Any, found_ms: int) -> None:
+    def keep(self, question: Hashable, answer: Any, found_ms: int, moment: int) -> None:
         """
-        Keep an answer that was found at *found_ms*.
+        Keep an answer that was found at *found_ms*, unless all was forgotten since that *moment*.
         """
+        if moment != self._forgotten:
+            return
         self._found[question] = (found_ms, answer)
         self._found.move_to_end(question)
         while len(self._found) > ANSWERS_MAX:
@@ -47,4 +57,5 @@ class LookUps:
         """
         Forget everything: something has been removed from the index.
         """
+        self._forgotten += 1
         self._found.clear()

@@ -118,6 +118,7 @@ async def test_an_answer_of_many_objects_is_stored_anew() -> None:
         before = await world.ask(["a", "b/☃"], wanted)
         assert 10 == world.objects.failures.calls["get"]
         await world.settle()
+        await asyncio.sleep(1)
         world.objects.failures.calls.clear()
         after = await world.ask(["a", "b/☃"], wanted)
         assert 1 == world.objects.failures.calls["get"]

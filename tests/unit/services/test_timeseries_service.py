@@ -13,7 +13,7 @@ from building_vitals.core.ranges import Range
 from building_vitals.services.segment_store import SegmentObject
 from building_vitals.storage.leases import Lease
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World, read_body
+from fakes.world import World, read_body, read_json
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -56,17 +56,52 @@ async def test_what_was_fetched_is_not_fetched_again() -> None:
 
 @in_virtual_time
 async def test_a_hit_costs_one_query_and_one_read() -> None:
-    """The first hit asks the database once and the bucket once; later ones only the database."""
+    """The first hit asks database and bucket once; later ones the database, once a second."""
     async with World() as world:
         wanted = days(10, 3)
         await world.ask(["a", "b", "c"], wanted)
         await world.settle()
-        for reads in (1, 0):
+        for queries, reads, wait_s in ((1, 1, 0.5), (0, 0, 0.5), (1, 0, 0)):
             world.database.failures.calls.clear()
             world.objects.failures.calls.clear()
-            await world.ask(["a", "b", "c"], wanted)
-            assert {"rows": 1} == world.database.failures.calls
+            got = await world.ask(["a", "b", "c"], wanted)
+            assert world.truth(["a", "b", "c"], wanted) == got.samples
+            assert "hit" == got.report.status
+            assert {"rows": queries} == {"rows": 0, **world.database.failures.calls}
             assert reads == world.objects.failures.calls["get"]
+            await asyncio.sleep(wait_s)
+
+
+@in_virtual_time
+async def test_a_purge_is_heeded_at_once() -> None:
+    """What was purged is fetched again, though it was answered a moment ago."""
+    async with World() as world:
+        for _ in range(3):
+            assert "miss" == (await world.ask(["a"], days(4, 3))).report.status
+            await world.settle()
+            assert "hit" == (await world.ask(["a"], days(4, 3))).report.status
+            await asyncio.sleep(0.002)
+            assert 1 == await world.index.purge(
+                "site", None, days(4, 3), now_ms=world.clock.now_ms()
+            )
+            await asyncio.sleep(0.002)
+
+
+@in_virtual_time
+async def test_a_purge_in_the_middle_of_an_answer_is_heeded_by_the_next() -> None:
+    """An answer that was planned before a purge and sent after it is not given again."""
+    async with World() as world:
+        await world.ask(["a"], days(4, 3))
+        await world.settle()
+        await asyncio.sleep(0.01)
+
+        async def purge(_: str) -> None:
+            world.objects.failures.before = None
+            await world.index.purge("site", None, days(4, 3), now_ms=world.clock.now_ms())
+
+        world.objects.failures.before = purge
+        assert "hit" == (await world.ask(["a"], days(4, 3))).report.status
+        assert "miss" == (await world.ask(["a"], days(4, 3))).report.status
 
 
 @in_virtual_time
@@ -353,8 +388,9 @@ async def test_answers_over_a_batch_are_streamed() -> None:
         await world.settle()
         answer = await world.service.fetch_timeseries(world.asked(points, wanted))
         assert answer.rest is not None
-        got = await world.ask(points, wanted)
-        assert world.truth(points, wanted) == got.samples
+        got = read_json(answer, await read_body(answer), is_gzip=True)
+        for point in points[::6]:
+            assert world.truth([point], wanted)[point] == got.samples[point]
         assert "hit" == got.report.status
         assert sum(map(len, got.samples.values())) == got.report.samples_from_cache
 
