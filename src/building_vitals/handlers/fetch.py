@@ -110,6 +110,7 @@ async def answer(request: HttpRequest, context: Context) -> Reply:
         *SECURITY_HEADERS,
         *cors_headers(policy, request.headers.get("origin"), preflight=request.method == "OPTIONS"),
     ]
+    duration_ms = max(0, context.clock.now_ms() - request.started_ms)
     context.log(
         "request",
         requestId=request.request_id,
@@ -117,12 +118,12 @@ async def answer(request: HttpRequest, context: Context) -> Reply:
         path=request.path,
         key=request.key_id,
         status=reply.status,
-        durationMs=context.clock.now_ms() - request.started_ms,
+        durationMs=duration_ms,
         bytes=len(reply.body) if reply.rest is None else None,
         streamed=True if reply.rest is not None else None,
         **{**request.notes, **reply.log},
     )
-    observe(request, reply, context)
+    observe(request, reply, context, duration_ms)
     return reply
 
 

@@ -18,9 +18,12 @@ TOUCHED_MAX = 100
 NOT_FOUND_ENDPOINT = ""
 
 
-def observe(request: HttpRequest, reply: Reply, context: Context) -> None:
+def observe(request: HttpRequest, reply: Reply, context: Context, duration_ms: int) -> None:
     """
     Have a request recorded, unless it asked for nothing there is.
+
+    Args:
+        duration_ms: What it took so far: all it takes, unless the answer is streamed.
     """
     if request.endpoint == NOT_FOUND_ENDPOINT:
         return
@@ -29,25 +32,14 @@ def observe(request: HttpRequest, reply: Reply, context: Context) -> None:
         return
     size = 0 if request.method == "HEAD" else len(reply.body)
     fault = "internal" if reply.status >= INTERNAL_STATUS else None
-    _record(request, reply, context, size, reply.log.get("code", fault))
-
-
-def _record(
-    request: HttpRequest, reply: Reply, context: Context, body_bytes: int, error: str | None
-) -> None:
+    error = reply.log.get("code", fault)
     context.analytics.record_request(
-        lambda: event_of(
-            request,
-            reply,
-            body_bytes=body_bytes,
-            error=error,
-            now_ms=context.clock.now_ms(),
-        )
+        lambda: event_of(request, reply, body_bytes=size, error=error, duration_ms=duration_ms)
     )
 
 
 def event_of(
-    request: HttpRequest, reply: Reply, *, body_bytes: int, error: str | None, now_ms: int
+    request: HttpRequest, reply: Reply, *, body_bytes: int, error: str | None, duration_ms: int
 ) -> RequestEvent:
     """
     Return what there is to record of a request.
@@ -72,7 +64,7 @@ def event_of(
         samples=answer.samples if answer else 0,
         body_bytes=body_bytes,
         upstream_requests=about.get("upstreamRequests", 0),
-        duration_ms=max(0, now_ms - request.started_ms),
+        duration_ms=duration_ms,
         status=reply.status,
         error=error,
         touched=_touched(answer) if answer and status not in ("miss", "bypass") else (),
@@ -132,6 +124,16 @@ class _Observed:
             await close()
 
     def _end(self, error: str | None) -> None:
-        if not self._is_recorded:
-            self._is_recorded = True
-            _record(self._request, self._reply, self._context, self._size, error)
+        if self._is_recorded:
+            return
+        self._is_recorded = True
+        duration_ms = max(0, self._context.clock.now_ms() - self._request.started_ms)
+        self._context.analytics.record_request(
+            lambda: event_of(
+                self._request,
+                self._reply,
+                body_bytes=self._size,
+                error=error,
+                duration_ms=duration_ms,
+            )
+        )
