@@ -23,7 +23,7 @@ from building_vitals.platform.http import RuntimeClock
 from building_vitals.platform.log import write_line
 from building_vitals.platform.queues import QueueMessage
 from building_vitals.platform.settings import SettingsError
-from building_vitals.platform.web import read_request, write_response
+from building_vitals.platform.web import RequestBody, read_request, write_response
 
 
 async def serve_request(request: Any, env: Any, ctx: Any) -> Any:
@@ -44,7 +44,8 @@ async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
     """
     Return the response; what is raised is a fault of the code between runtime and handlers.
     """
-    asked = read_request(raw, RuntimeClock().now_ms())
+    body = RequestBody(raw)
+    asked = read_request(raw, body, RuntimeClock().now_ms())
     try:
         services = Services(env, ctx.waitUntil)
     except SettingsError as error:
@@ -57,6 +58,7 @@ async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
         )
         return write_response(reply, asked.method, ctx.waitUntil)
     reply = await fetch.answer(asked, services)
+    await body.drop()
     if getattr(env, "DEV_METRICS", None) == "1":
         reply.headers.append(("X-Heap-Bytes", str(heap_bytes())))
     return write_response(reply, asked.method, ctx.waitUntil)

@@ -4,6 +4,7 @@ Between the runtime's requests and responses and the handlers' own.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +16,12 @@ from pyodide.ffi import JsException, to_js
 from building_vitals.core.errors import InvalidRequest, Problem, TooLarge
 from building_vitals.handlers.http import HttpRequest, Reply
 
+# Of a body that nobody wants, so much is taken in before the answer.
+DROP_BYTES_MAX = 8 * 1024 * 1024
+DROP_MS_MAX = 5000
 
-def read_request(raw: Any, now_ms: int) -> HttpRequest:
+
+def read_request(raw: Any, body: RequestBody, now_ms: int) -> HttpRequest:
     """
     Return the handlers' view of a request of the runtime.
 
@@ -24,10 +29,6 @@ def read_request(raw: Any, now_ms: int) -> HttpRequest:
         raw: The JavaScript request: the SDK's wrapper refuses methods it doesn't know.
     """
     path, query = _path_and_query(str(raw.url))
-
-    async def read_body(bytes_max: int) -> bytes:
-        return await _read_body(raw, bytes_max)
-
     return HttpRequest(
         method=str(raw.method).upper(),
         path=path,
@@ -35,7 +36,7 @@ def read_request(raw: Any, now_ms: int) -> HttpRequest:
         headers=_headers(raw),
         request_id=str(uuid.uuid4()),
         started_ms=now_ms,
-        read_body=read_body,
+        read_body=body.read,
     )
 
 
@@ -61,32 +62,65 @@ def _headers(raw: Any) -> dict[str, str]:
     return headers
 
 
-async def _read_body(raw: Any, bytes_max: int) -> bytes:
+class RequestBody:
     """
-    Return the body, having read no more than is allowed.
+    The body of a request, read once at most.
     """
-    if not raw.body:
-        return b""
-    declared = raw.headers.get("content-length")
-    if isinstance(declared, str) and declared.isdigit() and int(declared) > bytes_max:
-        raise TooLarge(f"body has {declared} bytes; at most {bytes_max} are allowed")
-    reader = raw.body.getReader()
-    parts: list[bytes] = []
-    size = 0
-    try:
-        while True:
-            step = await reader.read()
-            if step.done:
-                break
-            part = step.value.to_bytes()
-            size += len(part)
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._reader: Any = None
+        self._is_over = False
+
+    async def read(self, bytes_max: int) -> bytes:
+        """
+        Return the body, having kept no more than is allowed.
+        """
+        if not self._raw.body:
+            return b""
+        declared = self._raw.headers.get("content-length")
+        if isinstance(declared, str) and declared.isdigit() and int(declared) > bytes_max:
+            raise TooLarge(f"body has {declared} bytes; at most {bytes_max} are allowed")
+        parts: list[bytes] = []
+        size = 0
+        while (part := await self._part()) is not None:
+            size += part.length
             if size > bytes_max:
-                await reader.cancel("too large")
                 raise TooLarge(f"body has more than {bytes_max} bytes, which is what is allowed")
-            parts.append(part)
-    except JsException as error:
-        raise InvalidRequest([Problem("body", "cut short")]) from error
-    return b"".join(parts)
+            parts.append(part.to_bytes())
+        return b"".join(parts)
+
+    async def drop(self) -> None:
+        """
+        Take in what nobody has read, within bounds, and forget it.
+
+        An answer that goes out before its request is in breaks the connection for clients and
+        proxies that are still sending; they then report a failure instead of the answer.
+        """
+        if self._is_over or not self._raw.body:
+            return
+        size = 0
+        try:
+            async with asyncio.timeout(DROP_MS_MAX / 1000):
+                while size <= DROP_BYTES_MAX and (part := await self._part()) is not None:
+                    size += part.length
+        except (InvalidRequest, TimeoutError):
+            # The client is gone or too slow: it gets its answer as it is.
+            return
+
+    async def _part(self) -> Any:
+        """
+        Return the next bytes, a JavaScript array; None behind the last.
+        """
+        try:
+            if self._reader is None:
+                self._reader = self._raw.body.getReader()
+            step = await self._reader.read()
+        except JsException as error:
+            self._is_over = True
+            raise InvalidRequest([Problem("body", "cut short")]) from error
+        self._is_over = bool(step.done)
+        return None if self._is_over else step.value
 
 
 def write_response(reply: Reply, method: str, wait_until: Callable[[Any], None]) -> Any:
