@@ -12,8 +12,13 @@ from workers import Response, WorkerEntrypoint
 
 from building_vitals.core.errors import AppError
 from building_vitals.core.ports import Statement
+from building_vitals.core.ranges import Range
+from building_vitals.platform.compression import Brotli
 from building_vitals.platform.d1 import D1Database
+from building_vitals.platform.http import RuntimeClock
 from building_vitals.platform.r2 import R2Objects
+from building_vitals.services.datasets import DatasetKey
+from building_vitals.services.r2_cache_service import R2CacheService
 
 
 class Default(WorkerEntrypoint):
@@ -38,6 +43,8 @@ class Default(WorkerEntrypoint):
             return await self._objects(name, given)
         if port == "database":
             return await self._database(name, given)
+        if port == "datasets":
+            return await self._dataset(given)
         return "ready"
 
     async def _objects(self, name: str, given: dict[str, Any]) -> Any:
@@ -58,6 +65,25 @@ class Default(WorkerEntrypoint):
             return await objects.delete(**given)
         page = await objects.list(**given)
         return {"objects": [_fields(info) for info in page.objects], "cursor": page.cursor}
+
+    async def _dataset(self, given: dict[str, Any]) -> Any:
+        """
+        Put a dataset, and return what is then got, and what is in the bucket.
+        """
+        objects = R2Objects(self.env.BUCKET)
+        service = R2CacheService(objects, RuntimeClock(), compressor=Brotli())
+        key = DatasetKey(given["site"], ("a", "b"), Range(0, 1000))
+        await service.put(key, given["content"], samples=7, encoding=given["encoding"])
+        found = await service.get(key)
+        stored = await objects.get(key.object_key)
+        assert found is not None
+        assert stored is not None
+        return {
+            "content": found.json(),
+            "encoding": found.content_encoding,
+            "stored": base64.b64encode(stored).decode(),
+            "info": _fields(await objects.head(key.object_key)),
+        }
 
     async def _database(self, name: str, given: dict[str, Any]) -> Any:
         database = D1Database(getattr(self.env, given["binding"], None))
