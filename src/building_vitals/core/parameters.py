@@ -98,6 +98,9 @@ class Parameter:
         Raises:
             ValueError: it stands for none; the message says what is wrong and what is allowed.
         """
+        if isinstance(value, float) and value.is_integer():
+            # JSON knows one kind of number: 5.0 is 5, for JSON Schema too.
+            value = int(value)
         is_integer = isinstance(value, int) and not isinstance(value, bool)
         if self.kind == "integer":
             if not is_integer:

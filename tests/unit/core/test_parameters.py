@@ -77,11 +77,19 @@ def test_integer_refuses_other_text(text: str) -> None:
     assert "2 to 100,000 are allowed" in refusal(p.MAX_POINTS, text)
 
 
-@pytest.mark.parametrize("value", [True, False, 2.0, "2", None, [], {}, float("inf")])
+@pytest.mark.parametrize("value", [True, False, 2.5, "2", None, [], {}, float("inf"), float("nan")])
 def test_integer_refuses_other_json(value: object) -> None:
-    """Booleans, floats and texts are no integers in JSON."""
+    """Booleans, fractions and texts are no integers in JSON."""
     with pytest.raises(ValueError, match="not an integer"):
         p.MAX_POINTS.read_json(value)
+
+
+def test_integer_may_be_written_with_a_point() -> None:
+    """JSON knows one kind of number: 12.0 is 12, however large or wrong it is besides."""
+    assert 12 == p.MAX_POINTS.read_json(12.0)
+    assert p.START_TIME.read_json(1_735_689_600_000.0) == p.START_TIME.read_json(1_735_689_600_000)
+    with pytest.raises(ValueError, match="out of bounds"):
+        p.MAX_POINTS.read_json(1e300)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +119,7 @@ def test_instant_refuses_other_text(text: str) -> None:
     assert "epoch milliseconds" in refusal(p.START_TIME, text)
 
 
-@pytest.mark.parametrize("value", [True, 1.0, None, [], {}])
+@pytest.mark.parametrize("value", [True, 1.5, None, [], {}])
 def test_instant_refuses_other_json(value: object) -> None:
     """A time in JSON is a text or an integer."""
     with pytest.raises(ValueError, match="not a time"):

@@ -137,7 +137,7 @@ def test_body_over_one_mebibyte_is_too_large() -> None:
 def test_body_problems_are_told_all_at_once() -> None:
     """Wrong types, huge numbers and broken names are listed together."""
     raw = (
-        b'{"site": 1, "points": ["a", 2, null, "\\ud800"], "start_time": true, "end_time": 1.0,'
+        b'{"site": 1, "points": ["a", 2, null, "\\ud800"], "start_time": true, "end_time": 1.5,'
         b'"max_points": ' + b"9" * 5000 + b', "timeout": 1e999, "format": {}, "route": []}'
     )
     told = messages_of_body(raw)
@@ -147,7 +147,7 @@ def test_body_problems_are_told_all_at_once() -> None:
         "points: not a text: null",
         "points: not allowed: '\\ud800'",
         "start_time: not a time: true",
-        "end_time: not a time: 1.0",
+        "end_time: not a time: 1.5",
         "route: not a text: an array",
         "format: not a text: an object",
         "timeout: not an integer: inf",
