@@ -18,7 +18,7 @@ from building_vitals.core.folding import Folder
 from building_vitals.core.instant import format_instant
 from building_vitals.core.ports import Clock
 from building_vitals.core.ranges import Range
-from building_vitals.services.segment_filler import FetchCount, OnPage
+from building_vitals.services.needs import FetchCount, OnPage
 
 MINUTE_MS = 60_000
 TRICKY_TEXTS = ('],[17,"', 'occupied "☃"', "[1767225600000,1]", "a,b\\", "")

@@ -44,6 +44,7 @@ from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
 from building_vitals.services.statistics_service import StatisticsService
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
+from building_vitals.services.waiting import Waiting
 from building_vitals.storage.api_keys import ApiKeys
 from building_vitals.storage.job_chunks import JobChunks
 from building_vitals.storage.jobs import Jobs
@@ -55,6 +56,7 @@ _settings: list[Settings] = []
 _memory = AnswerMemory()
 _look_ups = LookUps()
 _key_memory = KeyMemory()
+_waiting = Waiting()
 
 
 def settings_of(env: Any) -> Settings:
@@ -270,6 +272,7 @@ class Services:
             new_id=new_id,
             background=background,
             report=report_fault,
+            waiting=_waiting,
         )
 
     @cached_property

@@ -14,11 +14,17 @@ from workers import fetch
 
 from building_vitals.core.ports import HttpAnswer, HttpFailure, HttpTimeout
 
+# Requests of one invocation under way at once.
+REQUESTS_MAX = 4
+
 
 class RuntimeHttp:
     """
-    Sends requests with `fetch`.
+    Sends requests with `fetch`, a few at a time: the upstream is slow because others ask it too.
     """
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(REQUESTS_MAX)
 
     async def request(
         self,
@@ -32,6 +38,12 @@ class RuntimeHttp:
         """
         Return the answer, whatever its status; redirects are not followed.
         """
+        async with self._slots:
+            return await self._send(method, url, headers, body, timeout_ms)
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_ms: int
+    ) -> HttpAnswer:
         options: dict[str, object] = {"method": method, "headers": dict(headers)}
         if body is not None:
             options["body"] = body

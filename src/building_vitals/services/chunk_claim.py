@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from building_vitals.core.errors import AppError, Unavailable
 from building_vitals.core.jobs import ChunkRef
 from building_vitals.core.ports import Clock
-from building_vitals.services.segment_filler import FetchCount
+from building_vitals.services.needs import FetchCount
 from building_vitals.storage.job_chunks import ChunkState, JobChunks
 
 # A claim that is not renewed for so long is anybody's.

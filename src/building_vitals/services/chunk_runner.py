@@ -27,8 +27,9 @@ from building_vitals.core.ports import Clock
 from building_vitals.core.segments import DirectoryMissing, Piece, cut_piece_text, pieces
 from building_vitals.services.chart_queue_service import RESEND_AFTER_MS
 from building_vitals.services.chunk_claim import Claim, WorkStopped
+from building_vitals.services.needs import Need
 from building_vitals.services.options import JobOptions
-from building_vitals.services.segment_filler import Need, SegmentFiller
+from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
 from building_vitals.storage.job_chunks import ChunkState, JobChunks, Result
 from building_vitals.storage.segment_index import SegmentIndex

@@ -20,7 +20,7 @@ from building_vitals.core.ports import Clock
 from building_vitals.core.ranges import Range, gaps, merge
 from building_vitals.core.segments import Piece, Segment, pieces, verify
 from building_vitals.services.answers import PointPieces
-from building_vitals.services.segment_filler import Need
+from building_vitals.services.needs import Need
 from building_vitals.services.segment_store import (
     Blobs,
     LostObjects,

@@ -7,18 +7,11 @@ Separate because the cached route and the chunks of jobs both stand on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
-import msgspec
-
-from building_vitals.core.errors import (
-    AppError,
-    UpstreamBusy,
-    UpstreamError,
-    UpstreamSiteUnknown,
-)
-from building_vitals.core.folding import Fold, Folder, UnreadableTime
+from building_vitals.core.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
+from building_vitals.core.folding import Fold
 from building_vitals.core.plan import (
     Cover,
     Fetch,
@@ -26,119 +19,24 @@ from building_vitals.core.plan import (
     covers,
     fetched_ranges,
     gaps_of,
-    known_until,
     plan_fetches,
 )
 from building_vitals.core.ports import Clock, Database, Statement
 from building_vitals.core.ranges import Range, merge
+from building_vitals.core.routing import estimated_samples
 from building_vitals.core.segments import Segment
+from building_vitals.services.gap_fetcher import GapFetcher
+from building_vitals.services.needs import Filled, Need, OnPage, Upstream
 from building_vitals.services.segment_store import SegmentObject, SegmentStore, segment_object
+from building_vitals.services.waiting import Waiting
 from building_vitals.storage.leases import Lease, Leases
 from building_vitals.storage.segment_index import SegmentIndex
 
 # How long to wait before looking again whether somebody else's fetch has come in.
 WAIT_MIN_MS = 25
 WAIT_MAX_MS = 400
-# Fetches of one plan under way at once.
-FETCHES_MAX = 4
-# What has happened is known up to a whole second, so that requests of one moment ask for the same.
-LIVE_EDGE_MS = 1000
-
-
-class FetchCount(Protocol):
-    """
-    What a fetch has cost so far.
-    """
-
-    requests: int
-    samples_received: int
-
-
-OnPage = Callable[[FetchCount], Awaitable[None]]
-
-
-class Upstream(Protocol):
-    """
-    Where samples come from.
-    """
-
-    async def fetch_samples(
-        self,
-        site: str,
-        points: Sequence[str],
-        wanted: Range,
-        sink: Folder,
-        *,
-        deadline_ms: int | None = None,
-        on_page: OnPage | None = None,
-    ) -> FetchCount:
-        """
-        Give *sink* every page; return only when all has come, else raise an AppError.
-        """
-        ...
-
-
-class Filled(msgspec.Struct):
-    """
-    A request whose data are known, as far as they have happened.
-
-    Attributes:
-        covers: One for each point, without gaps.
-        fresh: Objects that were made for it and may not be stored yet, by key.
-        fetched: Ranges that went upstream, merged.
-        samples_fetched: Samples that came of it.
-        upstream_requests: Requests it took.
-        had_known: Whether some of it had been known before.
-        is_stale: Whether expired segments stand in for a fetch that failed.
-    """
-
-    covers: list[Cover]
-    fresh: dict[str, bytes] = {}
-    fetched: list[Range] = []
-    samples_fetched: int = 0
-    upstream_requests: int = 0
-    had_known: bool = True
-    is_stale: bool = False
-
-    def after(self, earlier: Filled) -> Filled:
-        """
-        Return the same with what an earlier attempt had to fetch.
-        """
-        return msgspec.structs.replace(
-            self,
-            fresh={**earlier.fresh, **self.fresh},
-            fetched=merge([*earlier.fetched, *self.fetched]),
-            samples_fetched=earlier.samples_fetched + self.samples_fetched,
-            upstream_requests=earlier.upstream_requests + self.upstream_requests,
-            had_known=earlier.had_known,
-        )
-
-
-class Need(msgspec.Struct, frozen=True):
-    """
-    What somebody wants to be known.
-
-    Attributes:
-        now_ms: The moment it is judged at.
-        deadline_ms: When to give up.
-        wait_until_ms: How long to wait for somebody else's fetch; as long as all, if left out.
-        accepts_stale: Whether expired segments may stand in for a fetch that failed.
-    """
-
-    site: str
-    points: tuple[str, ...]
-    wanted: Range
-    now_ms: int
-    deadline_ms: int
-    wait_until_ms: int | None = None
-    accepts_stale: bool = True
-
-    @property
-    def happened(self) -> Range | None:
-        """
-        The part of the range that can be known.
-        """
-        return known_until(self.wanted, self.now_ms - self.now_ms % LIVE_EDGE_MS)
+# Estimated samples that are fetched along for those who wait.
+FETCHED_ALONG_MAX = 200_000
 
 
 class SegmentFiller:
@@ -159,6 +57,7 @@ class SegmentFiller:
         new_id: Callable[[], str],
         background: Callable[[Coroutine[Any, Any, None]], None],
         report: Callable[[str, AppError], None],
+        waiting: Waiting | None = None,
     ) -> None:
         """
         Args:
@@ -167,8 +66,9 @@ class SegmentFiller:
             new_id: Gives random identities.
             background: Runs what need not be waited for, as far as the runtime lets it.
             report: Hears of failures that nobody else will.
+            waiting: Shared by all fillers of the isolate.
         """
-        self._upstream = upstream
+        self._fetcher = GapFetcher(upstream, freshness)
         self._store = store
         self._database = database
         self._index = SegmentIndex(database)
@@ -180,6 +80,7 @@ class SegmentFiller:
         self._new_id = new_id
         self._background = background
         self._report = report
+        self._waiting = waiting or Waiting()
 
     async def look_up(self, need: Need) -> list[Segment]:
         """
@@ -227,28 +128,33 @@ class SegmentFiller:
             UpstreamError: what is missing can't be had and nothing kept can stand in for it.
             Unavailable: the database can't be reached.
         """
-        wait_ms = WAIT_MIN_MS
-        while True:
-            covered = self.cover(need, segments)
-            missing = gaps_of(covered)
-            if not missing:
-                return Filled(covered)
-            lease = self._lease(need, missing)
-            taken, segments = await self._try(need, lease)
-            covered = self.cover(need, segments)
-            missing = gaps_of(covered)
-            if taken and missing:
-                return await self._fetch(need, lease, segments, missing, on_page)
-            if taken:
-                self._background(self._release(lease))
-            elif missing:
-                if self._clock.now_ms() + wait_ms >= (need.wait_until_ms or need.deadline_ms):
-                    raise UpstreamBusy(
-                        "another request is fetching the same data and has not finished in time",
-                        retryable=True,
-                    )
-                await self._clock.sleep(wait_ms)
-                wait_ms = min(2 * wait_ms, WAIT_MAX_MS)
+        wait_ms, waiter = WAIT_MIN_MS, self._new_id()
+        try:
+            while True:
+                covered = self.cover(need, segments)
+                missing = gaps_of(covered)
+                if not missing:
+                    return Filled(covered)
+                lease = self._lease(need, missing)
+                taken, segments = await self._try(need, lease)
+                missing = gaps_of(self.cover(need, segments))
+                if taken and missing:
+                    self._waiting.remove(waiter)
+                    return await self._fetch(need, lease, segments, missing, on_page)
+                if taken:
+                    self._background(self._release(lease))
+                elif missing:
+                    if self._clock.now_ms() + wait_ms >= (need.wait_until_ms or need.deadline_ms):
+                        raise UpstreamBusy(
+                            "another request is fetching the same data and has not finished in "
+                            "time",
+                            retryable=True,
+                        )
+                    self._waiting.add(waiter, need)
+                    await self._clock.sleep(wait_ms)
+                    wait_ms = min(2 * wait_ms, WAIT_MAX_MS)
+        finally:
+            self._waiting.remove(waiter)
 
     def _lease(self, need: Need, missing: dict[str, list[Range]]) -> Lease:
         return Lease(
@@ -287,59 +193,77 @@ class SegmentFiller:
         """
         Fetch the gaps under the lease, and have stored what came, also if not all came.
         """
-        fetches = plan_fetches(missing, page_size=self._page_size)
         fetched_ms = self._clock.now_ms()
-        run = _Run(self, need, fetched_ms, on_page)
         heartbeat = asyncio.ensure_future(self._renew(lease))
         try:
-            failure = await run.all(fetches)
+            missing = await self._missing_along(lease, missing)
+            fetches = plan_fetches(missing, page_size=self._page_size)
+            fetched = await self._fetcher.fetch(need, fetches, fetched_ms, on_page)
         finally:
             heartbeat.cancel()
-        made = self._object(need.site, run.folds, fetched_ms)
+        made = self._object(need.site, fetched.folds, fetched_ms)
         self._background(self._keep(made, lease))
         had_known = any(each.known for each in self.cover(need, segments))
         segments = segments + (made.segments if made else [])
         covered = self.cover(need, segments)
         is_stale = False
-        if failure is not None:
+        if fetched.failure is not None and gaps_of(covered):
             covered = self.cover(need, segments, grace=True)
-            is_final = isinstance(failure, UpstreamSiteUnknown) or not need.accepts_stale
+            is_final = isinstance(fetched.failure, UpstreamSiteUnknown) or not need.accepts_stale
             if is_final or gaps_of(covered):
-                raise failure
+                raise fetched.failure
             is_stale = True
         return Filled(
             covered,
             fresh={made.key: made.data} if made and made.key else {},
             fetched=fetched_ranges(fetches),
-            samples_fetched=sum(fold.series.count for fold in run.folds),
-            upstream_requests=run.requests,
+            samples_fetched=fetched.samples,
+            upstream_requests=fetched.requests,
             had_known=had_known,
             is_stale=is_stale,
         )
 
-    async def fetch_one(
-        self, need: Need, fetch: Fetch, fetched_ms: int, on_page: OnPage | None
-    ) -> tuple[list[Fold], int]:
+    async def _missing_along(
+        self, lease: Lease, missing: dict[str, list[Range]]
+    ) -> dict[str, list[Range]]:
         """
-        Return what one fetch gives, and the requests it took.
-
-        Raises:
-            AppError: not everything came.
+        Return the gaps together with those of everybody in this isolate whom the lease blocks.
         """
-        settled_ms = fetched_ms - self._freshness.settle_after_ms
-        folder = Folder(fetch.points, fetch.wanted, settled_ms)
-        try:
-            cost = await self._upstream.fetch_samples(
-                need.site,
-                fetch.points,
-                fetch.wanted,
-                folder,
-                deadline_ms=need.deadline_ms,
-                on_page=on_page,
-            )
-        except UnreadableTime as error:
-            raise UpstreamError(f"upstream sent a sample with no readable time: {error}") from error
-        return folder.finish(), cost.requests
+        others, budget = [], FETCHED_ALONG_MAX
+        for other in self._waiting.behind(lease, self._clock.now_ms()):
+            budget -= estimated_samples(len(other.points), other.wanted)
+            if budget < 0:
+                break
+            others.append(other)
+        if not others:
+            return missing
+        now_ms = self._clock.now_ms()
+        wider = Lease(
+            lease_id=lease.lease_id,
+            site=lease.site,
+            points=tuple(
+                dict.fromkeys((*lease.points, *(name for other in others for name in other.points)))
+            ),
+            wanted=Range(
+                min(lease.wanted.start_ms, *(other.wanted.start_ms for other in others)),
+                max(lease.wanted.end_ms, *(other.wanted.end_ms for other in others)),
+            ),
+            expires_ms=now_ms + self._lease_ms,
+        )
+        outcomes = await self._database.batch(
+            [
+                self._leases.widen_statement(wider, now_ms=now_ms),
+                self._index.find_statement(wider.site, wider.points, wider.wanted),
+            ]
+        )
+        if not outcomes[0].changes:
+            return missing
+        segments = self._index.found(outcomes[1].rows)
+        together = {point: list(ranges) for point, ranges in missing.items()}
+        for other in others:
+            for point, ranges in gaps_of(self.cover(other, segments)).items():
+                together.setdefault(point, []).extend(ranges)
+        return {point: merge(ranges) for point, ranges in together.items()}
 
     async def fetch_directly(self, need: Need) -> Filled:
         """
@@ -347,8 +271,10 @@ class SegmentFiller:
         """
         now_ms = self._clock.now_ms()
         fetch = Fetch(need.points, need.wanted)
-        folds, requests = await self.fetch_one(need, fetch, now_ms, None)
-        made = self._object(need.site, folds, now_ms)
+        fetched = await self._fetcher.fetch(need, [fetch], now_ms)
+        if fetched.failure is not None:
+            raise fetched.failure
+        made = self._object(need.site, fetched.folds, now_ms)
         by_point: dict[str, list[Segment]] = {}
         for each in made.segments if made else []:
             by_point.setdefault(each.point, []).append(each)
@@ -359,8 +285,8 @@ class SegmentFiller:
             ],
             fresh={made.key: made.data} if made and made.key else {},
             fetched=[need.wanted],
-            samples_fetched=sum(fold.series.count for fold in folds),
-            upstream_requests=requests,
+            samples_fetched=fetched.samples,
+            upstream_requests=fetched.requests,
             had_known=False,
         )
 
@@ -400,43 +326,3 @@ class SegmentFiller:
                 await self._leases.renew(lease.lease_id, self._clock.now_ms() + self._lease_ms)
             except AppError as error:
                 self._report("renew", error)
-
-
-class _Run:
-    """
-    The fetches of one plan, and what has come of them.
-    """
-
-    def __init__(
-        self, filler: SegmentFiller, need: Need, fetched_ms: int, on_page: OnPage | None
-    ) -> None:
-        self._filler = filler
-        self._need = need
-        self._fetched_ms = fetched_ms
-        self._on_page = on_page
-        self.folds: list[Fold] = []
-        self.requests = 0
-
-    async def all(self, fetches: Sequence[Fetch]) -> AppError | None:
-        """
-        Run every fetch; return the first failure.
-        """
-        gate = asyncio.Semaphore(FETCHES_MAX)
-        failures: list[AppError] = []
-
-        async def one(fetch: Fetch) -> None:
-            async with gate:
-                if failures:
-                    return
-                try:
-                    folds, requests = await self._filler.fetch_one(
-                        self._need, fetch, self._fetched_ms, self._on_page
-                    )
-                except AppError as error:
-                    failures.append(error)
-                    return
-                self.folds += folds
-                self.requests += requests
-
-        await asyncio.gather(*map(one, fetches))
-        return failures[0] if failures else None

@@ -32,8 +32,9 @@ from building_vitals.services.answers import (
     stored_bytes,
 )
 from building_vitals.services.compaction import Compactor
+from building_vitals.services.needs import Filled, Need
 from building_vitals.services.options import RoutingOptions
-from building_vitals.services.segment_filler import Filled, Need, SegmentFiller
+from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import LostObjects, SegmentStore
 from building_vitals.storage.look_ups import LookUps
 from building_vitals.storage.segment_index import SegmentIndex

@@ -22,6 +22,19 @@ WHERE NOT EXISTS (
         )
 )
 """
+# Widened unless another living lease shares a point and an instant with what it would be then.
+_WIDEN = """
+UPDATE fetch_leases SET points = ?3, start_ms = ?4, end_ms = ?5, expires_ms = ?6
+WHERE lease_id = ?1 AND NOT EXISTS (
+    SELECT 1 FROM fetch_leases l
+    WHERE l.site = ?2 AND l.expires_ms > ?7 AND l.start_ms < ?5 AND l.end_ms > ?4
+        AND l.lease_id <> ?1
+        AND EXISTS (
+            SELECT 1 FROM json_each(l.points) h
+            WHERE h.value IN (SELECT value FROM json_each(?3))
+        )
+)
+"""
 _RENEW = "UPDATE fetch_leases SET expires_ms = ?2 WHERE lease_id = ?1"
 _RELEASE = "DELETE FROM fetch_leases WHERE lease_id = ?1"
 
@@ -51,18 +64,14 @@ class Leases:
         """
         Return the statement that inserts one row if the lease can be had, else none.
         """
-        return Statement(
-            _TAKE,
-            (
-                lease.lease_id,
-                lease.site,
-                msgspec.json.encode(lease.points).decode(),
-                lease.wanted.start_ms,
-                lease.wanted.end_ms,
-                lease.expires_ms,
-                now_ms,
-            ),
-        )
+        return Statement(_TAKE, _values(lease, now_ms))
+
+    @staticmethod
+    def widen_statement(lease: Lease, *, now_ms: int) -> Statement:
+        """
+        Return the statement that changes one row, if a lease that is held can cover so much.
+        """
+        return Statement(_WIDEN, _values(lease, now_ms))
 
     @staticmethod
     def release_statement(lease_id: str) -> Statement:
@@ -82,3 +91,15 @@ class Leases:
         End a lease.
         """
         await self._database.batch([self.release_statement(lease_id)])
+
+
+def _values(lease: Lease, now_ms: int) -> tuple[str | int, ...]:
+    return (
+        lease.lease_id,
+        lease.site,
+        msgspec.json.encode(lease.points).decode(),
+        lease.wanted.start_ms,
+        lease.wanted.end_ms,
+        lease.expires_ms,
+        now_ms,
+    )
