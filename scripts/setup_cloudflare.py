@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
         if options.tear_down and not _is_confirmed(resources, inputs):
             say("nothing was deleted")
             return 1
-        run = Wrangler(find_wrangler(), hidden=[TOKEN])
+        run = Wrangler(find_wrangler(), environ=os.environ, hidden=[TOKEN])
         run_steps(_steps(options, resources, _with_progress(run)))
     except KeyboardInterrupt:
         complain("\nsetup_cloudflare.py: stopped; run it again to go on")

@@ -75,21 +75,28 @@ class Wrangler:
     Args:
         wrangler: Program and first arguments that stand for wrangler.
         root: Folder of wrangler.toml.
+        environ: Its environment.
         hidden: Names of environment variables that wrangler is not to see.
     """
 
     def __init__(
-        self, wrangler: Sequence[str], *, root: Path = ROOT, hidden: Sequence[str] = ()
+        self,
+        wrangler: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        root: Path = ROOT,
+        hidden: Sequence[str] = (),
     ) -> None:
         self._wrangler = list(wrangler)
         self._root = root
+        self._environ = environ
         self._hidden = frozenset(hidden)
 
     def __call__(
         self, command: Command, *, stdin: str = "", env: Mapping[str, str] | None = None
     ) -> Outcome:
         """Run it with the user's own log-in and settings."""
-        kept = {name: text for name, text in os.environ.items() if name not in self._hidden}
+        kept = {name: text for name, text in self._environ.items() if name not in self._hidden}
         quiet = {
             "NO_COLOR": "1",
             "FORCE_COLOR": "0",
@@ -119,7 +126,7 @@ def find_wrangler() -> list[str]:
     Raises:
         StepFailed: It cannot be set up; the message says what is missing.
     """
-    return _with_toolchain() if os.name == "posix" else _with_installed_node(ROOT)
+    return _with_toolchain() if os.name == "posix" else with_installed_node(ROOT)
 
 
 def _with_toolchain() -> list[str]:
@@ -137,9 +144,15 @@ def _with_toolchain() -> list[str]:
     return [str(tools.node), "--no-warnings", str(tools.wrangler)]
 
 
-def _with_installed_node(root: Path) -> list[str]:
-    """Return wrangler for the Node that is installed; vendor the Worker's packages with pip."""
-    node, npm = shutil.which("node"), shutil.which("npm")
+def with_installed_node(root: Path, path: str | None = None) -> list[str]:
+    """
+    Return wrangler for the Node that is installed; vendor the Worker's packages with pip.
+
+    Args:
+        root: Where npm and pip are run.
+        path: Where to look for Node, as PATH has it; None for PATH itself.
+    """
+    node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
     if node is None or npm is None:
         raise StepFailed("Node.js 22.12 or newer is missing: install it and start again")
     if not WRANGLER_JS.is_file():

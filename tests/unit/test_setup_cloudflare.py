@@ -470,6 +470,21 @@ def test_windows_vendors_what_posix_vendors() -> None:
     assert flags == programs.VENDOR_FLAGS
 
 
+def test_without_the_toolchain_the_installed_node_is_used(tmp_path: Path) -> None:
+    """Where there is no toolchain (Windows), wrangler runs on the Node and npm that are found."""
+    for name in ("node", "npm"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    command = programs.with_installed_node(tmp_path, str(tmp_path))
+    assert [str(tmp_path / "node"), "--no-warnings", str(programs.WRANGLER_JS)] == command
+
+
+def test_a_missing_node_is_named(tmp_path: Path) -> None:
+    """Without Node the message says which one is needed."""
+    with pytest.raises(StepFailed, match=r"Node\.js 22\.12 or newer is missing"):
+        programs.with_installed_node(tmp_path, str(tmp_path))
+
+
 def test_lifecycle_rules_cover_every_prefix() -> None:
     """Whatever the Worker stores lies below a prefix that has a rule."""
     prefixes = {getattr(object_keys, name) for name in vars(object_keys) if name.endswith("PREFIX")}
