@@ -17,16 +17,13 @@ from building_vitals.core.ranges import Range
 from building_vitals.core.request import TimeseriesRequest
 from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.answers import CacheReport
+from building_vitals.services.asked import Asked, TimeseriesAnswer
 from building_vitals.services.compaction import Compactor
 from building_vitals.services.needs import Need
 from building_vitals.services.options import CacheOptions, RoutingOptions
 from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
-from building_vitals.services.timeseries_service import (
-    Asked,
-    EnhancedTimeseriesService,
-    TimeseriesAnswer,
-)
+from building_vitals.services.timeseries_service import EnhancedTimeseriesService
 from building_vitals.storage.leases import Leases
 from building_vitals.storage.look_ups import LookUps
 from building_vitals.storage.segment_index import SegmentIndex

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from building_vitals.services.timeseries_service import TimeseriesAnswer
+from building_vitals.services.asked import TimeseriesAnswer
 
 
 class HttpRequest(msgspec.Struct, kw_only=True):

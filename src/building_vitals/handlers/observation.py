@@ -11,7 +11,7 @@ from building_vitals.core.events import CLIENT_GONE, NO_ROUTE, NO_STATUS, Reques
 from building_vitals.core.problem import INTERNAL_STATUS
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply
-from building_vitals.services.timeseries_service import TimeseriesAnswer
+from building_vitals.services.asked import TimeseriesAnswer
 
 # Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
 TOUCHED_MAX = 100

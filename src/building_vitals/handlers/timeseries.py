@@ -20,7 +20,7 @@ from building_vitals.core.request import TimeseriesRequest, parse_body, parse_qu
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply
 from building_vitals.handlers.submission import queue_request
-from building_vitals.services.timeseries_service import Asked, TimeseriesAnswer
+from building_vitals.services.asked import Asked, TimeseriesAnswer
 
 
 async def read_timeseries(request: HttpRequest, context: Context, caller: Caller) -> Reply:

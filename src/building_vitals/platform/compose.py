@@ -14,6 +14,7 @@ from typing import Any
 
 from building_vitals.core.plan import Freshness
 from building_vitals.handlers.context import Access
+from building_vitals.platform import isolate
 from building_vitals.platform.compose_operations import (
     make_analytics,
     make_maintenance,
@@ -26,16 +27,14 @@ from building_vitals.platform.log import report_crash, report_fault, write_line
 from building_vitals.platform.queues import QueueSender
 from building_vitals.platform.r2 import R2Objects
 from building_vitals.platform.rate_limits import BoundRateLimiter
-from building_vitals.platform.settings import Settings, read_settings
 from building_vitals.services.analytics_service import AnalyticsService
-from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.cache_admin import CacheAdmin
 from building_vitals.services.chart_queue_service import ChartQueueService
 from building_vitals.services.chunk_claim import CLAIM_MS
 from building_vitals.services.chunk_runner import Background, ChunkRunner
 from building_vitals.services.compaction import Compactor
-from building_vitals.services.health import VERSION, HealthService
-from building_vitals.services.key_access import KeyAccess, KeyMemory
+from building_vitals.services.health import HealthService
+from building_vitals.services.key_access import KeyAccess
 from building_vitals.services.maintenance import LostChunks, Maintenance
 from building_vitals.services.open_access import OpenAccess
 from building_vitals.services.options import RoutingOptions
@@ -44,38 +43,11 @@ from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
 from building_vitals.services.statistics_service import StatisticsService
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
-from building_vitals.services.waiting import Waiting
 from building_vitals.storage.api_keys import ApiKeys
 from building_vitals.storage.job_chunks import JobChunks
 from building_vitals.storage.jobs import Jobs
-from building_vitals.storage.look_ups import LookUps
 from building_vitals.storage.segment_index import SegmentIndex
 from building_vitals.upstream.client import AceClient
-
-_settings: list[Settings] = []
-_memory = AnswerMemory()
-_look_ups = LookUps()
-_key_memory = KeyMemory()
-_waiting = Waiting()
-
-
-def settings_of(env: Any) -> Settings:
-    """
-    Return the settings; read once in each isolate, because vars change only with a deployment.
-
-    Raises:
-        SettingsError: a var has a value it can't have.
-    """
-    if not _settings:
-        _settings.append(read_settings(env))
-        # Once in each isolate, so that a Worker that lets everybody in cannot do so unnoticed.
-        write_line(
-            "start",
-            version=VERSION,
-            authMode=_settings[0].auth_mode,
-            corsOrigins=_settings[0].cors_origins,
-        )
-    return _settings[0]
 
 
 class Services:
@@ -95,7 +67,7 @@ class Services:
         self._is_queued = is_queued
         self._env = env
         self.background = wait_until
-        self.settings = settings_of(env)
+        self.settings = isolate.settings_of(env)
         self.clock = RuntimeClock()
 
     @cached_property
@@ -107,7 +79,7 @@ class Services:
             return OpenAccess()
         return KeyAccess(
             keys=self.keys,
-            memory=_key_memory,
+            memory=isolate.KEYS,
             clock=self.clock,
             background=self.background,
             report=report_fault,
@@ -238,7 +210,7 @@ class Services:
         """
         The index of segments.
         """
-        return SegmentIndex(self.database, _look_ups)
+        return SegmentIndex(self.database, isolate.LOOK_UPS)
 
     @cached_property
     def store(self) -> SegmentStore:
@@ -272,7 +244,7 @@ class Services:
             new_id=new_id,
             background=background,
             report=report_fault,
-            waiting=_waiting,
+            waiting=isolate.WAITING,
         )
 
     @cached_property
@@ -294,8 +266,8 @@ class Services:
             ),
             clock=self.clock,
             options=self.settings.routing,
-            memory=_memory,
-            look_ups=_look_ups,
+            memory=isolate.ANSWERS,
+            look_ups=isolate.LOOK_UPS,
             background=self.background,
             report=report_fault,
         )

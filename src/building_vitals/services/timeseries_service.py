@@ -5,14 +5,13 @@ Answers requests for samples: routes them, lets what is missing be fetched, says
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 import msgspec
 
 from building_vitals.core.encoders import Encoder, SplicedJson, encoder_for
 from building_vitals.core.errors import AppError, Unavailable, UpstreamTimeout
-from building_vitals.core.instant import format_instant
 from building_vitals.core.plan import gaps_of
 from building_vitals.core.ports import Clock
 from building_vitals.core.request import TimeseriesRequest
@@ -31,6 +30,7 @@ from building_vitals.services.answers import (
     resolve,
     stored_bytes,
 )
+from building_vitals.services.asked import Asked, TimeseriesAnswer, answer_meta
 from building_vitals.services.compaction import Compactor
 from building_vitals.services.needs import Filled, Need
 from building_vitals.services.options import RoutingOptions
@@ -41,51 +41,6 @@ from building_vitals.storage.segment_index import SegmentIndex
 
 # Times that an answer is planned anew because objects were gone.
 LOST_OBJECTS_ATTEMPTS_MAX = 3
-
-
-class TimeseriesAnswer(msgspec.Struct, kw_only=True):
-    """
-    An answer ready to be sent.
-
-    Attributes:
-        report: What the cache did for it.
-        parts: What it is made of.
-        etag: Entity tag, where the answer may be kept.
-        samples: In the body, as far as it has been made.
-        first: The beginning of the body; all of it when *rest* is None.
-        rest: What follows.
-    """
-
-    report: CacheReport
-    parts: list[PointPieces]
-    etag: str | None
-    samples: int = 0
-    first: bytes = b""
-    rest: AsyncIterator[bytes] | None = None
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What is asked, and how the answer is wanted.
-
-    Attributes:
-        route: By which it is answered: `direct`, `cached` or `queued`.
-        estimated: Samples, by the routing's rule of thumb.
-        request_id: For `_meta`.
-        output: Format.
-        gzip: Whether the client takes gzip.
-        started_ms: When the request came in.
-        matches: Whether the client has an answer of this entity tag already.
-    """
-
-    request: TimeseriesRequest
-    route: str
-    estimated: int
-    request_id: str
-    output: str
-    gzip: bool
-    started_ms: int
-    matches: Callable[[str], bool] = lambda _: False
 
 
 class EnhancedTimeseriesService:
@@ -189,7 +144,7 @@ class EnhancedTimeseriesService:
         """
         Answer from segments, after the gaps have been filled.
         """
-        prepared = self._look_ups.find(_question(asked), need.now_ms)
+        prepared = self._look_ups.find(asked.question, need.now_ms)
         if prepared is not None and need.now_ms < prepared.expires_ms:
             try:
                 return await self._encode(
@@ -277,7 +232,7 @@ class EnhancedTimeseriesService:
         if etag is not None and not filled.fetched and need.happened == request.wanted:
             expires_ms = self._filler.expires_ms(filled.covers)
             prepared = _Prepared(parts, etag, expires_ms)
-            self._look_ups.keep(_question(asked), prepared, need.now_ms, moment)
+            self._look_ups.keep(asked.question, prepared, need.now_ms, moment)
         if is_compacted and not filled.is_stale and self._compactor.is_due(parts):
             self._background(self._compactor.compact(need))
         return answer
@@ -323,7 +278,7 @@ class EnhancedTimeseriesService:
 
         def meta(samples: int) -> dict[str, Any]:
             answer.samples = samples
-            return self._meta(answer, asked)
+            return answer_meta(answer, asked, self._clock.now_ms())
 
         sealed = None if etag is None or filled.fetched else self._memory.find(etag)
         if sealed is not None:
@@ -347,28 +302,6 @@ class EnhancedTimeseriesService:
         answer.first = data + encoder.finish(meta(encoder.samples))
         return answer
 
-    def _meta(self, answer: TimeseriesAnswer, asked: Asked) -> dict[str, Any]:
-        """
-        Return `_meta` as api.md has it.
-        """
-        request, now_ms = asked.request, self._clock.now_ms()
-        meta = {
-            "requestId": asked.request_id,
-            "site": request.site,
-            "startTime": format_instant(request.wanted.start_ms),
-            "endTime": format_instant(request.wanted.end_ms),
-            "routeType": asked.route,
-            "cacheHit": answer.report.is_hit,
-            "cache": answer.report,
-            "estimatedSamples": asked.estimated,
-            "samplesCount": answer.samples,
-            "duration": now_ms - asked.started_ms,
-            "timestamp": format_instant(now_ms),
-        }
-        if request.max_points is not None:
-            meta["downsampled"] = True
-        return meta
-
 
 class _Prepared(NamedTuple):
     """
@@ -378,14 +311,6 @@ class _Prepared(NamedTuple):
     parts: list[PointPieces]
     etag: str
     expires_ms: int
-
-
-def _question(asked: Asked) -> Hashable:
-    request = asked.request
-    return (
-        *(request.site, request.points, request.wanted, request.max_points),
-        *(asked.output, asked.gzip, asked.route),
-    )
 
 
 def _status(filled: Filled) -> str:

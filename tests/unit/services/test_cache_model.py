@@ -20,9 +20,9 @@ import pytest
 from building_vitals.core.errors import Unavailable, UpstreamError
 from building_vitals.core.instant import parse_iso
 from building_vitals.core.ranges import Range
+from building_vitals.services.asked import Asked, TimeseriesAnswer
 from building_vitals.services.cache_admin import EVER
 from building_vitals.services.options import CacheOptions
-from building_vitals.services.timeseries_service import Asked, TimeseriesAnswer
 from fakes.failures import Fault
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import World, read_body, read_json

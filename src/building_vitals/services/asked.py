@@ -1,0 +1,95 @@
+"""
+What is asked of the service, and what it answers.
+
+Separate because the handlers of charts and of jobs, the statistics and the service all speak of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Hashable
+from typing import Any
+
+import msgspec
+
+from building_vitals.core.instant import format_instant
+from building_vitals.core.request import TimeseriesRequest
+from building_vitals.services.answers import CacheReport, PointPieces
+
+
+class TimeseriesAnswer(msgspec.Struct, kw_only=True):
+    """
+    An answer ready to be sent.
+
+    Attributes:
+        report: What the cache did for it.
+        parts: What it is made of.
+        etag: Entity tag, where the answer may be kept.
+        samples: In the body, as far as it has been made.
+        first: The beginning of the body; all of it when *rest* is None.
+        rest: What follows.
+    """
+
+    report: CacheReport
+    parts: list[PointPieces]
+    etag: str | None
+    samples: int = 0
+    first: bytes = b""
+    rest: AsyncIterator[bytes] | None = None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What is asked, and how the answer is wanted.
+
+    Attributes:
+        route: By which it is answered: `direct`, `cached` or `queued`.
+        estimated: Samples, by the routing's rule of thumb.
+        request_id: For `_meta`.
+        output: Format.
+        gzip: Whether the client takes gzip.
+        started_ms: When the request came in.
+        matches: Whether the client has an answer of this entity tag already.
+    """
+
+    request: TimeseriesRequest
+    route: str
+    estimated: int
+    request_id: str
+    output: str
+    gzip: bool
+    started_ms: int
+    matches: Callable[[str], bool] = lambda _: False
+
+    @property
+    def question(self) -> Hashable:
+        """
+        What has the same answer as long as the same is known.
+        """
+        request = self.request
+        return (
+            *(request.site, request.points, request.wanted, request.max_points),
+            *(self.output, self.gzip, self.route),
+        )
+
+
+def answer_meta(answer: TimeseriesAnswer, asked: Asked, now_ms: int) -> dict[str, Any]:
+    """
+    Return `_meta` as api.md has it.
+    """
+    request = asked.request
+    meta = {
+        "requestId": asked.request_id,
+        "site": request.site,
+        "startTime": format_instant(request.wanted.start_ms),
+        "endTime": format_instant(request.wanted.end_ms),
+        "routeType": asked.route,
+        "cacheHit": answer.report.is_hit,
+        "cache": answer.report,
+        "estimatedSamples": asked.estimated,
+        "samplesCount": answer.samples,
+        "duration": now_ms - asked.started_ms,
+        "timestamp": format_instant(now_ms),
+    }
+    if request.max_points is not None:
+        meta["downsampled"] = True
+    return meta
