@@ -1,8 +1,5 @@
 """
 Puts the services together out of the Worker's bindings, once for each invocation.
-
-What lives longer, in this module's globals, is plain data only: JavaScript objects belong to the
-invocation they came with and must not outlive it.
 """
 
 from __future__ import annotations
