@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from building_vitals.core.ports import Database, Statement
+from building_vitals.core.ports import Database, Outcome, Statement
 from building_vitals.core.ranges import Range
 from building_vitals.core.segments import Segment
 from building_vitals.storage.look_ups import LookUps
@@ -260,9 +260,8 @@ class SegmentIndex:
         Args:
             points: Only these; None for all.
         """
-        self._forget_look_ups()
         names = None if points is None else msgspec.json.encode(points).decode()
-        outcomes = await self._database.batch(
+        outcomes = await self._remove(
             [
                 Statement(_MARK_PURGE, (site, now_ms)),
                 Statement(_PURGE, (site, wanted.start_ms, wanted.end_ms, names)),
@@ -295,14 +294,20 @@ class SegmentIndex:
         """
         Forget all segments that lie in these objects; return how many.
         """
-        self._forget_look_ups()
         names = msgspec.json.encode(keys).decode()
-        outcome = await self._database.batch([Statement(_FORGET, (site, names))])
-        return outcome[0].changes
+        outcomes = await self._remove([Statement(_FORGET, (site, names))])
+        return outcomes[0].changes
 
-    def _forget_look_ups(self) -> None:
-        if self._look_ups is not None:
-            self._look_ups.forget()
+    async def _remove(self, statements: Sequence[Statement]) -> list[Outcome]:
+        """
+        Run statements that remove segments, after which no look-up from before is believed.
+        """
+        try:
+            return await self._database.batch(statements)
+        finally:
+            # Also when the call fails: only its answer may have been lost.
+            if self._look_ups is not None:
+                self._look_ups.forget()
 
 
 def _json_lists(rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -105,6 +105,24 @@ async def test_a_purge_in_the_middle_of_an_answer_is_heeded_by_the_next() -> Non
 
 
 @in_virtual_time
+async def test_an_answer_in_the_middle_of_a_purge_is_not_given_again() -> None:
+    """What was looked up while a purge was on its way to the database is not believed after it."""
+    async with World() as world:
+        await world.ask(["a"], days(4, 3))
+        await world.settle()
+        await asyncio.sleep(0.01)
+
+        async def ask(operation: str) -> None:
+            if operation == "batch":
+                world.database.failures.before = None
+                assert "hit" == (await world.ask(["a"], days(4, 3))).report.status
+
+        world.database.failures.before = ask
+        await world.index.purge("site", None, days(4, 3), now_ms=world.clock.now_ms())
+        assert "miss" == (await world.ask(["a"], days(4, 3))).report.status
+
+
+@in_virtual_time
 async def test_only_gaps_are_fetched() -> None:
     """A longer range and one more point fetch what is new, and say how much came from where."""
     async with World() as world:
