@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from operator import add
+from typing import Any
 
 import msgspec
 
+from building_vitals.core.columns import Sample, by_point, plain_tails
 from building_vitals.core.frames import (
     FRAME_SAMPLES_MIN,
     Series,
@@ -28,19 +30,6 @@ from building_vitals.core.samples import value_text
 # Distinct texts remembered between samples; a full memory starts anew. Some 3 MB in all.
 TIMES_REMEMBERED_MAX = 16_384
 VALUES_REMEMBERED_MAX = 8_192
-
-
-class Sample(Protocol):
-    """
-    One sample as the upstream sent it.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def value(self) -> Any: ...
-    @property
-    def time(self) -> str: ...
 
 
 class UnreadableTime(ValueError):
@@ -199,6 +188,12 @@ class Folder:
         self._folds = {point: _PointFold(parts) for point in points}
         self._heads = _Heads()
         self._tails = _Tails()
+        # Of the group taken last: its times as sent, their instants, how its samples' texts begin,
+        # and whether all of them were asked for.
+        self._times: list[str] = []
+        self._instants: list[int] = []
+        self._texts: list[str] = []
+        self._is_inside = True
         self.kept = 0
         self.dropped = 0
 
@@ -209,29 +204,46 @@ class Folder:
         Raises:
             UnreadableTime: a sample of a requested point has no readable time.
         """
-        find, heads, tails = self._folds.get, self._heads, self._tails
-        start_ms, end_ms = self._wanted
-        kept = 0
-        # Samples come by time: comparing with the one before is cheaper than hashing each text.
-        time, instant_ms, head, is_inside = None, 0, "", False
-        for sample in samples:
-            fold = find(sample.name)
-            if fold is None:
-                continue
-            if sample.time != time:
-                time = sample.time
-                instant_ms, head = heads[time]
-                is_inside = start_ms <= instant_ms < end_ms
-            if is_inside:
-                value = sample.value
-                tail = tails[value] if isinstance(value, str) else value_text(value) + "]"
-                fold.times.append(instant_ms)
-                fold.samples.append(head + tail)
-                kept += 1
+        folds, kept = self._folds, 0
+        for point, group in by_point(samples, folds):
+            kept += self._add_group(folds[point], group)
         self.kept += kept
         self.dropped += len(samples) - kept
-        for fold in self._folds.values():
+        for fold in folds.values():
             fold.tidy()
+
+    def _add_group(self, fold: _PointFold, group: Sequence[Sample]) -> int:
+        """
+        Take samples of one point; return how many were asked for.
+
+        All steps are loops within single calls: this is where jobs spend their time.
+        """
+        times = [sample.time for sample in group]
+        if times != self._times:
+            # Points are mostly collected together: those of a page share their times.
+            pairs = [self._heads[time] for time in times]
+            self._instants = [pair[0] for pair in pairs]
+            self._texts = [pair[1] for pair in pairs]
+            start_ms, end_ms = self._wanted
+            self._is_inside = start_ms <= min(self._instants) and max(self._instants) < end_ms
+            self._times = times
+        values = [sample.value for sample in group]
+        instants = self._instants
+        samples = list(map(add, self._texts, plain_tails(values) or self._tails_of(values)))
+        if not self._is_inside:
+            start_ms, end_ms = self._wanted
+            inside = [n for n, instant in enumerate(instants) if start_ms <= instant < end_ms]
+            instants = [instants[n] for n in inside]
+            samples = [samples[n] for n in inside]
+        fold.times += instants
+        fold.samples += samples
+        return len(samples)
+
+    def _tails_of(self, values: Sequence[Any]) -> list[str]:
+        tails = self._tails
+        return [
+            tails[value] if isinstance(value, str) else value_text(value) + "]" for value in values
+        ]
 
     def finish(self) -> list[Fold]:
         """
