@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from builders import stored
+from builders import spans, stored
 from building_vitals.core.instant import DAY_MS
 from building_vitals.core.plan import (
     SAMPLES_PER_DAY,
@@ -111,8 +111,18 @@ def pages(fetch: Fetch, page_size: int) -> int:
     return max(1, -(-estimate // (page_size * DAY_MS)))
 
 
+# A join that takes one point out of a fetch whose other point needs less of it.
+LEFT_WASTEFUL = {"p0": "10-16 17-57", "p1": "10-41 42-44 45-57", "p2": "0-45 46-55"}
+# A join that covers half of what another fetch asks for, among too many stretches to join.
+HALF_ASKED = {"p": "0-50 51-120", "q": "0-100"} | {
+    f"n{i}": f"{1000 + i}-{1400 - i}" for i in range(40)
+}
+
+
 @settings(deadline=None, max_examples=400)
 @given(MISSING, PAGE_SIZES)
+@example({point: spans(text) for point, text in LEFT_WASTEFUL.items()}, 100_000)
+@example({point: spans(text) for point, text in HALF_ASKED.items()}, 100_000)
 def test_fetches_cover_the_gaps(missing: dict[str, list[Range]], page_size: int) -> None:
     """
     All gaps are fetched, no point's instant twice, nothing of others, at most 2 % without need, and

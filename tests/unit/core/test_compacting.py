@@ -181,6 +181,19 @@ def test_overlapping_parts_are_cut() -> None:
     assert all(frame.count >= FRAME_SAMPLES_MIN for frame in fold.series.frames)
 
 
+def test_a_part_may_take_nothing_of_a_frame() -> None:
+    """
+    A part that lies between two samples of a frame gives none of them.
+    """
+    first = stored("0-20", samples("10:1"), key="a")
+    second = stored("0-100", samples("5:0 90:2"), key="b")
+    third = stored("50-100", samples("60:3"), key="c")
+    fold = joined((first, "0-20"), (second, "20-50"), (third, "50-100"))
+
+    assert samples("10:1 60:3").series() == fold.series
+    assert 0 == joined((second, "20-50")).series.count
+
+
 def test_a_missing_directory_is_no_empty_segment() -> None:
     """
     A segment whose directory was left out is not joined as if it had no samples.

@@ -201,14 +201,16 @@ def test_split(split_ms: int | None, expected: list[tuple[Range, int]]) -> None:
 
 def test_open_samples_are_few() -> None:
     """
-    Of samples in order, no more stay open than a frame's, a day's and a page's.
+    Of samples in order, no more stay open than a frame's, a day's and a page's, and none is late.
     """
     folder, page_size = Folder(["p"], Range(T0, T0 + 60 * DAY_MS)), 250
     sent_in_order = minutes(T0, 40 * 1440)
     most = 0
     for start in range(0, len(sent_in_order), page_size):
         folder.add_page(sent_in_order[start : start + page_size])
-        most = max(most, *(len(each.times) for each in folder._folds.values()))
+        [fold_of_p] = folder._folds.values()
+        most = max(most, len(fold_of_p.times))
+        assert {} == fold_of_p._late
     [fold] = folder.finish()
 
     assert most <= FRAME_SAMPLES_MIN + 1440 + page_size
