@@ -88,7 +88,7 @@ def _route(route: RouteFigures) -> dict[str, Any]:
     return {
         "route_type": route.route_type,
         "count": route.count,
-        "avg_duration": round(route.duration_ms / route.count, 2),
+        "avg_duration": route.mean,
         "p95_duration": route.p95,
         "cache_hits": route.cache_hits,
     }

@@ -31,8 +31,8 @@ FROM json_each('["queued","processing","retrying","completed","failed","cancelle
 """
 
 _REQUESTS = """
-SELECT route_type, sum(requests) AS count, sum(duration_ms_sum) AS duration_ms,
-    sum(cache_hits) AS cache_hits
+SELECT route_type, sum(requests) AS count,
+    round(1.0 * sum(duration_ms_sum) / sum(requests), 2) AS mean, sum(cache_hits) AS cache_hits
 FROM request_stats_hourly WHERE hour_ms > ?1 GROUP BY route_type ORDER BY route_type
 """
 
@@ -71,7 +71,7 @@ class RouteFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     route_type: str
     count: int
-    duration_ms: int
+    mean: float
     cache_hits: int
     p95: int
 
