@@ -224,6 +224,27 @@ async def test_what_is_fetched_while_a_compaction_runs_stays() -> None:
 
 
 @in_virtual_time
+async def test_expired_segments_go_once_they_are_known_anew() -> None:
+    """What is known anew in whole goes with a compaction; of the rest, stale data are still had."""
+    async with World() as world:
+        parts = pieces_of(PAST, 10)
+        await scatter(world, ["a"], [parts[0], Range(parts[1].start_ms, parts[4].end_ms)])
+        await asyncio.sleep(DAY_MS / 1000)
+        await scatter(world, ["a"], [parts[0], parts[1], parts[2]])
+        need = world.need(["a"], Range(parts[0].start_ms, parts[2].end_ms))
+        await world.compactor.compact(need)
+        rows = world.database.look("SELECT start_ms, end_ms FROM cache_segments ORDER BY end_ms")
+        assert [
+            (parts[0].start_ms, parts[2].end_ms),
+            (parts[1].start_ms, parts[4].end_ms),
+        ] == [(row["start_ms"], row["end_ms"]) for row in rows]
+        world.upstream.failing = lambda *_: True
+        wanted = Range(parts[0].start_ms, parts[4].end_ms)
+        stale = await world.ask(["a"], wanted)
+        assert ("stale", world.truth(["a"], wanted)) == (stale.report.status, stale.samples)
+
+
+@in_virtual_time
 async def test_settled_segments_stay_settled_when_they_are_joined() -> None:
     """Joined, they live as long as the oldest of them would have."""
     async with World() as world:
