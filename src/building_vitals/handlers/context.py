@@ -17,6 +17,7 @@ from building_vitals.services.health import HealthService
 from building_vitals.services.maintenance import Maintenance
 from building_vitals.services.options import RoutingOptions
 from building_vitals.services.request_limits import RequestLimits
+from building_vitals.services.site_directory import SiteDirectory
 from building_vitals.services.statistics_service import StatisticsService
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
 
@@ -61,6 +62,8 @@ class Context(Protocol):
     def cache_admin(self) -> CacheAdmin: ...
     @property
     def analytics(self) -> AnalyticsService: ...
+    @property
+    def sites(self) -> SiteDirectory: ...
     @property
     def statistics(self) -> StatisticsService: ...
     @property

@@ -35,6 +35,7 @@ from building_vitals.handlers.operations import (
     read_health,
     read_openapi,
 )
+from building_vitals.handlers.sites import list_points, list_sites
 from building_vitals.handlers.statistics import read_statistics
 from building_vitals.handlers.timeseries import read_timeseries
 
@@ -82,6 +83,8 @@ ROUTES: list[tuple[re.Pattern[str], dict[str, Route]]] = [
         re.compile(f"/api/queue/dlq/failures/{_SEGMENT}/retry"),
         {"POST": Route(retry_dlq_failure, is_admin=True)},
     ),
+    (re.compile("/api/sites"), {"GET": Route(list_sites)}),
+    (re.compile(f"/api/sites/{_SEGMENT}/points"), {"GET": Route(list_points)}),
     (re.compile("/api/stats"), {"GET": Route(read_statistics, is_admin=True)}),
     (re.compile("/api/maintenance/run"), {"POST": Route(run_maintenance, is_admin=True)}),
 ]

@@ -14,6 +14,7 @@ from building_vitals.handlers.context import Access
 from building_vitals.platform import isolate
 from building_vitals.platform.compose_operations import (
     make_analytics,
+    make_directory,
     make_maintenance,
     make_quota,
     make_statistics,
@@ -38,6 +39,7 @@ from building_vitals.services.options import RoutingOptions
 from building_vitals.services.request_limits import RequestLimits
 from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
+from building_vitals.services.site_directory import SiteDirectory
 from building_vitals.services.statistics_service import StatisticsService
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
 from building_vitals.storage.api_keys import ApiKeys
@@ -131,6 +133,19 @@ class Services:
             settings=self.settings,
             background=self.background,
             report=report_fault,
+        )
+
+    @cached_property
+    def sites(self) -> SiteDirectory:
+        """
+        Lists sites and points.
+        """
+        return make_directory(
+            listings=self.upstream,
+            objects=self.objects,
+            clock=self.clock,
+            settings=self.settings,
+            background=self.background,
         )
 
     @cached_property

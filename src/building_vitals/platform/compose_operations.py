@@ -13,6 +13,8 @@ from building_vitals.core.errors import AppError
 from building_vitals.core.plan import Freshness
 from building_vitals.core.ports import Clock, Database, ObjectStore
 from building_vitals.platform.analytics_engine import AnalyticsEngine
+from building_vitals.platform.compression import Brotli
+from building_vitals.platform.log import report_fault
 from building_vitals.platform.settings import Settings
 from building_vitals.services.analytics_service import AnalyticsService, Outbox
 from building_vitals.services.maintenance import Maintenance, Step
@@ -25,6 +27,8 @@ from building_vitals.services.maintenance_steps import (
     OrphanObjects,
     Recount,
 )
+from building_vitals.services.r2_cache_service import R2CacheService
+from building_vitals.services.site_directory import Listings, SiteDirectory
 from building_vitals.services.statistics_service import StatisticsService
 from building_vitals.services.upstream_quota import Grant, UpstreamQuota
 from building_vitals.storage.analytics import RequestAnalytics
@@ -128,3 +132,33 @@ def make_maintenance(
         Recount(upkeep),
     ]
     return Maintenance(steps, clock, report)
+
+
+def make_directory(
+    *,
+    listings: Listings,
+    objects: ObjectStore,
+    clock: Clock,
+    settings: Settings,
+    background: Callable[[Any], None],
+) -> SiteDirectory:
+    """
+    Return the directory of sites and points.
+    """
+    cache = settings.cache
+    return SiteDirectory(
+        listings=listings,
+        datasets=R2CacheService(
+            objects,
+            clock,
+            default_ttl=cache.default_ttl,
+            max_cache_age=cache.max_cache_age,
+            compression=cache.compression,
+            compressor=Brotli(),
+        ),
+        clock=clock,
+        options=cache,
+        timeout_ms=settings.routing.direct_timeout,
+        background=background,
+        report=report_fault,
+    )
