@@ -14,11 +14,32 @@ from building_vitals.core.parameters import Parameter
 
 Schema = dict[str, Any]
 
+
+def at_most(maximum: int) -> str:
+    """
+    Return a regular expression for the decimal texts of 0 to *maximum*, of as many digits or fewer.
+
+    Args:
+        maximum: Of two digits at least.
+    """
+    digits = str(maximum)
+    longer = [
+        f"{digits[:place]}[0-{int(digit) - 1}][0-9]{{{len(digits) - place - 1}}}"
+        for place, digit in enumerate(digits)
+        if digit != "0"
+    ]
+    return f"[0-9]{{1,{len(digits) - 1}}}|{'|'.join(longer)}|{digits}"
+
+
 _INSTANT: Schema = {
     "anyOf": [
         {"type": "string", "format": "date-time"},
         {"type": "string", "format": "date"},
-        {"type": "string", "pattern": "^-?[0-9]{1,15}$"},
+        {
+            "type": "string",
+            # A text is read up to 15 digits, so the shorter bound may have a zero before it.
+            "pattern": f"^(-0?({at_most(-INSTANT_MIN_MS)})|{at_most(INSTANT_MAX_MS)})$",
+        },
         {"type": "integer", "minimum": INSTANT_MIN_MS, "maximum": INSTANT_MAX_MS},
     ]
 }

@@ -5,6 +5,7 @@ Tests of the API's description: that it is valid, whole, and says what validatio
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,9 @@ import schemathesis
 
 from building_vitals.core import parameters as p
 from building_vitals.core.errors import InvalidRequest, Problem, RateLimited, UpstreamError
+from building_vitals.core.instant import INSTANT_MAX_MS, INSTANT_MIN_MS
 from building_vitals.core.openapi import openapi_document
+from building_vitals.core.openapi_schemas import at_most, parameter_schema
 from building_vitals.core.parameters import Parameter
 from building_vitals.core.problem import problem_document
 from building_vitals.core.request import parse_body
@@ -221,3 +224,25 @@ def test_answer_of_the_contract_is_as_described() -> None:
         broken = {"p": {"samples": [wrong], "count": 1, "error": None}}
         assert not answers.is_valid({"data": broken, "_meta": meta})
     assert not answers.is_valid({"data": data, "_meta": meta | {"startTime": "yesterday"}})
+
+
+@pytest.mark.parametrize("maximum", [10, 19, 20, 100, 105, 999, 1000, 90_210])
+def test_texts_of_numbers_are_bounded_exactly(maximum: int) -> None:
+    """The pattern matches the numbers up to the maximum, and none above."""
+    pattern = re.compile(f"({at_most(maximum)})")
+    for number in (*range(min(maximum, 2000) + 30), maximum - 1, maximum, maximum + 1):
+        assert (number <= maximum) == bool(pattern.fullmatch(str(number))), number
+
+
+@pytest.mark.parametrize("bound", [INSTANT_MIN_MS, INSTANT_MAX_MS])
+def test_described_instants_are_those_that_are_read(bound: int) -> None:
+    """The description ends where reading ends, to the millisecond."""
+    (pattern,) = [
+        each["pattern"] for each in parameter_schema(p.START_TIME)["anyOf"] if "pattern" in each
+    ]
+    beyond = bound + (1 if bound > 0 else -1)
+    assert re.fullmatch(pattern, str(bound))
+    assert p.START_TIME.read_text(str(bound)) == bound
+    assert not re.fullmatch(pattern, str(beyond))
+    with pytest.raises(ValueError, match="not a time"):
+        p.START_TIME.read_text(str(beyond))
