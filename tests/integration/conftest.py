@@ -11,6 +11,7 @@ from devtools.children import Children
 from devtools.signals import StopSignals
 from devtools.toolchain import Toolchain, set_up
 from fakes.upstream import FakeUpstream
+from integration.harness.brittle_worker import BrittleWorker, brittle_worker
 from integration.harness.client import Client
 from integration.harness.keyed_worker import KeyedWorker, keyed_worker
 from integration.harness.worker_server import WorkerServer
@@ -52,6 +53,13 @@ def keyed(
     """A Worker that asks for API keys, and keys of every kind."""
     folder = tmp_path_factory.mktemp("keyed")
     with keyed_worker(folder, tools, upstream) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def brittle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrittleWorker]:
+    """A Worker that forgets after a second, with an upstream of its own that may go down."""
+    with brittle_worker(tmp_path_factory.mktemp("brittle")) as running:
         yield running
 
 
