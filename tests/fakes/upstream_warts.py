@@ -158,7 +158,8 @@ def echo(exchange: Exchange, answer: Answer) -> Reply:
         return Reply(exchange.options.get("status", 302), heard.encode(), headers)
     if form == "json":
         return json_reply({"message": heard, "error": heard}, status=exchange.options["status"])
-    sample = {"name": heard, "value": "1", "time": heard if form == "time" else "2026-01-01"}
+    asked = exchange.call.names
+    sample = {"name": asked[0] if asked else heard, "value": "1", "time": heard}
     return json_reply(
         {
             "point_samples": [sample] if form == "time" else [],

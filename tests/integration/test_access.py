@@ -16,6 +16,7 @@ from integration.harness.keyed_worker import (
     DAY_MS,
     OTHER_SITE,
     SITE,
+    SLOW_SITE,
     START_MS,
     UNKNOWN_SITE,
     KeyedWorker,
@@ -144,6 +145,26 @@ def test_other_sites_are_refused(keyed: KeyedWorker, method: str) -> None:
     assert len(set(details)) <= 1
 
 
+def test_lists_show_the_callers_sites(keyed: KeyedWorker) -> None:
+    """A reader sees its own sites and their points; of others it learns nothing, unasked."""
+
+    def names(who: str) -> set[str]:
+        return {item["name"] for item in keyed.client(who).get("/api/sites").json()["items"]}
+
+    assert {SITE, OTHER_SITE} <= names("admin")
+    assert {SITE} == names("reader") == names("second")
+    assert {OTHER_SITE} == names("stranger")
+    points = keyed.client("reader").get(f"/api/sites/{SITE}/points").json()["items"]
+    assert keyed.points[SITE] == sorted(item["name"] for item in points)
+    details = set()
+    for site in (OTHER_SITE, "keyed-imagined"):
+        keyed.upstream.clear_log(site)
+        answer = keyed.client("reader").get(f"/api/sites/{site}/points")
+        details.add(refusal(answer, 403).replace(site, "?"))
+        assert [] == keyed.upstream.log(site)
+    assert 1 == len(details)
+
+
 def test_site_that_is_listed_may_be_unknown(keyed: KeyedWorker) -> None:
     """Of its own sites a reader learns whether they exist."""
     assert 404 == keyed.ask("reader", UNKNOWN_SITE, route="direct").status
@@ -229,24 +250,28 @@ def test_reads_are_limited_by_key(keyed: KeyedWorker) -> None:
 
 def test_submissions_are_limited_by_key(keyed: KeyedWorker) -> None:
     """Past 60 submissions in a minute a key gets 429 for jobs, and still reads."""
-    client, statuses = keyed.client("hasty"), list[int]()
-    question = keyed.question(route="queued", end_time=START_MS + 5 * DAY_MS)
-    answer = None
-    for number in range(round(JOBS_MAX * ROUNDS_MAX)):
-        # One job, asked for again and again; then ever other ones that are known by then.
-        answer = client.get(
-            "/api/timeseries", question | {"start_time": START_MS + 4 * DAY_MS, "user_id": number}
-        )
-        statuses.append(answer.status)
-        if answer.status == 429:
-            break
-        if answer.status == 200:
-            keyed.client("admin").delete("/api/cache", {"site": SITE})
-    assert 429 in statuses
-    assert 202 in statuses
-    assert answer is not None
-    assert "too many submissions" in refusal(answer, 429)
-    assert 200 == client.get("/api/timeseries", keyed.question()).status
+    client, upstream = keyed.client("hasty"), keyed.upstream
+    upstream.add_generated(SLOW_SITE, start_ms=START_MS, end_ms=START_MS + DAY_MS, names=["a"])
+    # While the job waits for its data, asking for it again is one more submission of the same.
+    upstream.faults.always(SLOW_SITE, "hang")
+    question = keyed.question(SLOW_SITE, points="a", route="queued")
+    jobs, answer = set(), None
+    try:
+        for _ in range(round(JOBS_MAX * ROUNDS_MAX)):
+            answer = client.get("/api/timeseries", question)
+            if answer.status == 429:
+                break
+            assert 202 == answer.status, answer.text
+            jobs.add(answer.json()["jobId"])
+        assert answer is not None
+        assert "too many submissions" in refusal(answer, 429)
+        assert "60" == answer.headers["Retry-After"]
+        assert 1 == len(jobs)
+        assert 200 == client.get("/api/timeseries", keyed.question()).status
+    finally:
+        for job in jobs:
+            client.delete(f"/api/jobs/{job}")
+        upstream.faults.clear(SLOW_SITE)
 
 
 def test_revocation_holds_within_a_minute(keyed: KeyedWorker, leaver: str) -> None:

@@ -388,6 +388,10 @@ def judge(sent: Sent, status: int, headers: Mapping[str, str], body: bytes) -> s
     """Return what is wrong with an answer, or None."""
     if status == 0:
         return f"no answer ({body.decode()})"
+    is_hasty = b"timeout" in unquote_to_bytes(sent.target) + (sent.body or b"")
+    if status == 504 and is_hasty:
+        # Drawn at random, a time-out may be too short for any answer.
+        return None
     if status >= 500 and not (status in UPSTREAM_STATUSES and sent.may_fail_upstream):
         return f"status {status} {body[:300]!r}"
     target = urlsplit(f"http://x{sent.target}").path

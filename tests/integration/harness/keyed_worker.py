@@ -22,10 +22,13 @@ from integration.harness.client import Answer, Client
 from integration.harness.worker_server import ROOT, WorkerServer
 
 SITE, OTHER_SITE, UNKNOWN_SITE = "keyed-own", "keyed-other", "keyed-nowhere"
+SLOW_SITE = "keyed-slow"
 ORIGIN = "https://dashboard.example"
 START_MS = 1_767_225_600_000
 DAY_MS = 86_400_000
 KEY_COMMAND_S = 120.0
+# Administrators for programs that ask too much for one key.
+ROBOTS = tuple(f"robot-{number}" for number in range(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class KeyedWorker:
 
     Attributes:
         keys: By name: `reader` and `second` (of SITE), `stranger` (of OTHER_SITE), `admin`,
-            `revoked`, `expired`, `busy` and `hasty` (to be used up), `unknown` (stored nowhere).
+            `revoked`, `expired`, `busy` and `hasty` (to be used up), ROBOTS, `unknown` (stored
+            nowhere).
         ids: Their identities.
         points: Names of points that SITE and OTHER_SITE have.
     """
@@ -120,7 +124,8 @@ def _make_keys(state: Path, tools: Toolchain) -> tuple[dict[str, str], dict[str,
         KeyOptions(action="create", name="revoked", sites=own),
         KeyOptions(action="create", name="expired", sites=own, expires_ms=now_ms - 1),
         KeyOptions(action="create", name="busy", sites=own),
-        KeyOptions(action="create", name="hasty", sites=own),
+        KeyOptions(action="create", name="hasty", sites=(SITE, SLOW_SITE)),
+        *(KeyOptions(action="create", name=name, role="admin") for name in ROBOTS),
     ]
     keys = {"unknown": api_keys.new_key()}
     ids: dict[str, str] = {}
