@@ -26,7 +26,7 @@ from bench.stack import Stack, running
 
 # Points and days of 5-minute samples: 1,008,000, 3,024,000 and 10,080,000.
 SHAPES = {"million": (100, 35), "three": (100, 105), "ten": (100, 350)}
-POLL_S = 0.1
+POLL_S = 0.2
 SLOW_MS = 500
 PERCENT = 100
 

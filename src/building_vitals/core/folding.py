@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from operator import add
+from operator import add, lt
 from typing import Any
 
 import msgspec
@@ -83,7 +83,16 @@ class _PointFold:
     The open samples of one point, and the series its closed frames have gone to.
     """
 
-    __slots__ = ("_builders", "_closed_ms", "_late", "_part", "_parts", "samples", "times")
+    __slots__ = (
+        "_builders",
+        "_closed_ms",
+        "_is_ordered",
+        "_late",
+        "_part",
+        "_parts",
+        "samples",
+        "times",
+    )
 
     def __init__(self, parts: Sequence[Range]) -> None:
         self._parts = parts
@@ -91,21 +100,33 @@ class _PointFold:
         self._builders = [SeriesBuilder() for _ in parts]
         self._closed_ms = parts[0].start_ms
         self._late: dict[int, str] = {}
+        self._is_ordered = True
         self.times: list[int] = []
         self.samples: list[str] = []
+
+    def take(self, times: Sequence[int], samples: Sequence[str], *, is_rising: bool) -> None:
+        """
+        Add samples to the open ones.
+
+        Args:
+            is_rising: Whether each is later than the one before.
+        """
+        if not is_rising or (self.times and self.times[-1] >= times[0]):
+            self._is_ordered = False
+        self.times += times
+        self.samples += samples
 
     def tidy(self) -> None:
         """
         Sort the open samples, let the last of duplicates win, close the frames that are complete.
         """
-        times = self.times
-        if not times:
+        if not self.times:
             return
-        ordered = sorted(times)
-        if ordered != times or len(set(times)) != len(times):
-            newest = dict(zip(times, self.samples, strict=True))
+        if not self._is_ordered:
+            newest = dict(zip(self.times, self.samples, strict=True))
             self.times = sorted(newest)
             self.samples = [newest[instant_ms] for instant_ms in self.times]
+            self._is_ordered = True
         if self.times[0] < self._closed_ms:
             late = bisect_left(self.times, self._closed_ms)
             self._late.update(zip(self.times[:late], self.samples[:late], strict=True))
@@ -189,11 +210,11 @@ class Folder:
         self._heads = _Heads()
         self._tails = _Tails()
         # Of the group taken last: its times as sent, their instants, how its samples' texts begin,
-        # and whether all of them were asked for.
+        # whether each is later than the one before, and whether all of them were asked for.
         self._times: list[str] = []
         self._instants: list[int] = []
         self._texts: list[str] = []
-        self._is_inside = True
+        self._is_rising = self._is_inside = True
         self.kept = 0
         self.dropped = 0
 
@@ -225,6 +246,7 @@ class Folder:
             self._instants = [pair[0] for pair in pairs]
             self._texts = [pair[1] for pair in pairs]
             start_ms, end_ms = self._wanted
+            self._is_rising = all(map(lt, self._instants, self._instants[1:]))
             self._is_inside = start_ms <= min(self._instants) and max(self._instants) < end_ms
             self._times = times
         values = [sample.value for sample in group]
@@ -235,8 +257,8 @@ class Folder:
             inside = [n for n, instant in enumerate(instants) if start_ms <= instant < end_ms]
             instants = [instants[n] for n in inside]
             samples = [samples[n] for n in inside]
-        fold.times += instants
-        fold.samples += samples
+        if samples:
+            fold.take(instants, samples, is_rising=self._is_rising)
         return len(samples)
 
     def _tails_of(self, values: Sequence[Any]) -> list[str]:

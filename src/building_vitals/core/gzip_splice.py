@@ -21,7 +21,10 @@ from functools import cache
 
 GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 STORED_BLOCK_BYTES_MAX = 0xFFFF
-COMPRESSION_LEVEL = 6
+# With the strategy for many small numbers, level 5 makes 5.56 and 4.35 bytes a sample (random and
+# wave-like values) in 216 and 141 ns; level 6 without makes 5.64 and 4.27 in 332 and 248 ns.
+# CPython 3.11, 2026-11-24, frames of 576 samples.
+COMPRESSION_LEVEL = 5
 
 _POLYNOMIAL = 0xEDB88320
 _ALL_BITS = 0xFFFFFFFF
@@ -114,7 +117,7 @@ def fragment(text: bytes, level: int = COMPRESSION_LEVEL) -> bytes:
     """
     Return *text* as a DEFLATE fragment.
     """
-    deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -15, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)
     return deflate.compress(text) + deflate.flush(zlib.Z_FULL_FLUSH)
 
 

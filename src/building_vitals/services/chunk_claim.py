@@ -20,7 +20,7 @@ RENEW_MS = 4_000
 DUE_MS = 2_000 + RENEW_MS
 # Least time between two writes of progress, and between two looks whether the job is cancelled.
 PROGRESS_MS = 1_000
-LOOK_MS = 100
+LOOK_MS = 400
 # A chunk's estimate may be too low; the rest of its share comes when it is stored.
 SHARE_MAX = 0.95
 
