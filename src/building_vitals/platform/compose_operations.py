@@ -14,6 +14,7 @@ from building_vitals.core.plan import Freshness
 from building_vitals.core.ports import Clock, Database, ObjectStore
 from building_vitals.platform.analytics_engine import AnalyticsEngine
 from building_vitals.platform.compression import Brotli
+from building_vitals.platform.data_points import send_points
 from building_vitals.platform.log import report_fault
 from building_vitals.platform.settings import Settings
 from building_vitals.services.analytics_service import AnalyticsService, Outbox
@@ -58,7 +59,7 @@ def make_analytics(
     """
     return AnalyticsService(
         requests=RequestAnalytics(database),
-        points=AnalyticsEngine(binding),
+        points=AnalyticsEngine(binding, send_points),
         outbox=_outbox,
         clock=clock,
         sample_rate=settings.analytics_sample_rate,

@@ -7,8 +7,10 @@ first of them. What they leave behind is plain data, so that it does not matter 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
+
+import msgspec
 
 from building_vitals.core.data_points import (
     DataPoint,
@@ -22,10 +24,11 @@ from building_vitals.core.ports import Clock
 from building_vitals.storage.analytics import Counted, RequestAnalytics
 
 # How long a request waits for others to be written with.
-LINGER_MS = 100
+LINGER_MS = 500
 # An invocation that has not written by then is dead, and another one has to.
-OVERDUE_MS = 2000
-# Requests of one batch; their texts stay well below what a parameter may hold.
+OVERDUE_MS = 5000
+# Requests of one batch: their texts stay well below what a parameter may hold, and their points
+# below what an invocation may write.
 REQUESTS_PER_BATCH_MAX = 100
 
 
@@ -34,11 +37,30 @@ class PointWriter(Protocol):
     Where data points go.
     """
 
-    def write(self, point: DataPoint) -> bool:
+    def write(self, points: Sequence[DataPoint]) -> int:
         """
-        Write a point; return whether it was.
+        Write points; return how many were.
+
+        Raises:
+            Unavailable: the dataset refuses.
         """
         ...
+
+
+class Batch(msgspec.Struct):
+    """
+    Requests that are written together, by the invocation of the first.
+    """
+
+    opened_ms: int
+    requests: list[Counted] = []
+
+    def take(self) -> list[Counted]:
+        """
+        Return the requests; nobody else gets them.
+        """
+        taken, self.requests = self.requests, []
+        return taken
 
 
 class Outbox:
@@ -47,28 +69,28 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[Counted] = []
-        self._promised_ms = 0
+        self._open: Batch | None = None
 
-    def add(self, counted: Counted, now_ms: int) -> bool:
+    def add(self, counted: Counted, now_ms: int) -> Batch | None:
         """
-        Let a request wait; return whether its invocation is to write.
+        Let a request wait; return the batch when its invocation is the one to write it.
         """
-        self._waiting.append(counted)
-        is_promised = bool(self._promised_ms) and now_ms - self._promised_ms < OVERDUE_MS
-        if not is_promised:
-            self._promised_ms = now_ms
-        return not is_promised
+        batch = self._open
+        is_overdue = batch is not None and now_ms - batch.opened_ms >= OVERDUE_MS
+        if batch is None or is_overdue or len(batch.requests) >= REQUESTS_PER_BATCH_MAX:
+            left = batch.take() if batch is not None and is_overdue else []
+            self._open = Batch(now_ms, [*left, counted])
+            return self._open
+        batch.requests.append(counted)
+        return None
 
-    def take(self) -> list[Counted]:
+    def close(self, batch: Batch) -> list[Counted]:
         """
-        Return the next batch; with the last one the promise to write is kept.
+        Let nothing more into a batch, and return what is in it.
         """
-        taken = self._waiting[:REQUESTS_PER_BATCH_MAX]
-        del self._waiting[:REQUESTS_PER_BATCH_MAX]
-        if not self._waiting:
-            self._promised_ms = 0
-        return taken
+        if self._open is batch:
+            self._open = None
+        return batch.take()
 
 
 class AnalyticsService:
@@ -109,27 +131,35 @@ class AnalyticsService:
             tell: Says what there is to record.
         """
         weight = drawn_weight(self._sample_rate, self._clock.jitter)
-        if weight and self._outbox.add(Counted(tell(), weight), self._clock.now_ms()):
-            self._background(self._write())
+        if not weight:
+            return
+        batch = self._outbox.add(Counted(tell(), weight), self._clock.now_ms())
+        if batch is not None:
+            self._background(self._write(batch))
 
-    async def _write(self) -> None:
+    async def _write(self, batch: Batch) -> None:
         await self._clock.sleep(LINGER_MS)
-        while requests := self._outbox.take():
-            for event, weight in requests:
-                self._points.write(request_point(event, weight))
-            try:
-                await self._requests.record(requests)
-            except AppError as error:
-                self._report("analytics", error)
+        requests = self._outbox.close(batch)
+        self._write_points([request_point(event, weight) for event, weight in requests])
+        try:
+            await self._requests.record(requests)
+        except AppError as error:
+            self._report("analytics", error)
 
     def record_job(self, event: JobEvent) -> None:
         """
         Record that a job was queued or has ended.
         """
-        self._points.write(job_point(event))
+        self._write_points([job_point(event)])
 
     def record_dead_letter(self, event: DeadLetterEvent) -> None:
         """
         Record that the queue gave up a message.
         """
-        self._points.write(dead_letter_point(event))
+        self._write_points([dead_letter_point(event)])
+
+    def _write_points(self, points: Sequence[DataPoint]) -> None:
+        try:
+            self._points.write(points)
+        except AppError as error:
+            self._report("analytics", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from building_vitals.core.data_points import POINTS_PER_INVOCATION_MAX, data_point
@@ -10,35 +11,36 @@ from building_vitals.platform.analytics_engine import AnalyticsEngine
 POINT = data_point("hq", ("request", "id"), (1.0, 2.0))
 
 
-class Binding:
-    """Keeps what it is given."""
+class Crossing:
+    """Keeps what would be handed to JavaScript."""
 
     def __init__(self) -> None:
-        self.points: list[dict[str, Any]] = []
+        self.sent: list[tuple[Any, list[dict[str, Any]]]] = []
 
-    def writeDataPoint(self, point: dict[str, Any]) -> None:
-        """Keep a point."""
-        self.points.append(point)
+    def __call__(self, binding: Any, points: str) -> None:
+        """Keep points."""
+        self.sent.append((binding, json.loads(points)))
 
 
-def test_a_point_is_written_with_one_index() -> None:
-    """The binding gets lists, of which it makes arrays; tuples it would refuse."""
-    binding = Binding()
-    assert AnalyticsEngine(binding).write(POINT)
-    assert [
-        {"indexes": ["hq"], "blobs": ["request", "id"], "doubles": [1.0, 2.0]}
-    ] == binding.points
-    assert {list} == {type(each) for each in binding.points[0].values()}
+def test_points_cross_together_with_one_index_each() -> None:
+    """Whatever their number, points are one text."""
+    crossing = Crossing()
+    assert 2 == AnalyticsEngine("binding", crossing).write([POINT, POINT])
+    point = {"indexes": ["hq"], "blobs": ["request", "id"], "doubles": [1.0, 2.0]}
+    assert [("binding", [point, point])] == crossing.sent
 
 
 def test_an_invocation_writes_250_points() -> None:
     """What would be refused is not written."""
-    binding = Binding()
-    engine = AnalyticsEngine(binding)
-    assert [True] * 250 + [False] * 3 == [engine.write(POINT) for _ in range(253)]
-    assert POINTS_PER_INVOCATION_MAX == len(binding.points)
+    crossing = Crossing()
+    engine = AnalyticsEngine("binding", crossing)
+    assert [200, 50, 0] == [engine.write([POINT] * 200) for _ in range(3)]
+    assert POINTS_PER_INVOCATION_MAX == sum(len(points) for _, points in crossing.sent)
+    assert 2 == len(crossing.sent)
 
 
 def test_without_the_binding_nothing_happens() -> None:
     """A Worker that has no dataset works all the same."""
-    assert not AnalyticsEngine(None).write(POINT)
+    crossing = Crossing()
+    assert 0 == AnalyticsEngine(None, crossing).write([POINT])
+    assert [] == crossing.sent

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
 
 from building_vitals.core.data_points import DataPoint, dead_letter_point, job_point
-from building_vitals.core.errors import AppError
+from building_vitals.core.errors import AppError, Unavailable
 from building_vitals.core.events import DeadLetterEvent, JobEvent, RequestEvent
 from building_vitals.services.analytics_service import (
     LINGER_MS,
@@ -46,11 +46,14 @@ class Points:
 
     def __init__(self) -> None:
         self.written: list[DataPoint] = []
+        self.is_broken = False
 
-    def write(self, point: DataPoint) -> bool:
-        """Keep a point."""
-        self.written.append(point)
-        return True
+    def write(self, points: Sequence[DataPoint]) -> int:
+        """Keep points."""
+        if self.is_broken:
+            raise Unavailable("Analytics Engine refused")
+        self.written += points
+        return len(points)
 
 
 class ChanceClock(LoopClock):
@@ -174,12 +177,13 @@ async def test_requests_of_a_moment_share_a_batch() -> None:
 
 @in_virtual_time
 async def test_many_requests_are_written_in_several_batches() -> None:
-    """A batch stays small enough for one parameter."""
+    """A batch stays small enough for one parameter, and each has an invocation of its own."""
     bench = Bench()
     for n in range(2 * REQUESTS_PER_BATCH_MAX + 1):
         bench.record(request_id=str(n))
     await bench.settle()
     assert {"batch": 3} == dict(bench.database.failures.calls)
+    assert 3 == len(bench.tasks)
     assert [{"n": 2 * REQUESTS_PER_BATCH_MAX + 1}] == bench.database.look(
         "SELECT count(*) AS n FROM request_analytics"
     )
@@ -315,6 +319,20 @@ async def test_a_broken_database_is_reported_and_harms_nobody() -> None:
     assert 1 == len(bench.points.written)
     bench.record()
     await bench.settle()
+    assert 1 == len(bench.database.look("SELECT 1 FROM request_analytics"))
+
+
+@in_virtual_time
+async def test_a_dataset_that_refuses_costs_no_row() -> None:
+    """What can't be a point is a row all the same, and is reported."""
+    bench = Bench()
+    bench.points.is_broken = True
+    bench.record()
+    await bench.settle()
+    bench.service().record_dead_letter(
+        DeadLetterEvent(job_id="j", chunk=0, outcome="failed", attempts=1)
+    )
+    assert ["analytics", "analytics"] == [where for where, _ in bench.reported]
     assert 1 == len(bench.database.look("SELECT 1 FROM request_analytics"))
 
 
