@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from building_vitals.core.access import ANYBODY, Caller
+from building_vitals.core.events import DeadLetterEvent
 from building_vitals.core.jobs import ChunkRef, Job
 from building_vitals.core.ranges import Range
 from building_vitals.core.request import TimeseriesRequest
@@ -213,6 +214,8 @@ class JobWorld(World):
     Attributes:
         crashes: Failures that nobody foresaw, in consumers.
         progress: Of each job, what every look at it has shown.
+        dead_letters: What the statistics were told of messages given up.
+        perhaps_ended: Jobs the statistics were told may have ended.
     """
 
     def __init__(self, *, jobs: JobOptions | None = None, **options: Any) -> None:
@@ -224,6 +227,12 @@ class JobWorld(World):
         self.crashes: list[BaseException] = []
         self.lines: list[dict[str, Any]] = []
         self.progress: dict[str, list[int]] = {}
+        self.dead_letters: list[DeadLetterEvent] = []
+        self.perhaps_ended: list[str] = []
+        self.analytics = SimpleNamespace(
+            record_dead_letter=self.dead_letters.append,
+            record_ended_job=lambda job_id, since_ms: self.perhaps_ended.append(job_id),
+        )
         self.service_of_jobs = ChartQueueService(
             jobs=self.jobs,
             sender=self.queues,
@@ -307,6 +316,7 @@ class JobWorld(World):
         context: Any = SimpleNamespace(
             clock=self.clock,
             chunk_runner=self.runner(death),
+            analytics=self.analytics,
             log=lambda event, **fields: self.lines.append({"event": event, **fields}),
         )
         work = asyncio.ensure_future(consume(queue, messages, context))

@@ -39,6 +39,7 @@ async def cancel_job(request: HttpRequest, context: Context, caller: Caller) -> 
     """
     job_id = request.captured[0]
     await context.jobs.cancel_job(job_id, caller)
+    context.analytics.record_ended_job(job_id, since_ms=request.started_ms)
     return json_reply({"success": True, "message": f"job {job_id} is cancelled"})
 
 

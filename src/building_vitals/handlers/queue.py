@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from building_vitals.core.errors import AppError
+from building_vitals.core.events import DeadLetterEvent
 from building_vitals.core.jobs import ChunkRef
 from building_vitals.handlers.context import Context
 from building_vitals.services.chunk_runner import ChunkRunner, Verdict
@@ -24,6 +25,8 @@ WIDTH = 2
 # Later, no chunk of a batch is begun any more: a consumer may take 15 minutes.
 # https://developers.cloudflare.com/queues/platform/limits/
 BATCH_MS_MAX = 480_000
+# After these a job may have ended.
+CHUNK_ENDS = ("completed", "failed")
 # Until a message is delivered again that could not be dealt with; doubles with each delivery.
 TROUBLE_DELAY_S = 10
 
@@ -96,6 +99,8 @@ async def _deal_with(message: Message, queue: str, context: Context) -> None:
         message.ack()
     else:
         message.retry(verdict.retry_s)
+    if ref is not None:
+        _record(ref, verdict, message, queue=queue, context=context, started_ms=started_ms)
     context.log(
         "queue",
         queue=queue,
@@ -107,6 +112,31 @@ async def _deal_with(message: Message, queue: str, context: Context) -> None:
         error=trouble,
         durationMs=context.clock.now_ms() - started_ms,
     )
+
+
+def _record(
+    ref: ChunkRef,
+    verdict: Verdict,
+    message: Message,
+    *,
+    queue: str,
+    context: Context,
+    started_ms: int,
+) -> None:
+    """
+    Have recorded what became of a chunk, as far as it matters to anybody.
+    """
+    if queue.endswith(DEAD_LETTER_SUFFIX):
+        context.analytics.record_dead_letter(
+            DeadLetterEvent(
+                job_id=ref.job_id,
+                chunk=ref.chunk,
+                outcome=verdict.outcome,
+                attempts=message.attempts,
+            )
+        )
+    if verdict.outcome in CHUNK_ENDS:
+        context.analytics.record_ended_job(ref.job_id, since_ms=started_ms)
 
 
 async def _verdict(runner: ChunkRunner, ref: ChunkRef, queue: str) -> Verdict:

@@ -19,6 +19,8 @@ async def queue_request(
     """
     await context.limits.admit_job(caller)
     queued = await context.jobs.queue_large_request(wanted, caller, estimated)
+    if queued.is_new:
+        context.analytics.record_queued_job(queued.job_id)
     url = f"/api/jobs/{queued.job_id}"
     document = {
         "status": "queued",

@@ -19,7 +19,8 @@ from building_vitals.core.data_points import (
     request_point,
 )
 from building_vitals.core.errors import AppError
-from building_vitals.core.events import DeadLetterEvent, JobEvent, RequestEvent, drawn_weight
+from building_vitals.core.events import DeadLetterEvent, RequestEvent, drawn_weight
+from building_vitals.core.jobs import TERMINAL
 from building_vitals.core.ports import Clock
 from building_vitals.storage.analytics import Counted, RequestAnalytics
 
@@ -146,16 +147,43 @@ class AnalyticsService:
         except AppError as error:
             self._report("analytics", error)
 
-    def record_job(self, event: JobEvent) -> None:
+    def record_queued_job(self, job_id: str) -> None:
         """
-        Record that a job was queued or has ended.
+        Record that a job was queued.
         """
-        self._write_points([job_point(event)])
+        self._background(self._tell_of_job(job_id, since_ms=0, is_new=True))
+
+    def record_ended_job(self, job_id: str, *, since_ms: int) -> None:
+        """
+        Record that a job has ended, if that is what has happened to it since an instant.
+        """
+        self._background(self._tell_of_job(job_id, since_ms=since_ms, is_new=False))
+
+    async def _tell_of_job(self, job_id: str, *, since_ms: int, is_new: bool) -> None:
+        try:
+            job = await self._requests.find_job(job_id, since_ms=since_ms)
+        except AppError as error:
+            self._report("analytics", error)
+            return
+        if job is not None and is_new:
+            job = msgspec.structs.replace(job, outcome="queued", duration_ms=0)
+        if job is not None and (is_new or job.outcome in TERMINAL):
+            self._write_points([job_point(job)])
 
     def record_dead_letter(self, event: DeadLetterEvent) -> None:
         """
         Record that the queue gave up a message.
         """
+        self._background(self._tell_of_dead_letter(event))
+
+    async def _tell_of_dead_letter(self, event: DeadLetterEvent) -> None:
+        try:
+            job = await self._requests.find_job(event.job_id)
+        except AppError as error:
+            self._report("analytics", error)
+            job = None
+        if job is not None:
+            event = msgspec.structs.replace(event, site=job.site, error=event.error or job.error)
         self._write_points([dead_letter_point(event)])
 
     def _write_points(self, points: Sequence[DataPoint]) -> None:

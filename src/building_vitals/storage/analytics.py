@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from building_vitals.core.durations import duration_step
-from building_vitals.core.events import NO_ROUTE, RequestEvent
+from building_vitals.core.events import NO_ROUTE, JobEvent, RequestEvent
 from building_vitals.core.ports import Database, Statement
 
 HOUR_MS = 3_600_000
@@ -71,6 +71,15 @@ WHERE cache_metadata.object_key = t.object_key
 """
 
 
+# A job as an event tells of it.
+_JOB = """
+SELECT job_id, site, status AS outcome, priority, points_count AS points, total_chunks AS chunks,
+    estimated_size AS estimated, samples_count AS samples, updated_ms - created_ms AS duration_ms,
+    data_size AS data_bytes, retry_count AS retries, upstream_requests, error_class AS error
+FROM queue_jobs WHERE job_id = ?1 AND updated_ms >= ?2
+"""
+
+
 class Counted(NamedTuple):
     """
     A request and how many it stands for.
@@ -106,6 +115,13 @@ class RequestAnalytics:
         if touched:
             statements.append(Statement(_TOUCH, (_json(touched),)))
         await self._database.batch(statements)
+
+    async def find_job(self, job_id: str, *, since_ms: int = 0) -> JobEvent | None:
+        """
+        Return a job as it is, if it has changed since an instant.
+        """
+        rows = await self._database.rows(_JOB, job_id, since_ms)
+        return msgspec.convert(rows[0], JobEvent) if rows else None
 
 
 def _row(counted: Counted) -> list[Any]:

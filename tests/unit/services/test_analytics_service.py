@@ -332,6 +332,7 @@ async def test_a_dataset_that_refuses_costs_no_row() -> None:
     bench.service().record_dead_letter(
         DeadLetterEvent(job_id="j", chunk=0, outcome="failed", attempts=1)
     )
+    await bench.settle()
     assert ["analytics", "analytics"] == [where for where, _ in bench.reported]
     assert 1 == len(bench.database.look("SELECT 1 FROM request_analytics"))
 
@@ -347,14 +348,52 @@ async def test_texts_may_hold_anything() -> None:
     assert (200, '"') == (len(row["site"]), row["request_id"])
 
 
-@in_virtual_time
-async def test_jobs_and_dead_letters_are_points() -> None:
-    """They are written at once, whatever the rate."""
-    bench = Bench(rate=0.0)
-    job = JobEvent(
-        job_id="j", site="hq", outcome="queued", priority="low", points=1, chunks=1, estimated=1
+def insert_job(bench: Bench, status: str, updated_ms: int) -> None:
+    """Insert a job that was queued at the epoch of the tests."""
+    bench.database.look(
+        "INSERT INTO queue_jobs (job_id, request_hash, owner, site, points_count, start_ms, end_ms,"
+        " priority, status, total_chunks, estimated_size, samples_count, data_size, retry_count,"
+        " upstream_requests, cache_reference, error_class, metadata, created_ms, updated_ms)"
+        " VALUES ('j', 'h', 'o', 'hq', 1, 0, 1, 'low', ?1, 2, 3, 4, 6, 7, 8, '', 'upstream', '{}',"
+        " ?2, ?3)",
+        *(status, EPOCH_MS, updated_ms),
     )
+
+
+@in_virtual_time
+async def test_a_job_is_a_point_when_queued_and_when_ended() -> None:
+    """Whatever the rate; what is under way when one of its chunks ends is none yet."""
+    bench = Bench(rate=0.0)
+    insert_job(bench, "processing", EPOCH_MS + 5)
+    bench.service().record_queued_job("j")
+    bench.service().record_ended_job("j", since_ms=EPOCH_MS)
+    await bench.settle()
+    event = JobEvent(
+        **{"job_id": "j", "site": "hq", "outcome": "queued", "priority": "low", "points": 1},
+        **{"chunks": 2, "estimated": 3, "samples": 4, "data_bytes": 6, "retries": 7},
+        **{"upstream_requests": 8, "error": "upstream"},
+    )
+    assert [job_point(event)] == bench.points.written
+    bench.database.look("UPDATE queue_jobs SET status = 'failed'")
+    bench.service().record_ended_job("j", since_ms=EPOCH_MS + 6)
+    bench.service().record_ended_job("j", since_ms=EPOCH_MS)
+    bench.service().record_ended_job("unknown", since_ms=EPOCH_MS)
+    await bench.settle()
+    ended = msgspec.structs.replace(event, outcome="failed", duration_ms=5)
+    assert [job_point(event), job_point(ended)] == bench.points.written
+
+
+@in_virtual_time
+async def test_a_dead_letter_is_a_point() -> None:
+    """Site and error are those of its job; without the database they are left out."""
+    bench = Bench(rate=0.0)
+    insert_job(bench, "failed", EPOCH_MS)
     dead = DeadLetterEvent(job_id="j", chunk=0, outcome="failed", attempts=1)
-    bench.service().record_job(job)
     bench.service().record_dead_letter(dead)
-    assert [job_point(job), dead_letter_point(dead)] == bench.points.written
+    await bench.settle()
+    bench.database.failures.next("rows")
+    bench.service().record_dead_letter(dead)
+    await bench.settle()
+    told = msgspec.structs.replace(dead, site="hq", error="upstream")
+    assert [dead_letter_point(told), dead_letter_point(dead)] == bench.points.written
+    assert ["analytics"] == [where for where, _ in bench.reported]
