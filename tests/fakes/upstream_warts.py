@@ -145,7 +145,9 @@ def echo(exchange: Exchange, answer: Answer) -> Reply:
 
     Options: form (html, json, headers, time, cursor), status.
     """
-    heard = " ".join(f"{name}: {value}" for name, value in exchange.request.headers.items())
+    sent = exchange.request.headers
+    # The secret first: of a long text the beginning is what gets passed on.
+    heard = " ".join([sent.get("authorization", ""), *(f"{n}: {v}" for n, v in sent.items())])
     heard += f" {exchange.request.target}"
     form = exchange.options.get("form", "html")
     if form == "html":

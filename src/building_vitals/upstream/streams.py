@@ -200,8 +200,9 @@ class Stream:
                 )
             except ValueError as unreadable:
                 path = self._target_of(None).path
+                # Not the text itself: an upstream may send anything, its caller's token too.
                 raise UpstreamError(
-                    f"upstream {path} sent a sample that cannot be read: {unreadable}",
+                    f"upstream {path} sent a sample that cannot be read: its time is not ISO 8601",
                     upstream_status=200,
                 ) from unreadable
         return None
