@@ -14,6 +14,7 @@ from building_vitals.core.errors import (
     MethodNotAllowed,
     RateLimited,
     Unauthorized,
+    Unavailable,
     UpstreamError,
 )
 
@@ -57,7 +58,7 @@ def problem_document(error: BaseException, request_id: str) -> dict[str, Any]:
     """
     if not isinstance(error, AppError) or error.status == INTERNAL_STATUS:
         return _document("internal", INTERNAL_STATUS, INTERNAL_DETAIL, request_id)
-    document = _document(error.code, error.status, error.detail, request_id)
+    document = _document(error.code, error.status, public_detail(error), request_id)
     if isinstance(error, InvalidRequest):
         document["errors"] = [
             {"field": _writable(problem.field), "message": _writable(problem.message)}
@@ -66,6 +67,18 @@ def problem_document(error: BaseException, request_id: str) -> dict[str, Any]:
     if isinstance(error, UpstreamError) and error.upstream_status is not None:
         document["upstreamStatus"] = error.upstream_status
     return document
+
+
+def public_detail(error: AppError) -> str:
+    """
+    Return what a failure may tell strangers.
+
+    Of parts that are down that is which one; what stands behind the colon are the part's own words,
+    with names of tables and columns, and belongs into the log.
+    """
+    if isinstance(error, Unavailable):
+        return error.detail.partition(": ")[0]
+    return error.detail
 
 
 def problem_headers(error: BaseException) -> list[tuple[str, str]]:

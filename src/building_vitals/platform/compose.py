@@ -166,6 +166,7 @@ class Services:
             clock=self.clock,
             auth_mode=self.settings.auth_mode,
             keys=self.keys,
+            report=report_fault,
         )
 
     @cached_property

@@ -17,6 +17,8 @@ import msgspec
 from building_vitals.core.errors import AppError
 
 TEXT_MAX = 500
+# For what is told of a fault: the cause stands at the end of it.
+DETAIL_MAX = 2000
 # What JSON leaves as it is, but a terminal or a log viewer may obey or take for a line's end: DEL,
 # C1 controls, line and paragraph separators, marks that turn the direction of writing.
 _UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -32,7 +34,8 @@ def write_line(event: str, **fields: Any) -> None:
     line = {"event": event}
     for name, value in fields.items():
         if value is not None:
-            line[name] = value[:TEXT_MAX] if isinstance(value, str) else value
+            most = DETAIL_MAX if name == "detail" else TEXT_MAX
+            line[name] = value[:most] if isinstance(value, str) else value
     # The runtime keeps standard output as one log entry a line; logging would mark it as an error.
     print(encode_line(line))  # noqa: T201
 

@@ -5,12 +5,13 @@ Whether what the Worker stands on answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from building_vitals.core.errors import AppError
 from building_vitals.core.instant import format_instant
 from building_vitals.core.ports import Clock, ObjectStore
+from building_vitals.core.problem import public_detail
 from building_vitals.storage.api_keys import ApiKeys
 from building_vitals.storage.segment_index import SegmentIndex
 
@@ -34,20 +35,26 @@ class HealthService:
         clock: Clock,
         auth_mode: str,
         keys: ApiKeys,
+        report: Callable[[str, AppError], None],
     ) -> None:
+        """
+        Args:
+            report: Told why a part does not answer.
+        """
         self._index = index
         self._objects = objects
         self._clock = clock
         self._auth_mode = auth_mode
         self._keys = keys
+        self._report = report
 
     async def check(self) -> dict[str, Any]:
         """
         Return the document of `/api/health`; `status` is `healthy` or `degraded`.
         """
         database, objects, keys = await asyncio.gather(
-            _probe(self._index.probe()),
-            _probe(self._objects.head(PROBE_KEY)),
+            self._probe(self._index.probe()),
+            self._probe(self._objects.head(PROBE_KEY)),
             self._check_keys(),
         )
         checks = {"d1": database, "r2": objects}
@@ -75,19 +82,19 @@ class HealthService:
         async def ask() -> None:
             found.append(await self._keys.is_any_usable(self._clock.now_ms()))
 
-        told = await _probe(ask())
+        told = await self._probe(ask())
         return NO_KEY if found == [False] else told
 
-
-async def _probe(question: Awaitable[object]) -> str:
-    """
-    Return `ok`, or why there was no answer.
-    """
-    try:
-        async with asyncio.timeout(CHECK_TIMEOUT_MS / 1000):
-            await question
-    except TimeoutError:
-        return f"no answer within {CHECK_TIMEOUT_MS} ms"
-    except AppError as error:
-        return error.detail
-    return "ok"
+    async def _probe(self, question: Awaitable[object]) -> str:
+        """
+        Return `ok`, or why there was no answer, as far as strangers may know.
+        """
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_MS / 1000):
+                await question
+        except TimeoutError:
+            return f"no answer within {CHECK_TIMEOUT_MS} ms"
+        except AppError as error:
+            self._report("health", error)
+            return public_detail(error)
+        return "ok"

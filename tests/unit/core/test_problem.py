@@ -17,6 +17,7 @@ from building_vitals.core.errors import (
     Problem,
     RateLimited,
     Unauthorized,
+    Unavailable,
     UpstreamError,
     UpstreamSiteUnknown,
     UpstreamTimeout,
@@ -117,3 +118,11 @@ def test_every_error_has_a_title() -> None:
     ]
     assert len(classes) > 10
     assert {each.code for each in classes} == set(TITLES)
+
+
+def test_what_a_part_said_itself_is_not_told() -> None:
+    """Of a part that is down strangers hear which one it is, not the names of its tables."""
+    document = problem_document(Unavailable("D1 refused: no such column: key_hash"), "r")
+    assert "D1 refused" == document["detail"] == document["error"]
+    document = problem_document(Unavailable("the binding DB is missing"), "r")
+    assert "the binding DB is missing" == document["detail"]
