@@ -39,6 +39,11 @@ bucket_name = "contract-bucket"
 binding = "DB"
 database_name = "contract-db"
 database_id = "00000000-0000-0000-0000-000000000000"
+
+[[ratelimits]]
+name = "LIMIT"
+namespace_id = "1"
+simple = {{ limit = 3, period = 60 }}
 """
 
 

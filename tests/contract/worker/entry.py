@@ -17,6 +17,7 @@ from building_vitals.platform.compression import Brotli
 from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock
 from building_vitals.platform.r2 import R2Objects
+from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.services.datasets import DatasetKey
 from building_vitals.services.r2_cache_service import R2CacheService
 
@@ -45,6 +46,8 @@ class Default(WorkerEntrypoint):
             return await self._database(name, given)
         if port == "datasets":
             return await self._dataset(given)
+        if port == "limit":
+            return await BoundRateLimiter(self.env, given["binding"]).take(given["key"])
         return "ready"
 
     async def _objects(self, name: str, given: dict[str, Any]) -> Any:
