@@ -370,6 +370,32 @@ def test_wrong_shape(fake: FakeUpstream, site: str) -> None:
     assert [json.loads(page(fake, site)[1]) for _ in range(2)] == [{"error": "internal"}, [1]]
 
 
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"form": "html", "status": 401}, 401),
+        ({"form": "json", "status": 500}, 500),
+        ({"form": "headers", "status": 302}, 302),
+        ({"form": "time"}, 200),
+        ({"form": "cursor"}, 200),
+    ],
+    ids=lambda value: value["form"] if isinstance(value, dict) else None,
+)
+def test_echo(fake: FakeUpstream, site: str, options: dict[str, Any], status: int) -> None:
+    """Wherever an answer has room for it, the caller's own token comes back first."""
+    fake.faults.once(site, "echo", **options)
+    answer = page(fake, site)
+
+    assert answer[0] == status
+    heard = f"Bearer {fake.token} "
+    said = f"{dict(answer[2])} {answer[1].decode()}"
+    assert heard in said
+    if options["form"] in {"time", "cursor"}:
+        document = json.loads(answer[1])
+        texts = [sample["time"] for sample in document["point_samples"]]
+        assert (texts or [document["next_cursor"]])[0].startswith(heard)
+
+
 def test_redirect(fake: FakeUpstream, site: str) -> None:
     """A redirect leads to a login page, which is HTML with 200 and asks for no token."""
     fake.faults.once(site, "redirect")
@@ -531,7 +557,7 @@ def test_every_wart_is_tested_here() -> None:
     others = {
         "cut", "invalid_json", "invalid_utf8", "wrong_shape", "html", "html_502", "redirect",
         "reset", "hang", "slow", "trickle", "gzip", "repeating_cursor", "cursor_cycle",
-        "no_cursor", "empty_pages", "endless_empty_pages", "ignores_point_names",
+        "no_cursor", "empty_pages", "endless_empty_pages", "ignores_point_names", "echo",
     }  # fmt: skip
 
     assert set(WARTS) == statuses | others | set(SAMPLE_WARTS)
