@@ -9,6 +9,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -135,6 +136,26 @@ def test_body_without_a_length_is_bounded_too(client: Client, worker: WorkerServ
         assert 413 == json.loads(answer.read())["status"]
     finally:
         connection.close()
+
+
+def test_refusals_of_large_bodies_arrive(worker: WorkerServer) -> None:
+    """However large the body that nobody reads, its sender gets the answer, not a broken line."""
+    parts = urlsplit(worker.url)
+    body = b'{"site":"' + b"x" * 2 * MEBIBYTE + b'"}'
+
+    def refusals(count: int) -> list[int]:
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+        statuses = []
+        for _ in range(count):
+            connection.request("POST", "/api/timeseries", body)
+            answer = connection.getresponse()
+            assert answer.status == json.loads(answer.read())["status"]
+            statuses.append(answer.status)
+        connection.close()
+        return statuses
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [[413] * 30] * 4 == list(pool.map(refusals, [30] * 4))
 
 
 @pytest.mark.parametrize(
