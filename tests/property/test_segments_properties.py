@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from builders import VALUES, Samples, Stored, stored
 from building_vitals.core import formats
-from building_vitals.core.encoders import Encoder, SplicedJson, encoder_for, piece_text
+from building_vitals.core.encoders import Encoder, SplicedJson, encoder_for
 from building_vitals.core.plan import cover
 from building_vitals.core.ranges import Range
 from building_vitals.core.segments import Piece, pieces
+from building_vitals.core.text_encoders import piece_text
 
 WORLD = Range(0, 60)
 META = {"site": "s", "cache": {"fetched": [[0, 1]]}}
@@ -73,7 +74,7 @@ def answer(encoder: Encoder, points: dict[str, list[tuple[Piece, bytes]]]) -> by
     """
     body = b""
     for point, read in points.items():
-        encoder.begin_point(point)
+        encoder.begin_point(point, sum(piece_text(*each)[0] for each in read))
         for piece, data in read:
             encoder.add(piece, memoryview(data))
             body += encoder.take()

@@ -6,6 +6,7 @@ Separate because direct, cached and queued requests are all answered from segmen
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,11 +16,13 @@ import msgspec
 from building_vitals.core.encoders import Encoder
 from building_vitals.core.plan import Cover
 from building_vitals.core.ranges import Range
-from building_vitals.core.segments import Piece, pieces
-from building_vitals.services.segment_store import LostObjects, SegmentStore
+from building_vitals.core.segments import Piece, cut_piece_text, pieces
+from building_vitals.services.segment_store import Blobs, LostObjects, SegmentStore
 
 # Stored bytes that are read and encoded at a time; larger answers are streamed.
 BATCH_BYTES_MAX = 2_097_152
+# Bytes of an answer in text that are put together before they go out.
+PENDING_BYTES_MAX = 1_048_576
 
 
 class PointPieces(NamedTuple):
@@ -101,6 +104,20 @@ def stored_bytes(parts: Sequence[PointPieces]) -> int:
 Batch = list[tuple[PointPieces, int, int]]
 
 
+def most_samples(parts: Sequence[PointPieces]) -> int:
+    """
+    Return the most samples that one point may have.
+    """
+    return max((sum(piece.count for piece in part.pieces) for part in parts), default=0)
+
+
+def text_bytes(parts: Sequence[PointPieces]) -> int:
+    """
+    Return the bytes of all pieces' text.
+    """
+    return sum(piece.raw_length for part in parts for piece in part.pieces)
+
+
 def batches(parts: Sequence[PointPieces]) -> Iterator[Batch]:
     """
     Yield the pieces in order, some at a time.
@@ -135,28 +152,68 @@ class Source(NamedTuple):
     store: SegmentStore
 
 
-async def encode_batch(batch: Batch, source: Source, encoder: Encoder, report: CacheReport) -> None:
+async def encoded(source: Source, encoder: Encoder, report: CacheReport) -> AsyncIterator[bytes]:
     """
-    Read the pieces of one batch and give them to the encoder.
+    Yield the body of an answer but for its end; the next batch is read while one is encoded.
 
     Raises:
-        LostObjects: an object is gone or not what the index says.
+        LostObjects: an object is gone or not what the index says; when that is before the first
+            bytes, the answer can be planned anew.
     """
-    fresh = source.fresh
+    waiting = list(batches(source.parts))
+    ahead = asyncio.ensure_future(_read(waiting[0], source))
+    try:
+        for n, batch in enumerate(waiting):
+            blobs = await ahead
+            if n + 1 < len(waiting):
+                ahead = asyncio.ensure_future(_read(waiting[n + 1], source))
+            for part, first, stop in batch:
+                if first == 0:
+                    count = await _count(part, source) if encoder.is_counted else None
+                    encoder.begin_point(part.point, count)
+                for piece in part.pieces[first:stop]:
+                    _encode(piece, blobs, source, encoder, report)
+                    if encoder.pending >= PENDING_BYTES_MAX:
+                        yield encoder.take()
+                if stop == len(part.pieces):
+                    encoder.end_point()
+            data = encoder.take()
+            if data:
+                yield data
+    finally:
+        ahead.cancel()
+
+
+def _encode(
+    piece: Piece, blobs: Blobs, source: Source, encoder: Encoder, report: CacheReport
+) -> None:
+    try:
+        count = encoder.add(piece, blobs.piece(piece))
+    except ValueError as error:
+        raise LostObjects([piece.key]) from error
+    if piece.key not in source.fresh:
+        report.samples_from_cache += count
+
+
+async def _read(batch: Batch, source: Source) -> Blobs:
     wanted = [piece for part, first, stop in batch for piece in part.pieces[first:stop]]
-    blobs = await source.store.read(wanted, fresh)
-    for part, first, stop in batch:
-        if first == 0:
-            encoder.begin_point(part.point)
-        for piece in part.pieces[first:stop]:
+    return await source.store.read(wanted, source.fresh)
+
+
+async def _count(part: PointPieces, source: Source) -> int:
+    """
+    Return the samples of a point: cut frames have to be looked into.
+    """
+    cut = [piece for piece in part.pieces if piece.frame is not None]
+    count = sum(piece.count for piece in part.pieces if piece.frame is None)
+    if cut:
+        blobs = await source.store.read(cut, source.fresh)
+        for piece in cut:
             try:
-                count = encoder.add(piece, blobs.piece(piece))
+                count += cut_piece_text(piece, blobs.piece(piece))[0]
             except ValueError as error:
                 raise LostObjects([piece.key]) from error
-            if piece.key not in fresh:
-                report.samples_from_cache += count
-        if stop == len(part.pieces):
-            encoder.end_point()
+    return count
 
 
 async def body(
@@ -173,12 +230,8 @@ async def body(
         meta: Gives `_meta`, told how many samples there are.
 
     Raises:
-        LostObjects: an object is gone or not what the index says; when that is before the first
-            bytes, the answer can be planned anew.
+        LostObjects: as `encoded` does.
     """
-    for batch in batches(source.parts):
-        await encode_batch(batch, source, encoder, report)
-        data = encoder.take()
-        if data:
-            yield data
+    async for data in encoded(source, encoder, report):
+        yield data
     yield encoder.finish(meta(encoder.samples))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from building_vitals.core.encoders import Encoder, SplicedJson, encoder_for
-from building_vitals.core.errors import AppError, Unavailable, UpstreamTimeout
+from building_vitals.core.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
 from building_vitals.core.plan import gaps_of
 from building_vitals.core.ports import Clock
 from building_vitals.core.request import TimeseriesRequest
@@ -23,12 +23,13 @@ from building_vitals.services.answers import (
     CacheReport,
     PointPieces,
     Source,
-    batches,
     body,
-    encode_batch,
+    encoded,
     identity,
+    most_samples,
     resolve,
     stored_bytes,
+    text_bytes,
 )
 from building_vitals.services.asked import Asked, TimeseriesAnswer, answer_meta
 from building_vitals.services.compaction import Compactor
@@ -41,6 +42,8 @@ from building_vitals.storage.segment_index import SegmentIndex
 
 # Times that an answer is planned anew because objects were gone.
 LOST_OBJECTS_ATTEMPTS_MAX = 3
+# Samples of one point that are held at once, so that some can be chosen.
+CHOSEN_FROM_MAX = 1_000_000
 
 
 class EnhancedTimeseriesService:
@@ -286,17 +289,21 @@ class EnhancedTimeseriesService:
             encoder: Encoder = SplicedJson.resumed(sealed)
             answer.first = sealed.data + encoder.finish(meta(encoder.samples))
             return answer
-        encoder = encoder_for(
-            asked.output, len(parts), gzip=asked.gzip, max_points=asked.request.max_points
-        )
+        max_points = asked.request.max_points
+        if max_points is not None and (most := most_samples(parts)) > CHOSEN_FROM_MAX:
+            raise TooLarge(
+                f"max_points can choose from {CHOSEN_FROM_MAX} samples of a point: here one has "
+                f"{most}; ask for a shorter range"
+            )
+        encoder = encoder_for(asked.output, len(parts), gzip=asked.gzip, max_points=max_points)
         source = Source(parts, filled.fresh, self._store)
-        if stored_bytes(parts) > BATCH_BYTES_MAX:
+        is_spliced = isinstance(encoder, SplicedJson)
+        size = stored_bytes(parts) if is_spliced else text_bytes(parts)
+        if size > BATCH_BYTES_MAX:
             answer.rest = body(source, encoder, report, meta)
             answer.first = await anext(answer.rest)
             return answer
-        for batch in batches(parts):
-            await encode_batch(batch, source, encoder, report)
-        data = encoder.take()
+        data = b"".join([chunk async for chunk in encoded(source, encoder, report)])
         if etag is not None and not filled.fetched and isinstance(encoder, SplicedJson):
             self._memory.keep(etag, encoder.seal(data))
         answer.first = data + encoder.finish(meta(encoder.samples))

@@ -12,19 +12,11 @@ import pytest
 
 from builders import Samples, Stored, samples, stored
 from building_vitals.core.downsample import downsample
-from building_vitals.core.encoders import (
-    Csv,
-    Encoder,
-    MessagePack,
-    Ndjson,
-    SplicedJson,
-    TextJson,
-    encoder_for,
-    piece_text,
-)
+from building_vitals.core.encoders import Encoder, SplicedJson, encoder_for
 from building_vitals.core.formats import decode_samples, encode_samples
 from building_vitals.core.ranges import Range
 from building_vitals.core.segments import pieces
+from building_vitals.core.text_encoders import Csv, MessagePack, Ndjson, TextJson, piece_text
 
 HELD = stored("0-100", samples('10:1.50 20:"on" 30:null'), sizes=[1, 1])
 ALL = Range(0, 100)
@@ -57,9 +49,10 @@ def fill(encoder: Encoder, held: Stored, wanted: Range, point: str = "p") -> Non
     """
     Put a range of a segment in as a point.
     """
-    encoder.begin_point(point)
-    for piece in pieces(held.segment, wanted):
-        encoder.add(piece, held.bytes_of(piece))
+    read = [(piece, held.bytes_of(piece)) for piece in pieces(held.segment, wanted)]
+    encoder.begin_point(point, sum(piece_text(*each)[0] for each in read))
+    for each in read:
+        encoder.add(*each)
     encoder.end_point()
 
 
