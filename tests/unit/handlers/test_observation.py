@@ -15,8 +15,8 @@ from building_vitals.core.segments import Piece
 from building_vitals.handlers.fetch import answer
 from building_vitals.handlers.http import HttpRequest, Reply
 from building_vitals.services.answers import CacheReport, PointPieces
-from building_vitals.services.options import RoutingOptions
 from building_vitals.services.asked import Asked, TimeseriesAnswer
+from building_vitals.services.options import RoutingOptions
 from fakes.clock import VirtualClock
 
 QUERY = "site=hq&points=a,b&start_time=2025-01-01T00:00:00Z&end_time=2025-01-02T00:00:00Z"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import building_vitals.storage as storage
+from building_vitals import storage
 
 ROOT = Path(__file__).resolve().parents[3]
 SQL = re.compile(r"\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\s")
