@@ -119,13 +119,19 @@ class ChunkRunner:
         if state.status == "failed":
             return Verdict("ended")
         if state.status == "processing" and state.claim_expires_ms > now_ms:
-            return Verdict("claimed", _seconds(state.claim_expires_ms - now_ms))
+            # Sent anew: the queue counts deliveries, and a message too many must not end in the
+            # dead letter queue on account of a chunk that is well.
+            delay_s = _seconds(state.claim_expires_ms - now_ms)
+            await self._sender.send([ref], state.priority, delay_s=delay_s)
+            return Verdict("claimed")
         if state.attempts > self._options.max_retries:
             await self._fail_crashed(ref, state)
             return Verdict("failed")
         if state.next_ms > now_ms:
-            return Verdict("early", _seconds(state.next_ms - now_ms))
-        # Only a low job that gives way is left. Sent anew, because deliveries are counted.
+            delay_s = _seconds(state.next_ms - now_ms)
+            await self._sender.send([ref], state.priority, delay_s=delay_s)
+            return Verdict("early")
+        # Only a low job that gives way is left.
         waited_s = (now_ms - state.created_ms) // 1000
         delay_s = min(max(LOW_DELAY_S_MIN, waited_s // 2), LOW_DELAY_S_MAX)
         await self._sender.send([ref], state.priority, delay_s=delay_s)

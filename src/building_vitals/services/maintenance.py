@@ -17,6 +17,10 @@ from building_vitals.storage.job_chunks import Due, JobChunks
 
 # Chunks sent again in one run; the longest due come first, the others in the next run.
 RESENT_MAX = 1000
+# Chunks that will be due so soon count as due: whoever asks for a run after a crash asks once, and
+# the next run by itself may be minutes away. A living claim is renewed 2 s before it is due.
+QUEUED_AHEAD_MS = 30_000
+CLAIMED_AHEAD_MS = 2_500
 
 
 class Step(Protocol):
@@ -58,12 +62,20 @@ class Maintenance:
         for step in self._steps:
             try:
                 changed = await step.run(self._clock.now_ms())
-            except AppError as error:
-                self._report(f"maintenance: {step.name}", error)
-                done.append({"name": step.name, "changed": 0, "error": error.detail})
+            except Exception as error:
+                failure = error if isinstance(error, AppError) else _unforeseen(error)
+                self._report(f"maintenance: {step.name}", failure)
+                done.append({"name": step.name, "changed": 0, "error": failure.detail})
             else:
                 done.append({"name": step.name, "changed": changed})
         return {"steps": done}
+
+
+def _unforeseen(error: Exception) -> AppError:
+    """
+    Return a fault of the code as a failure: it must not keep the other steps from their work.
+    """
+    return AppError(f"{type(error).__name__}: {error}")
 
 
 class LostChunks:
@@ -83,7 +95,11 @@ class LostChunks:
         """
         Send messages for the chunks that are due; return how many.
         """
-        due = await self._chunks.find_due(now_ms, RESENT_MAX)
+        due = await self._chunks.find_due(
+            queued_ms=now_ms + QUEUED_AHEAD_MS,
+            claimed_ms=now_ms + CLAIMED_AHEAD_MS,
+            limit=RESENT_MAX,
+        )
         by_priority: dict[str, list[Due]] = {}
         for each in due:
             by_priority.setdefault(each.priority, []).append(each)

@@ -139,7 +139,9 @@ WHERE job_id = ?1 AND queue_jobs.status IN ('queued', 'processing', 'retrying')
 _DUE = """
 SELECT c.job_id, c.chunk, j.priority, c.sends, coalesce(c.claim_expires_ms, 0) AS claim_expires_ms
 FROM job_chunks c CROSS JOIN queue_jobs j ON j.job_id = c.job_id
-WHERE c.due_ms <= ?1 AND j.status IN ('queued', 'processing', 'retrying') ORDER BY c.due_ms LIMIT ?2
+WHERE c.due_ms <= ?1 AND (c.status = 'queued' OR c.due_ms <= ?2)
+    AND j.status IN ('queued', 'processing', 'retrying')
+ORDER BY c.due_ms LIMIT ?3
 """
 
 _RESENT = """
@@ -331,11 +333,15 @@ class JobChunks:
         """
         await self._database.batch([Statement(_DEAD_LETTER, (ref.job_id, ref.chunk))])
 
-    async def find_due(self, now_ms: int, limit: int) -> list[Due]:
+    async def find_due(self, *, queued_ms: int, claimed_ms: int, limit: int) -> list[Due]:
         """
         Return chunks to be sent again, the longest due first.
+
+        Args:
+            queued_ms: Until when chunks are due that nobody has begun.
+            claimed_ms: Until when those are due that somebody has; not after *queued_ms*.
         """
-        rows = await self._database.rows(_DUE, now_ms, limit)
+        rows = await self._database.rows(_DUE, queued_ms, claimed_ms, limit)
         return [msgspec.convert(row, Due) for row in rows]
 
     async def mark_resent(self, sent: Iterable[tuple[ChunkRef, int]], *, now_ms: int) -> None:
