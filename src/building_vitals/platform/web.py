@@ -59,6 +59,11 @@ def _headers(raw: Any) -> dict[str, str]:
     """
     text = js.JSON.stringify(js.Object.fromEntries(raw.headers))
     headers: dict[str, str] = msgspec.json.decode(text)
+    # The platform puts its own Accept-Encoding in place of the client's, which is kept here.
+    # https://developers.cloudflare.com/fundamentals/reference/http-headers/
+    accepted = getattr(getattr(raw, "cf", None), "clientAcceptEncoding", None)
+    if isinstance(accepted, str):
+        headers["accept-encoding"] = accepted
     return headers
 
 

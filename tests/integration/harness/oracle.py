@@ -195,7 +195,9 @@ def assert_same_data(
         assert ["time", "point", "value"] == head
         assert [[time, cell(name), cell(value)] for time, name, value in rows] == found
     elif output == "ndjson":
-        lines = [read_exact(line) for line in answer.text.splitlines()]
+        *texts, rest = answer.text.split("\n")
+        assert "" == rest
+        lines = [read_exact(text) for text in texts]
         assert [{"point": n, "time": t, "value": v} for t, n, v in rows] == lines
     else:
         document = msgspec.msgpack.decode(answer.body)
