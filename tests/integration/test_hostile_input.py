@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from fakes.upstream import FakeUpstream
-from integration.harness.client import Answer, Client
+from integration.harness.client import Answer, Client, until
 from integration.harness.fuzzing import is_readable_log
 from integration.harness.worker_server import WorkerServer
 
@@ -263,8 +263,13 @@ def test_cells_are_no_formulas(client: Client, upstream: FakeUpstream, site: str
 def test_log_lines_cannot_be_made_up(client: Client, worker: WorkerServer, path: str) -> None:
     """Whatever a path holds, the log has one line of printable JSON for the request."""
     request_id = client.get(path).headers["X-Request-Id"]
-    lines = [line for line in worker.log.split("\n") if request_id in line]
-    assert 1 == len([line for line in lines if '"event":"request"' in line])
+
+    def told() -> list[str]:
+        lines = [line for line in worker.log.split("\n") if request_id in line]
+        return [line for line in lines if '"event":"request"' in line]
+
+    # The log may come a little after the answer.
+    assert 1 == len(until(told, what="the line of the request"))
     assert [] == is_readable_log(worker.log)
     starts = [line for line in worker.log.split("\n") if line.startswith('{"event":"start"')]
     assert all('"version"' in line for line in starts)
