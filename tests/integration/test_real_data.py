@@ -18,7 +18,7 @@ from integration.test_direct import ask_at_random
 DATA = Path(__file__).resolve().parents[1] / "data"
 SITE = "real-meters"
 REQUESTS = 200
-LENGTHS_MS = (1, HOUR_MS, 25 * HOUR_MS, 7 * DAY_MS, 31 * DAY_MS, 400 * DAY_MS)
+LENGTHS_MS = (1, HOUR_MS, 25 * HOUR_MS, 7 * DAY_MS, 31 * DAY_MS)
 
 Meters = dict[str, dict[int, str]]
 
@@ -78,7 +78,7 @@ def test_random_questions_get_what_the_files_say(client: Client, meters: Meters)
             expected = file_samples(meters, question, name)
             assert expected == found[name]["samples"], (number, question)
             samples += len(expected)
-    assert samples > 20 * REQUESTS
+    assert samples > 10 * REQUESTS
 
 
 @pytest.mark.parametrize("number", range(5))
