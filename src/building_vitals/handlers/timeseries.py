@@ -113,10 +113,11 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
     headers.append(("Content-Type", CONTENT_TYPES[asked.output]))
     if asked.gzip:
         headers.append(("Content-Encoding", "gzip"))
+    body, answer.first = answer.first, b""
     return Reply(
         status=200,
         headers=headers,
-        body=answer.first,
+        body=body,
         rest=answer.rest,
         is_encoded=asked.gzip,
         log=log,

@@ -162,8 +162,9 @@ async def _pump(reply: Reply, writer: Any) -> None:
     rest = reply.rest
     if rest is None:
         return
+    first, reply.body = to_js(reply.body), b""
     try:
-        await writer.write(to_js(reply.body))
+        await writer.write(first)
         async for chunk in rest:
             await writer.write(to_js(chunk))
         await writer.close()
@@ -172,6 +173,8 @@ async def _pump(reply: Reply, writer: Any) -> None:
         reply.log["streamError"] = f"{type(error).__name__}: {error}"[:300]
         await _abort(writer)
     finally:
+        # The rest knows the reply it belongs to: without this, both wait for the garbage collector.
+        reply.rest = None
         await _close(rest)
 
 

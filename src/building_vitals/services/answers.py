@@ -169,7 +169,10 @@ async def encoded(source: Source, encoder: Encoder, report: CacheReport) -> Asyn
                 ahead = asyncio.ensure_future(_read(waiting[n + 1], source))
             for part, first, stop in batch:
                 if first == 0:
-                    count = await _count(part, source) if encoder.is_counted else None
+                    count = None
+                    if encoder.is_counted:
+                        is_at_hand = stop == len(part.pieces)
+                        count = await _count(part, source, blobs if is_at_hand else None)
                     encoder.begin_point(part.point, count)
                 for piece in part.pieces[first:stop]:
                     _encode(piece, blobs, source, encoder, report)
@@ -200,19 +203,23 @@ async def _read(batch: Batch, source: Source) -> Blobs:
     return await source.store.read(wanted, source.fresh)
 
 
-async def _count(part: PointPieces, source: Source) -> int:
+async def _count(part: PointPieces, source: Source, blobs: Blobs | None) -> int:
     """
     Return the samples of a point: cut frames have to be looked into.
+
+    Args:
+        blobs: All of its pieces, where they have been read.
     """
-    cut = [piece for piece in part.pieces if piece.frame is not None]
     count = sum(piece.count for piece in part.pieces if piece.frame is None)
-    if cut:
-        blobs = await source.store.read(cut, source.fresh)
-        for piece in cut:
-            try:
-                count += cut_piece_text(piece, blobs.piece(piece))[0]
-            except ValueError as error:
-                raise LostObjects([piece.key]) from error
+    cut = [piece for piece in part.pieces if piece.frame is not None]
+    if not cut:
+        return count
+    found = blobs or await source.store.read(cut, source.fresh)
+    for piece in cut:
+        try:
+            count += cut_piece_text(piece, found.piece(piece))[0]
+        except ValueError as error:
+            raise LostObjects([piece.key]) from error
     return count
 
 

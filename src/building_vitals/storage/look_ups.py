@@ -50,7 +50,9 @@ class LookUps:
             return
         self._found[question] = (found_ms, answer)
         self._found.move_to_end(question)
-        while len(self._found) > ANSWERS_MAX:
+        # By age: what is not believed any more only takes memory.
+        oldest_ms = found_ms - self._believed_ms
+        while len(self._found) > ANSWERS_MAX or next(iter(self._found.values()))[0] < oldest_ms:
             self._found.popitem(last=False)
 
     def forget(self) -> None:
