@@ -402,3 +402,22 @@ def test_a_cursor_of_somebody_else(client: Client) -> None:
     """A cursor that no page gave is a 4xx or an empty page, never a 500."""
     answer = client.get("/api/cache/objects", {"cursor": "no such cursor"})
     assert answer.status in (200, 400)
+
+
+@pytest.mark.parametrize("name", ["secret, Wall Sensor", " secret", "secret "])
+def test_points_of_other_sites_are_not_answered(
+    client: Client, upstream: FakeUpstream, site: str, name: str
+) -> None:
+    """A name that the upstream knows at another site is, at this one, a point without samples."""
+    foreign = name.replace("secret", f"{site}/secret")
+    upstream.set_points(f"{site}-other", {foreign: [(START_MS, "42.50")]})
+    upstream.set_points(site, {"own, p": [(START_MS, "1.50")]})
+    question = Question(site, [foreign, "own, p"], START_MS, START_MS + DAY_MS)
+    for route in ("direct", "cached", "cached"):
+        answer = client.post("/api/timeseries", question.document(route=route))
+        counts = [each["count"] for each in answer.json()["data"].values()]
+        assert [0, 1] == counts, answer.text
+        assert "42.50" not in answer.text
+    unknown = question._replace(site=f"{site}-nowhere", points=[foreign])
+    answer = client.post("/api/timeseries", unknown.document(route="direct"))
+    assert_problem(answer, 404)

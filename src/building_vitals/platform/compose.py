@@ -36,6 +36,7 @@ from building_vitals.services.key_access import KeyAccess
 from building_vitals.services.maintenance import LostChunks, Maintenance
 from building_vitals.services.open_access import OpenAccess
 from building_vitals.services.options import RoutingOptions
+from building_vitals.services.own_points import OwnPoints
 from building_vitals.services.request_limits import RequestLimits
 from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
@@ -247,7 +248,7 @@ class Services:
 
     def _filler(self, background: Background, lease_ms: int) -> SegmentFiller:
         return SegmentFiller(
-            upstream=self.upstream,
+            upstream=OwnPoints(self.upstream, self.sites),
             store=self.store,
             database=self.database,
             clock=self.clock,

@@ -4,7 +4,7 @@ The upstream's lists of sites and of their points: long, seldom changed, kept as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol
 
 from building_vitals.core.access import Caller
@@ -21,6 +21,9 @@ Fetch = Callable[[int], Coroutine[Any, Any, Items]]
 # No point's name may hold a control character, so no request for samples has these keys.
 _SITES_KEY = DatasetKey("sites", ("\x01sites",), Range(0, 1))
 _POINTS_NAME = "\x01points"
+
+# A list that lacks a point somebody asks for is read anew when it is older: points are added.
+RECHECK_MS = 60_000
 
 
 class Listings(Protocol):
@@ -104,11 +107,34 @@ class SiteDirectory:
         async def fetch(deadline_ms: int) -> Items:
             return await self._listings.list_points(site, deadline_ms=deadline_ms)
 
-        items = await self._list(DatasetKey(site, (_POINTS_NAME,), Range(0, 1)), fetch)
+        items = await self._list(_points_key(site), fetch)
         if search:
             wanted = search.casefold()
             items = [item for item in items if wanted in item["name"].casefold()]
         return _page(items, page=page, per_page=per_page)
+
+    async def own_points(
+        self, site: str, names: Collection[str], *, deadline_ms: int | None
+    ) -> frozenset[str]:
+        """
+        Return those of *names* that are points of the site.
+
+        Raises:
+            UpstreamSiteUnknown: there is no such site.
+            UpstreamError: the list that is kept does not settle it, and no other can be had.
+        """
+        key, asked, now_ms = _points_key(site), frozenset(names), self._clock.now_ms()
+        kept = await self._kept(key)
+        if kept is not None:
+            found = asked.intersection(item["name"] for item in _items(kept["items"]))
+            fresh_ms = self._options.default_ttl * 1000
+            if found != asked:
+                fresh_ms = min(fresh_ms, RECHECK_MS)
+            if now_ms - kept["fetchedMs"] < fresh_ms:
+                return found
+        items = _items(await self._listings.list_points(site, deadline_ms=deadline_ms))
+        self._background(self._keep(key, {"fetchedMs": now_ms, "items": items}))
+        return asked.intersection(item["name"] for item in items)
 
     async def _list(self, key: DatasetKey, fetch: Fetch) -> Items:
         now_ms = self._clock.now_ms()
@@ -142,6 +168,10 @@ class SiteDirectory:
             await self._datasets.put(key, document, ttl=self._options.max_cache_age)
         except AppError as error:
             self._report("site directory", error)
+
+
+def _points_key(site: str) -> DatasetKey:
+    return DatasetKey(site, (_POINTS_NAME,), Range(0, 1))
 
 
 def _items(items: Items) -> Items:
