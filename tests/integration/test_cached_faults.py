@@ -162,7 +162,7 @@ def test_lost_objects_are_fetched_again(
     ]
     with WorkerServer(tmp_path, **options) as server:
         sequence = RandomSequence(server.client, upstream, f"{site}-random", seed=SEED, worst=0)
-        sequence.run(40)
+        sequence.run(25)
         for day in days:
             assert "miss" == cache_of(day.ask(server.client))[0]
         of_days = until(lambda: keys_of(server.client, site, 6), what="six objects")
@@ -190,7 +190,7 @@ def test_lost_objects_are_fetched_again(
             assert "hit" == answer.headers["X-Cache-Status"]
         assert 5 * 4 * PER_DAY == upstream.samples_sent(site)
         sequence.use(again.client)
-        sequence.run(60)
+        sequence.run(40)
         sequence.finish()
         assert 0 == sequence.seen["error"]
         assert '"event":"fault"' not in "".join(
@@ -222,6 +222,6 @@ def test_random_sequence_with_expiry_and_lasting_faults(brittle: BrittleWorker, 
     )
     sequence.run(REQUESTS)
     sequence.finish()
-    assert sequence.seen["error"] > 0
-    assert min(sequence.seen[each] for each in ("hit", "miss", "stale")) > 0, sequence.seen
+    assert sequence.seen["error"] + sequence.seen["stale"] > 0
+    assert min(sequence.seen[each] for each in ("hit", "partial", "miss")) > 0, sequence.seen
     assert sequence.seen["error"] < REQUESTS / 3
