@@ -11,7 +11,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from building_vitals.core.ranges import Range, gaps, merge, split_at, subtract
+from building_vitals.core.ranges import Range, gaps, merge, split_at
 
 RANGES = st.tuples(st.integers(0, 39), st.integers(1, 40)).map(
     lambda ends: Range(min(ends[0], ends[1] - 1), max(ends[0] + 1, ends[1]))
@@ -59,18 +59,6 @@ def test_merge_keeps_instants(ranges: list[Range], rng: random.Random) -> None:
     assert_tidy(merged)
     assert instants(ranges) == instants(merged)
     assert merged == merge(shuffled) == merge(merged)
-
-
-@settings(deadline=None)
-@given(LISTS, LISTS)
-def test_subtract_is_the_difference(minuends: list[Range], subtrahends: list[Range]) -> None:
-    """
-    Subtraction is that of the sets of instants.
-    """
-    left = subtract(minuends, subtrahends)
-
-    assert_tidy(left)
-    assert instants(minuends) - instants(subtrahends) == instants(left)
 
 
 @settings(deadline=None)

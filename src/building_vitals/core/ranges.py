@@ -85,14 +85,6 @@ def gaps(haves: Sequence[Range], need: Range) -> list[Range]:
     return missing
 
 
-def subtract(minuends: Iterable[Range], subtrahends: Iterable[Range]) -> list[Range]:
-    """
-    Return the instants of *minuends* that are in none of *subtrahends*, merged.
-    """
-    taken = merge(subtrahends)
-    return [part for each in merge(minuends) for part in gaps(taken, each)]
-
-
 def split_at(ranges: Iterable[Range], instant_ms: int) -> list[Range]:
     """
     Return the ranges with those that hold *instant_ms* inside cut in two there.

@@ -14,9 +14,6 @@ from typing import Any
 
 import msgspec
 
-# Distinct texts remembered by ValueTexts; a full memory starts anew. Some 8 MB at the most.
-VALUES_REMEMBERED_MAX = 65_536
-
 # Arrays and objects as values are rare and shallow. What is nested deeper than this becomes null,
 # because the readers of stored samples give up on deep nesting.
 NESTING_MAX = 32
@@ -66,31 +63,6 @@ def value_text(value: Any) -> str:
     if isinstance(value, float):
         return "null" if isnan(value) or isinf(value) else repr(value)
     return _nested_text(value, NESTING_MAX)
-
-
-class ValueTexts(dict[str, str]):
-    """
-    Remembers the JSON texts of text values: `texts[value]` for str, `texts.text_of(value)` for any.
-
-    Only str are keys: other values can be equal and yet have different texts (1, 1.0 and true). A
-    NumberText and a str of the same characters have the same text, so they may share a key.
-    """
-
-    def __missing__(self, value: str) -> str:
-        """
-        Work out the text and remember it.
-        """
-        text = value_text(value)
-        if len(self) >= VALUES_REMEMBERED_MAX:
-            self.clear()
-        self[value] = text
-        return text
-
-    def text_of(self, value: Any) -> str:
-        """
-        Return the JSON text of a value of any type.
-        """
-        return self[value] if isinstance(value, str) else value_text(value)
 
 
 def _text_text(value: str) -> str:

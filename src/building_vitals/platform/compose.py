@@ -14,6 +14,7 @@ from building_vitals.handlers.context import Access
 from building_vitals.platform import isolate
 from building_vitals.platform.compose_operations import (
     make_analytics,
+    make_datasets,
     make_directory,
     make_maintenance,
     make_quota,
@@ -37,6 +38,7 @@ from building_vitals.services.maintenance import LostChunks, Maintenance
 from building_vitals.services.open_access import OpenAccess
 from building_vitals.services.options import RoutingOptions
 from building_vitals.services.own_points import OwnPoints
+from building_vitals.services.r2_cache_service import R2CacheService
 from building_vitals.services.request_limits import RequestLimits
 from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
@@ -137,13 +139,20 @@ class Services:
         )
 
     @cached_property
+    def datasets(self) -> R2CacheService:
+        """
+        The cache of whole documents.
+        """
+        return make_datasets(objects=self.objects, clock=self.clock, settings=self.settings)
+
+    @cached_property
     def sites(self) -> SiteDirectory:
         """
         Lists sites and points.
         """
         return make_directory(
             listings=self.upstream,
-            objects=self.objects,
+            datasets=self.datasets,
             clock=self.clock,
             settings=self.settings,
             background=self.background,
@@ -334,6 +343,7 @@ class Services:
             database=self.database,
             index=self.index,
             objects=self.objects,
+            datasets=self.datasets,
             freshness=self.freshness,
             clock=self.clock,
             report=report_fault,

@@ -22,6 +22,7 @@ from building_vitals.services.maintenance import Maintenance, Step
 from building_vitals.services.maintenance_steps import (
     ExpiredObjects,
     ExpiredSegments,
+    OldDatasets,
     OldJobs,
     OldMarks,
     OldRequests,
@@ -111,6 +112,7 @@ def make_maintenance(
     database: Database,
     index: SegmentIndex,
     objects: ObjectStore,
+    datasets: R2CacheService,
     freshness: Freshness,
     clock: Clock,
     report: Report,
@@ -130,15 +132,31 @@ def make_maintenance(
         OldJobs(upkeep),
         OldRequests(upkeep),
         OldMarks(upkeep),
+        OldDatasets(datasets),
         Recount(upkeep),
     ]
     return Maintenance(steps, clock, report)
 
 
+def make_datasets(*, objects: ObjectStore, clock: Clock, settings: Settings) -> R2CacheService:
+    """
+    Return the cache of whole documents.
+    """
+    cache = settings.cache
+    return R2CacheService(
+        objects,
+        clock,
+        default_ttl=cache.default_ttl,
+        max_cache_age=cache.max_cache_age,
+        compression=cache.compression,
+        compressor=Brotli(),
+    )
+
+
 def make_directory(
     *,
     listings: Listings,
-    objects: ObjectStore,
+    datasets: R2CacheService,
     clock: Clock,
     settings: Settings,
     background: Callable[[Any], None],
@@ -146,19 +164,11 @@ def make_directory(
     """
     Return the directory of sites and points.
     """
-    cache = settings.cache
     return SiteDirectory(
         listings=listings,
-        datasets=R2CacheService(
-            objects,
-            clock,
-            default_ttl=cache.default_ttl,
-            max_cache_age=cache.max_cache_age,
-            compression=cache.compression,
-            compressor=Brotli(),
-        ),
+        datasets=datasets,
         clock=clock,
-        options=cache,
+        options=settings.cache,
         timeout_ms=settings.routing.direct_timeout,
         background=background,
         report=report_fault,

@@ -15,6 +15,7 @@ from building_vitals.core.instant import DAY_MS
 from building_vitals.core.jobs import TERMINAL
 from building_vitals.core.plan import Freshness
 from building_vitals.core.ports import ObjectInfo, ObjectStore
+from building_vitals.services.r2_cache_service import R2CacheService
 from building_vitals.storage.keys import SEGMENTS_PREFIX
 from building_vitals.storage.upkeep import Upkeep
 
@@ -197,6 +198,23 @@ class OldRequests:
                 limit=REQUESTS_AT_ONCE,
             )
         )
+
+
+class OldDatasets:
+    """
+    Deletes datasets that are not given any more.
+    """
+
+    name = "old datasets"
+
+    def __init__(self, datasets: R2CacheService) -> None:
+        self._datasets = datasets
+
+    async def run(self, now_ms: int) -> int:
+        """
+        Delete them; return how many.
+        """
+        return await self._datasets.cleanup()
 
 
 class OldMarks:

@@ -140,8 +140,7 @@ _DUE = """
 SELECT c.job_id, c.chunk, j.priority, c.sends, coalesce(c.claim_expires_ms, 0) AS claim_expires_ms
 FROM job_chunks c CROSS JOIN queue_jobs j ON j.job_id = c.job_id
 WHERE c.due_ms <= ?1 AND (c.status = 'queued' OR c.due_ms <= ?2)
-    AND j.status IN ('queued', 'processing', 'retrying')
-ORDER BY c.due_ms LIMIT ?3
+    AND j.status IN ('queued', 'processing', 'retrying') ORDER BY c.due_ms LIMIT ?3
 """
 
 _RESENT = """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from builders import span, spans
-from building_vitals.core.ranges import Range, gaps, merge, split_at, subtract
+from building_vitals.core.ranges import Range, gaps, merge, split_at
 
 
 @pytest.mark.parametrize(
@@ -86,22 +86,6 @@ def test_gaps_refuse_disorder() -> None:
     """
     with pytest.raises(ValueError, match="ranges out of order: 0 after 20"):
         gaps(spans("20-30 0-10"), Range(0, 50))
-
-
-@pytest.mark.parametrize(
-    ("minuends", "subtrahends", "expected"),
-    [
-        pytest.param("0-10", "", "0-10", id="nothing taken"),
-        pytest.param("0-10", "0-10", "", id="all taken"),
-        pytest.param("0-10 10-20", "5-15", "0-5 15-20", id="across two"),
-        pytest.param("0-10 20-30", "25-40 5-8", "0-5 8-10 20-25", id="out of order"),
-    ],
-)
-def test_subtract(minuends: str, subtrahends: str, expected: str) -> None:
-    """
-    What is left are the instants of the one and not of the other.
-    """
-    assert spans(expected) == subtract(spans(minuends), spans(subtrahends))
 
 
 @pytest.mark.parametrize(

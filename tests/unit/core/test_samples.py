@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from building_vitals.core import samples
-from building_vitals.core.samples import NumberText, ValueTexts, value_text
+from building_vitals.core.samples import NumberText, value_text
 
 
 @pytest.mark.parametrize(
@@ -190,40 +190,6 @@ def test_foreign_types_are_refused() -> None:
     """
     with pytest.raises(TypeError, match="not a JSON value: bytes"):
         value_text(b"x")
-
-
-def test_memory_gives_number_and_text_the_same_text() -> None:
-    """
-    A NumberText and a str of the same characters may share a key of the memory.
-    """
-    for spelling in ("45.5", "45.50", "1e999", "1E5", "-0"):
-        number_first, text_first = ValueTexts(), ValueTexts()
-
-        assert value_text(spelling) == number_first[NumberText(spelling)] == number_first[spelling]
-        assert value_text(spelling) == text_first[spelling] == text_first[NumberText(spelling)]
-
-
-def test_memory_holds_text_values_only() -> None:
-    """
-    Values that are equal and yet different don't share a text.
-    """
-    texts = ValueTexts()
-    given_texts = [texts.text_of(each) for each in (1, True, 1.0, "1", None, [1], {"a": 1}, "NaN")]
-
-    assert given_texts == ["1", "true", "1.0", "1", "null", "[1]", '{"a":1}', "null"]
-    assert texts == {"1": "1", "NaN": "null"}
-
-
-def test_memory_is_bounded() -> None:
-    """
-    A full memory starts anew and still answers rightly.
-    """
-    texts = ValueTexts()
-    for number in range(samples.VALUES_REMEMBERED_MAX):
-        texts[str(number)] = str(number)
-
-    assert texts["occupied"] == '"occupied"'
-    assert texts == {"occupied": '"occupied"'}
 
 
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
