@@ -60,8 +60,8 @@ WHERE job_id = ?1 AND chunk = ?2 AND claim = ?3 AND status = 'processing'
 
 _CHECK = """
 SELECT 1 AS goes_on FROM job_chunks c JOIN queue_jobs j ON j.job_id = c.job_id
-WHERE c.job_id = ?1 AND c.chunk = ?2 AND c.claim = ?3
-    AND j.status IN ('queued', 'processing', 'retrying')
+WHERE c.job_id = ?1 AND c.chunk = ?2 AND c.claim = ?3 AND j.status IN (
+    'queued', 'processing', 'retrying')
 """
 
 # Whoever finishes first has finished it, also when the claim has passed to another.
@@ -334,11 +334,8 @@ class JobChunks:
 
     async def find_due(self, *, queued_ms: int, claimed_ms: int, limit: int) -> list[Due]:
         """
-        Return chunks to be sent again, the longest due first.
-
-        Args:
-            queued_ms: Until when chunks are due that nobody has begun.
-            claimed_ms: Until when those are due that somebody has; not after *queued_ms*.
+        Return chunks to be sent again, the longest due first: those that nobody has begun and that
+        are due by *queued_ms*, and those that somebody has and that are due by *claimed_ms*.
         """
         rows = await self._database.rows(_DUE, queued_ms, claimed_ms, limit)
         return [msgspec.convert(row, Due) for row in rows]
@@ -347,9 +344,8 @@ class JobChunks:
         """
         Note that chunks were sent again, and when each is due the next time.
         """
-        rows = [[ref.job_id, ref.chunk, due_ms] for ref, due_ms in sent]
-        names = msgspec.json.encode(rows).decode()
-        await self._database.batch([Statement(_RESENT, (names, now_ms))])
+        rows = msgspec.json.encode([[ref.job_id, ref.chunk, due_ms] for ref, due_ms in sent])
+        await self._database.batch([Statement(_RESENT, (rows.decode(), now_ms))])
 
     async def _change(self, ref: ChunkRef, change: Statement, now_ms: int) -> None:
         await self._database.batch([change, Statement(_RECOUNT, (ref.job_id, now_ms))])
