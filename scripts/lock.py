@@ -72,6 +72,7 @@ def lock_node(tools: Toolchain, children: Children) -> None:
         lock = json.loads(PACKAGE_LOCK.read_text(encoding="utf-8"))
         for package in lock["packages"].values():
             package.pop("resolved", None)
+            package.pop("funding", None)
         write_whole(PACKAGE_LOCK, f"{json.dumps(lock, indent=2, ensure_ascii=False)}\n".encode())
         children.run("npm-check", [*npm, "ci", "--dry-run", *quiet], env=tools.environment())
 

@@ -6,6 +6,7 @@ Separate because both are read by the same rules, and only differ in where a val
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from building_vitals.core.request_text import QueryText
 WRONG_POINTS_TOLD_MAX = 20
 
 
-class Source:
+class Source(ABC):
     """
     Where parameters are read from; collects what is wrong with them.
     """
@@ -41,6 +42,7 @@ class Source:
             self.refuse(parameter.name, f"missing; {parameter.allowed}")
         return parameter.default if value is None else value
 
+    @abstractmethod
     def value_of(self, parameter: Parameter) -> Value | None:
         """
         Return a parameter's value, or None where it is not given.
@@ -48,13 +50,12 @@ class Source:
         Raises:
             ValueError: it is wrong.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def names(self) -> Sequence[tuple[str, object]] | None:
         """
         Return the points' names, each with the parameter it is from; None where none is given.
         """
-        raise NotImplementedError
 
     def refuse(self, field: str, message: str) -> None:
         """
