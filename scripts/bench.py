@@ -6,20 +6,49 @@ Usage: python3 scripts/bench.py [cached|jobs]... [--rounds N]
 
 from __future__ import annotations
 
-import argparse
 import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - says it in one line where an older Python would not
+    sys.exit("bench.py: needs Python 3.11 or newer")
+
+import argparse
+import os
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "src")]
+from devtools.children import Children
+from devtools.console import StepFailed
+from devtools.layout import VENV
+from devtools.signals import Stopped, StopSignals
+from devtools.toolchain import set_up
 
-from bench import bench_cached, bench_jobs  # noqa: E402
+NAMES = ("cached", "jobs")
 
-BENCHMARKS = {"cached": bench_cached.main, "jobs": bench_jobs.main}
+
+def main(arguments: list[str]) -> None:
+    """Measure what is asked for, everything if nothing is."""
+    parser = argparse.ArgumentParser(description="Measures the Worker on this machine.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="cached|jobs")
+    asked = parser.parse_args(arguments)
+    if Path(sys.prefix) != VENV:
+        _go_on_with_the_tools()
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "src")]
+    from bench import bench_cached, bench_jobs  # noqa: PLC0415 - needs the packages of the tools
+
+    benchmarks = {"cached": bench_cached.main, "jobs": bench_jobs.main}
+    for name in asked.names or NAMES:
+        benchmarks[name](asked.rounds)
+
+
+def _go_on_with_the_tools() -> None:
+    """Start over in the interpreter that has the tools, once they are there."""
+    try:
+        with StopSignals() as signals, Children(signals) as children:
+            tools = set_up(children)
+    except (StepFailed, Stopped) as error:
+        sys.exit(f"bench.py: {error or 'stopped'}")
+    os.execve(tools.python, [tools.python, *sys.argv], tools.environment())  # noqa: S606
+
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="cached|jobs")
-    asked = parser.parse_args()
-    for name in asked.names or BENCHMARKS:
-        BENCHMARKS[name](asked.rounds)
+    main(sys.argv[1:])
