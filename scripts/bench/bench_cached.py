@@ -273,6 +273,7 @@ def main(rounds: int = 5) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with running() as stack:
         hits(stack, rounds)
+    with running({"DEV_METRICS": "1"}) as stack:
         misses(stack, rounds)
         sliding(stack)
         reloads(stack)

@@ -170,7 +170,7 @@ def main(rounds: int = 5) -> None:
     """Run every measurement."""
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with pages() as upstream:
-        options = {"ACE_API_URL": upstream.url, "ACE_API_TOKEN": TOKEN}
+        options = {"ACE_API_URL": upstream.url, "ACE_API_TOKEN": TOKEN, "DEV_METRICS": "1"}
         with running(options) as stack:
             for site in ("million", "ten"):
                 seconds, job = run_job(stack, site)

@@ -64,7 +64,6 @@ def running(variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
             "ACE_API_URL": upstream.url,
             "ACE_API_TOKEN": upstream.token,
             "AUTH_MODE": "open",
-            "DEV_METRICS": "1",
             **(variables or {}),
         },
     }

@@ -22,7 +22,7 @@ async def test_a_missing_bucket_is_unavailable(remote: Remote) -> None:
         objects.delete(["a"]),
         objects.list(),
     ):
-        with pytest.raises(Unavailable, match="binding TIMESERIES_CACHE is missing"):
+        with pytest.raises(Unavailable, match="binding NO_BUCKET is missing"):
             await operation
 
 
@@ -30,5 +30,5 @@ async def test_a_missing_database_is_unavailable(remote: Remote) -> None:
     """Every operation says that the binding is missing."""
     database = RemoteDatabase(remote, binding="NO_DB")
     for operation in (database.rows("SELECT 1"), database.batch([Statement("SELECT 1")])):
-        with pytest.raises(Unavailable, match="binding DB is missing"):
+        with pytest.raises(Unavailable, match="binding NO_DB is missing"):
             await operation

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from building_vitals.core.errors import AppError
 from building_vitals.core.ranges import Range
 from building_vitals.core.request import TimeseriesRequest
-from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.answers import CacheReport
 from building_vitals.services.asked import Asked, TimeseriesAnswer
 from building_vitals.services.compaction import Compactor
 from building_vitals.services.needs import Need
 from building_vitals.services.options import CacheOptions, RoutingOptions
+from building_vitals.services.recent_answers import RecentAnswers
 from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import SegmentStore
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
@@ -77,6 +77,7 @@ class World:
         self.routing = RoutingOptions(page_size=page_size)
         self.freshness = self.options.freshness()
         look_ups = LookUps()
+        self.recent = RecentAnswers(look_ups)
         self.index = SegmentIndex(self.database, look_ups)
         self.leases = Leases(self.database)
         self.store = SegmentStore(self.objects, self.database, self.freshness)
@@ -111,8 +112,7 @@ class World:
             compactor=self.compactor,
             clock=self.clock,
             options=self.routing,
-            memory=AnswerMemory(),
-            look_ups=look_ups,
+            recent=self.recent,
             background=self.background,
             report=self.report,
         )
@@ -212,7 +212,7 @@ async def read_body(answer: TimeseriesAnswer) -> bytes:
     """
     Return all of an answer's body.
     """
-    body = answer.first
+    body = bytes(answer.first)
     if answer.rest is not None:
         async for chunk in answer.rest:
             body += chunk

@@ -238,7 +238,8 @@ def test_reads_are_limited_by_key(keyed: KeyedWorker) -> None:
     for thread in threads:
         thread.join()
     assert {400, 429} == set(statuses)
-    assert statuses.index(429) >= READS_MAX
+    # Not where the first 429 stands: answers of four threads are noted in any order.
+    assert statuses.count(400) >= READS_MAX
     limited = client.get("/api/timeseries", keyed.question())
     assert "too many requests" in refusal(limited, 429)
     assert "60" == limited.headers["Retry-After"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 ANY_ORIGIN = "*"
 ALLOWED_METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
@@ -46,6 +47,8 @@ class CorsPolicy:
     rejected: tuple[str, ...] = ()
 
 
+# The var is the same for as long as the isolate lives.
+@lru_cache(maxsize=1)
 def parse_policy(text: str) -> CorsPolicy:
     """
     Return the policy that the var CORS_ORIGINS stands for; never raises.

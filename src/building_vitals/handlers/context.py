@@ -16,6 +16,7 @@ from building_vitals.services.chunk_runner import ChunkRunner
 from building_vitals.services.health import HealthService
 from building_vitals.services.maintenance import Maintenance
 from building_vitals.services.options import RoutingOptions
+from building_vitals.services.recent_answers import RecentAnswers
 from building_vitals.services.request_limits import RequestLimits
 from building_vitals.services.site_directory import SiteDirectory
 from building_vitals.services.statistics_service import StatisticsService
@@ -56,6 +57,8 @@ class Context(Protocol):
     def clock(self) -> Clock: ...
     @property
     def routing(self) -> RoutingOptions: ...
+    @property
+    def recent(self) -> RecentAnswers: ...
     @property
     def timeseries(self) -> EnhancedTimeseriesService: ...
     @property

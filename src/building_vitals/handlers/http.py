@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from building_vitals.core.encoders import SealedBody
 from building_vitals.services.asked import TimeseriesAnswer
 
 
@@ -58,7 +59,7 @@ class Reply(msgspec.Struct, kw_only=True):
 
     status: int
     headers: list[tuple[str, str]]
-    body: bytes = b""
+    body: bytes | SealedBody = b""
     rest: AsyncIterator[bytes] | None = None
     is_encoded: bool = False
     log: dict[str, Any] = {}

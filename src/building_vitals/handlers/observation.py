@@ -11,10 +11,7 @@ from building_vitals.core.events import CLIENT_GONE, NO_ROUTE, NO_STATUS, Reques
 from building_vitals.core.problem import INTERNAL_STATUS
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply
-from building_vitals.services.asked import TimeseriesAnswer
 
-# Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
-TOUCHED_MAX = 100
 NOT_FOUND_ENDPOINT = ""
 
 
@@ -67,21 +64,8 @@ def event_of(
         duration_ms=duration_ms,
         status=reply.status,
         error=error,
-        touched=_touched(answer) if answer and status not in ("miss", "bypass") else (),
+        touched=answer.touched if answer and status not in ("miss", "bypass") else (),
     )
-
-
-def _touched(answer: TimeseriesAnswer) -> tuple[str, ...]:
-    """
-    Return the objects an answer is made of.
-    """
-    keys: dict[str, None] = {}
-    for part in answer.parts:
-        for piece in part.pieces:
-            keys[piece.key] = None
-            if len(keys) == TOUCHED_MAX:
-                return tuple(keys)
-    return tuple(keys)
 
 
 class _Observed:

@@ -17,10 +17,12 @@ from building_vitals.core.negotiation import (
 )
 from building_vitals.core.parameters import BODY_BYTES_MAX, shown
 from building_vitals.core.request import TimeseriesRequest, parse_body, parse_query
+from building_vitals.core.routing import choose_route, estimated_samples
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply
 from building_vitals.handlers.submission import queue_request
 from building_vitals.services.asked import Asked, TimeseriesAnswer
+from building_vitals.services.options import RoutingOptions
 
 
 async def read_timeseries(request: HttpRequest, context: Context, caller: Caller) -> Reply:
@@ -29,15 +31,28 @@ async def read_timeseries(request: HttpRequest, context: Context, caller: Caller
     """
     wanted = await _parse(request, context)
     caller.require_site(wanted.site)
-    route, estimated = context.timeseries.route(wanted)
+    route, estimated = _route(wanted, context.routing)
     asked = asked_of(request, wanted, route=route, estimated=estimated)
     request.notes.update(_about(asked))
+    if route != "direct":
+        recent = context.recent.answer(asked, context.clock.now_ms())
+        if recent is not None:
+            return timeseries_reply(recent, asked, context)
     if route == "queued":
         known = await context.timeseries.answer_known(asked)
         if known is None:
             return await queue_request(wanted, estimated, context, caller)
         return timeseries_reply(known, asked, context)
     return timeseries_reply(await context.timeseries.fetch_timeseries(asked), asked, context)
+
+
+def _route(wanted: TimeseriesRequest, options: RoutingOptions) -> tuple[str, int]:
+    """
+    Return the route of a request and its estimated samples.
+    """
+    estimate = estimated_samples(len(wanted.points), wanted.wanted)
+    thresholds = (options.small_threshold, options.large_threshold)
+    return choose_route(estimate, wanted.route, *thresholds), estimate
 
 
 async def _parse(request: HttpRequest, context: Context) -> TimeseriesRequest:

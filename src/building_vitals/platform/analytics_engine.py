@@ -20,12 +20,15 @@ class AnalyticsEngine:
     Writes points for one invocation; where the Worker has no such binding, they are dropped.
     """
 
-    def __init__(self, binding: Any | None, send: Callable[[Any, str], None]) -> None:
+    def __init__(
+        self, find_binding: Callable[[], Any | None], send: Callable[[Any, str], None]
+    ) -> None:
         """
         Args:
+            find_binding: Looks the binding up; asked only when there is something to write.
             send: Gives the binding a JSON array of points.
         """
-        self._binding = binding
+        self._find_binding = find_binding
         self._send = send
         self._left = POINTS_PER_INVOCATION_MAX
 
@@ -33,14 +36,16 @@ class AnalyticsEngine:
         """
         Write points, as many as the invocation may; return how many.
         """
-        if self._binding is None:
-            return 0
         written = points[: self._left]
-        if written:
-            self._left -= len(written)
-            documents = [
-                {"indexes": [each.index], "blobs": each.blobs, "doubles": each.doubles}
-                for each in written
-            ]
-            self._send(self._binding, msgspec.json.encode(documents).decode())
+        if not written:
+            return 0
+        binding = self._find_binding()
+        if binding is None:
+            return 0
+        self._left -= len(written)
+        documents = [
+            {"indexes": [each.index], "blobs": each.blobs, "doubles": each.doubles}
+            for each in written
+        ]
+        self._send(binding, msgspec.json.encode(documents).decode())
         return len(written)

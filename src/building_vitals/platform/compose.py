@@ -71,6 +71,7 @@ class Services:
         self.background = wait_until
         self.settings = isolate.settings_of(env)
         self.clock = RuntimeClock()
+        self.recent = isolate.RECENT
 
     @cached_property
     def access(self) -> Access:
@@ -130,7 +131,7 @@ class Services:
         Records requests, jobs and dead letters.
         """
         return make_analytics(
-            binding=getattr(self._env, "ANALYTICS", None),
+            find_binding=lambda: getattr(self._env, "ANALYTICS", None),
             database=self.database,
             clock=self.clock,
             settings=self.settings,
@@ -197,14 +198,14 @@ class Services:
         """
         The D1 database; without the binding, every use fails as unavailable.
         """
-        return D1Database(getattr(self._env, "DB", None))
+        return D1Database(self._env, "DB")
 
     @cached_property
     def objects(self) -> R2Objects:
         """
         The R2 bucket; without the binding, every use fails as unavailable.
         """
-        return R2Objects(getattr(self._env, "TIMESERIES_CACHE", None))
+        return R2Objects(self._env, "TIMESERIES_CACHE")
 
     @cached_property
     def freshness(self) -> Freshness:
@@ -289,8 +290,7 @@ class Services:
             ),
             clock=self.clock,
             options=self.settings.routing,
-            memory=isolate.ANSWERS,
-            look_ups=isolate.LOOK_UPS,
+            recent=self.recent,
             background=self.background,
             report=report_fault,
         )

@@ -48,7 +48,7 @@ _grants = (Grant(), Grant())
 
 def make_analytics(
     *,
-    binding: Any | None,
+    find_binding: Callable[[], Any | None],
     database: Database,
     clock: Clock,
     settings: Settings,
@@ -60,7 +60,7 @@ def make_analytics(
     """
     return AnalyticsService(
         requests=RequestAnalytics(database),
-        points=AnalyticsEngine(binding, send_points),
+        points=AnalyticsEngine(find_binding, send_points),
         outbox=_outbox,
         clock=clock,
         sample_rate=settings.analytics_sample_rate,

@@ -5,6 +5,7 @@ The `Database` port on a D1 binding.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from pyodide.ffi import JsException, jsnull, to_js
@@ -18,19 +19,24 @@ class D1Database:
     Runs statements on D1 and gives rows as plain dicts.
     """
 
-    def __init__(self, binding: Any | None) -> None:
+    def __init__(self, env: Any, name: str) -> None:
         """
         Args:
-            binding: None where the Worker has none: every use is then refused as unavailable.
+            name: Of the binding; where the Worker has none, every use is refused as unavailable.
         """
-        # The SDK's wrapper converts value by value; this module does so once for each answer.
-        self._bound = getattr(binding, "_binding", binding)
+        self._env = env
+        self._name = name
 
-    @property
+    @cached_property
     def _binding(self) -> Any:
-        if self._bound is None:
-            raise Unavailable("the binding DB is missing")
-        return self._bound
+        """
+        The binding, looked up when first used: that takes a dozen crossings into JavaScript.
+        """
+        binding = getattr(self._env, self._name, None)
+        if binding is None:
+            raise Unavailable(f"the binding {self._name} is missing")
+        # The SDK's wrapper converts value by value; this module does so once for each answer.
+        return getattr(binding, "_binding", binding)
 
     async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
         """

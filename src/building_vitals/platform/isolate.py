@@ -11,14 +11,14 @@ from typing import Any
 
 from building_vitals.platform.log import write_line
 from building_vitals.platform.settings import Settings, read_settings
-from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.health import VERSION
 from building_vitals.services.key_access import KeyMemory
+from building_vitals.services.recent_answers import RecentAnswers
 from building_vitals.services.waiting import Waiting
 from building_vitals.storage.look_ups import LookUps
 
-ANSWERS = AnswerMemory()
 LOOK_UPS = LookUps()
+RECENT = RecentAnswers(LOOK_UPS)
 KEYS = KeyMemory()
 WAITING = Waiting()
 

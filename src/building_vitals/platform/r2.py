@@ -5,6 +5,7 @@ The `ObjectStore` port on an R2 binding.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import js
@@ -25,18 +26,23 @@ class R2Objects:
     Stores and reads objects in an R2 bucket.
     """
 
-    def __init__(self, binding: Any | None) -> None:
+    def __init__(self, env: Any, name: str) -> None:
         """
         Args:
-            binding: None where the Worker has none: every use is then refused as unavailable.
+            name: Of the binding; where the Worker has none, every use is refused as unavailable.
         """
-        self._bound = binding
+        self._env = env
+        self._name = name
 
-    @property
+    @cached_property
     def _binding(self) -> Any:
-        if self._bound is None:
-            raise Unavailable("the binding TIMESERIES_CACHE is missing")
-        return self._bound
+        """
+        The binding, looked up when first used: that takes a dozen crossings into JavaScript.
+        """
+        binding = getattr(self._env, self._name, None)
+        if binding is None:
+            raise Unavailable(f"the binding {self._name} is missing")
+        return binding
 
     async def put(
         self,

@@ -27,18 +27,19 @@ class BoundRateLimiter:
         Args:
             name: Of the binding.
         """
-        self._binding = getattr(env, name, None)
+        self._env = env
         self._name = name
 
     async def take(self, key: str) -> bool:
         """
         Count one request of a key; return whether it is within the limit.
         """
-        if self._binding is None:
+        binding = getattr(self._env, self._name, None)
+        if binding is None:
             self._tell("the binding is missing: no limit")
             return True
         try:
-            return bool((await self._binding.limit(key=key))["success"])
+            return bool((await binding.limit(key=key))["success"])
         except (JsException, KeyError, TypeError) as error:
             self._tell(f"the binding failed, no limit: {error}"[:300])
             return True

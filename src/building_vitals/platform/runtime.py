@@ -59,7 +59,7 @@ async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
         return write_response(reply, asked.method, ctx.waitUntil)
     reply = await fetch.answer(asked, services)
     await body.drop()
-    if getattr(env, "DEV_METRICS", None) == "1":
+    if services.settings.shows_heap:
         reply.headers.append(("X-Heap-Bytes", str(heap_bytes())))
     return write_response(reply, asked.method, ctx.waitUntil)
 

@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     routing: RoutingOptions
     jobs: JobOptions
     analytics_sample_rate: float
+    shows_heap: bool
 
 
 def read_settings(env: Any) -> Settings:
@@ -86,6 +87,8 @@ def read_settings(env: Any) -> Settings:
             max_queued_samples=reader.integer("MAX_QUEUED_SAMPLES", 50_000_000, 1, 10**12),
         ),
         analytics_sample_rate=reader.number("ANALYTICS_SAMPLE_RATE", 1.0, 0.0, 1.0),
+        # For local runs alone, and so not in wrangler.toml.
+        shows_heap=reader.text("DEV_METRICS", "") == "1",
     )
 
 

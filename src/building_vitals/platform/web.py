@@ -11,8 +11,9 @@ from typing import Any
 
 import js
 import msgspec
-from pyodide.ffi import JsException, to_js
+from pyodide.ffi import JsException, create_proxy, to_js
 
+from building_vitals.core.encoders import SealedBody
 from building_vitals.core.errors import InvalidRequest, Problem, TooLarge
 from building_vitals.handlers.http import HttpRequest, Reply
 
@@ -138,21 +139,34 @@ def write_response(reply: Reply, method: str, wait_until: Callable[[Any], None])
     headers: dict[str, str] = {}
     for name, value in reply.headers:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    is_bodiless = method == "HEAD" or reply.status in (204, 304)
-    body: Any = None
-    if is_bodiless:
-        if reply.rest is not None:
-            wait_until(_close(reply.rest))
-    elif reply.rest is None:
-        body = to_js(reply.body)
-    else:
-        stream = js.IdentityTransformStream.new()
-        wait_until(_pump(reply, stream.writable.getWriter()))
-        body = stream.readable
     encode = "manual" if reply.is_encoded else "automatic"
     # One text crosses into JavaScript, not each header on its own.
-    options = {"status": reply.status, "headers": headers, "encodeBody": encode}
-    return js.Response.new(body, js.JSON.parse(msgspec.json.encode(options).decode()))
+    options = js.JSON.parse(
+        msgspec.json.encode(
+            {"status": reply.status, "headers": headers, "encodeBody": encode}
+        ).decode()
+    )
+    if method == "HEAD" or reply.status in (204, 304):
+        if reply.rest is not None:
+            wait_until(_close(reply.rest))
+        return js.Response.new(None, options)
+    if reply.rest is not None:
+        stream = js.IdentityTransformStream.new()
+        wait_until(_pump(reply, stream.writable.getWriter()))
+        return js.Response.new(stream.readable, options)
+    proxy = create_proxy(_view(reply.body))
+    buffer = proxy.getBuffer()
+    try:
+        # The constructor copies what it is given before it returns (workerd since 2026-08-05,
+        # github.com/cloudflare/workerd/issues/6498), so Python's own memory will do.
+        return js.Response.new(buffer.data, options)
+    finally:
+        buffer.release()
+        proxy.destroy()
+
+
+def _view(body: bytes | SealedBody) -> bytes | memoryview:
+    return body.view() if isinstance(body, SealedBody) else body
 
 
 async def _pump(reply: Reply, writer: Any) -> None:
@@ -162,7 +176,7 @@ async def _pump(reply: Reply, writer: Any) -> None:
     rest = reply.rest
     if rest is None:
         return
-    first, reply.body = to_js(reply.body), b""
+    first, reply.body = to_js(_view(reply.body)), b""
     try:
         await writer.write(first)
         async for chunk in rest:

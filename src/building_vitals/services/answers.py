@@ -21,6 +21,8 @@ from building_vitals.services.segment_store import Blobs, LostObjects, SegmentSt
 
 # Stored bytes that are read and encoded at a time; larger answers are streamed.
 BATCH_BYTES_MAX = 2_097_152
+# Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
+TOUCHED_MAX = 100
 # Bytes of an answer in text that are put together before they go out.
 PENDING_BYTES_MAX = 1_048_576
 
@@ -98,6 +100,19 @@ def stored_bytes(parts: Sequence[PointPieces]) -> int:
     Return the bytes of all pieces.
     """
     return sum(piece.length for part in parts for piece in part.pieces)
+
+
+def touched(parts: Sequence[PointPieces]) -> tuple[str, ...]:
+    """
+    Return the objects that the pieces lie in, at most `TOUCHED_MAX`.
+    """
+    keys: dict[str, None] = {}
+    for part in parts:
+        for piece in part.pieces:
+            keys[piece.key] = None
+            if len(keys) == TOUCHED_MAX:
+                return tuple(keys)
+    return tuple(keys)
 
 
 # Parts with the first and the last piece (exclusive) that belong to the batch.

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from building_vitals.core.encoders import SealedBody
 from building_vitals.core.instant import format_instant
 from building_vitals.core.request import TimeseriesRequest
-from building_vitals.services.answers import CacheReport, PointPieces
+from building_vitals.services.answers import CacheReport
 
 
 class TimeseriesAnswer(msgspec.Struct, kw_only=True):
@@ -22,7 +23,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
 
     Attributes:
         report: What the cache did for it.
-        parts: What it is made of.
+        touched: Objects it is made of, at most `TOUCHED_MAX`.
         etag: Entity tag, where the answer may be kept.
         samples: In the body, as far as it has been made.
         first: The beginning of the body; all of it when *rest* is None.
@@ -30,10 +31,10 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
     """
 
     report: CacheReport
-    parts: list[PointPieces]
+    touched: tuple[str, ...]
     etag: str | None
     samples: int = 0
-    first: bytes = b""
+    first: bytes | SealedBody = b""
     rest: AsyncIterator[bytes] | None = None
 
 

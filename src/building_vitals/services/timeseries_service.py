@@ -1,23 +1,20 @@
 """
-Answers requests for samples: routes them, lets what is missing be fetched, says what it took.
+Answers requests for samples: lets what is missing be fetched, says what it took.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from building_vitals.core.encoders import Encoder, SplicedJson, encoder_for
+from building_vitals.core.encoders import SplicedJson, encoder_for
 from building_vitals.core.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
 from building_vitals.core.plan import gaps_of
 from building_vitals.core.ports import Clock
-from building_vitals.core.request import TimeseriesRequest
-from building_vitals.core.routing import choose_route, estimated_samples
 from building_vitals.core.segments import DirectoryMissing, Segment
-from building_vitals.services.answer_memory import AnswerMemory
 from building_vitals.services.answers import (
     BATCH_BYTES_MAX,
     CacheReport,
@@ -30,14 +27,15 @@ from building_vitals.services.answers import (
     resolve,
     stored_bytes,
     text_bytes,
+    touched,
 )
 from building_vitals.services.asked import Asked, TimeseriesAnswer, answer_meta
 from building_vitals.services.compaction import Compactor
 from building_vitals.services.needs import Filled, Need
 from building_vitals.services.options import RoutingOptions
+from building_vitals.services.recent_answers import Prepared, RecentAnswers
 from building_vitals.services.segment_filler import SegmentFiller
 from building_vitals.services.segment_store import LostObjects, SegmentStore
-from building_vitals.storage.look_ups import LookUps
 from building_vitals.storage.segment_index import SegmentIndex
 
 # Times that an answer is planned anew because objects were gone.
@@ -60,8 +58,7 @@ class EnhancedTimeseriesService:
         compactor: Compactor,
         clock: Clock,
         options: RoutingOptions,
-        memory: AnswerMemory,
-        look_ups: LookUps | None = None,
+        recent: RecentAnswers,
         background: Callable[[Coroutine[Any, Any, None]], None],
         report: Callable[[str, AppError], None],
     ) -> None:
@@ -71,20 +68,9 @@ class EnhancedTimeseriesService:
         self._compactor = compactor
         self._clock = clock
         self._options = options
-        self._memory = memory
-        self._look_ups = look_ups or LookUps(believed_ms=0)
+        self._recent = recent
         self._background = background
         self._report = report
-
-    def route(self, request: TimeseriesRequest) -> tuple[str, int]:
-        """
-        Return the route of a request and its estimated samples.
-        """
-        estimate = estimated_samples(len(request.points), request.wanted)
-        route = choose_route(
-            estimate, request.route, self._options.small_threshold, self._options.large_threshold
-        )
-        return route, estimate
 
     async def fetch_timeseries(self, asked: Asked) -> TimeseriesAnswer:
         """
@@ -126,7 +112,7 @@ class EnhancedTimeseriesService:
         """
         is_past = judged_ms is not None
         need = self._need(asked, self._clock.now_ms() if judged_ms is None else judged_ms)
-        moment = self._look_ups.moment
+        moment = self._recent.moment
         covers = self._filler.cover(need, await self._filler.look_up(need))
         if gaps_of(covers):
             return None
@@ -147,8 +133,8 @@ class EnhancedTimeseriesService:
         """
         Answer from segments, after the gaps have been filled.
         """
-        prepared = self._look_ups.find(asked.question, need.now_ms)
-        if prepared is not None and need.now_ms < prepared.expires_ms:
+        prepared = self._recent.prepared(asked, need.now_ms)
+        if prepared is not None:
             try:
                 return await self._encode(
                     asked, Filled([]), prepared.parts, CacheReport("hit"), prepared.etag
@@ -157,7 +143,7 @@ class EnhancedTimeseriesService:
                 await self._index.forget(need.site, lost.keys)
         attempts, before = 0, None
         while True:
-            moment = self._look_ups.moment
+            moment = self._recent.moment
             async with asyncio.timeout(self._options.cache_timeout / 1000):
                 segments = await self._filler.look_up(need)
             filled = await self._filler.fill(need, segments)
@@ -234,8 +220,8 @@ class EnhancedTimeseriesService:
         # What reaches beyond the present is known up to another instant each time.
         if etag is not None and not filled.fetched and need.happened == request.wanted:
             expires_ms = self._filler.expires_ms(filled.covers)
-            prepared = _Prepared(parts, etag, expires_ms)
-            self._look_ups.keep(asked.question, prepared, need.now_ms, moment)
+            prepared = Prepared(parts, etag, expires_ms, answer.touched)
+            self._recent.prepare(asked, prepared, need.now_ms, moment)
         if is_compacted and not filled.is_stale and self._compactor.is_due(parts):
             self._background(self._compactor.compact(need))
         return answer
@@ -275,7 +261,7 @@ class EnhancedTimeseriesService:
         """
         Return the answer with the beginning of its body; a small body is whole then.
         """
-        answer = TimeseriesAnswer(report=report, parts=parts, etag=etag)
+        answer = TimeseriesAnswer(report=report, touched=touched(parts), etag=etag)
         if etag is not None and asked.matches(etag):
             return answer
 
@@ -283,11 +269,7 @@ class EnhancedTimeseriesService:
             answer.samples = samples
             return answer_meta(answer, asked, self._clock.now_ms())
 
-        sealed = None if etag is None or filled.fetched else self._memory.find(etag)
-        if sealed is not None:
-            report.samples_from_cache = sealed.samples
-            encoder: Encoder = SplicedJson.resumed(sealed)
-            answer.first = sealed.data + encoder.finish(meta(encoder.samples))
+        if not filled.fetched and self._recent.resume(answer, asked, self._clock.now_ms()):
             return answer
         max_points = asked.request.max_points
         if max_points is not None and (most := most_samples(parts)) > CHOSEN_FROM_MAX:
@@ -305,19 +287,9 @@ class EnhancedTimeseriesService:
             return answer
         data = b"".join([chunk async for chunk in encoded(source, encoder, report)])
         if etag is not None and not filled.fetched and isinstance(encoder, SplicedJson):
-            self._memory.keep(etag, encoder.seal(data))
+            self._recent.keep(etag, encoder.seal(data))
         answer.first = data + encoder.finish(meta(encoder.samples))
         return answer
-
-
-class _Prepared(NamedTuple):
-    """
-    All that an answer from the cache needs, until the first of its segments expires.
-    """
-
-    parts: list[PointPieces]
-    etag: str
-    expires_ms: int
 
 
 def _status(filled: Filled) -> str:

@@ -51,7 +51,7 @@ class Default(WorkerEntrypoint):
         return "ready"
 
     async def _objects(self, name: str, given: dict[str, Any]) -> Any:
-        objects = R2Objects(getattr(self.env, given.pop("binding"), None))
+        objects = R2Objects(self.env, given.pop("binding"))
         if name == "put":
             given["data"] = base64.b64decode(given["data"])
             return _fields(await objects.put(**given))
@@ -73,7 +73,7 @@ class Default(WorkerEntrypoint):
         """
         Put a dataset, and return what is then got, and what is in the bucket.
         """
-        objects = R2Objects(self.env.BUCKET)
+        objects = R2Objects(self.env, "BUCKET")
         service = R2CacheService(objects, RuntimeClock(), compressor=Brotli())
         key = DatasetKey(given["site"], ("a", "b"), Range(0, 1000))
         await service.put(key, given["content"], samples=7, encoding=given["encoding"])
@@ -89,7 +89,7 @@ class Default(WorkerEntrypoint):
         }
 
     async def _database(self, name: str, given: dict[str, Any]) -> Any:
-        database = D1Database(getattr(self.env, given["binding"], None))
+        database = D1Database(self.env, given["binding"])
         if name == "rows":
             return await database.rows(given["sql"], *given["values"])
         statements = [Statement(sql, tuple(values)) for sql, values in given["statements"]]

@@ -25,7 +25,7 @@ class Crossing:
 def test_points_cross_together_with_one_index_each() -> None:
     """Whatever their number, points are one text."""
     crossing = Crossing()
-    assert 2 == AnalyticsEngine("binding", crossing).write([POINT, POINT])
+    assert 2 == AnalyticsEngine(lambda: "binding", crossing).write([POINT, POINT])
     point = {"indexes": ["hq"], "blobs": ["request", "id"], "doubles": [1.0, 2.0]}
     assert [("binding", [point, point])] == crossing.sent
 
@@ -33,7 +33,7 @@ def test_points_cross_together_with_one_index_each() -> None:
 def test_an_invocation_writes_250_points() -> None:
     """What would be refused is not written."""
     crossing = Crossing()
-    engine = AnalyticsEngine("binding", crossing)
+    engine = AnalyticsEngine(lambda: "binding", crossing)
     assert [200, 50, 0] == [engine.write([POINT] * 200) for _ in range(3)]
     assert POINTS_PER_INVOCATION_MAX == sum(len(points) for _, points in crossing.sent)
     assert 2 == len(crossing.sent)
@@ -42,5 +42,5 @@ def test_an_invocation_writes_250_points() -> None:
 def test_without_the_binding_nothing_happens() -> None:
     """A Worker that has no dataset works all the same."""
     crossing = Crossing()
-    assert 0 == AnalyticsEngine(None, crossing).write([POINT])
+    assert 0 == AnalyticsEngine(lambda: None, crossing).write([POINT])
     assert [] == crossing.sent
