@@ -121,6 +121,27 @@ CREATE TABLE IF NOT EXISTS job_points (
   points TEXT NOT NULL           -- JSON array, in the order of the request
 ) STRICT, WITHOUT ROWID;
 
+-- Results of large jobs as one object each: all of the answer but its end, so that a download is one
+-- read. The row comes first, so that a purge finds what is being made.
+CREATE TABLE IF NOT EXISTS job_results (
+  job_id TEXT PRIMARY KEY,
+  site TEXT NOT NULL,
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  object_key TEXT NOT NULL,
+  expires_ms INTEGER NOT NULL,   -- 0: purged
+  etag TEXT,                     -- of the object; null: it is being made
+  tag TEXT NOT NULL DEFAULT '',  -- entity tag of the answers
+  size INTEGER NOT NULL DEFAULT 0,           -- bytes of the object
+  raw_length INTEGER NOT NULL DEFAULT 0,     -- bytes of its text
+  crc INTEGER NOT NULL DEFAULT 0,            -- CRC-32 of its text
+  glue TEXT NOT NULL DEFAULT '',             -- text that follows
+  samples INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS job_results_by_expiry ON job_results (expires_ms);
+CREATE INDEX IF NOT EXISTS job_results_by_site ON job_results (site);
+
 -- Parts of jobs, one queue message each.
 CREATE TABLE IF NOT EXISTS job_chunks (
   job_id TEXT NOT NULL,

@@ -8,11 +8,12 @@ import asyncio
 import base64
 import http.client
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from building_vitals.core.errors import Unavailable
 from building_vitals.core.ports import ObjectInfo, ObjectPage, Outcome, Statement
+from fakes.object_store import FakeOpenObject
 
 TIMEOUT_S = 60.0
 
@@ -87,6 +88,52 @@ class RemoteObjects:
             metadata=None if metadata is None else dict(metadata),
         )
         return ObjectInfo(**info)
+
+    async def put_stream(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        size: int,
+        *,
+        content_type: str,
+        content_encoding: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """
+        Store an object chunk by chunk; a failure of the chunks is one over there too.
+        """
+        texts: list[str | None] = []
+        failure: Exception | None = None
+        try:
+            async for chunk in chunks:
+                texts += [base64.b64encode(chunk).decode()]
+        except ValueError as error:
+            texts.append(None)
+            failure = error
+        info = await self._call(
+            "put_stream",
+            key=key,
+            chunks=texts,
+            size=size,
+            content_type=content_type,
+            content_encoding=content_encoding,
+            metadata=None if metadata is None else dict(metadata),
+        )
+        if failure is not None:
+            assert info == "ValueError"
+            raise failure
+        return ObjectInfo(**info)
+
+    async def open(self, key: str, *, etag: str) -> FakeOpenObject | None:
+        """
+        Return an object to be streamed, with all that its stream gave.
+        """
+        text = await self._call("open", key=key, etag=etag)
+        if text is None:
+            return None
+        found = FakeOpenObject(base64.b64decode(text["data"]))
+        assert text["size"] == found.size
+        return found
 
     async def get(
         self, key: str, *, offset: int = 0, length: int | None = None, etag: str | None = None

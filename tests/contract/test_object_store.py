@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -188,3 +189,59 @@ async def test_keys_and_metadata_reach_their_limits(objects: ObjectStore, prefix
     key = prefix + "k" * (1024 - len(prefix))
     await objects.put(key, b"x", content_type=CONTENT_TYPE, metadata={"m": "x" * 8191})
     assert b"x" == await objects.get(key)
+
+
+async def test_a_stream_is_stored_whole(objects: ObjectStore, prefix: str) -> None:
+    """What came in chunks is one object, with all that is told of it."""
+    data = DATA * 60
+    metadata = {"samples": "17"}
+    info = await objects.put_stream(
+        prefix + "s",
+        _chunks(data[:1], data[1:300_000], data[300_000:]),
+        len(data),
+        content_type="application/json",
+        content_encoding="gzip",
+        metadata=metadata,
+    )
+    assert (prefix + "s", len(data)) == (info.key, info.size)
+    assert info == await objects.head(prefix + "s")
+    assert ("application/json", "gzip", metadata) == (
+        *(info.content_type, info.content_encoding, info.metadata),
+    )
+    assert data == await objects.get(prefix + "s")
+
+
+async def test_a_stream_that_fails_stores_nothing(objects: ObjectStore, prefix: str) -> None:
+    """What the chunks raise is raised, and there is no part of an object."""
+    with pytest.raises(ValueError, match="no more"):
+        await objects.put_stream(
+            prefix + "s", _chunks(DATA, None), 2 * len(DATA), content_type=CONTENT_TYPE
+        )
+    assert None is await objects.head(prefix + "s")
+
+
+@pytest.mark.parametrize("announced", [len(DATA) - 1, len(DATA) + 1])
+async def test_a_stream_of_another_length_is_refused(
+    objects: ObjectStore, prefix: str, announced: int
+) -> None:
+    """Neither more nor fewer bytes than were announced make an object."""
+    with pytest.raises(Unavailable):
+        await objects.put_stream(prefix + "s", _chunks(DATA), announced, content_type=CONTENT_TYPE)
+    assert None is await objects.head(prefix + "s")
+
+
+async def test_an_open_object_gives_all_its_bytes(objects: ObjectStore, prefix: str) -> None:
+    """Only the object of that tag is opened."""
+    info = await objects.put(prefix + "a", DATA, content_type=CONTENT_TYPE)
+    found = await objects.open(prefix + "a", etag=info.etag)
+    assert found is not None
+    assert (len(DATA), DATA) == (found.size, found.body)
+    assert None is await objects.open(prefix + "a", etag="0" * 32)
+    assert None is await objects.open(prefix + "missing", etag=info.etag)
+
+
+async def _chunks(*chunks: bytes | None) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        if chunk is None:
+            raise ValueError("no more chunks")
+        yield chunk

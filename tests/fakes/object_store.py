@@ -8,7 +8,8 @@ import base64
 import binascii
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -76,6 +77,37 @@ class FakeObjectStore:
                 metadata=held,
             )
             return self.infos[key]
+
+    async def put_stream(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        size: int,
+        *,
+        content_type: str,
+        content_encoding: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """
+        Store an object; nothing is stored unless all of it comes.
+        """
+        data = b"".join([chunk async for chunk in chunks])
+        if len(data) != size:
+            raise Unavailable(f"R2 refused: {size} bytes were announced, {len(data)} came")
+        return await self.put(
+            key,
+            data,
+            content_type=content_type,
+            content_encoding=content_encoding,
+            metadata=metadata,
+        )
+
+    async def open(self, key: str, *, etag: str) -> FakeOpenObject | None:
+        """
+        Return an object to be streamed; None when there is none of this entity tag.
+        """
+        data = await self.get(key, etag=etag)
+        return None if data is None else FakeOpenObject(data)
 
     async def get(
         self,
@@ -154,6 +186,22 @@ class FakeObjectStore:
         data = bytearray(self.contents[key])
         data[position % len(data)] ^= 0x55
         self.contents[key] = bytes(data)
+
+
+class FakeOpenObject:
+    """
+    An object whose bytes go to a client.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self.body: Any = data
+
+    async def close(self) -> None:
+        """
+        Let go of the bytes.
+        """
+        self.body = None
 
 
 def _etag(data: bytes) -> str:

@@ -183,15 +183,24 @@ class SplicedJson:
                 self._glue += b","
             self._flush()
             self._splicer.add_fragment(cut_fragment(text), text)
-        else:
-            verify(piece, data)
-            count = piece.count
-            if self._point_samples:
-                self._glue += b","
-            self._flush()
-            self._splicer.add_run(data, piece.raw_length, piece.crc, piece.grow, piece.before)
-        self._point_samples += count
-        return count
+            self._point_samples += count
+            return count
+        verify(piece, data)
+        self._add_run(piece, data)
+        return piece.count
+
+    def pass_over(self, piece: Piece) -> None:
+        """
+        Count in a piece that is not cut, without its bytes: `take` gives what lies around it.
+        """
+        self._add_run(piece, b"")
+
+    def _add_run(self, piece: Piece, data: bytes | memoryview) -> None:
+        if self._point_samples:
+            self._glue += b","
+        self._flush()
+        self._splicer.add_run(data, piece.raw_length, piece.crc, piece.grow, piece.before)
+        self._point_samples += piece.count
 
     def end_point(self) -> None:
         """

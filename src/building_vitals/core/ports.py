@@ -7,7 +7,7 @@ Separate so that upstream, storage and services are testable in CPython; the rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -173,6 +173,25 @@ class ObjectPage(NamedTuple):
     cursor: str | None
 
 
+class OpenObject(Protocol):
+    """
+    An object whose bytes go from the bucket to a client without a stop in Python.
+
+    Attributes:
+        size: Bytes.
+        body: What the platform streams.
+    """
+
+    size: int
+    body: Any
+
+    async def close(self) -> None:
+        """
+        Let go of the bytes, where nobody wants them.
+        """
+        ...
+
+
 class ObjectStore(Protocol):
     """
     A bucket of immutable objects (R2).
@@ -191,6 +210,31 @@ class ObjectStore(Protocol):
     ) -> ObjectInfo:
         """
         Store an object, replacing any other of that key.
+        """
+        ...
+
+    async def put_stream(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        size: int,
+        *,
+        content_type: str,
+        content_encoding: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """
+        Store an object that is never whole in memory; nothing is stored unless all of it comes.
+
+        Args:
+            chunks: Its bytes; what they raise is raised.
+            size: How many there are.
+        """
+        ...
+
+    async def open(self, key: str, *, etag: str) -> OpenObject | None:
+        """
+        Return an object to be streamed; None when there is none of this entity tag.
         """
         ...
 

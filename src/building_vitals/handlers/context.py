@@ -14,6 +14,7 @@ from building_vitals.services.cache_admin import CacheAdmin
 from building_vitals.services.chart_queue_service import ChartQueueService
 from building_vitals.services.chunk_runner import ChunkRunner
 from building_vitals.services.health import HealthService
+from building_vitals.services.job_results import JobResultService
 from building_vitals.services.maintenance import Maintenance
 from building_vitals.services.options import RoutingOptions
 from building_vitals.services.recent_answers import RecentAnswers
@@ -59,6 +60,8 @@ class Context(Protocol):
     def routing(self) -> RoutingOptions: ...
     @property
     def recent(self) -> RecentAnswers: ...
+    @property
+    def results(self) -> JobResultService: ...
     @property
     def timeseries(self) -> EnhancedTimeseriesService: ...
     @property

@@ -122,12 +122,21 @@ async def answer(request: HttpRequest, context: Context) -> Reply:
         key=request.key_id,
         status=reply.status,
         durationMs=duration_ms,
-        bytes=len(reply.body) if reply.rest is None else None,
-        streamed=True if reply.rest is not None else None,
+        bytes=_size(reply),
+        streamed=True if reply.rest is not None or reply.stored is not None else None,
         **{**request.notes, **reply.log},
     )
     observe(request, reply, context, duration_ms)
     return reply
+
+
+def _size(reply: Reply) -> int | None:
+    """
+    Return the bytes of a reply's body, where they are known before it is sent.
+    """
+    if reply.stored is not None:
+        return reply.stored.size
+    return len(reply.body) if reply.rest is None else None
 
 
 async def _route(request: HttpRequest, context: Context) -> Reply:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from building_vitals.core.encoders import SealedBody
-from building_vitals.services.asked import TimeseriesAnswer
+from building_vitals.services.asked import StoredBody, TimeseriesAnswer
 
 
 class HttpRequest(msgspec.Struct, kw_only=True):
@@ -52,6 +52,7 @@ class Reply(msgspec.Struct, kw_only=True):
         headers: Name and value; names may repeat.
         body: The whole body, or its beginning when *rest* is set.
         rest: What follows.
+        stored: The body, where it lies in the bucket; there is no other then.
         is_encoded: Whether the body is compressed already, as `Content-Encoding` says.
         log: Fields for the log line and the statistics.
         answer: The samples it sends, for the statistics.
@@ -61,6 +62,7 @@ class Reply(msgspec.Struct, kw_only=True):
     headers: list[tuple[str, str]]
     body: bytes | SealedBody = b""
     rest: AsyncIterator[bytes] | None = None
+    stored: StoredBody | None = None
     is_encoded: bool = False
     log: dict[str, Any] = {}
     answer: TimeseriesAnswer | None = None

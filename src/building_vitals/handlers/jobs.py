@@ -9,10 +9,12 @@ import dataclasses
 from building_vitals.core import parameters as p
 from building_vitals.core.access import Caller
 from building_vitals.core.errors import Gone
-from building_vitals.core.request import parse_page_query
+from building_vitals.core.jobs import Job
+from building_vitals.core.request import TimeseriesRequest, parse_page_query
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply, json_reply
 from building_vitals.handlers.timeseries import asked_of, timeseries_reply
+from building_vitals.services.asked import Asked, TimeseriesAnswer
 
 NO_STORE = ("Cache-Control", "no-store")
 
@@ -48,14 +50,27 @@ async def read_job_data(request: HttpRequest, context: Context, caller: Caller) 
     Answer with the result of a completed job.
     """
     values = parse_page_query(request.query, p.FORMAT, p.MAX_POINTS)
-    job = await context.jobs.get_job_status(request.captured[0], caller)
+    job, result = await context.jobs.get_job_with_result(request.captured[0], caller)
     caller.require_site(job.site)
+    if result is not None:
+        # The points are what makes a job large, and a result needs none of them.
+        wanted = TimeseriesRequest(site=job.site, points=(), wanted=job.wanted, **values)
+        asked = asked_of(request, wanted, route="queued", estimated=job.estimated_size)
+        answer = await context.results.answer(asked, result)
+        if answer is not None:
+            return _job_reply(answer, asked, context, job)
     wanted = dataclasses.replace(await context.jobs.request_of(job), **values)
     asked = asked_of(request, wanted, route="queued", estimated=job.estimated_size)
     answer = await context.timeseries.answer_known(asked, judged_ms=job.created_ms)
     if answer is None:
         raise Gone("the result is no longer kept; send the request again")
-    return timeseries_reply(answer, asked, context)
+    return _job_reply(answer, asked, context, job)
+
+
+def _job_reply(answer: TimeseriesAnswer, asked: Asked, context: Context, job: Job) -> Reply:
+    reply = timeseries_reply(answer, asked, context)
+    reply.log["points"] = job.points_count
+    return reply
 
 
 async def follow_job(request: HttpRequest, context: Context, caller: Caller) -> Reply:

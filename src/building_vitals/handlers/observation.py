@@ -27,6 +27,9 @@ def observe(request: HttpRequest, reply: Reply, context: Context, duration_ms: i
     if reply.rest is not None and request.method != "HEAD":
         reply.rest = _Observed(reply.rest, request, reply, context)
         return
+    if reply.stored is not None and request.method != "HEAD":
+        reply.stored.on_end = _Stored(request, reply, context).end
+        return
     size = 0 if request.method == "HEAD" else len(reply.body)
     fault = "internal" if reply.status >= INTERNAL_STATUS else None
     error = reply.log.get("code", fault)
@@ -66,6 +69,33 @@ def event_of(
         error=error,
         touched=answer.touched if answer and status not in ("miss", "bypass") else (),
     )
+
+
+class _Stored:
+    """
+    A body out of the bucket, whose request is recorded when it has been sent or is given up.
+    """
+
+    def __init__(self, request: HttpRequest, reply: Reply, context: Context) -> None:
+        self._request = request
+        self._reply = reply
+        self._context = context
+
+    def end(self, error: str | None) -> None:
+        """
+        Record the request.
+        """
+        stored = self._reply.stored
+        duration_ms = max(0, self._context.clock.now_ms() - self._request.started_ms)
+        self._context.analytics.record_request(
+            lambda: event_of(
+                self._request,
+                self._reply,
+                body_bytes=stored.size if stored is not None and error is None else 0,
+                error=error,
+                duration_ms=duration_ms,
+            )
+        )
 
 
 class _Observed:

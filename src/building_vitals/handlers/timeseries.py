@@ -134,6 +134,7 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
         headers=headers,
         body=body,
         rest=answer.rest,
+        stored=answer.stored,
         is_encoded=asked.gzip,
         log=log,
         answer=answer,

@@ -4,7 +4,6 @@ Puts the services together out of the Worker's bindings, once for each invocatio
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -13,29 +12,31 @@ from building_vitals.core.plan import Freshness
 from building_vitals.handlers.context import Access
 from building_vitals.platform import isolate
 from building_vitals.platform.compose_operations import (
+    make_access,
     make_analytics,
+    make_compactor,
     make_datasets,
     make_directory,
+    make_limits,
     make_maintenance,
     make_quota,
+    make_results,
     make_statistics,
+    new_id,
 )
 from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock, RuntimeHttp
 from building_vitals.platform.log import report_crash, report_fault, write_line
 from building_vitals.platform.queues import QueueSender
 from building_vitals.platform.r2 import R2Objects
-from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.services.analytics_service import AnalyticsService
 from building_vitals.services.cache_admin import CacheAdmin
 from building_vitals.services.chart_queue_service import ChartQueueService
 from building_vitals.services.chunk_claim import CLAIM_MS
 from building_vitals.services.chunk_runner import Background, ChunkRunner
-from building_vitals.services.compaction import Compactor
 from building_vitals.services.health import HealthService
-from building_vitals.services.key_access import KeyAccess
+from building_vitals.services.job_results import JobResultService
 from building_vitals.services.maintenance import LostChunks, Maintenance
-from building_vitals.services.open_access import OpenAccess
 from building_vitals.services.options import RoutingOptions
 from building_vitals.services.own_points import OwnPoints
 from building_vitals.services.r2_cache_service import R2CacheService
@@ -47,6 +48,7 @@ from building_vitals.services.statistics_service import StatisticsService
 from building_vitals.services.timeseries_service import EnhancedTimeseriesService
 from building_vitals.storage.api_keys import ApiKeys
 from building_vitals.storage.job_chunks import JobChunks
+from building_vitals.storage.job_results import JobResults
 from building_vitals.storage.jobs import Jobs
 from building_vitals.storage.segment_index import SegmentIndex
 from building_vitals.upstream.client import AceClient
@@ -78,14 +80,8 @@ class Services:
         """
         Who may ask.
         """
-        if self.settings.auth_mode == "open":
-            return OpenAccess()
-        return KeyAccess(
-            keys=self.keys,
-            memory=isolate.KEYS,
-            clock=self.clock,
-            background=self.background,
-            report=report_fault,
+        return make_access(
+            keys=self.keys, clock=self.clock, settings=self.settings, background=self.background
         )
 
     @cached_property
@@ -100,10 +96,7 @@ class Services:
         """
         How often one key may ask.
         """
-        return RequestLimits(
-            reads=BoundRateLimiter(self._env, "READ_LIMIT"),
-            jobs=BoundRateLimiter(self._env, "JOB_LIMIT"),
-        )
+        return make_limits(self._env)
 
     @property
     def cors_origins(self) -> str:
@@ -188,6 +181,7 @@ class Services:
         return CacheAdmin(
             objects=self.objects,
             index=self.index,
+            results=JobResults(self.database),
             clock=self.clock,
             background=self.background,
             report=report_fault,
@@ -280,13 +274,8 @@ class Services:
             filler=self.filler,
             store=self.store,
             index=self.index,
-            compactor=Compactor(
-                store=self.store,
-                index=self.index,
-                clock=self.clock,
-                freshness=self.freshness,
-                new_id=new_id,
-                report=report_fault,
+            compactor=make_compactor(
+                store=self.store, index=self.index, clock=self.clock, freshness=self.freshness
             ),
             clock=self.clock,
             options=self.settings.routing,
@@ -317,6 +306,20 @@ class Services:
         )
 
     @cached_property
+    def results(self) -> JobResultService:
+        """
+        The results of large jobs.
+        """
+        return make_results(
+            database=self.database,
+            objects=self.objects,
+            store=self.store,
+            index=self.index,
+            freshness=self.freshness,
+            clock=self.clock,
+        )
+
+    @cached_property
     def chunk_runner(self) -> ChunkRunner:
         """
         Runs the chunks of jobs.
@@ -330,6 +333,7 @@ class Services:
             clock=self.clock,
             options=self.settings.jobs,
             new_id=new_id,
+            on_complete=self.results.lay_down,
             report=report_crash,
         )
 
@@ -344,14 +348,8 @@ class Services:
             index=self.index,
             objects=self.objects,
             datasets=self.datasets,
+            results=JobResults(self.database),
             freshness=self.freshness,
             clock=self.clock,
             report=report_fault,
         )
-
-
-def new_id() -> str:
-    """
-    Return a random identity.
-    """
-    return uuid.uuid4().hex

@@ -1,23 +1,30 @@
 """
-Puts together what watches over the Worker: statistics, maintenance, the upstream quota.
+The parts that `compose` is put together from, where making one takes several others.
 
 Separate from `compose` for its size. What outlives an invocation here is plain data too.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 from building_vitals.core.errors import AppError
 from building_vitals.core.plan import Freshness
 from building_vitals.core.ports import Clock, Database, ObjectStore
+from building_vitals.handlers.context import Access
+from building_vitals.platform import isolate
 from building_vitals.platform.analytics_engine import AnalyticsEngine
 from building_vitals.platform.compression import Brotli
 from building_vitals.platform.data_points import send_points
 from building_vitals.platform.log import report_fault
+from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.platform.settings import Settings
 from building_vitals.services.analytics_service import AnalyticsService, Outbox
+from building_vitals.services.compaction import Compactor
+from building_vitals.services.job_results import JobResultService
+from building_vitals.services.key_access import KeyAccess
 from building_vitals.services.maintenance import Maintenance, Step
 from building_vitals.services.maintenance_steps import (
     ExpiredObjects,
@@ -26,14 +33,21 @@ from building_vitals.services.maintenance_steps import (
     OldJobs,
     OldMarks,
     OldRequests,
+    OldResults,
     OrphanObjects,
     Recount,
 )
+from building_vitals.services.open_access import OpenAccess
 from building_vitals.services.r2_cache_service import R2CacheService
+from building_vitals.services.request_limits import RequestLimits
+from building_vitals.services.segment_store import SegmentStore
 from building_vitals.services.site_directory import Listings, SiteDirectory
 from building_vitals.services.statistics_service import StatisticsService
 from building_vitals.services.upstream_quota import Grant, UpstreamQuota
 from building_vitals.storage.analytics import RequestAnalytics
+from building_vitals.storage.api_keys import ApiKeys
+from building_vitals.storage.job_results import JobResults
+from building_vitals.storage.jobs import Jobs
 from building_vitals.storage.segment_index import SegmentIndex
 from building_vitals.storage.statistics import Statistics
 from building_vitals.storage.upkeep import Upkeep
@@ -44,6 +58,55 @@ Report = Callable[[str, AppError], None]
 _outbox = Outbox()
 # What is left of the upstream quota's grants, for interactive and for queued work.
 _grants = (Grant(), Grant())
+
+
+def new_id() -> str:
+    """
+    Return a random identity.
+    """
+    return uuid.uuid4().hex
+
+
+def make_access(
+    *, keys: ApiKeys, clock: Clock, settings: Settings, background: Callable[[Any], None]
+) -> Access:
+    """
+    Return who decides who may ask.
+    """
+    if settings.auth_mode == "open":
+        return OpenAccess()
+    return KeyAccess(
+        keys=keys,
+        memory=isolate.KEYS,
+        clock=clock,
+        background=background,
+        report=report_fault,
+    )
+
+
+def make_limits(env: Any) -> RequestLimits:
+    """
+    Return how often one key may ask.
+    """
+    return RequestLimits(
+        reads=BoundRateLimiter(env, "READ_LIMIT"), jobs=BoundRateLimiter(env, "JOB_LIMIT")
+    )
+
+
+def make_compactor(
+    *, store: SegmentStore, index: SegmentIndex, clock: Clock, freshness: Freshness
+) -> Compactor:
+    """
+    Return what joins segments that lie in too many objects.
+    """
+    return Compactor(
+        store=store,
+        index=index,
+        clock=clock,
+        freshness=freshness,
+        new_id=new_id,
+        report=report_fault,
+    )
 
 
 def make_analytics(
@@ -113,6 +176,7 @@ def make_maintenance(
     index: SegmentIndex,
     objects: ObjectStore,
     datasets: R2CacheService,
+    results: JobResults,
     freshness: Freshness,
     clock: Clock,
     report: Report,
@@ -132,10 +196,36 @@ def make_maintenance(
         OldJobs(upkeep),
         OldRequests(upkeep),
         OldMarks(upkeep),
+        OldResults(results, objects),
         OldDatasets(datasets),
         Recount(upkeep),
     ]
     return Maintenance(steps, clock, report)
+
+
+def make_results(
+    *,
+    database: Database,
+    objects: ObjectStore,
+    store: SegmentStore,
+    index: SegmentIndex,
+    freshness: Freshness,
+    clock: Clock,
+) -> JobResultService:
+    """
+    Return what lays down the results of large jobs and answers from them.
+    """
+    return JobResultService(
+        results=JobResults(database),
+        jobs=Jobs(database),
+        objects=objects,
+        store=store,
+        index=index,
+        clock=clock,
+        freshness=freshness,
+        new_id=new_id,
+        report=report_fault,
+    )
 
 
 def make_datasets(*, objects: ObjectStore, clock: Clock, settings: Settings) -> R2CacheService:

@@ -4,7 +4,9 @@ The `ObjectStore` port on an R2 binding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -56,14 +58,7 @@ class R2Objects:
         """
         Store an object, replacing any other of that key.
         """
-        http = {"contentType": content_type}
-        if content_encoding is not None:
-            http["contentEncoding"] = content_encoding
-        options = {"httpMetadata": http, "customMetadata": dict(metadata or {})}
-        try:
-            return _info(await self._binding.put(key, data, options))
-        except JsException as error:
-            raise _unavailable(error) from error
+        return await self._put(key, data, _put_options(content_type, content_encoding, metadata))
 
     async def get(
         self,
@@ -108,6 +103,57 @@ class R2Objects:
         info = await self.head(key)
         return info is not None and info.size >= size
 
+    async def put_stream(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        size: int,
+        *,
+        content_type: str,
+        content_encoding: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """
+        Store an object that is never whole in memory; nothing is stored unless all of it comes.
+        """
+        options = _put_options(content_type, content_encoding, metadata)
+        # R2 wants to know the length of a stream beforehand, and refuses one that ends early.
+        stream = js.FixedLengthStream.new(size)
+        writer = stream.writable.getWriter()
+        put = asyncio.ensure_future(self._put(key, stream.readable, options))
+        try:
+            async for chunk in chunks:
+                await writer.write(to_js(chunk))
+            await writer.close()
+        except BaseException as error:
+            put.cancel()
+            await _abort(writer)
+            if isinstance(error, JsException):
+                raise _unavailable(error) from error
+            raise
+        return await put
+
+    async def _put(self, key: str, body: Any, options: dict[str, Any]) -> ObjectInfo:
+        try:
+            return _info(await self._binding.put(key, body, options))
+        except JsException as error:
+            raise _unavailable(error) from error
+
+    async def open(self, key: str, *, etag: str) -> R2OpenObject | None:
+        """
+        Return an object to be streamed; None when there is none of this entity tag.
+        """
+        options = _object({"onlyIf": {"etagMatches": etag}})
+        try:
+            found = await self._binding._binding.get(key, options)
+        except JsException as error:
+            if any(code in str(error) for code in _ABSENT):
+                return None
+            raise _unavailable(error) from error
+        if found is None or found is jsnull or not hasattr(found, "body"):
+            return None
+        return R2OpenObject(found)
+
     async def head(self, key: str) -> ObjectInfo | None:
         """
         Return what is known of an object, or None when there is none.
@@ -148,6 +194,43 @@ class R2Objects:
             raise _unavailable(error) from error
         objects = [_raw_info(each) for each in page["objects"]]
         return ObjectPage(objects, page["cursor"] if page["truncated"] else None)
+
+
+class R2OpenObject:
+    """
+    The `OpenObject` port on what R2's `get` returns.
+    """
+
+    def __init__(self, found: Any) -> None:
+        self.size = int(found.size)
+        self.body = found.body
+
+    async def close(self) -> None:
+        """
+        Let go of the bytes, where nobody wants them.
+        """
+        await _quietly(self.body.cancel())
+
+
+def _put_options(
+    content_type: str, content_encoding: str | None, metadata: Mapping[str, str] | None
+) -> dict[str, Any]:
+    http = {"contentType": content_type}
+    if content_encoding is not None:
+        http["contentEncoding"] = content_encoding
+    return {"httpMetadata": http, "customMetadata": dict(metadata or {})}
+
+
+async def _abort(writer: Any) -> None:
+    await _quietly(writer.abort("the object could not be completed"))
+
+
+async def _quietly(promise: Any) -> None:
+    """
+    Wait for what ends a stream: that it is broken already is no news.
+    """
+    with suppress(JsException):
+        await promise
 
 
 def _info(found: Any) -> ObjectInfo:

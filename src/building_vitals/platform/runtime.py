@@ -17,7 +17,8 @@ from building_vitals.core.problem import (
 )
 from building_vitals.handlers import fetch, queue, scheduled
 from building_vitals.handlers.http import Reply
-from building_vitals.platform.compose import Services, new_id
+from building_vitals.platform.compose import Services
+from building_vitals.platform.compose_operations import new_id
 from building_vitals.platform.heap import heap_bytes
 from building_vitals.platform.http import RuntimeClock
 from building_vitals.platform.log import write_line

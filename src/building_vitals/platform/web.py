@@ -15,7 +15,9 @@ from pyodide.ffi import JsException, create_proxy, to_js
 
 from building_vitals.core.encoders import SealedBody
 from building_vitals.core.errors import InvalidRequest, Problem, TooLarge
+from building_vitals.core.events import CLIENT_GONE
 from building_vitals.handlers.http import HttpRequest, Reply
+from building_vitals.services.asked import StoredBody
 
 # Of a body that nobody wants, so much is taken in before the answer.
 DROP_BYTES_MAX = 8 * 1024 * 1024
@@ -149,7 +151,13 @@ def write_response(reply: Reply, method: str, wait_until: Callable[[Any], None])
     if method == "HEAD" or reply.status in (204, 304):
         if reply.rest is not None:
             wait_until(_close(reply.rest))
+        if reply.stored is not None:
+            wait_until(reply.stored.found.close())
         return js.Response.new(None, options)
+    if reply.stored is not None:
+        stream = js.FixedLengthStream.new(reply.stored.size)
+        wait_until(_pass_on(reply, reply.stored, stream.writable))
+        return js.Response.new(stream.readable, options)
     if reply.rest is not None:
         stream = js.IdentityTransformStream.new()
         wait_until(_pump(reply, stream.writable.getWriter()))
@@ -190,6 +198,23 @@ async def _pump(reply: Reply, writer: Any) -> None:
         # The rest knows the reply it belongs to: without this, both wait for the garbage collector.
         reply.rest = None
         await _close(rest)
+
+
+async def _pass_on(reply: Reply, stored: StoredBody, writable: Any) -> None:
+    """
+    Let the runtime pipe the stored bytes, then write the end; when that fails, cut the connection.
+    """
+    try:
+        await stored.found.body.pipeTo(writable, preventClose=True)
+        writer = writable.getWriter()
+        await writer.write(to_js(stored.end))
+        await writer.close()
+    except Exception as error:
+        # A pipe that fails aborts what it writes to. Also when the client has gone.
+        reply.log["streamError"] = f"{type(error).__name__}: {error}"[:300]
+        stored.on_end(CLIENT_GONE)
+    else:
+        stored.on_end(None)
 
 
 async def _abort(writer: Any) -> None:

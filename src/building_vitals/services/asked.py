@@ -13,8 +13,31 @@ import msgspec
 
 from building_vitals.core.encoders import SealedBody
 from building_vitals.core.instant import format_instant
+from building_vitals.core.ports import OpenObject
 from building_vitals.core.request import TimeseriesRequest
 from building_vitals.services.answers import CacheReport
+
+
+class StoredBody(msgspec.Struct):
+    """
+    A body that lies in the bucket, but for its end.
+
+    Attributes:
+        found: All but the end.
+        end: The end.
+        on_end: Told when the body has been sent, or with the class of what kept it from that.
+    """
+
+    found: OpenObject
+    end: bytes
+    on_end: Callable[[str | None], None] = lambda _: None
+
+    @property
+    def size(self) -> int:
+        """
+        Bytes of all of it.
+        """
+        return self.found.size + len(self.end)
 
 
 class TimeseriesAnswer(msgspec.Struct, kw_only=True):
@@ -28,6 +51,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
         samples: In the body, as far as it has been made.
         first: The beginning of the body; all of it when *rest* is None.
         rest: What follows.
+        stored: The body, where it lies in the bucket; there is no other then.
     """
 
     report: CacheReport
@@ -36,6 +60,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
     samples: int = 0
     first: bytes | SealedBody = b""
     rest: AsyncIterator[bytes] | None = None
+    stored: StoredBody | None = None
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from building_vitals.core.errors import AppError
 from building_vitals.core.instant import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
 from building_vitals.core.ports import Clock, ObjectStore
 from building_vitals.core.ranges import Range
+from building_vitals.storage.job_results import JobResults
 from building_vitals.storage.segment_index import SegmentIndex
 
 EVER = Range(INSTANT_MIN_MS, INSTANT_MAX_MS)
@@ -26,12 +27,14 @@ class CacheAdmin:
         *,
         objects: ObjectStore,
         index: SegmentIndex,
+        results: JobResults,
         clock: Clock,
         background: Callable[[Coroutine[Any, Any, None]], None],
         report: Callable[[str, AppError], None],
     ) -> None:
         self._objects = objects
         self._index = index
+        self._results = results
         self._clock = clock
         self._background = background
         self._report = report
@@ -70,13 +73,17 @@ class CacheAdmin:
 
     async def _remove_orphans(self, site: str) -> None:
         """
-        Delete the objects of a site that no segment lies in any more.
+        Delete the objects of a site that no segment lies in any more, and its purged results.
         """
         try:
             keys = await self._index.orphans(site)
             if keys:
                 await self._objects.delete(keys)
                 await self._index.drop_objects(keys)
+            results = await self._results.purged(site)
+            if results:
+                await self._objects.delete([each.object_key for each in results])
+                await self._results.drop(results)
         except AppError as error:
             self._report("purge", error)
 

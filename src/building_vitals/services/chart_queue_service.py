@@ -34,6 +34,7 @@ from building_vitals.core.ports import Clock
 from building_vitals.core.request import TimeseriesRequest, request_hash
 from building_vitals.services.job_events import job_events
 from building_vitals.services.options import JobOptions
+from building_vitals.storage.job_results import JobResult
 from building_vitals.storage.jobs import Jobs, NewJob, Submitted
 from building_vitals.storage.keys import SEGMENTS_PREFIX
 
@@ -195,10 +196,19 @@ class ChartQueueService:
         Raises:
             NotFound: there is none, or it is somebody else's.
         """
-        job = await self._jobs.find(job_id)
-        if job is None or not (caller.is_admin or job.owner == caller.key_id):
-            raise NotFound(f"no such job: {job_id[:80]}")
-        return job
+        return _seen_by(caller, await self._jobs.find(job_id), job_id)
+
+    async def get_job_with_result(
+        self, job_id: str, caller: Caller
+    ) -> tuple[Job, JobResult | None]:
+        """
+        Return a job, and where its result has been laid down, in one round trip.
+
+        Raises:
+            NotFound: there is no such job, or it is somebody else's.
+        """
+        job, result = await self._jobs.find_with_result(job_id, now_ms=self._clock.now_ms())
+        return _seen_by(caller, job, job_id), result
 
     async def cancel_job(self, job_id: str, caller: Caller) -> None:
         """
@@ -314,6 +324,12 @@ class ChartQueueService:
             for each in await self._jobs.failures(limit)
         ]
         return {"failures": failures, "count": len(failures)}
+
+
+def _seen_by(caller: Caller, job: Job | None, job_id: str) -> Job:
+    if job is None or not (caller.is_admin or job.owner == caller.key_id):
+        raise NotFound(f"no such job: {job_id[:80]}")
+    return job
 
 
 def resend_after_ms(sends: int) -> int:

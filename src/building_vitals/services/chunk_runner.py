@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
 from building_vitals.core.errors import AppError, Unavailable, UpstreamBusy
@@ -78,11 +78,13 @@ class ChunkRunner:
         clock: Clock,
         options: JobOptions,
         new_id: Callable[[], str],
+        on_complete: Callable[[str], Awaitable[None]],
         report: Callable[[str, BaseException], None],
     ) -> None:
         """
         Args:
             filler_for: Gives a filler that hands what it does behind an answer to the function.
+            on_complete: Awaited with the job that a chunk has completed.
         """
         self._chunks = chunks
         self._filler_for = filler_for
@@ -92,6 +94,7 @@ class ChunkRunner:
         self._clock = clock
         self._options = options
         self._new_id = new_id
+        self._on_complete = on_complete
         self._report = report
 
     async def run(self, ref: ChunkRef) -> Verdict:
@@ -190,7 +193,8 @@ class ChunkRunner:
             return await self._give_up(ref, claim, state, error, is_retryable=True)
         finally:
             heartbeat.cancel()
-        await self._chunks.finish(ref, result, now_ms=self._clock.now_ms())
+        if await self._chunks.finish(ref, result, now_ms=self._clock.now_ms()):
+            await self._on_complete(ref.job_id)
         return Verdict("completed")
 
     async def _fill(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Result:

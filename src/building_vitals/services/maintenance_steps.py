@@ -16,6 +16,7 @@ from building_vitals.core.jobs import TERMINAL
 from building_vitals.core.plan import Freshness
 from building_vitals.core.ports import ObjectInfo, ObjectStore
 from building_vitals.services.r2_cache_service import R2CacheService
+from building_vitals.storage.job_results import JobResults
 from building_vitals.storage.keys import SEGMENTS_PREFIX
 from building_vitals.storage.upkeep import Upkeep
 
@@ -215,6 +216,30 @@ class OldDatasets:
         Delete them; return how many.
         """
         return await self._datasets.cleanup()
+
+
+class OldResults:
+    """
+    Deletes results of jobs that have expired or were purged: first the object, then its row.
+    """
+
+    name = "old results"
+
+    def __init__(self, results: JobResults, objects: ObjectStore) -> None:
+        self._results = results
+        self._objects = objects
+
+    async def run(self, now_ms: int) -> int:
+        """
+        Delete some, the longest expired first; return how many.
+        """
+        places = await self._results.expired(
+            before_ms=now_ms - OBJECT_GRACE_MS, limit=OBJECTS_AT_ONCE
+        )
+        if places:
+            await self._objects.delete([each.object_key for each in places])
+            await self._results.drop(places)
+        return len(places)
 
 
 class OldMarks:

@@ -73,6 +73,8 @@ SET status = 'completed', progress = 1, samples = ?3, raw_bytes = ?4,
 WHERE job_id = ?1 AND chunk = ?2 AND status IN ('queued', 'processing')
 """
 
+_IS_COMPLETE = "SELECT 1 AS complete FROM queue_jobs WHERE job_id = ?1 AND status = 'completed'"
+
 _RELEASE = """
 UPDATE job_chunks
 SET status = 'queued', claim = NULL, claim_expires_ms = NULL, next_ms = ?4, due_ms = ?5,
@@ -186,9 +188,7 @@ class ChunkState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> Range:
-        """
-        The chunk's part of the job's range.
-        """
+        """The chunk's part of the job's range."""
         return Range(self.start_ms, self.end_ms)
 
 
@@ -205,9 +205,7 @@ class Due(msgspec.Struct, frozen=True):
 
     @property
     def ref(self) -> ChunkRef:
-        """
-        What its message says.
-        """
+        """What its message says."""
         return ChunkRef(self.job_id, self.chunk)
 
 
@@ -284,12 +282,12 @@ class JobChunks:
         """
         return bool(await self._database.rows(_CHECK, ref.job_id, ref.chunk, claim))
 
-    async def finish(self, ref: ChunkRef, result: Result, *, now_ms: int) -> None:
+    async def finish(self, ref: ChunkRef, result: Result, *, now_ms: int) -> bool:
         """
-        Mark a chunk as done; a second time changes nothing.
+        Mark a chunk as done, a second time changes nothing; return whether its job is complete.
         """
         values = (ref.job_id, ref.chunk, *msgspec.structs.astuple(result))
-        await self._change(ref, Statement(_FINISH, values), now_ms)
+        return await self._change(ref, Statement(_FINISH, values), now_ms)
 
     async def release(
         self,
@@ -347,8 +345,10 @@ class JobChunks:
         rows = msgspec.json.encode([[ref.job_id, ref.chunk, due_ms] for ref, due_ms in sent])
         await self._database.batch([Statement(_RESENT, (rows.decode(), now_ms))])
 
-    async def _change(self, ref: ChunkRef, change: Statement, now_ms: int) -> None:
-        await self._database.batch([change, Statement(_RECOUNT, (ref.job_id, now_ms))])
+    async def _change(self, ref: ChunkRef, change: Statement, now_ms: int) -> bool:
+        recount = Statement(_RECOUNT, (ref.job_id, now_ms))
+        state = Statement(_IS_COMPLETE, (ref.job_id,))
+        return bool((await self._database.batch([change, recount, state]))[2].rows)
 
 
 def _state(rows: list[dict[str, object]]) -> ChunkState | None:

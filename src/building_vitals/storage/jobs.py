@@ -13,6 +13,7 @@ from building_vitals.core.instant import INSTANT_MAX_MS
 from building_vitals.core.jobs import ChunkSpec, Job
 from building_vitals.core.ports import Database, Statement
 from building_vitals.core.ranges import Range
+from building_vitals.storage.job_results import JobResult, JobResults
 
 # Not inserted when the same request of the same owner is active, or the owner has too much queued.
 _INSERT_JOB = """
@@ -244,6 +245,18 @@ class Jobs:
         """
         rows = await self._database.rows(_FIND, job_id)
         return msgspec.convert(rows[0], Job) if rows else None
+
+    async def find_with_result(
+        self, job_id: str, *, now_ms: int
+    ) -> tuple[Job | None, JobResult | None]:
+        """
+        Return a job and where its result has been laid down.
+        """
+        job, result = await self._database.batch(
+            [Statement(_FIND, (job_id,)), JobResults.find_statement(job_id, now_ms)]
+        )
+        found = msgspec.convert(job.rows[0], Job) if job.rows else None
+        return found, JobResults.found(result.rows)
 
     async def points(self, job_id: str) -> tuple[str, ...]:
         """

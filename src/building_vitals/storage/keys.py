@@ -52,6 +52,17 @@ def dataset_object_key(site: str, points: Iterable[str], wanted: Range, output: 
     )
 
 
+def result_object_key(site: str, job_id: str, nonce: str) -> str:
+    """
+    Return the key of a job's result: a dataset too, under a name that no question has.
+
+    Args:
+        site: Valid as a site.
+        nonce: Random, so that no object ever takes another one's key.
+    """
+    return f"{DATASETS_PREFIX}{site}/{_identity('result', site, job_id, nonce)}"
+
+
 def _identity(*parts: str) -> str:
     """
     Return a digest that no other parts have: the length before each keeps neighbours apart.

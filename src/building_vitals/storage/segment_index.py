@@ -73,6 +73,11 @@ DELETE FROM cache_segments WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3
     AND (?4 IS NULL OR point IN (SELECT value FROM json_each(?4)))
 """
 
+# Copies of purged data, also those being made.
+_PURGE_RESULTS = """
+UPDATE job_results SET expires_ms = 0 WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3
+"""
+
 _INSERT_OBJECT = """
 INSERT OR REPLACE INTO cache_metadata (
     object_key, site, start_ms, end_ms, points, samples, original_size, compressed_size,
@@ -265,6 +270,7 @@ class SegmentIndex:
             [
                 Statement(_MARK_PURGE, (site, now_ms)),
                 Statement(_PURGE, (site, wanted.start_ms, wanted.end_ms, names)),
+                Statement(_PURGE_RESULTS, (site, wanted.start_ms, wanted.end_ms)),
             ]
         )
         return outcomes[1].changes

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import js
 from workers import Response, WorkerEntrypoint
 
 from building_vitals.core.errors import AppError
@@ -55,6 +57,8 @@ class Default(WorkerEntrypoint):
         if name == "put":
             given["data"] = base64.b64decode(given["data"])
             return _fields(await objects.put(**given))
+        if name in ("put_stream", "open"):
+            return await self._streams(name, objects, given)
         if name == "get":
             data = await objects.get(**given)
             if data is None:
@@ -68,6 +72,19 @@ class Default(WorkerEntrypoint):
             return await objects.delete(**given)
         page = await objects.list(**given)
         return {"objects": [_fields(info) for info in page.objects], "cursor": page.cursor}
+
+    async def _streams(self, name: str, objects: R2Objects, given: dict[str, Any]) -> Any:
+        if name == "put_stream":
+            chunks = _chunks(given.pop("chunks"))
+            try:
+                return _fields(await objects.put_stream(chunks=chunks, **given))
+            except ValueError as error:
+                return type(error).__name__
+        opened = await objects.open(**given)
+        if opened is None:
+            return None
+        data = (await js.Response.new(opened.body).arrayBuffer()).to_bytes()
+        return {"size": opened.size, "data": base64.b64encode(data).decode()}
 
     async def _dataset(self, given: dict[str, Any]) -> Any:
         """
@@ -94,6 +111,16 @@ class Default(WorkerEntrypoint):
             return await database.rows(given["sql"], *given["values"])
         statements = [Statement(sql, tuple(values)) for sql, values in given["statements"]]
         return [[each.rows, each.changes] for each in await database.batch(statements)]
+
+
+async def _chunks(texts: list[str | None]) -> AsyncIterator[bytes]:
+    """
+    Yield chunks; None stands for a failure.
+    """
+    for text in texts:
+        if text is None:
+            raise ValueError("no more chunks")
+        yield base64.b64decode(text)
 
 
 def _fields(info: Any) -> dict[str, Any]:
