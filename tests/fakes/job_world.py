@@ -244,6 +244,7 @@ class JobWorld(World):
             clock=self.clock,
             options=self.job_options,
             new_id=self.new_job_id,
+            look_ups=self.look_ups,
             report=self.report,
         )
         self.maintenance = Maintenance(

@@ -91,16 +91,17 @@ class FakeObjectStore:
         """
         Store an object; nothing is stored unless all of it comes.
         """
-        data = b"".join([chunk async for chunk in chunks])
-        if len(data) != size:
-            raise Unavailable(f"R2 refused: {size} bytes were announced, {len(data)} came")
-        return await self.put(
-            key,
-            data,
-            content_type=content_type,
-            content_encoding=content_encoding,
-            metadata=metadata,
-        )
+        async with self.failures.call("put_stream"):
+            data = b"".join([chunk async for chunk in chunks])
+            if len(data) != size:
+                raise Unavailable(f"R2 refused: {size} bytes were announced, {len(data)} came")
+            return await self.put(
+                key,
+                data,
+                content_type=content_type,
+                content_encoding=content_encoding,
+                metadata=metadata,
+            )
 
     async def open(self, key: str, *, etag: str) -> FakeOpenObject | None:
         """

@@ -76,9 +76,9 @@ class World:
         self.options = cache or CacheOptions()
         self.routing = RoutingOptions(page_size=page_size)
         self.freshness = self.options.freshness()
-        look_ups = LookUps()
-        self.recent = RecentAnswers(look_ups)
-        self.index = SegmentIndex(self.database, look_ups)
+        self.look_ups = LookUps()
+        self.recent = RecentAnswers(self.look_ups)
+        self.index = SegmentIndex(self.database, self.look_ups)
         self.leases = Leases(self.database)
         self.store = SegmentStore(self.objects, self.database, self.freshness)
         self.reported: list[tuple[str, AppError]] = []

@@ -10,6 +10,7 @@ import pytest
 
 from building_vitals.core.events import RequestEvent
 from building_vitals.core.ranges import Range
+from building_vitals.services.job_results import RESULT_BYTES_MIN
 from building_vitals.services.options import JobOptions
 from building_vitals.storage.analytics import Counted, RequestAnalytics
 from fakes.database import FakeDatabase
@@ -101,7 +102,8 @@ async def read_job_costs(chunks: int) -> list[int]:
     """Return what a job of some chunks of 50 points and two days costs, messages last."""
     points = [f"p{n}" for n in range(50 * chunks)]
     wanted = Range(EPOCH_MS - 4 * DAY_MS, EPOCH_MS - 2 * DAY_MS)
-    async with JobWorld(jobs=JobOptions(batch_size=50), page_size=50_000) as world:
+    options = JobOptions(batch_size=50)
+    async with JobWorld(jobs=options, page_size=50_000, result_bytes_min=RESULT_BYTES_MIN) as world:
         meter = Meter(world)
         job = await world.run(await world.submit(points, wanted))
         await world.settle()

@@ -302,6 +302,7 @@ class Services:
             clock=self.clock,
             options=self.settings.jobs,
             new_id=new_id,
+            look_ups=isolate.LOOK_UPS,
             report=report_fault,
         )
 

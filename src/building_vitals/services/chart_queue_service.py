@@ -37,6 +37,7 @@ from building_vitals.services.options import JobOptions
 from building_vitals.storage.job_results import JobResult
 from building_vitals.storage.jobs import Jobs, NewJob, Submitted
 from building_vitals.storage.keys import SEGMENTS_PREFIX
+from building_vitals.storage.look_ups import LookUps
 
 # https://developers.cloudflare.com/queues/platform/limits/
 MESSAGES_PER_SEND_MAX = 100
@@ -77,6 +78,7 @@ class ChartQueueService:
         clock: Clock,
         options: JobOptions,
         new_id: Callable[[], str],
+        look_ups: LookUps,
         report: Callable[[str, AppError], None],
     ) -> None:
         self._jobs = jobs
@@ -84,6 +86,7 @@ class ChartQueueService:
         self._clock = clock
         self._options = options
         self._new_id = new_id
+        self._look_ups = look_ups
         self._report = report
 
     async def queue_large_request(
@@ -202,12 +205,16 @@ class ChartQueueService:
         self, job_id: str, caller: Caller
     ) -> tuple[Job, JobResult | None]:
         """
-        Return a job, and where its result has been laid down, in one round trip.
-
-        Raises:
-            NotFound: there is no such job, or it is somebody else's.
+        Return a job as `get_job_status` does, and where its result has been laid down.
         """
-        job, result = await self._jobs.find_with_result(job_id, now_ms=self._clock.now_ms())
+        now_ms, moment = self._clock.now_ms(), self._look_ups.moment
+        kept: tuple[Job, JobResult] | None = self._look_ups.find(("job", job_id), now_ms)
+        if kept is not None:
+            return _seen_by(caller, kept[0], job_id), kept[1]
+        job, result = await self._jobs.find_with_result(job_id, now_ms=now_ms)
+        if result is not None:
+            # Both stay as they are, unless they are purged: everything is forgotten then.
+            self._look_ups.keep(("job", job_id), (job, result), now_ms, moment)
         return _seen_by(caller, job, job_id), result
 
     async def cancel_job(self, job_id: str, caller: Caller) -> None:

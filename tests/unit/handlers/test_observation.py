@@ -14,11 +14,12 @@ from building_vitals.core.events import RequestEvent
 from building_vitals.handlers.fetch import answer
 from building_vitals.handlers.http import HttpRequest, Reply
 from building_vitals.services.answers import CacheReport
-from building_vitals.services.asked import Asked, TimeseriesAnswer
+from building_vitals.services.asked import Asked, StoredBody, TimeseriesAnswer
 from building_vitals.services.options import RoutingOptions
 from building_vitals.services.recent_answers import RecentAnswers
 from building_vitals.storage.look_ups import LookUps
 from fakes.clock import VirtualClock
+from fakes.object_store import FakeOpenObject
 
 QUERY = "site=hq&points=a,b&start_time=2025-01-01T00:00:00Z&end_time=2025-01-02T00:00:00Z"
 
@@ -261,3 +262,31 @@ async def test_a_client_that_leaves_is_noticed() -> None:
     await reply.rest.aclose()  # type: ignore[attr-defined]
     assert [("client_gone", 11)] == [(each.error, each.body_bytes) for each in events]
     assert [True] == closed
+
+
+@pytest.mark.parametrize(("error", "size"), [(None, 1003), ("client_gone", 0)])
+async def test_a_stored_body_is_recorded_when_it_has_been_sent(
+    error: str | None, size: int
+) -> None:
+    """Its size is known beforehand, its end is not."""
+    answered = found()
+    answered.first = b""
+    answered.stored = StoredBody(FakeOpenObject(b"x" * 1000), b"end")
+    reply, events, context = await seen(answered, request())
+    assert [] == events
+    assert (1003, True) == (context.lines[0]["bytes"], context.lines[0]["streamed"])
+    assert reply.stored is not None
+    context.clock.advance(60)
+    reply.stored.on_end(error)
+    [event] = events
+    assert (size, 100, error, 288) == (
+        *(event.body_bytes, event.duration_ms, event.error, event.samples),
+    )
+
+
+async def test_a_stored_body_nobody_wants_is_recorded_at_once() -> None:
+    """A HEAD sends nothing of it."""
+    answered = found()
+    answered.stored = StoredBody(FakeOpenObject(b"x" * 1000), b"end")
+    _, events, _ = await seen(answered, request(method="HEAD"))
+    assert [(0, None)] == [(each.body_bytes, each.error) for each in events]
