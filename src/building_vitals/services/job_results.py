@@ -86,7 +86,7 @@ class JobResultService:
         """
         try:
             job = await self._jobs.find(job_id)
-            # Samples' text takes less than half of its bytes when stored: a look at the index saved.
+            # Samples' text takes less than half of its bytes when stored: no need to look further.
             if job is None or job.data_size < 2 * self._bytes_min:
                 return
             points = await self._jobs.points(job_id)
