@@ -13,8 +13,8 @@ from building_vitals.core.jobs import Job
 from building_vitals.core.request import TimeseriesRequest, parse_page_query
 from building_vitals.handlers.context import Context
 from building_vitals.handlers.http import HttpRequest, Reply, json_reply
-from building_vitals.handlers.timeseries import asked_of, timeseries_reply
-from building_vitals.services.asked import Asked, TimeseriesAnswer
+from building_vitals.handlers.timeseries import about, asked_of, timeseries_reply
+from building_vitals.services.asked import Asked
 
 NO_STORE = ("Cache-Control", "no-store")
 
@@ -56,21 +56,21 @@ async def read_job_data(request: HttpRequest, context: Context, caller: Caller) 
         # The points are what makes a job large, and a result needs none of them.
         wanted = TimeseriesRequest(site=job.site, points=(), wanted=job.wanted, **values)
         asked = asked_of(request, wanted, route="queued", estimated=job.estimated_size)
+        request.notes.update(_about(asked, job))
         answer = await context.results.answer(asked, result)
         if answer is not None:
-            return _job_reply(answer, asked, context, job)
+            return timeseries_reply(answer, asked, context)
     wanted = dataclasses.replace(await context.jobs.request_of(job), **values)
     asked = asked_of(request, wanted, route="queued", estimated=job.estimated_size)
+    request.notes.update(_about(asked, job))
     answer = await context.timeseries.answer_known(asked, judged_ms=job.created_ms)
     if answer is None:
         raise Gone("the result is no longer kept; send the request again")
-    return _job_reply(answer, asked, context, job)
+    return timeseries_reply(answer, asked, context)
 
 
-def _job_reply(answer: TimeseriesAnswer, asked: Asked, context: Context, job: Job) -> Reply:
-    reply = timeseries_reply(answer, asked, context)
-    reply.log["points"] = job.points_count
-    return reply
+def _about(asked: Asked, job: Job) -> dict[str, object]:
+    return {**about(asked), "points": job.points_count}
 
 
 async def follow_job(request: HttpRequest, context: Context, caller: Caller) -> Reply:

@@ -33,7 +33,7 @@ async def read_timeseries(request: HttpRequest, context: Context, caller: Caller
     caller.require_site(wanted.site)
     route, estimated = _route(wanted, context.routing)
     asked = asked_of(request, wanted, route=route, estimated=estimated)
-    request.notes.update(_about(asked))
+    request.notes.update(about(asked))
     if route != "direct":
         recent = context.recent.answer(asked, context.clock.now_ms())
         if recent is not None:
@@ -113,8 +113,7 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
         ("Server-Timing", f'total;dur={duration_ms}, cache;desc="{report.status}"'),
         ("Vary", VARY),
     ]
-    log = {
-        **_about(asked),
+    log: dict[str, object] = {
         "cache": report.status,
         "samples": answer.samples,
         "upstreamRequests": report.upstream_requests,
@@ -141,7 +140,7 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
     )
 
 
-def _about(asked: Asked) -> dict[str, object]:
+def about(asked: Asked) -> dict[str, object]:
     """
     Return what the log and the statistics say of a request, however it ends.
     """

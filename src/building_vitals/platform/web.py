@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import js
@@ -36,7 +36,7 @@ def read_request(raw: Any, body: RequestBody, now_ms: int) -> HttpRequest:
         method=str(raw.method).upper(),
         path=path,
         query=query,
-        headers=_headers(raw),
+        headers=RequestHeaders(raw),
         request_id=str(uuid.uuid4()),
         started_ms=now_ms,
         read_body=body.read,
@@ -56,18 +56,33 @@ def _path_and_query(url: str) -> tuple[str, str]:
     return path, query
 
 
-def _headers(raw: Any) -> dict[str, str]:
+class RequestHeaders(Mapping[str, str]):
     """
-    Return the headers, their names in lower case; one text crosses over, not each on its own.
+    The headers of a request, each looked up when it is asked for: an answer depends on four, and a
+    browser behind Cloudflare sends thirty.
     """
-    text = js.JSON.stringify(js.Object.fromEntries(raw.headers))
-    headers: dict[str, str] = msgspec.json.decode(text)
-    # The platform puts its own Accept-Encoding in place of the client's, which is kept here.
-    # https://developers.cloudflare.com/fundamentals/reference/http-headers/
-    accepted = getattr(getattr(raw, "cf", None), "clientAcceptEncoding", None)
-    if isinstance(accepted, str):
-        headers["accept-encoding"] = accepted
-    return headers
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._headers = raw.headers
+
+    def __getitem__(self, name: str) -> str:
+        if name == "accept-encoding":
+            # The platform puts its own in place of the client's, which is kept here.
+            # https://developers.cloudflare.com/fundamentals/reference/http-headers/
+            accepted = getattr(getattr(self._raw, "cf", None), "clientAcceptEncoding", None)
+            if isinstance(accepted, str):
+                return accepted
+        value = self._headers.get(name)
+        if isinstance(value, str):
+            return value
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([str(name) for name in self._headers.keys()])  # noqa: SIM118 - JavaScript's
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 class RequestBody:
