@@ -436,3 +436,17 @@ def test_an_unknown_site_is_not_remembered(
     answer = question.ask(client)
     assert_exact(upstream, question, answer)
     assert "miss" == answer.headers["X-Cache-Status"]
+
+
+def test_hits_at_the_same_moment_have_their_own_ends(chart: Chart) -> None:
+    """Answers that share their bytes in memory each tell their own request, and are whole."""
+    question = chart.question(2, 20)
+    chart.ask(2, 20)
+    chart.ask(2, 20)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: question.ask(chart.client), range(80)))
+    for answer in answers:
+        assert_exact(chart.upstream, question, answer)
+        assert answer.headers["X-Request-Id"] == answer.json()["_meta"]["requestId"]
+    assert 80 == len({each.headers["X-Request-Id"] for each in answers})
+    assert {"hit"} == {each.headers["X-Cache-Status"] for each in answers}

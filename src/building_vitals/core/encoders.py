@@ -67,7 +67,7 @@ class Encoder(Protocol):
         ...
 
 
-class SealedJson(msgspec.Struct, frozen=True):
+class SealedJson(msgspec.Struct):
     """
     All of a spliced answer but its `_meta`: the same for everybody who asks the same.
 
@@ -78,6 +78,7 @@ class SealedJson(msgspec.Struct, frozen=True):
         crc: CRC-32 of its text.
         glue: Text that follows, not yet among the bytes.
         samples: Samples in it.
+        kept: What the platform has made of the bytes, to be used again.
     """
 
     data: bytearray
@@ -86,6 +87,7 @@ class SealedJson(msgspec.Struct, frozen=True):
     crc: int
     glue: bytes
     samples: int
+    kept: Any = None
 
 
 class SealedBody:
@@ -96,26 +98,33 @@ class SealedBody:
     behind them when the body is handed over.
     """
 
-    __slots__ = ("_end", "_sealed")
+    __slots__ = ("end", "sealed")
 
     def __init__(self, sealed: SealedJson, end: bytes) -> None:
-        self._sealed = sealed
-        self._end = end
+        self.sealed = sealed
+        self.end = end
 
     def __len__(self) -> int:
-        return self._sealed.size + len(self._end)
+        return self.sealed.size + len(self.end)
 
     def __bytes__(self) -> bytes:
         return bytes(self.view())
+
+    @property
+    def has_room(self) -> bool:
+        """
+        Whether the end fits behind the bytes.
+        """
+        return len(self) <= len(self.sealed.data)
 
     def view(self) -> memoryview:
         """
         Return the whole body; good until another one of the same sealed answer is looked at.
         """
-        sealed, size = self._sealed, len(self)
-        if size > len(sealed.data):
-            return memoryview(bytes(sealed.data[: sealed.size]) + self._end)
-        sealed.data[sealed.size : size] = self._end
+        sealed, size = self.sealed, len(self)
+        if not self.has_room:
+            return memoryview(bytes(sealed.data[: sealed.size]) + self.end)
+        sealed.data[sealed.size : size] = self.end
         return memoryview(sealed.data)[:size]
 
 

@@ -1,7 +1,8 @@
 """
-What lives as long as the isolate: plain data only.
+What lives as long as the isolate: plain data.
 
-JavaScript objects belong to the invocation they came with and must not outlive it; nor may
+JavaScript objects belong to the invocation they came with and must not outlive it, arrays of bytes
+excepted (`web._sealed_array`), and none may be there when a deployment takes its snapshot. Nor may
 anything here be the only copy of the truth.
 """
 
