@@ -57,6 +57,8 @@ const javaScript = (name) => ({
 const miniflare = new Miniflare(convertV4MiniflareOptions({
   host: "127.0.0.1",
   port: options.ports.front,
+  // Nobody reads the log of a benchmark.
+  ...(process.env.BENCH_VERBOSE ? {} : { handleStructuredLogs: () => {} }),
   workers: [
     { name: "front", modules: true, script: "export default { fetch: () => new Response() }" },
     {
