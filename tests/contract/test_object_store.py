@@ -245,3 +245,14 @@ async def _chunks(*chunks: bytes | None) -> AsyncIterator[bytes]:
         if chunk is None:
             raise ValueError("no more chunks")
         yield chunk
+
+
+async def test_a_refused_stream_is_told(objects: ObjectStore, prefix: str) -> None:
+    """A bucket that refuses the object ends the call, however much of it has not been taken."""
+    with pytest.raises(Unavailable):
+        await objects.put_stream(
+            prefix + "k" * 1025,
+            _chunks(DATA * 100, DATA * 100),
+            len(DATA) * 200,
+            content_type=CONTENT_TYPE,
+        )
