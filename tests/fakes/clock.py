@@ -34,6 +34,12 @@ class VirtualClock:
         self._now_ms += delay_ms
         await asyncio.sleep(0)
 
+    async def turn(self) -> None:
+        """
+        Let other tasks run.
+        """
+        await asyncio.sleep(0)
+
     def jitter(self) -> float:
         """
         Return the number given when made.

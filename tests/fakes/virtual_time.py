@@ -88,6 +88,12 @@ class LoopClock:
         """
         await asyncio.sleep(delay_ms / 1000)
 
+    async def turn(self) -> None:
+        """
+        Let other tasks run.
+        """
+        await asyncio.sleep(0)
+
     def jitter(self) -> float:
         """
         Return a number in the middle.

@@ -81,6 +81,14 @@ class Clock(Protocol):
         """
         ...
 
+    async def turn(self) -> None:
+        """
+        Return when tasks have run as far as they can and their requests are on the network.
+
+        Without it, what was started before a long computation only leaves after it.
+        """
+        ...
+
     def jitter(self) -> float:
         """
         Return a random number, 0 <= x < 1.

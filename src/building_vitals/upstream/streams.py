@@ -2,7 +2,7 @@
 Follows the pages of one question from the first to the last, and runs several such streams.
 
 Separate because the order of things here is what bounds memory and time: the next page is asked
-for before the present one is folded, bodies wait as bytes, and one page at a time is decoded.
+for before the present one is decoded, bodies wait as bytes, and one page at a time is decoded.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from building_vitals.upstream.wire import (
     WireSample,
     cursor_after,
     decode_page,
+    guess_cursor,
 )
 
 # Empty pages in between are a habit of the upstream; so many in a row are not.
@@ -176,20 +177,22 @@ class Stream:
         Fold the page that has come, or return why it cannot be believed.
         """
         async with self._errand.desk:
+            body, self._body = self._body or b"", None
+            guess = await self._guessed(body)
             try:
-                body, self._body = self._body or b"", None
                 page = decode_page(body)
                 del body
                 cursor = self._checked_cursor(page)
             except PageRefused as refused:
+                await self._abandon()
                 return str(refused)
             self._check_names(page)
+            if cursor != guess:
+                await self._abandon()
             if cursor is not None:
                 self._cursors.add(cursor)
-                self._call = self._errand.calls.begin(self._target_of(cursor))
-                self._ahead = asyncio.create_task(self._call.answer())
-                # One turn of the loop, so that the request is out before the folding begins.
-                await asyncio.sleep(0)
+                if cursor != guess:
+                    await self._ask(cursor)
             report = self._errand.calls.report
             report.pages += 1
             report.samples_received += len(page.point_samples)
@@ -206,6 +209,30 @@ class Stream:
                     upstream_status=200,
                 ) from unreadable
         return None
+
+    async def _guessed(self, body: bytes) -> str | None:
+        """
+        Have the next page on its way before this one is even decoded, if its end tells the cursor.
+
+        Not while that page may have to be thrown away: when it is open whether the filter is
+        heeded, and among empty pages, which may turn out to have no end.
+        """
+        is_heeded = self._names is None or self.probed.is_set()
+        if not self._is_paged or not is_heeded or self._empty_pages:
+            return None
+        cursor = guess_cursor(body)
+        if cursor is None or cursor in self._cursors:
+            return None
+        await self._ask(cursor)
+        return cursor
+
+    async def _ask(self, cursor: str) -> None:
+        """
+        Ask for the next page, and return when the request is out: computing holds up the network.
+        """
+        self._call = self._errand.calls.begin(self._target_of(cursor))
+        self._ahead = asyncio.create_task(self._call.answer())
+        await self._errand.calls.clock.turn()
 
     def _checked_cursor(self, page: Page) -> str | None:
         """

@@ -70,6 +70,10 @@ class PageRefused(Exception):
     """
 
 
+# What comes after the samples of a page is a cursor and little else.
+_ENVELOPE_BYTES_MAX = 4_096
+_NO_SAMPLES = b'{"point_samples":['
+
 _PAGES = msgspec.json.Decoder(Page, float_hook=NumberText)
 _LISTINGS = msgspec.json.Decoder(Listing)
 
@@ -111,6 +115,20 @@ def cursor_after(page: Page) -> str | None:
     if page.has_more is UNSET and page.next_cursor is UNSET:
         raise PageRefused("does not say whether more follows")
     return str(page.next_cursor) if has_cursor else None
+
+
+def guess_cursor(body: bytes) -> str | None:
+    """
+    Return the cursor of the next page from what follows the samples, without a look at those.
+
+    Nothing is sure before the page is decoded: it may turn out to be none, or to say another one.
+    None also when there is no guess, because the cursor does not come last.
+    """
+    end = body.rfind(b"]", -_ENVELOPE_BYTES_MAX)
+    try:
+        return None if end < 0 else cursor_after(_PAGES.decode(_NO_SAMPLES + body[end:]))
+    except (ValueError, PageRefused):
+        return None
 
 
 def _decode(decoder: msgspec.json.Decoder[ShapeT], shape: type[ShapeT], body: bytes) -> ShapeT:

@@ -4,8 +4,10 @@ A Worker for tests alone: runs one operation of a port, sent as JSON, through th
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,11 +19,13 @@ from building_vitals.core.ports import Statement
 from building_vitals.core.ranges import Range
 from building_vitals.platform.compression import Brotli
 from building_vitals.platform.d1 import D1Database
-from building_vitals.platform.http import RuntimeClock
+from building_vitals.platform.http import RuntimeClock, RuntimeHttp
 from building_vitals.platform.r2 import R2Objects
 from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.services.datasets import DatasetKey
 from building_vitals.services.r2_cache_service import R2CacheService
+
+COMPUTING_S = 0.5
 
 
 class Default(WorkerEntrypoint):
@@ -50,6 +54,8 @@ class Default(WorkerEntrypoint):
             return await self._dataset(given)
         if port == "limit":
             return await BoundRateLimiter(self.env, given["binding"]).take(given["key"])
+        if port == "clock":
+            return await _computing(given["url"])
         return "ready"
 
     async def _objects(self, name: str, given: dict[str, Any]) -> Any:
@@ -111,6 +117,21 @@ class Default(WorkerEntrypoint):
             return await database.rows(given["sql"], *given["values"])
         statements = [Statement(sql, tuple(values)) for sql, values in given["statements"]]
         return [[each.rows, each.changes] for each in await database.batch(statements)]
+
+
+async def _computing(url: str) -> int:
+    """
+    Start a request, give it a turn, compute for a while; return when that ended, epoch ms.
+    """
+    clock = RuntimeClock()
+    sending = asyncio.create_task(RuntimeHttp().request("GET", url, headers={}, timeout_ms=10_000))
+    await clock.turn()
+    ends = time.monotonic() + COMPUTING_S
+    while time.monotonic() < ends:
+        pass
+    ended_ms = clock.now_ms()
+    await sending
+    return ended_ms
 
 
 async def _chunks(texts: list[str | None]) -> AsyncIterator[bytes]:

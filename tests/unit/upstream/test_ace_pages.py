@@ -11,9 +11,12 @@ import pytest
 from building_vitals.core.errors import (
     UpstreamSiteUnknown,
 )
+from building_vitals.core.ports import HttpAnswer
 from building_vitals.core.ranges import Range
+from building_vitals.upstream import streams
+from building_vitals.upstream.wire import Page, decode_page
 from fakes.ace import FOUND, HOUR, NOW_MS, PATH, Bench, FakeAce, Sink, T
-from fakes.http import answer, page
+from fakes.http import SentRequest, answer, page
 
 
 async def test_pages_are_followed_to_the_end() -> None:
@@ -42,6 +45,82 @@ async def test_next_page_is_on_its_way_while_one_is_folded() -> None:
     await bench.fetch("p")
 
     assert asked == [2, 3, 3]
+
+
+async def test_next_page_is_asked_for_before_one_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Decoding takes as long as folding: the cursor at the end of a page is seen before it.
+    """
+    bench = Bench(page(("p", 1, T[0]), cursor="x"), page(("p", 2, T[1]), cursor="y"), page())
+    asked: list[int] = []
+
+    def decode(body: bytes) -> Page:
+        asked.append(len(bench.http.requests))
+        return decode_page(body)
+
+    monkeypatch.setattr(streams, "decode_page", decode)
+    await bench.fetch("p")
+
+    assert asked == [2, 3, 3]
+    assert bench.queries("cursor") == [None, "x", "y"]
+
+
+SAMPLE = {"name": "p", "value": "1", "time": T[0]}
+
+
+@pytest.mark.parametrize(
+    ("content", "cursors"),
+    [
+        pytest.param(
+            {"next_cursor": "x", "has_more": True, "point_samples": [SAMPLE]},
+            [None, "x"],
+            id="cursor first",
+        ),
+        pytest.param(
+            {"point_samples": [SAMPLE], "next_cursor": 7, "has_more": True},
+            [None, "7"],
+            id="number",
+        ),
+        pytest.param(
+            {"point_samples": [SAMPLE], "has_more": True, "links": [], "next_cursor": "x"},
+            [None, "x"],
+            id="another list in between",
+        ),
+        pytest.param(
+            {"point_samples": [SAMPLE], "has_more": False, "links": [], "next_cursor": "x"},
+            [None, "x"],
+            id="guess is wrong",
+        ),
+        pytest.param(
+            {"point_samples": [{"name": "p"}], "next_cursor": "x", "has_more": True},
+            [None, "x", None, "y"],
+            id="page is none",
+        ),
+    ],
+)
+async def test_guess_at_the_next_page_is_only_a_guess(
+    content: dict[str, Any], cursors: list[str | None]
+) -> None:
+    """
+    Whether the end of a page tells the cursor, nothing, or what is not so, the pages are right.
+    """
+    last = ("p", "2", T[1])
+
+    def upstream(sent: SentRequest) -> HttpAnswer:
+        if "cursor" in sent.query:
+            return page(last)
+        if len(bench.http.requests) == 1:
+            return answer(200, content)
+        return page(("p", "1", T[0]), cursor="y")
+
+    bench = Bench(otherwise=upstream)
+    await bench.fetch("p")
+
+    assert bench.queries("cursor") == cursors
+    ends = content.get("has_more") is False
+    assert bench.sink.samples == [("p", "1", T[0]), *([] if ends else [last])]
 
 
 async def test_page_by_page_the_report_is_given() -> None:
