@@ -1,14 +1,16 @@
 """
-Pages as columns: the samples of each point, and the texts of values, by few calls over many.
+Pages as columns: the times and values of each point, and the texts of frames, by few calls over
+many.
 
-Separate from the folding because it is all about speed: what is done a sample at a time costs a
-job of millions of samples most of its time, the more so in WebAssembly.
+Separate because it is all about speed: what is done a sample at a time costs a job of millions of
+samples most of its time, the more so in WebAssembly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, repeat
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -28,11 +30,24 @@ class Sample(Protocol):
     def time(self) -> str: ...
 
 
-def by_point(
-    samples: Sequence[Sample], points: Mapping[str, object]
-) -> Iterator[tuple[str, Sequence[Sample]]]:
+class Column(NamedTuple):
     """
-    Yield the samples of each of *points* that has any, in the order they were sent.
+    Samples of one point, in the order they were sent.
+
+    Attributes:
+        point: Its name.
+        times: Of the samples, as sent; columns with the same times may share the list.
+        values: As many, as decoded.
+    """
+
+    point: str
+    times: list[str]
+    values: list[Any]
+
+
+def columns(samples: Sequence[Sample], points: Mapping[str, object]) -> Iterator[Column]:
+    """
+    Yield the samples of each of *points* that has any.
 
     A point may come several times, with parts of its samples in their order.
     """
@@ -44,9 +59,16 @@ def by_point(
     if not rows or names[:whole] != block * rows or len(set(block)) != width:
         yield from _grouped(samples, points)
         return
+    # Whole passes over the page first: objects are read in the order they lie in memory.
+    times = [sample.time for sample in samples]
+    values = [sample.value for sample in samples]
+    moments = times[:whole:width]
+    spread = zip(*repeat(moments, width), strict=True)
+    is_shared = times[:whole] == list(chain.from_iterable(spread))
     for column, name in enumerate(block):
         if name in points:
-            yield name, samples[column:whole:width]
+            own = moments if is_shared else times[column:whole:width]
+            yield Column(name, own, values[column:whole:width])
     yield from _grouped(samples[whole:], points)
 
 
@@ -60,9 +82,7 @@ def _period(names: Sequence[str]) -> int:
         return 0
 
 
-def _grouped(
-    samples: Iterable[Sample], points: Mapping[str, object]
-) -> Iterator[tuple[str, Sequence[Sample]]]:
+def _grouped(samples: Sequence[Sample], points: Mapping[str, object]) -> Iterator[Column]:
     groups: dict[str, list[Sample]] = {point: [] for point in points}
     appends = {point: group.append for point, group in groups.items()}
     others: list[Sample] = []
@@ -71,21 +91,40 @@ def _grouped(
         find(sample.name, drop)(sample)
     for point, group in groups.items():
         if group:
-            yield point, group
+            times = [sample.time for sample in group]
+            yield Column(point, times, [sample.value for sample in group])
 
 
-def plain_tails(values: Sequence[Any]) -> list[str] | None:
+def are_plain(values: Sequence[Any]) -> bool:
     """
-    Return each value and a closing bracket, if all of them are text of JSON numbers as they stand.
-
-    Returns:
-        None when some value needs a closer look.
+    Return whether all values are text of JSON numbers as they stand.
     """
     try:
         text = ",".join(values)
-        if len(_NUMBERS.decode(f"[{text}]")) != len(values) or text.split(None, 1) != [text]:
-            return None
+        # Numbers as many as values: none holds a comma, since none can be empty instead.
+        return len(_NUMBERS.decode(f"[{text}]")) == len(values) and text.split(None, 1) == [text]
     except (TypeError, UnicodeEncodeError, msgspec.DecodeError):
-        return None
-    tails = ("],".join(values) + "]").split(",")
-    return tails if len(tails) == len(values) else None
+        return False
+
+
+def head_text(instant_ms: int) -> str:
+    """
+    Return what comes between the value of the sample before and that of a sample of this instant.
+    """
+    return f"],[{instant_ms},"
+
+
+def woven_text(heads: Sequence[str], values: Sequence[str]) -> bytes:
+    """
+    Return the JSON text of samples without the outer brackets.
+
+    Args:
+        heads: `head_text` of their instants; not empty.
+        values: JSON texts of their values, as many.
+    """
+    woven = [""] * (2 * len(heads))
+    woven[::2] = heads
+    woven[1::2] = values
+    woven[0] = woven[0][2:]
+    woven.append("]")
+    return "".join(woven).encode()

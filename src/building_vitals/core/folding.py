@@ -9,21 +9,28 @@ since each point's last closed frame.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from operator import add, lt
+from collections.abc import Iterable, Mapping, Sequence
+from operator import lt
 from typing import Any
 
 import msgspec
 
-from building_vitals.core.columns import Sample, by_point, plain_tails
+from building_vitals.core.columns import (
+    Column,
+    Sample,
+    are_plain,
+    columns,
+    head_text,
+    woven_text,
+)
 from building_vitals.core.frames import (
     FRAME_SAMPLES_MIN,
     Series,
     SeriesBuilder,
     frame_text,
-    sample_texts,
+    value_texts,
 )
-from building_vitals.core.instant import DAY_MS, floor_day, parse_iso
+from building_vitals.core.instant import DAY_MS, floor_day, parse_isos
 from building_vitals.core.ranges import Range, split_at
 from building_vitals.core.samples import value_text
 
@@ -48,25 +55,39 @@ class Fold(msgspec.Struct, frozen=True, gc=False):
     series: Series
 
 
-class _Heads(dict[str, tuple[int, str]]):
+class _Times:
     """
-    Time as sent → its instant, and the text a sample of that time begins with.
+    Remembers times: as sent → the instant, and the text a sample of that time begins with.
     """
 
-    def __missing__(self, text: str) -> tuple[int, str]:
-        try:
-            instant_ms = parse_iso(text)
-        except ValueError as error:
-            raise UnreadableTime(str(error)) from error
-        if len(self) >= TIMES_REMEMBERED_MAX:
-            self.clear()
-        found = self[text] = (instant_ms, f"[{instant_ms},")
-        return found
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, str]] = {}
+
+    def read(self, times: Sequence[str]) -> list[tuple[int, str]]:
+        """
+        Return what is to be known of each time.
+
+        Raises:
+            UnreadableTime: one of them is none.
+        """
+        known = self._known
+        if len(known) > TIMES_REMEMBERED_MAX:
+            known.clear()
+        if not known.keys() >= (distinct := dict.fromkeys(times)).keys():
+            fresh = [time for time in distinct if time not in known]
+            try:
+                instants = parse_isos(fresh)
+            except ValueError as error:
+                raise UnreadableTime(str(error)) from error
+            known.update(
+                zip(fresh, zip(instants, map(head_text, instants), strict=True), strict=True)
+            )
+        return [known[time] for time in times]
 
 
-class _Tails(dict[str, str]):
+class _ValueTexts(dict[str, str]):
     """
-    Text value as sent → the text its sample ends with.
+    Text value as sent → its JSON text.
 
     Only for values that are text: of other types, some are equal and yet different (1 and true).
     """
@@ -74,23 +95,27 @@ class _Tails(dict[str, str]):
     def __missing__(self, value: str) -> str:
         if len(self) >= VALUES_REMEMBERED_MAX:
             self.clear()
-        found = self[value] = value_text(value) + "]"
+        found = self[value] = value_text(value)
         return found
 
 
 class _PointFold:
     """
     The open samples of one point, and the series its closed frames have gone to.
+
+    Attributes:
+        times: Instants of the open samples.
     """
 
     __slots__ = (
         "_builders",
         "_closed_ms",
+        "_heads",
         "_is_ordered",
         "_late",
         "_part",
         "_parts",
-        "samples",
+        "_values",
         "times",
     )
 
@@ -102,9 +127,13 @@ class _PointFold:
         self._late: dict[int, str] = {}
         self._is_ordered = True
         self.times: list[int] = []
-        self.samples: list[str] = []
+        # How the open samples' texts begin, and the texts of their values.
+        self._heads: list[str] = []
+        self._values: list[str] = []
 
-    def take(self, times: Sequence[int], samples: Sequence[str], *, is_rising: bool) -> None:
+    def take(
+        self, times: Sequence[int], heads: Sequence[str], values: Sequence[str], *, is_rising: bool
+    ) -> None:
         """
         Add samples to the open ones.
 
@@ -114,7 +143,8 @@ class _PointFold:
         if not is_rising or (self.times and self.times[-1] >= times[0]):
             self._is_ordered = False
         self.times += times
-        self.samples += samples
+        self._heads += heads
+        self._values += values
 
     def tidy(self) -> None:
         """
@@ -123,16 +153,28 @@ class _PointFold:
         if not self.times:
             return
         if not self._is_ordered:
-            newest = dict(zip(self.times, self.samples, strict=True))
-            self.times = sorted(newest)
-            self.samples = [newest[instant_ms] for instant_ms in self.times]
+            self._hold(dict(zip(self.times, self._values, strict=True)))
             self._is_ordered = True
         if self.times[0] < self._closed_ms:
             late = bisect_left(self.times, self._closed_ms)
-            self._late.update(zip(self.times[:late], self.samples[:late], strict=True))
-            del self.times[:late], self.samples[:late]
+            self._late.update(zip(self.times[:late], self._values[:late], strict=True))
+            self._drop(late)
         if len(self.times) >= FRAME_SAMPLES_MIN:
             self._close(is_last=False)
+
+    def _hold(self, values: Mapping[int, str]) -> None:
+        """
+        Make these the open samples.
+        """
+        self.times = sorted(values)
+        self._heads = list(map(head_text, self.times))
+        self._values = [values[instant_ms] for instant_ms in self.times]
+
+    def _drop(self, count: int) -> None:
+        """
+        Forget the first open samples.
+        """
+        del self.times[:count], self._heads[:count], self._values[:count]
 
     def _close(self, *, is_last: bool) -> None:
         """
@@ -151,13 +193,16 @@ class _PointFold:
             if stop == total and not is_last:
                 break
             if stop > start:
-                self._builders[self._part].add(times[start:stop], self.samples[start:stop])
+                text = woven_text(self._heads[start:stop], self._values[start:stop])
+                self._builders[self._part].add_text(
+                    times[start], times[stop - 1], stop - start, text
+                )
             self._closed_ms, start = end_ms, stop
             if end_ms == part_end_ms:
                 if self._part == len(self._parts) - 1:
                     break
                 self._part += 1
-        del self.times[:start], self.samples[:start]
+        self._drop(start)
 
     def finish(self) -> list[tuple[Range, Series]]:
         """
@@ -179,10 +224,9 @@ class _PointFold:
             series = builder.build()
             for frame in series.frames:
                 data = series.data[frame.offset : frame.offset + frame.length]
-                known.update(sample_texts(frame_text(frame, data)))
+                known.update(value_texts(frame_text(frame, data)))
         known.update(self._late)
-        self.times = sorted(known)
-        self.samples = [known[instant_ms] for instant_ms in self.times]
+        self._hold(known)
         self._builders = [SeriesBuilder() for _ in self._parts]
         self._part, self._closed_ms = 0, self._parts[0].start_ms
         self._close(is_last=True)
@@ -207,13 +251,13 @@ class Folder:
         self._wanted = wanted
         parts = [wanted] if split_ms is None else split_at([wanted], split_ms)
         self._folds = {point: _PointFold(parts) for point in points}
-        self._heads = _Heads()
-        self._tails = _Tails()
-        # Of the group taken last: its times as sent, their instants, how its samples' texts begin,
+        self._known_times = _Times()
+        self._value_texts = _ValueTexts()
+        # Of the column taken last: its times as sent, their instants, how its samples' texts begin,
         # whether each is later than the one before, and whether all of them were asked for.
         self._times: list[str] = []
         self._instants: list[int] = []
-        self._texts: list[str] = []
+        self._heads: list[str] = []
         self._is_rising = self._is_inside = True
         self.kept = 0
         self.dropped = 0
@@ -225,47 +269,48 @@ class Folder:
         Raises:
             UnreadableTime: a sample of a requested point has no readable time.
         """
-        folds, kept = self._folds, 0
-        for point, group in by_point(samples, folds):
-            kept += self._add_group(folds[point], group)
+        kept = 0
+        for column in columns(samples, self._folds):
+            kept += self._add_column(column)
         self.kept += kept
         self.dropped += len(samples) - kept
-        for fold in folds.values():
+        for fold in self._folds.values():
             fold.tidy()
 
-    def _add_group(self, fold: _PointFold, group: Sequence[Sample]) -> int:
+    def _add_column(self, column: Column) -> int:
         """
         Take samples of one point; return how many were asked for.
 
         All steps are loops within single calls: this is where jobs spend their time.
         """
-        times = [sample.time for sample in group]
-        if times != self._times:
+        if column.times != self._times:
             # Points are mostly collected together: those of a page share their times.
-            pairs = [self._heads[time] for time in times]
-            self._instants = [pair[0] for pair in pairs]
-            self._texts = [pair[1] for pair in pairs]
-            start_ms, end_ms = self._wanted
-            self._is_rising = all(map(lt, self._instants, self._instants[1:]))
-            self._is_inside = start_ms <= min(self._instants) and max(self._instants) < end_ms
-            self._times = times
-        values = [sample.value for sample in group]
-        instants = self._instants
-        samples = list(map(add, self._texts, plain_tails(values) or self._tails_of(values)))
+            self._read_times(column.times)
+        values = column.values
+        texts = values if are_plain(values) else self._texts_of(values)
+        instants, heads = self._instants, self._heads
         if not self._is_inside:
             start_ms, end_ms = self._wanted
             inside = [n for n, instant in enumerate(instants) if start_ms <= instant < end_ms]
             instants = [instants[n] for n in inside]
-            samples = [samples[n] for n in inside]
-        if samples:
-            fold.take(instants, samples, is_rising=self._is_rising)
-        return len(samples)
+            heads = [heads[n] for n in inside]
+            texts = [texts[n] for n in inside]
+        if instants:
+            self._folds[column.point].take(instants, heads, texts, is_rising=self._is_rising)
+        return len(instants)
 
-    def _tails_of(self, values: Sequence[Any]) -> list[str]:
-        tails = self._tails
-        return [
-            tails[value] if isinstance(value, str) else value_text(value) + "]" for value in values
-        ]
+    def _read_times(self, times: list[str]) -> None:
+        pairs = self._known_times.read(times)
+        self._instants = [pair[0] for pair in pairs]
+        self._heads = [pair[1] for pair in pairs]
+        start_ms, end_ms = self._wanted
+        self._is_rising = all(map(lt, self._instants, self._instants[1:]))
+        self._is_inside = start_ms <= min(self._instants) and max(self._instants) < end_ms
+        self._times = times
+
+    def _texts_of(self, values: Sequence[Any]) -> list[str]:
+        texts = self._value_texts
+        return [texts[value] if isinstance(value, str) else value_text(value) for value in values]
 
     def finish(self) -> list[Fold]:
         """

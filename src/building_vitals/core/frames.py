@@ -11,7 +11,6 @@ the series up to its end, so that the CRC of any run is found without a look at 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 
 import msgspec
 
@@ -107,20 +106,15 @@ class SeriesBuilder:
         self._crc = 0
         self._grow = growth(0)
 
-    def add(self, times: Sequence[int], samples: Sequence[str]) -> None:
+    def add_text(self, first_ms: int, last_ms: int, count: int, text: bytes) -> None:
         """
         Append one frame.
 
         Args:
-            times: Instants, ascending, after those of the frame before; not empty.
-            samples: JSON text of each sample (`[1735689600000,72.5]`), as many.
-        """
-        text = ",".join(samples).encode()
-        self.add_text(times[0], times[-1], len(times), text)
-
-    def add_text(self, first_ms: int, last_ms: int, count: int, text: bytes) -> None:
-        """
-        Append one frame whose text is made already.
+            first_ms, last_ms: Instants of its first and last sample, after those of the frame
+                before.
+            count: Samples; not 0.
+            text: Their JSON text without the outer brackets, ascending.
         """
         data = fragment(text)
         self._append((first_ms, last_ms), count, data, raw_length=len(text), crc=zlib.crc32(text))
@@ -197,9 +191,9 @@ def _decode(text: bytes) -> Samples:
         raise ValueError(f"not the text of samples: {error}") from error
 
 
-def sample_texts(text: bytes) -> dict[int, str]:
+def value_texts(text: bytes) -> dict[int, str]:
     """
-    Return the instant and the JSON text of each sample.
+    Return the instant and the JSON text of the value of each sample.
 
     Args:
         text: Samples' JSON text without the outer brackets.
@@ -207,9 +201,7 @@ def sample_texts(text: bytes) -> dict[int, str]:
     Raises:
         ValueError: the text is not that of samples.
     """
-    return {
-        instant_ms: f"[{instant_ms},{bytes(value).decode()}]" for instant_ms, value in _decode(text)
-    }
+    return {instant_ms: bytes(value).decode() for instant_ms, value in _decode(text)}
 
 
 def cut_text(text: bytes, wanted: Range) -> tuple[int, bytes]:

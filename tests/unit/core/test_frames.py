@@ -14,8 +14,8 @@ from building_vitals.core.frames import (
     SeriesBuilder,
     cut_text,
     frame_text,
-    sample_texts,
     text_times,
+    value_texts,
 )
 from building_vitals.core.gzip_splice import inflate
 from building_vitals.core.ranges import Range
@@ -77,16 +77,6 @@ def test_frames_of_other_series_are_taken_as_they_are() -> None:
     assert Samples(HELD[2:]).series([1]) == builder.build()
 
 
-def test_samples_are_added_one_by_one_or_as_text() -> None:
-    """
-    Samples' texts, and the text they are together, make the same frame.
-    """
-    builder = SeriesBuilder()
-    builder.add([t for t, _ in HELD], [f"[{t},{value}]" for t, value in HELD])
-
-    assert HELD.series() == builder.build()
-
-
 @pytest.mark.parametrize("values", [("1", "2.50", "-3e5", "null", "true"), VALUES])
 @pytest.mark.parametrize(
     "wanted",
@@ -143,7 +133,7 @@ def test_text_that_is_none_of_samples(text: bytes) -> None:
     What is no text of samples is refused by ValueError, and by nothing else.
     """
     with pytest.raises(ValueError):
-        sample_texts(text)
+        value_texts(text)
     for wanted in (Range(0, 2), Range(2, 9)):
         try:
             cut_text(text, wanted)
@@ -158,7 +148,7 @@ def test_times_of_a_text() -> None:
     held = every(7, Range(-100, 900))
 
     assert (-100, 894) == text_times(held.text)
-    assert {t: f"[{t},{value}]" for t, value in held} == sample_texts(held.text)
+    assert {t: str(value) for t, value in held} == value_texts(held.text)
 
 
 def test_another_text_of_the_same_length_is_noticed() -> None:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from builders import Samples
 from building_vitals.core.errors import Unavailable
 from building_vitals.core.folding import Fold
-from building_vitals.core.frames import SeriesBuilder
 from building_vitals.core.ports import Statement
 from building_vitals.core.ranges import Range
 from building_vitals.core.segments import Piece, pieces
@@ -30,11 +30,8 @@ KNOWN = Range(EPOCH_MS, EPOCH_MS + 1_000_000)
 
 def fold(point: str, count: int) -> Fold:
     """Return so many samples of a point."""
-    builder = SeriesBuilder()
-    if count:
-        times = [EPOCH_MS + 100 * n for n in range(count)]
-        builder.add(times, [f"[{at},{at % 977}.25]" for at in times])
-    return Fold(point, KNOWN, builder.build())
+    times = [EPOCH_MS + 100 * n for n in range(count)]
+    return Fold(point, KNOWN, Samples((at, f"{at % 977}.25") for at in times).series())
 
 
 def made(*folds: Fold, nonce: str = "n") -> SegmentObject:

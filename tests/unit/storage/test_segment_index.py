@@ -7,8 +7,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from builders import Samples
 from building_vitals.core.folding import Fold
-from building_vitals.core.frames import SeriesBuilder
 from building_vitals.core.ranges import Range
 from building_vitals.core.segments import Segment, segment_of
 from building_vitals.storage.segment_index import ObjectRow, SegmentIndex
@@ -22,11 +22,8 @@ def segment(
     start: int, end: int, point: str = "a", *, fetched: int = 5000, key: str = "k", count: int = 2
 ) -> Segment:
     """Return a segment with some samples."""
-    builder = SeriesBuilder()
-    times = [start + n for n in range(count)]
-    if times:
-        builder.add(times, [f"[{each},1.50]" for each in times])
-    fold = Fold(point, Range(start, end), builder.build())
+    series = Samples((start + n, "1.50") for n in range(count)).series()
+    fold = Fold(point, Range(start, end), series)
     made = segment_of(fold.point, fold.known, fold.series, fetched_ms=fetched, key=key, offset=7)
     return msgspec.structs.replace(made, etag=f"etag-of-{key}")
 
