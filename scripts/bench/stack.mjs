@@ -1,7 +1,7 @@
 // Runs the Worker and two JavaScript Workers to compare it with in one workerd, over one bucket.
-// Takes a JSON document on its first argument; prints {"ports": {...}} when all answer; ends with
+// Takes a JSON document as its first argument; makes the file `ready` when all is there; ends with
 // its standard input.
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 
@@ -89,7 +89,7 @@ const schema = readFileSync(join(options.root, "schema.sql"), "utf8").replace(/-
 // A trigger's body holds semicolons of its own.
 for (const statement of schema.match(/\s*CREATE TRIGGER[\s\S]*?END;|[^;]+;/g))
   if (statement.trim()) await database.prepare(statement).run();
-console.log(JSON.stringify({ ports: options.ports }));
+writeFileSync(options.ready, "");
 process.stdin.resume();
 process.stdin.on("end", async () => {
   await miniflare.dispose();

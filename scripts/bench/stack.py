@@ -54,19 +54,21 @@ def running(variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
     upstream = FakeUpstream()
     upstream.start()
     ports = {name: _free_port() for name in ("front", "app", "bare", "inflating")}
-    options = {
-        "root": str(ROOT),
-        "ports": ports,
-        "compatibilityDate": COMPATIBILITY_DATE,
-        "vars": {
-            "ACE_API_URL": upstream.url,
-            "ACE_API_TOKEN": upstream.token,
-            "AUTH_MODE": "open",
-            **(variables or {}),
-        },
-    }
     script = Path(__file__).with_name("stack.mjs")
     with TemporaryDirectory() as home:
+        ready = Path(home) / "ready"
+        options = {
+            "root": str(ROOT),
+            "ready": str(ready),
+            "ports": ports,
+            "compatibilityDate": COMPATIBILITY_DATE,
+            "vars": {
+                "ACE_API_URL": upstream.url,
+                "ACE_API_TOKEN": upstream.token,
+                "AUTH_MODE": "open",
+                **(variables or {}),
+            },
+        }
         environment = Wrangler(tools, Path(home)).environment()
         environment["NODE_PATH"] = str(NODE_MODULES)
         is_verbose = bool(os.environ.get("BENCH_VERBOSE"))
@@ -80,7 +82,7 @@ def running(variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
                 env=environment,
             )
         try:
-            _await_health(ports["app"], process)
+            _await_ready(ready, ports["app"], process)
             yield Stack(ports, upstream)
         finally:
             if process.stdin is not None:
@@ -93,14 +95,16 @@ def running(variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
             upstream.stop()
 
 
-def _await_health(port: int, process: subprocess.Popen[bytes]) -> None:
+def _await_ready(ready: Path, port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when the database has its tables and the Worker answers."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
             connection.request("GET", "/api/health")
-            if connection.getresponse().status == http.HTTPStatus.OK:
+            if ready.exists() and connection.getresponse().status == http.HTTPStatus.OK:
                 return
         except OSError:
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
     sys.exit("bench: the Worker does not answer; BENCH_VERBOSE=1 shows why")
