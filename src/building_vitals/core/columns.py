@@ -1,5 +1,5 @@
 """
-Pages as columns: the times and values of each point, and the texts of frames, by few calls over
+Pages as columns: the times and values of each point, their instants and texts, by few calls over
 many.
 
 Separate because it is all about speed: what is done a sample at a time costs a job of millions of
@@ -9,12 +9,18 @@ samples most of its time, the more so in WebAssembly.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain, repeat
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from building_vitals.core.instant import EPOCH, MILLISECOND, parse_iso
+
 _NUMBERS = msgspec.json.Decoder(list[float])
+# Without an offset of hours in it, a text of this length has microseconds and no finer fraction,
+# which would be rounded instead of cut.
+_MICROSECONDS_LENGTH_MAX = len("2025-01-01T00:00:00.123456Z")
 
 
 class Sample(Protocol):
@@ -105,6 +111,29 @@ def are_plain(values: Sequence[Any]) -> bool:
         return len(_NUMBERS.decode(f"[{text}]")) == len(values) and text.split(None, 1) == [text]
     except (TypeError, UnicodeEncodeError, msgspec.DecodeError):
         return False
+
+
+def instants_of(times: Sequence[str]) -> list[int]:
+    """
+    Return the instants of times, each as `parse_iso` reads it, ten times as fast.
+
+    Args:
+        times: At least one.
+
+    Raises:
+        ValueError: one of them is not an ISO 8601 instant.
+    """
+    if max(map(len, times)) <= _MICROSECONDS_LENGTH_MAX:
+        try:
+            # TypeError: a time without an offset can't be subtracted from one that has it.
+            return [(moment - EPOCH) // MILLISECOND for moment in _moments(times)]
+        except (ValueError, TypeError):
+            pass
+    return list(map(parse_iso, times))
+
+
+def _moments(times: Sequence[str]) -> list[datetime]:
+    return msgspec.convert(times, list[datetime])
 
 
 def head_text(instant_ms: int) -> str:

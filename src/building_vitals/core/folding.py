@@ -21,6 +21,7 @@ from building_vitals.core.columns import (
     are_plain,
     columns,
     head_text,
+    instants_of,
     woven_text,
 )
 from building_vitals.core.frames import (
@@ -30,7 +31,7 @@ from building_vitals.core.frames import (
     frame_text,
     value_texts,
 )
-from building_vitals.core.instant import DAY_MS, floor_day, parse_isos
+from building_vitals.core.instant import DAY_MS, floor_day
 from building_vitals.core.ranges import Range, split_at
 from building_vitals.core.samples import value_text
 
@@ -76,7 +77,7 @@ class _Times:
         if not known.keys() >= (distinct := dict.fromkeys(times)).keys():
             fresh = [time for time in distinct if time not in known]
             try:
-                instants = parse_isos(fresh)
+                instants = instants_of(fresh)
             except ValueError as error:
                 raise UnreadableTime(str(error)) from error
             known.update(

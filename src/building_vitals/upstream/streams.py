@@ -123,6 +123,7 @@ class Stream:
         self._cut = cut
         self._cursors: set[str] = set()
         self._empty_pages = 0
+        self._is_refused = False
         self._call = errand.calls.begin(target_of(None), may_be_absent=True)
         # The page on its way, and the one that has come: held here and nowhere else, so that a
         # body is let go of as soon as it is decoded.
@@ -184,8 +185,10 @@ class Stream:
                 del body
                 cursor = self._checked_cursor(page)
             except PageRefused as refused:
+                self._is_refused = True
                 await self._abandon()
                 return str(refused)
+            self._is_refused = False
             self._check_names(page)
             if cursor != guess:
                 await self._abandon()
@@ -215,10 +218,11 @@ class Stream:
         Have the next page on its way before this one is even decoded, if its end tells the cursor.
 
         Not while that page may have to be thrown away: when it is open whether the filter is
-        heeded, and among empty pages, which may turn out to have no end.
+        heeded, among empty pages, which may turn out to have no end, and when this page has been
+        refused before.
         """
         is_heeded = self._names is None or self.probed.is_set()
-        if not self._is_paged or not is_heeded or self._empty_pages:
+        if not self._is_paged or not is_heeded or self._empty_pages or self._is_refused:
             return None
         cursor = guess_cursor(body)
         if cursor is None or cursor in self._cursors:
