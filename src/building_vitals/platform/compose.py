@@ -35,7 +35,7 @@ from building_vitals.services.chart_queue_service import ChartQueueService
 from building_vitals.services.chunk_claim import CLAIM_MS
 from building_vitals.services.chunk_runner import Background, ChunkRunner
 from building_vitals.services.health import HealthService
-from building_vitals.services.job_results import JobResultService
+from building_vitals.services.job_results import JobResultService, LostResults
 from building_vitals.services.maintenance import LostChunks, Maintenance
 from building_vitals.services.options import RoutingOptions
 from building_vitals.services.own_points import OwnPoints
@@ -345,6 +345,7 @@ class Services:
         """
         return make_maintenance(
             first=LostChunks(JobChunks(self.database), self.sender),
+            last=LostResults(self.results),
             database=self.database,
             index=self.index,
             objects=self.objects,

@@ -172,6 +172,7 @@ def make_quota(
 def make_maintenance(
     *,
     first: Step,
+    last: Step,
     database: Database,
     index: SegmentIndex,
     objects: ObjectStore,
@@ -186,6 +187,7 @@ def make_maintenance(
 
     Args:
         first: What is more urgent than to clean up.
+        last: What may take longer.
     """
     upkeep = Upkeep(database, index)
     steps: list[Step] = [
@@ -199,6 +201,7 @@ def make_maintenance(
         OldResults(results, objects),
         OldDatasets(datasets),
         Recount(upkeep),
+        last,
     ]
     return Maintenance(steps, clock, report)
 

@@ -78,7 +78,7 @@ class ChunkRunner:
         clock: Clock,
         options: JobOptions,
         new_id: Callable[[], str],
-        on_complete: Callable[[str], Awaitable[None]],
+        on_complete: Callable[[str], Awaitable[object]],
         report: Callable[[str, BaseException], None],
     ) -> None:
         """

@@ -42,6 +42,11 @@ RESULT_BYTES_MIN = BATCH_BYTES_MAX
 RESULT_BYTES_MAX = 2_147_483_648
 # By then whoever began is dead: an invocation lives 15 minutes.
 UNFINISHED_MS = 3_600_000
+# How long ago a job was completed whose result is made up for. The note of a writer that died has
+# gone before that is over.
+LOST_AFTER_MS = 300_000
+LOST_UNTIL_MS = 4 * UNFINISHED_MS
+LOST_AT_ONCE = 3
 CONTENT_TYPE = "application/json"
 
 
@@ -79,16 +84,18 @@ class JobResultService:
         self._report = report
         self._bytes_min = bytes_min
 
-    async def lay_down(self, job_id: str) -> None:
+    async def lay_down(self, job_id: str) -> bool:
         """
-        Store the result of a completed job, if it is large and nobody else does; failures are
-        reported.
+        Store the result of a completed job, if it is large and nobody else does.
+
+        Returns:
+            Whether it was stored; failures are reported.
         """
         try:
             job = await self._jobs.find(job_id)
             # Samples' text takes less than half of its bytes when stored: no need to look further.
             if job is None or job.data_size < 2 * self._bytes_min:
-                return
+                return False
             points = await self._jobs.points(job_id)
             place = ResultPlace(job_id, result_object_key(job.site, job_id, self._new_id()))
             is_ours = await self._results.begin(
@@ -100,15 +107,27 @@ class JobResultService:
             )
         except AppError as error:
             self._report("job result", error)
-            return
-        if not is_ours:
-            return
+            return False
         try:
-            if not await self._make(job, points, place):
-                await self._results.drop([place])
+            # When it is not worth it the note stays, so that it is not looked into again and again.
+            return is_ours and await self._make(job, points, place)
         except AppError as error:
             self._report("job result", error)
             await self._give_up(place)
+            return False
+
+    async def lay_down_lost(self, now_ms: int) -> int:
+        """
+        Store results that were not when their jobs were completed, because the consumer died or
+        the bucket failed; a few at a time. Return how many.
+        """
+        lost = await self._results.missing(
+            since_ms=now_ms - LOST_UNTIL_MS,
+            before_ms=now_ms - LOST_AFTER_MS,
+            data_size_min=2 * self._bytes_min,
+            limit=LOST_AT_ONCE,
+        )
+        return sum([await self.lay_down(job_id) for job_id in lost])
 
     async def _give_up(self, place: ResultPlace) -> None:
         """
@@ -216,6 +235,23 @@ class JobResultService:
         meta = answer_meta(answer, asked, self._clock.now_ms())
         answer.stored = StoredBody(found, SplicedJson.resumed(sealed).finish(meta))
         return answer
+
+
+class LostResults:
+    """
+    The step of the maintenance run that stores results which were lost.
+    """
+
+    name = "lost results"
+
+    def __init__(self, results: JobResultService) -> None:
+        self._results = results
+
+    async def run(self, now_ms: int) -> int:
+        """
+        Store some; return how many.
+        """
+        return await self._results.lay_down_lost(now_ms)
 
 
 async def _size(source: Source) -> int:

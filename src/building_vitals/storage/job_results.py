@@ -27,6 +27,12 @@ _FIND = """
 SELECT object_key, etag, tag, size, raw_length, crc, glue, samples FROM job_results
 WHERE job_id = ?1 AND etag IS NOT NULL AND expires_ms > ?2
 """
+_MISSING = """
+SELECT job_id FROM queue_jobs AS job
+WHERE status = 'completed' AND updated_ms BETWEEN ?1 AND ?2 AND data_size >= ?3
+    AND NOT EXISTS (SELECT 1 FROM job_results WHERE job_id = job.job_id)
+ORDER BY updated_ms LIMIT ?4
+"""
 _EXPIRED = """
 SELECT job_id, object_key FROM job_results WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
 """
@@ -114,6 +120,15 @@ class JobResults:
         Return the result in the rows of a find statement.
         """
         return msgspec.convert(rows[0], JobResult) if rows else None
+
+    async def missing(
+        self, *, since_ms: int, before_ms: int, data_size_min: int, limit: int
+    ) -> list[str]:
+        """
+        Return large jobs completed between two instants that have no result, not even begun.
+        """
+        rows = await self._database.rows(_MISSING, since_ms, before_ms, data_size_min, limit)
+        return [row["job_id"] for row in rows]
 
     async def expired(self, *, before_ms: int, limit: int) -> list[ResultPlace]:
         """

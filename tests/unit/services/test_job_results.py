@@ -12,6 +12,7 @@ from building_vitals.core.jobs import Job
 from building_vitals.core.ranges import Range
 from building_vitals.services.asked import Asked, TimeseriesAnswer
 from building_vitals.services.cache_admin import CacheAdmin
+from building_vitals.services.job_results import LOST_AFTER_MS, UNFINISHED_MS, LostResults
 from building_vitals.services.maintenance_steps import OBJECT_GRACE_MS, OldResults
 from building_vitals.services.options import JobOptions
 from building_vitals.storage.job_results import JobResult, JobResults
@@ -148,6 +149,47 @@ async def test_a_bucket_that_fails_leaves_a_job_as_it_is(fault: Fault) -> None:
         await world.results().lay_down(job_id)
         assert 1 == len(laid_down(world))
         assert world.truth(POINTS, days(9, 3)) == await world.result(job_id)
+
+
+@in_virtual_time
+async def test_a_result_that_was_lost_is_made_up_for() -> None:
+    """A bucket that failed, or a consumer that died after its note: the maintenance run does it."""
+    async with JobWorld() as world:
+        step = LostResults(world.results())
+        world.objects.failures.next("put_stream", fault=Fault.REFUSED)
+        refused = await complete(world, days(9, 3))
+        died = await complete(world, days(20, 12))
+        [key] = laid_down(world)
+        world.objects.lose(key)
+        dies_ms = world.clock.now_ms() + UNFINISHED_MS
+        world.database.connection.execute(
+            f"UPDATE job_results SET etag = NULL, expires_ms = {dies_ms}"
+        )
+        assert 0 == await step.run(world.clock.now_ms())
+        await world.clock.sleep(LOST_AFTER_MS)
+        assert 1 == await step.run(world.clock.now_ms())
+        assert (await found(world, refused))[1] is not None
+        await world.clock.sleep(UNFINISHED_MS + OBJECT_GRACE_MS)
+        old = OldResults(JobResults(world.database), world.objects)
+        assert 1 == await old.run(world.clock.now_ms())
+        assert [1, 0] == [await step.run(world.clock.now_ms()) for _ in range(2)]
+        assert 2 == len(laid_down(world))
+        assert world.truth(POINTS, days(20, 12)) == await world.result(died)
+
+
+@in_virtual_time
+async def test_what_is_not_worth_it_is_looked_into_once() -> None:
+    """A result that was found too small, or has gaps by now, is not tried at every run."""
+    async with JobWorld() as world:
+        job_id = await complete(world, days(9, 3))
+        results = JobResults(world.database)
+        await results.drop(await results.expired(before_ms=10 * EPOCH_MS, limit=10))
+        await world.index.purge("site", ["a"], EVER, now_ms=world.clock.now_ms())
+        await world.clock.sleep(LOST_AFTER_MS)
+        lost = {"since_ms": 0, "before_ms": 10 * EPOCH_MS, "data_size_min": 1, "limit": 9}
+        assert [job_id] == await results.missing(**lost)
+        assert 0 == await LostResults(world.results()).run(world.clock.now_ms())
+        assert [] == await results.missing(**lost)
 
 
 @in_virtual_time
