@@ -162,7 +162,7 @@ def test_lost_objects_are_fetched_again(
     ]
     with WorkerServer(tmp_path, **options) as server:
         sequence = RandomSequence(server.client, upstream, f"{site}-random", seed=SEED, worst=0)
-        sequence.run(25)
+        sequence.run(10)
         for day in days:
             assert "miss" == cache_of(day.ask(server.client))[0]
         of_days = until(lambda: keys_of(server.client, site, 6), what="six objects")

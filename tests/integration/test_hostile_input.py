@@ -155,7 +155,7 @@ def test_refusals_of_large_bodies_arrive(worker: WorkerServer) -> None:
         return statuses
 
     with ThreadPoolExecutor(4) as pool:
-        assert [[413] * 30] * 4 == list(pool.map(refusals, [30] * 4))
+        assert [[413] * 12] * 4 == list(pool.map(refusals, [12] * 4))
 
 
 @pytest.mark.parametrize(
