@@ -24,6 +24,9 @@ CHECKS = (
     ("format", ("ruff", "format", "--check", ".")),
     ("types", ("mypy",)),
 )
+# Two processes with a runtime each; what shares a file shares one. Given arguments, one process:
+# they are for looking closely.
+TESTS = ("pytest", "-n", "2", "--dist", "loadfile")
 
 
 def main(arguments: list[str]) -> int:
@@ -42,7 +45,8 @@ def _check(children: Children, arguments: list[str]) -> int:
     tools = set_up(children)
     env = {**tools.environment(), "REQUIRE_ALL": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     failed = []
-    for name, command in (*CHECKS, ("tests", ("pytest", *arguments))):
+    tests = ("pytest", *arguments) if arguments else TESTS
+    for name, command in (*CHECKS, ("tests", tests)):
         say(f"- {name}: {' '.join(command)}")
         if children.start([tools.python, "-m", *command], env=env).wait() != 0:
             failed.append(name)
