@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -99,12 +99,17 @@ def _await_ready(ready: Path, port: int, process: subprocess.Popen[bytes]) -> No
     """Return when the database has its tables and the Worker answers."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
-            connection.request("GET", "/api/health")
-            if ready.exists() and connection.getresponse().status == http.HTTPStatus.OK:
-                return
-        except OSError:
-            pass
+        if ready.exists() and _is_healthy(port):
+            return
         time.sleep(0.2)
     sys.exit("bench: the Worker does not answer; BENCH_VERBOSE=1 shows why")
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+    with closing(connection):
+        try:
+            connection.request("GET", "/api/health")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False

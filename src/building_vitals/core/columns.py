@@ -126,14 +126,11 @@ def instants_of(times: Sequence[str]) -> list[int]:
     if max(map(len, times)) <= _MICROSECONDS_LENGTH_MAX:
         try:
             # TypeError: a time without an offset can't be subtracted from one that has it.
-            return [(moment - EPOCH) // MILLISECOND for moment in _moments(times)]
+            moments = msgspec.convert(times, list[datetime])
+            return [(moment - EPOCH) // MILLISECOND for moment in moments]
         except (ValueError, TypeError):
             pass
     return list(map(parse_iso, times))
-
-
-def _moments(times: Sequence[str]) -> list[datetime]:
-    return msgspec.convert(times, list[datetime])
 
 
 def head_text(instant_ms: int) -> str:

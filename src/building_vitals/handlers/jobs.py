@@ -56,21 +56,24 @@ async def read_job_data(request: HttpRequest, context: Context, caller: Caller) 
         # The points are what makes a job large, and a result needs none of them.
         wanted = TimeseriesRequest(site=job.site, points=(), wanted=job.wanted, **values)
         asked = asked_of(request, wanted, route="queued", estimated=job.estimated_size)
-        request.notes.update(_about(asked, job))
+        _note(request, asked, job)
         answer = await context.results.answer(asked, result)
         if answer is not None:
             return timeseries_reply(answer, asked, context)
     wanted = dataclasses.replace(await context.jobs.request_of(job), **values)
     asked = asked_of(request, wanted, route="queued", estimated=job.estimated_size)
-    request.notes.update(_about(asked, job))
+    _note(request, asked, job)
     answer = await context.timeseries.answer_known(asked, judged_ms=job.created_ms)
     if answer is None:
         raise Gone("the result is no longer kept; send the request again")
     return timeseries_reply(answer, asked, context)
 
 
-def _about(asked: Asked, job: Job) -> dict[str, object]:
-    return {**about(asked), "points": job.points_count}
+def _note(request: HttpRequest, asked: Asked, job: Job) -> None:
+    """
+    Have the log line tell of the job, whose points are not always loaded.
+    """
+    request.notes.update({**about(asked), "points": job.points_count})
 
 
 async def follow_job(request: HttpRequest, context: Context, caller: Caller) -> Reply:

@@ -128,6 +128,8 @@ class R2Objects:
         except BaseException as error:
             put.cancel()
             await _abort(writer)
+            # Its own failure, if it has one, is what broke the writer.
+            await asyncio.gather(put, return_exceptions=True)
             if isinstance(error, JsException):
                 raise _unavailable(error) from error
             raise

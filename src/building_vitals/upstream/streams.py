@@ -123,7 +123,6 @@ class Stream:
         self._cut = cut
         self._cursors: set[str] = set()
         self._empty_pages = 0
-        self._is_refused = False
         self._call = errand.calls.begin(target_of(None), may_be_absent=True)
         # The page on its way, and the one that has come: held here and nowhere else, so that a
         # body is let go of as soon as it is decoded.
@@ -155,12 +154,14 @@ class Stream:
         self._body = await self._arrived()
         if self._before is not None:
             await self._before.done.wait()
+        may_guess = True
         while self._body is not None:
-            lie = await self._taken()
+            lie = await self._taken(may_guess=may_guess)
             if lie is None:
                 if self._errand.on_page is not None:
                     await self._errand.on_page(self._errand.calls.report)
                 return
+            may_guess = False
             await call.distrust(lie)
             self._body = await call.answer()
         await self._errand.site_exists()
@@ -173,22 +174,24 @@ class Stream:
         self._ahead = None
         return body
 
-    async def _taken(self) -> str | None:
+    async def _taken(self, *, may_guess: bool) -> str | None:
         """
         Fold the page that has come, or return why it cannot be believed.
+
+        Args:
+            may_guess: Whether to ask for the next page before this one has been decoded: not when
+                it has been refused before.
         """
         async with self._errand.desk:
             body, self._body = self._body or b"", None
-            guess = await self._guessed(body)
+            guess = await self._guessed(body) if may_guess else None
             try:
                 page = decode_page(body)
                 del body
                 cursor = self._checked_cursor(page)
             except PageRefused as refused:
-                self._is_refused = True
                 await self._abandon()
                 return str(refused)
-            self._is_refused = False
             self._check_names(page)
             if cursor != guess:
                 await self._abandon()
@@ -218,11 +221,10 @@ class Stream:
         Have the next page on its way before this one is even decoded, if its end tells the cursor.
 
         Not while that page may have to be thrown away: when it is open whether the filter is
-        heeded, among empty pages, which may turn out to have no end, and when this page has been
-        refused before.
+        heeded, and among empty pages, which may turn out to have no end.
         """
         is_heeded = self._names is None or self.probed.is_set()
-        if not self._is_paged or not is_heeded or self._empty_pages or self._is_refused:
+        if not self._is_paged or not is_heeded or self._empty_pages:
             return None
         cursor = guess_cursor(body)
         if cursor is None or cursor in self._cursors:
