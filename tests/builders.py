@@ -8,10 +8,10 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from building_vitals.core.frames import Series, SeriesBuilder
-from building_vitals.core.plan import Freshness
-from building_vitals.core.ranges import Range
-from building_vitals.core.segments import Piece, Segment, segment_of
+from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache.segments import Piece, Segment, segment_of
+from building_vitals.ranges import Range
+from building_vitals.series.frames import Series, SeriesBuilder
 
 # Of any text, digits are the least that must survive; these are values as our JSON has them.
 VALUES = (

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 import msgspec
 
-from building_vitals.core import formats
-from building_vitals.core.downsample import downsample
+from building_vitals.answers.formats import csv_rows as formats
+from building_vitals.series.downsample import downsample
 
 SAMPLES = 100_000
 POINTS = 20

@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NoReturn
 
-from building_vitals.core.api_keys import KEY_BYTES, KEY_PREFIX, ROLES, hash_key
-from building_vitals.core.instant import parse_instant
-from building_vitals.core.parameters import SITE_PATTERN
+from building_vitals.access.api_keys import KEY_BYTES, KEY_PREFIX, ROLES, hash_key
+from building_vitals.api.parameters import SITE_PATTERN
+from building_vitals.instants import parse_instant
 from devtools.layout import DEFAULT_STATE
 
 DAY_MS = 86_400_000

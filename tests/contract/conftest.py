@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from building_vitals.core.ports import Database, ObjectStore
+from building_vitals.ports import Database, ObjectStore
 from contract.remote import Remote, RemoteDatabase, RemoteObjects
 from contract.worker_run import contract_worker
 from fakes.database import FakeDatabase

@@ -11,8 +11,8 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from building_vitals.core.errors import Unavailable
-from building_vitals.core.ports import ObjectInfo, ObjectPage, Outcome, Statement
+from building_vitals.errors import Unavailable
+from building_vitals.ports import ObjectInfo, ObjectPage, Outcome, Statement
 from fakes.object_store import FakeOpenObject
 
 TIMEOUT_S = 60.0

@@ -9,8 +9,8 @@ import math
 
 import pytest
 
-from building_vitals.core.errors import Unavailable
-from building_vitals.core.ports import Database, Statement
+from building_vitals.errors import Unavailable
+from building_vitals.ports import Database, Statement
 
 UNICODE = "Zone »Süd« ☃ 😀 \u0001 ' \" \\ \n\t"
 

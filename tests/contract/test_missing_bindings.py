@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from building_vitals.core.errors import Unavailable
-from building_vitals.core.ports import Statement
+from building_vitals.errors import Unavailable
+from building_vitals.ports import Statement
 from contract.remote import Remote, RemoteDatabase, RemoteObjects
 
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from building_vitals.core.errors import Unavailable
-from building_vitals.core.ports import ObjectInfo, ObjectStore
+from building_vitals.errors import Unavailable
+from building_vitals.ports import ObjectInfo, ObjectStore
 
 DATA = bytes(range(256)) * 40
 CONTENT_TYPE = "application/octet-stream"

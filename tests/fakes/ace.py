@@ -12,13 +12,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from building_vitals.core.errors import UpstreamError
-from building_vitals.core.instant import format_instant, parse_iso
-from building_vitals.core.ports import HttpAnswer
-from building_vitals.core.ranges import Range
-from building_vitals.upstream.client import AceClient
-from building_vitals.upstream.settings import UpstreamSettings
-from building_vitals.upstream.wire import WireSample
+from building_vitals.errors import UpstreamError
+from building_vitals.instants import format_instant, parse_iso
+from building_vitals.ports import HttpAnswer
+from building_vitals.ranges import Range
+from building_vitals.upstream.ace.client import AceClient
+from building_vitals.upstream.ace.settings import UpstreamSettings
+from building_vitals.upstream.ace.wire import WireSample
 from fakes.clock import VirtualClock
 from fakes.http import ScriptedHttp, SentRequest, Step, answer, page
 

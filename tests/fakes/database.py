@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from building_vitals.core.errors import Unavailable
-from building_vitals.core.ports import Outcome, Statement
+from building_vitals.errors import Unavailable
+from building_vitals.ports import Outcome, Statement
 from fakes.failures import Failures
 
 SCHEMA_SQL = Path(__file__).resolve().parents[2] / "schema.sql"

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import Enum
 
-from building_vitals.core.errors import Unavailable
+from building_vitals.errors import Unavailable
 
 
 class Fault(Enum):

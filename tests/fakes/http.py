@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from building_vitals.core.ports import HttpAnswer
+from building_vitals.ports import HttpAnswer
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from building_vitals.core.errors import Unavailable
-from building_vitals.core.ports import ObjectInfo, ObjectPage
+from building_vitals.errors import Unavailable
+from building_vitals.ports import ObjectInfo, ObjectPage
 from fakes.failures import Failures
 
 # https://developers.cloudflare.com/r2/platform/limits/

@@ -12,21 +12,21 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
-from building_vitals.core.errors import AppError
-from building_vitals.core.ranges import Range
-from building_vitals.core.request import TimeseriesRequest
-from building_vitals.services.answers import CacheReport
-from building_vitals.services.asked import Asked, TimeseriesAnswer
-from building_vitals.services.compaction import Compactor
-from building_vitals.services.needs import Need
-from building_vitals.services.options import CacheOptions, RoutingOptions
-from building_vitals.services.recent_answers import RecentAnswers
-from building_vitals.services.segment_filler import SegmentFiller
-from building_vitals.services.segment_store import SegmentStore
-from building_vitals.services.timeseries_service import EnhancedTimeseriesService
-from building_vitals.storage.leases import Leases
-from building_vitals.storage.look_ups import LookUps
-from building_vitals.storage.segment_index import SegmentIndex
+from building_vitals.answers.body import CacheReport
+from building_vitals.answers.question import Asked, TimeseriesAnswer
+from building_vitals.answers.recent import RecentAnswers
+from building_vitals.answers.service import EnhancedTimeseriesService
+from building_vitals.api.requests import TimeseriesRequest
+from building_vitals.cache.compactor import Compactor
+from building_vitals.cache.filler import SegmentFiller
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.leases_table import Leases
+from building_vitals.cache.look_ups import LookUps
+from building_vitals.cache.need import Need
+from building_vitals.cache.options import CacheOptions, RoutingOptions
+from building_vitals.cache.store import SegmentStore
+from building_vitals.errors import AppError
+from building_vitals.ranges import Range
 from fakes.database import FakeDatabase
 from fakes.history import History
 from fakes.object_store import FakeObjectStore

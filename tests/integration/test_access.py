@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from building_vitals.core.api_keys import MISSING, NOT_VALID
+from building_vitals.access.api_keys import MISSING, NOT_VALID
 from building_vitals.handlers.fetch import OPEN_ROUTES, ROUTES
 from integration.harness.client import Answer, Client, until
 from integration.harness.keyed_worker import (

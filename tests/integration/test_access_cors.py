@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from building_vitals.core.cors import EXPOSED_HEADERS, SECURITY_HEADERS
+from building_vitals.api.cors import EXPOSED_HEADERS, SECURITY_HEADERS
 from integration.harness.client import Client
 from integration.harness.keyed_worker import ORIGIN, KeyedWorker
 

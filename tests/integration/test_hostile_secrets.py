@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from building_vitals.core.api_keys import hash_key
+from building_vitals.access.api_keys import hash_key
 from devtools.wrangler import MIN_SECRET
 from integration.harness.client import Answer
 from integration.harness.keyed_worker import DAY_MS, START_MS, KeyedWorker

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from building_vitals.core.api_keys import hash_key
+from building_vitals.access.api_keys import hash_key
 from cloudflare_setup.account import Account
 from cloudflare_setup.commands import Command
 from cloudflare_setup.inputs import TOKEN, Inputs, from_terminal

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import Samples, Stored, every, stored
-from building_vitals.core.compacting import SEGMENT_BYTES_MAX, join, runs
-from building_vitals.core.frames import Frame, frame_text
-from building_vitals.core.plan import Freshness, cover
-from building_vitals.core.ranges import Range, gaps, merge, split_at
-from building_vitals.core.segments import Segment, segment_of
+from building_vitals.cache.fetch_plan import Freshness, cover
+from building_vitals.cache.joining import SEGMENT_BYTES_MAX, join, runs
+from building_vitals.cache.segments import Segment, segment_of
+from building_vitals.ranges import Range, gaps, merge, split_at
+from building_vitals.series.frames import Frame, frame_text
 
 WORLD = Range(0, 4000)
 TRUTH = [every(1, WORLD), every(3, WORLD, seed=1), every(400, WORLD, seed=2), Samples()]

@@ -13,7 +13,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from building_vitals.core.downsample import downsample
+from building_vitals.series.downsample import downsample
 
 TIMES = st.lists(st.integers(-(10**6), 10**13), min_size=1, max_size=120, unique=True).map(sorted)
 CLOSE_TIMES = st.lists(st.integers(0, 400), min_size=1, max_size=120, unique=True).map(sorted)

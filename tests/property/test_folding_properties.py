@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import Sent
-from building_vitals.core.folding import Fold, Folder
-from building_vitals.core.frames import FRAME_SAMPLES_MIN, frame_text
-from building_vitals.core.instant import DAY_MS, EPOCH, MILLISECOND, floor_day, format_instant
-from building_vitals.core.ranges import Range, split_at
-from building_vitals.core.samples import value_text
+from building_vitals.instants import DAY_MS, EPOCH, MILLISECOND, floor_day, format_instant
+from building_vitals.ranges import Range, split_at
+from building_vitals.series.folding import Fold, Folder
+from building_vitals.series.frames import FRAME_SAMPLES_MIN, frame_text
+from building_vitals.series.values import value_text
 
 T0 = 1_735_689_600_000
 MINUTE_MS = 60_000

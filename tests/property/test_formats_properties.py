@@ -15,8 +15,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from building_vitals.core import formats
-from building_vitals.core.instant import format_instant
+from building_vitals.answers.formats import csv_rows as formats
+from building_vitals.instants import format_instant
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
     ["],[", "[1,2],[3,4]", '"', "=1", "-", "\r\n", "'", "", "null", "1.5", "\U0001f525"]

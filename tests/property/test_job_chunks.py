@@ -10,15 +10,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from building_vitals.core.errors import InvalidRequest
-from building_vitals.core.jobs import (
+from building_vitals.errors import InvalidRequest
+from building_vitals.jobs.model import (
     CHUNK_SAMPLES,
     CHUNKS_MAX,
     decode_cursor,
     plan_chunks,
     retry_delay_s,
 )
-from building_vitals.core.ranges import Range
+from building_vitals.ranges import Range
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

@@ -10,8 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builders import spans, stored
-from building_vitals.core.instant import DAY_MS
-from building_vitals.core.plan import (
+from building_vitals.cache.fetch_plan import (
     SAMPLES_PER_DAY,
     WASTE_MAX,
     Fetch,
@@ -20,7 +19,8 @@ from building_vitals.core.plan import (
     covers,
     plan_fetches,
 )
-from building_vitals.core.ranges import Range, merge, split_at
+from building_vitals.instants import DAY_MS
+from building_vitals.ranges import Range, merge, split_at
 
 RANGES = (
     st.tuples(st.integers(0, 60), st.integers(0, 60))

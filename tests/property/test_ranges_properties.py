@@ -11,7 +11,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from building_vitals.core.ranges import Range, gaps, merge, split_at
+from building_vitals.ranges import Range, gaps, merge, split_at
 
 RANGES = st.tuples(st.integers(0, 39), st.integers(1, 40)).map(
     lambda ends: Range(min(ends[0], ends[1] - 1), max(ends[0] + 1, ends[1]))

@@ -11,12 +11,9 @@ from urllib.parse import quote, urlencode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from building_vitals.core import parameters as p
-from building_vitals.core.errors import AppError, InvalidRequest
-from building_vitals.core.instant import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
-from building_vitals.core.problem import problem_document
-from building_vitals.core.ranges import Range
-from building_vitals.core.request import (
+from building_vitals.api import parameters as p
+from building_vitals.api.problem import problem_document
+from building_vitals.api.requests import (
     TimeseriesRequest,
     canonical_request,
     parse_body,
@@ -26,6 +23,9 @@ from building_vitals.core.request import (
     parse_query,
     parse_site,
 )
+from building_vitals.errors import AppError, InvalidRequest
+from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
+from building_vitals.ranges import Range
 
 TIMEOUT_MS_MAX = 30_000
 SITES = st.from_regex(p.SITE_PATTERN, fullmatch=True)

@@ -16,12 +16,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from builders import VALUES, Samples, Stored, stored
-from building_vitals.core import formats
-from building_vitals.core.encoders import Encoder, SplicedJson, encoder_for
-from building_vitals.core.plan import cover
-from building_vitals.core.ranges import Range
-from building_vitals.core.segments import Piece, pieces
-from building_vitals.core.text_encoders import piece_text
+from building_vitals.answers.formats import csv_rows as formats
+from building_vitals.answers.formats.encoder import piece_text
+from building_vitals.answers.formats.spliced_json import Encoder, SplicedJson, encoder_for
+from building_vitals.cache.fetch_plan import cover
+from building_vitals.cache.segments import Piece, pieces
+from building_vitals.ranges import Range
 
 WORLD = Range(0, 60)
 META = {"site": "s", "cache": {"fetched": [[0, 1]]}}

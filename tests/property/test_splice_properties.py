@@ -10,8 +10,8 @@ import zlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from building_vitals.core.frames import Series, SeriesBuilder
-from building_vitals.core.gzip_splice import Splicer, fragment, growth, inflate, multiply, stored
+from building_vitals.series.frames import Series, SeriesBuilder
+from building_vitals.series.splicing import Splicer, fragment, growth, inflate, multiply, stored
 
 WORDS = st.integers(0, 2**32 - 1)
 LENGTHS = st.integers(-(2**38), 2**38)

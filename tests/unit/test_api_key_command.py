@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from building_vitals.core.api_keys import hash_key, is_well_formed
+from building_vitals.access.api_keys import hash_key, is_well_formed
 from devtools import api_keys
 from devtools.api_keys import KeyOptions, parse_key_options
 

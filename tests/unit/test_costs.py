@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from building_vitals.core.events import RequestEvent
-from building_vitals.core.ranges import Range
-from building_vitals.services.job_results import RESULT_BYTES_MIN
-from building_vitals.services.options import JobOptions
-from building_vitals.storage.analytics import Counted, RequestAnalytics
+from building_vitals.cache.options import JobOptions
+from building_vitals.jobs.results import RESULT_BYTES_MIN
+from building_vitals.ranges import Range
+from building_vitals.statistics.events import RequestEvent
+from building_vitals.statistics.requests_table import Counted, RequestAnalytics
 from fakes.database import FakeDatabase
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time

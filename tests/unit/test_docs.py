@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from building_vitals.cache import object_keys
 from building_vitals.handlers.fetch import OPEN_ROUTES, ROUTES
-from building_vitals.platform.settings import SettingsError, read_settings
-from building_vitals.storage import keys as object_keys
+from building_vitals.settings import SettingsError, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import setup_cloudflare
-from building_vitals.core.api_keys import hash_key, is_well_formed
-from building_vitals.storage import keys as object_keys
+from building_vitals.access.api_keys import hash_key, is_well_formed
+from building_vitals.cache import object_keys
 from cloudflare_setup import commands, programs
 from cloudflare_setup.account import Account
 from cloudflare_setup.commands import Command

@@ -11,13 +11,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from building_vitals.core.access import Caller
-from building_vitals.core.cors import SECURITY_HEADERS, cors_headers, parse_policy
-from building_vitals.core.errors import AppError, MethodNotAllowed, NotFound
-from building_vitals.core.problem import problem_document, problem_headers
-from building_vitals.handlers.context import Context
-from building_vitals.handlers.http import HttpRequest, Reply
-from building_vitals.handlers.jobs import (
+from building_vitals.access.caller import Caller
+from building_vitals.api.context import Context
+from building_vitals.api.cors import SECURITY_HEADERS, cors_headers, parse_policy
+from building_vitals.api.jobs import (
     cancel_job,
     follow_job,
     list_dlq_failures,
@@ -28,16 +25,19 @@ from building_vitals.handlers.jobs import (
     retry_dlq_failure,
     run_maintenance,
 )
-from building_vitals.handlers.observation import observe
-from building_vitals.handlers.operations import (
+from building_vitals.api.messages import HttpRequest, Reply
+from building_vitals.api.observation import observe
+from building_vitals.api.operations import (
     list_cache_objects,
     purge_cache,
     read_health,
     read_openapi,
 )
-from building_vitals.handlers.sites import list_points, list_sites
-from building_vitals.handlers.statistics import read_statistics
-from building_vitals.handlers.timeseries import read_timeseries
+from building_vitals.api.problem import problem_document, problem_headers
+from building_vitals.api.sites import list_points, list_sites
+from building_vitals.api.statistics import read_statistics
+from building_vitals.api.timeseries import read_timeseries
+from building_vitals.errors import AppError, MethodNotAllowed, NotFound
 
 Handler = Callable[[HttpRequest, Context, Caller], Awaitable[Reply]]
 OpenHandler = Callable[[HttpRequest, Context], Awaitable[Reply]]

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from building_vitals.core.errors import AppError
-from building_vitals.core.events import DeadLetterEvent
-from building_vitals.core.jobs import ChunkRef
-from building_vitals.handlers.context import Context
-from building_vitals.services.chunk_runner import ChunkRunner, Verdict
+from building_vitals.api.context import Context
+from building_vitals.errors import AppError
+from building_vitals.jobs.model import ChunkRef
+from building_vitals.jobs.runner import ChunkRunner, Verdict
+from building_vitals.statistics.events import DeadLetterEvent
 
 DEAD_LETTER_SUFFIX = "-dlq"
 # Chunks of a batch that run side by side: while one waits for the upstream, the other is folded.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import traceback
 
-from building_vitals.handlers.context import Context
+from building_vitals.api.context import Context
 
 
 async def run(cron: str, context: Context) -> None:

@@ -1,7 +1,7 @@
 """
 Writes data points to Analytics Engine.
 
-The binding checks nothing: `core.data_points` keeps the limits of a point, this module the one of
+The binding checks nothing: `statistics.metrics` keeps the limits of a point, this module the one of
 an invocation.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from building_vitals.core.data_points import POINTS_PER_INVOCATION_MAX, DataPoint
+from building_vitals.statistics.metrics import POINTS_PER_INVOCATION_MAX, DataPoint
 
 
 class AnalyticsEngine:

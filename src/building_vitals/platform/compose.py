@@ -8,9 +8,27 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from building_vitals.core.plan import Freshness
-from building_vitals.handlers.context import Access
-from building_vitals.platform import isolate
+from building_vitals import isolate
+from building_vitals.access.keys_table import ApiKeys
+from building_vitals.access.limits import RequestLimits
+from building_vitals.answers.service import EnhancedTimeseriesService
+from building_vitals.api.context import Access
+from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache.filler import SegmentFiller
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.options import RoutingOptions
+from building_vitals.cache.store import SegmentStore
+from building_vitals.datasets.cache import R2CacheService
+from building_vitals.jobs.chunks_table import JobChunks
+from building_vitals.jobs.claim import CLAIM_MS
+from building_vitals.jobs.jobs_table import Jobs
+from building_vitals.jobs.results import JobResultService, LostResults
+from building_vitals.jobs.results_table import JobResults
+from building_vitals.jobs.runner import Background, ChunkRunner
+from building_vitals.jobs.service import ChartQueueService
+from building_vitals.maintenance.health import HealthService
+from building_vitals.maintenance.purge import CacheAdmin
+from building_vitals.maintenance.run import LostChunks, Maintenance
 from building_vitals.platform.compose_operations import (
     make_access,
     make_analytics,
@@ -29,29 +47,11 @@ from building_vitals.platform.http import RuntimeClock, RuntimeHttp
 from building_vitals.platform.log import report_crash, report_fault, write_line
 from building_vitals.platform.queues import QueueSender
 from building_vitals.platform.r2 import R2Objects
-from building_vitals.services.analytics_service import AnalyticsService
-from building_vitals.services.cache_admin import CacheAdmin
-from building_vitals.services.chart_queue_service import ChartQueueService
-from building_vitals.services.chunk_claim import CLAIM_MS
-from building_vitals.services.chunk_runner import Background, ChunkRunner
-from building_vitals.services.health import HealthService
-from building_vitals.services.job_results import JobResultService, LostResults
-from building_vitals.services.maintenance import LostChunks, Maintenance
-from building_vitals.services.options import RoutingOptions
-from building_vitals.services.own_points import OwnPoints
-from building_vitals.services.r2_cache_service import R2CacheService
-from building_vitals.services.request_limits import RequestLimits
-from building_vitals.services.segment_filler import SegmentFiller
-from building_vitals.services.segment_store import SegmentStore
-from building_vitals.services.site_directory import SiteDirectory
-from building_vitals.services.statistics_service import StatisticsService
-from building_vitals.services.timeseries_service import EnhancedTimeseriesService
-from building_vitals.storage.api_keys import ApiKeys
-from building_vitals.storage.job_chunks import JobChunks
-from building_vitals.storage.job_results import JobResults
-from building_vitals.storage.jobs import Jobs
-from building_vitals.storage.segment_index import SegmentIndex
-from building_vitals.upstream.client import AceClient
+from building_vitals.sites.directory import SiteDirectory
+from building_vitals.statistics.recorder import AnalyticsService
+from building_vitals.statistics.report import StatisticsService
+from building_vitals.upstream.ace.client import AceClient
+from building_vitals.upstream.ace.own_points import OwnPoints
 
 
 class Services:

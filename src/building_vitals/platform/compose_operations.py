@@ -10,23 +10,24 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from building_vitals.core.errors import AppError
-from building_vitals.core.plan import Freshness
-from building_vitals.core.ports import Clock, Database, ObjectStore
-from building_vitals.handlers.context import Access
-from building_vitals.platform import isolate
-from building_vitals.platform.analytics_engine import AnalyticsEngine
-from building_vitals.platform.compression import Brotli
-from building_vitals.platform.data_points import send_points
-from building_vitals.platform.log import report_fault
-from building_vitals.platform.rate_limits import BoundRateLimiter
-from building_vitals.platform.settings import Settings
-from building_vitals.services.analytics_service import AnalyticsService, Outbox
-from building_vitals.services.compaction import Compactor
-from building_vitals.services.job_results import JobResultService
-from building_vitals.services.key_access import KeyAccess
-from building_vitals.services.maintenance import Maintenance, Step
-from building_vitals.services.maintenance_steps import (
+from building_vitals import isolate
+from building_vitals.access.key_access import KeyAccess
+from building_vitals.access.keys_table import ApiKeys
+from building_vitals.access.limits import RequestLimits
+from building_vitals.access.open_access import OpenAccess
+from building_vitals.api.context import Access
+from building_vitals.cache.compactor import Compactor
+from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.store import SegmentStore
+from building_vitals.cache.upkeep import Upkeep
+from building_vitals.datasets.cache import R2CacheService
+from building_vitals.errors import AppError
+from building_vitals.jobs.jobs_table import Jobs
+from building_vitals.jobs.results import JobResultService
+from building_vitals.jobs.results_table import JobResults
+from building_vitals.maintenance.run import Maintenance, Step
+from building_vitals.maintenance.steps import (
     ExpiredObjects,
     ExpiredSegments,
     OldDatasets,
@@ -37,21 +38,20 @@ from building_vitals.services.maintenance_steps import (
     OrphanObjects,
     Recount,
 )
-from building_vitals.services.open_access import OpenAccess
-from building_vitals.services.r2_cache_service import R2CacheService
-from building_vitals.services.request_limits import RequestLimits
-from building_vitals.services.segment_store import SegmentStore
-from building_vitals.services.site_directory import Listings, SiteDirectory
-from building_vitals.services.statistics_service import StatisticsService
-from building_vitals.services.upstream_quota import Grant, UpstreamQuota
-from building_vitals.storage.analytics import RequestAnalytics
-from building_vitals.storage.api_keys import ApiKeys
-from building_vitals.storage.job_results import JobResults
-from building_vitals.storage.jobs import Jobs
-from building_vitals.storage.segment_index import SegmentIndex
-from building_vitals.storage.statistics import Statistics
-from building_vitals.storage.upkeep import Upkeep
-from building_vitals.storage.upstream_quota import UpstreamQuotas
+from building_vitals.platform.analytics_engine import AnalyticsEngine
+from building_vitals.platform.compression import Brotli
+from building_vitals.platform.log import report_fault
+from building_vitals.platform.metrics import send_points
+from building_vitals.platform.rate_limits import BoundRateLimiter
+from building_vitals.ports import Clock, Database, ObjectStore
+from building_vitals.settings import Settings
+from building_vitals.sites.directory import Listings, SiteDirectory
+from building_vitals.statistics.figures_table import Statistics
+from building_vitals.statistics.recorder import AnalyticsService, Outbox
+from building_vitals.statistics.report import StatisticsService
+from building_vitals.statistics.requests_table import RequestAnalytics
+from building_vitals.upstream.quota import Grant, UpstreamQuota
+from building_vitals.upstream.quota_table import UpstreamQuotas
 
 Report = Callable[[str, AppError], None]
 

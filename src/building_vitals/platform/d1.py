@@ -10,8 +10,8 @@ from typing import Any
 
 from pyodide.ffi import JsException, jsnull, to_js
 
-from building_vitals.core.errors import Unavailable
-from building_vitals.core.ports import Outcome, Statement
+from building_vitals.errors import Unavailable
+from building_vitals.ports import Outcome, Statement
 
 
 class D1Database:

@@ -13,7 +13,7 @@ import js
 from pyodide.ffi import JsException
 from workers import fetch
 
-from building_vitals.core.ports import HttpAnswer, HttpFailure, HttpTimeout
+from building_vitals.ports import HttpAnswer, HttpFailure, HttpTimeout
 
 # Requests of one invocation under way at once.
 REQUESTS_MAX = 4

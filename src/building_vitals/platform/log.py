@@ -12,8 +12,8 @@ from typing import Any
 
 import js
 
-from building_vitals.core.errors import AppError
-from building_vitals.core.log_line import log_line
+from building_vitals.errors import AppError
+from building_vitals.handlers.log_line import log_line
 
 
 def write_line(event: str, **fields: Any) -> None:

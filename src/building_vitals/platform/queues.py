@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from pyodide.ffi import JsException
 
-from building_vitals.core.errors import Unavailable
-from building_vitals.core.jobs import ChunkRef
+from building_vitals.errors import Unavailable
+from building_vitals.jobs.model import ChunkRef
 
 BINDINGS = {"high": "CHART_QUEUE_HIGH", "normal": "CHART_QUEUE", "low": "CHART_QUEUE_LOW"}
 DELAY_S_MAX = 86_400

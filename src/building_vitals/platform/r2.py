@@ -13,8 +13,8 @@ from typing import Any
 import js
 from pyodide.ffi import JsException, jsnull, to_js
 
-from building_vitals.core.errors import Unavailable
-from building_vitals.core.ports import ObjectInfo, ObjectPage
+from building_vitals.errors import Unavailable
+from building_vitals.ports import ObjectInfo, ObjectPage
 
 # https://developers.cloudflare.com/r2/api/workers/workers-api-reference/
 DELETE_KEYS_MAX = 1000

@@ -9,22 +9,22 @@ from typing import Any
 
 import msgspec
 
-from building_vitals.core.cors import SECURITY_HEADERS
-from building_vitals.core.problem import (
+from building_vitals.api.cors import SECURITY_HEADERS
+from building_vitals.api.messages import Reply
+from building_vitals.api.problem import (
     INTERNAL_STATUS,
     PROBLEM_CONTENT_TYPE,
     problem_document,
 )
 from building_vitals.handlers import fetch, queue, scheduled
-from building_vitals.handlers.http import Reply
 from building_vitals.platform.compose import Services
 from building_vitals.platform.compose_operations import new_id
 from building_vitals.platform.heap import heap_bytes
 from building_vitals.platform.http import RuntimeClock
 from building_vitals.platform.log import write_line
 from building_vitals.platform.queues import QueueMessage
-from building_vitals.platform.settings import SettingsError
 from building_vitals.platform.web import RequestBody, read_request, write_response
+from building_vitals.settings import SettingsError
 
 
 async def serve_request(request: Any, env: Any, ctx: Any) -> Any:

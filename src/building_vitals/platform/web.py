@@ -13,11 +13,11 @@ import js
 import msgspec
 from pyodide.ffi import JsException, create_proxy, to_js
 
-from building_vitals.core.encoders import SealedBody
-from building_vitals.core.errors import InvalidRequest, Problem, TooLarge
-from building_vitals.core.events import CLIENT_GONE
-from building_vitals.handlers.http import HttpRequest, Reply
-from building_vitals.services.asked import StoredBody
+from building_vitals.answers.formats.spliced_json import SealedBody
+from building_vitals.answers.question import StoredBody
+from building_vitals.api.messages import HttpRequest, Reply
+from building_vitals.errors import InvalidRequest, Problem, TooLarge
+from building_vitals.statistics.events import CLIENT_GONE
 
 # Of a body that nobody wants, so much is taken in before the answer.
 DROP_BYTES_MAX = 8 * 1024 * 1024

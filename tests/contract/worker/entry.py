@@ -14,16 +14,16 @@ from typing import Any
 import js
 from workers import Response, WorkerEntrypoint
 
-from building_vitals.core.errors import AppError
-from building_vitals.core.ports import Statement
-from building_vitals.core.ranges import Range
+from building_vitals.datasets.cache import R2CacheService
+from building_vitals.datasets.dataset import DatasetKey
+from building_vitals.errors import AppError
 from building_vitals.platform.compression import Brotli
 from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock, RuntimeHttp
 from building_vitals.platform.r2 import R2Objects
 from building_vitals.platform.rate_limits import BoundRateLimiter
-from building_vitals.services.datasets import DatasetKey
-from building_vitals.services.r2_cache_service import R2CacheService
+from building_vitals.ports import Statement
+from building_vitals.ranges import Range
 
 COMPUTING_S = 0.5
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from building_vitals.core.data_points import POINTS_PER_INVOCATION_MAX, data_point
 from building_vitals.platform.analytics_engine import AnalyticsEngine
+from building_vitals.statistics.metrics import POINTS_PER_INVOCATION_MAX, data_point
 
 POINT = data_point("hq", ("request", "id"), (1.0, 2.0))
 

@@ -1,0 +1,72 @@
+"""
+What an API key looks like, and where a request carries it.
+
+Separate, and of the standard library alone, because `scripts/api_key.py` makes keys by the same
+rules without the packages of the Worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from building_vitals.errors import Unauthorized
+
+KEY_PREFIX = "bv_"
+# 256 random bits, as secrets.token_urlsafe writes them.
+KEY_BYTES = 32
+_KEY = re.compile(r"bv_[A-Za-z0-9_-]{43}", re.ASCII)
+# The scheme's name counts in any case (RFC 9110); one blank or more stands behind it.
+_BEARER = re.compile(r"bearer +([^ ]+)", re.ASCII | re.IGNORECASE)
+
+ROLES = ("reader", "admin")
+
+MISSING = "no API key: none was sent; `Authorization: Bearer <key>` or `X-API-Key` is needed"
+# One text for all of them: what is known of a key is told to nobody who merely tries one.
+NOT_VALID = "API key not valid: it is malformed, unknown, revoked or expired"
+
+
+def is_well_formed(key: str) -> bool:
+    """
+    Return whether a text could be a key at all.
+    """
+    return _KEY.fullmatch(key) is not None
+
+
+def hash_key(key: str) -> str:
+    """
+    Return the SHA-256 of a key, in hexadecimal: all that is ever stored of it.
+
+    No salt and no slow hash: 256 random bits cannot be guessed, and a look-up needs one value.
+    """
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_key(headers: Mapping[str, str]) -> str:
+    """
+    Return the key that a request carries, well-formed but not yet known to be valid.
+
+    Args:
+        headers: Names in lower case; of a repeated header the values are joined, which is no key.
+
+    Raises:
+        Unauthorized: there is none, it is malformed, or two headers hold different ones.
+    """
+    authorization, plain = headers.get("authorization"), headers.get("x-api-key")
+    if authorization is None and plain is None:
+        raise Unauthorized(MISSING)
+    found = set()
+    if authorization is not None:
+        match = _BEARER.fullmatch(authorization.strip())
+        if match is None:
+            raise Unauthorized(NOT_VALID)
+        found.add(match[1])
+    if plain is not None:
+        found.add(plain.strip())
+    if len(found) > 1:
+        raise Unauthorized("two different API keys: `Authorization` and `X-API-Key`; one is needed")
+    key = found.pop()
+    if not is_well_formed(key):
+        raise Unauthorized(NOT_VALID)
+    return key

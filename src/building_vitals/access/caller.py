@@ -1,0 +1,56 @@
+"""
+Who asks, and what that caller may do.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from building_vitals.errors import Forbidden
+
+ALL_SITES = "*"
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The holder of a key, or anybody where no keys are asked for.
+
+    Attributes:
+        key_id: Identity of the key, for ownership and limits; not the key.
+        is_admin: Whether it may see statistics, failures and the cache, and run maintenance.
+        sites: Sites it may read; None for all.
+    """
+
+    key_id: str
+    is_admin: bool
+    sites: frozenset[str] | None
+
+    def may_read(self, site: str) -> bool:
+        """
+        Return whether the caller may read a site.
+        """
+        return self.sites is None or site in self.sites
+
+    def require_site(self, site: str) -> None:
+        """
+        Return when the caller may read a site.
+
+        Raises:
+            Forbidden: it may not, whether there is such a site or not.
+        """
+        if not self.may_read(site):
+            raise Forbidden(f"this key may not read site {site!r}")
+
+    def require_admin(self) -> None:
+        """
+        Return when the caller is an administrator.
+
+        Raises:
+            Forbidden: it is not.
+        """
+        if not self.is_admin:
+            raise Forbidden("this needs a key with the role admin")
+
+
+# Everybody, in the mode `open`.
+ANYBODY = Caller(key_id="open", is_admin=True, sites=None)

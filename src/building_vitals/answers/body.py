@@ -1,0 +1,259 @@
+"""
+Answers: which pieces of which objects, in what order, and the body made of them.
+
+Separate because direct, cached and queued requests are all answered from segments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from building_vitals.answers.formats.spliced_json import Encoder
+from building_vitals.cache.fetch_plan import Cover
+from building_vitals.cache.segments import Piece, cut_piece_text, pieces
+from building_vitals.cache.store import Blobs, LostObjects, SegmentStore
+from building_vitals.ranges import Range
+
+# Stored bytes that are read and encoded at a time; larger answers are streamed.
+BATCH_BYTES_MAX = 2_097_152
+# Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
+TOUCHED_MAX = 100
+# Bytes of an answer in text that are put together before they go out.
+PENDING_BYTES_MAX = 1_048_576
+
+
+class PointPieces(NamedTuple):
+    """
+    A requested point with what its samples are made of, in order of time.
+    """
+
+    point: str
+    pieces: list[Piece]
+
+
+class CacheReport(msgspec.Struct, rename="camel"):
+    """
+    What `_meta.cache` says.
+
+    Attributes:
+        status: `hit`, `partial`, `miss`, `bypass` or `stale`.
+        samples_from_cache: Samples of the answer that were stored before.
+        samples_fetched: Samples that came from the upstream for this request.
+        upstream_requests: Requests it took.
+        fetched: Ranges that went upstream, merged.
+    """
+
+    status: str
+    samples_from_cache: int = 0
+    samples_fetched: int = 0
+    upstream_requests: int = 0
+    fetched: list[Range] = []
+
+    @property
+    def is_hit(self) -> bool:
+        """
+        Whether nothing of the answer came from upstream.
+        """
+        return self.status in ("hit", "stale")
+
+
+def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
+    """
+    Return the pieces each cover is made of.
+
+    Raises:
+        DirectoryMissing: a segment must be cut whose directory was not loaded.
+    """
+    return [
+        PointPieces(
+            cover.point, [piece for segment, part in cover.known for piece in pieces(segment, part)]
+        )
+        for cover in covers
+    ]
+
+
+def identity(parts: Sequence[PointPieces], *about: object) -> str:
+    """
+    Return an entity tag: the same for the same samples in the same form.
+
+    Weak, because `_meta` differs from answer to answer. Objects are immutable and their keys never
+    used twice, so pieces identify samples.
+    """
+    digest = hashlib.sha256(repr(about).encode())
+    for point, of_point in parts:
+        digest.update(f"\n{point}\n".encode())
+        digest.update(
+            "".join(
+                f"{each.key},{each.offset},{each.length},{each.wanted};" for each in of_point
+            ).encode()
+        )
+    return f'W/"{digest.hexdigest()[:32]}"'
+
+
+def stored_bytes(parts: Sequence[PointPieces]) -> int:
+    """
+    Return the bytes of all pieces.
+    """
+    return sum(piece.length for part in parts for piece in part.pieces)
+
+
+def touched(parts: Sequence[PointPieces]) -> tuple[str, ...]:
+    """
+    Return the objects that the pieces lie in, at most `TOUCHED_MAX`.
+    """
+    keys: dict[str, None] = {}
+    for part in parts:
+        for piece in part.pieces:
+            keys[piece.key] = None
+            if len(keys) == TOUCHED_MAX:
+                return tuple(keys)
+    return tuple(keys)
+
+
+# Parts with the first and the last piece (exclusive) that belong to the batch.
+Batch = list[tuple[PointPieces, int, int]]
+
+
+def most_samples(parts: Sequence[PointPieces]) -> int:
+    """
+    Return the most samples that one point may have.
+    """
+    return max((sum(piece.count for piece in part.pieces) for part in parts), default=0)
+
+
+def text_bytes(parts: Sequence[PointPieces]) -> int:
+    """
+    Return the bytes of all pieces' text.
+    """
+    return sum(piece.raw_length for part in parts for piece in part.pieces)
+
+
+def batches(parts: Sequence[PointPieces]) -> Iterator[Batch]:
+    """
+    Yield the pieces in order, some at a time.
+    """
+    batch: Batch = []
+    size = 0
+    for part in parts:
+        first = 0
+        for n, piece in enumerate(part.pieces):
+            if size and size + piece.length > BATCH_BYTES_MAX:
+                if n > first:
+                    batch.append((part, first, n))
+                yield batch
+                batch, size, first = [], 0, n
+            size += piece.length
+        batch.append((part, first, len(part.pieces)))
+    yield batch
+
+
+class Source(NamedTuple):
+    """
+    Where the bytes of an answer come from.
+
+    Attributes:
+        parts: What it is made of, in order.
+        fresh: Objects at hand, by key.
+        store: Reads the others.
+    """
+
+    parts: Sequence[PointPieces]
+    fresh: dict[str, bytes]
+    store: SegmentStore
+
+
+async def encoded(source: Source, encoder: Encoder, report: CacheReport) -> AsyncIterator[bytes]:
+    """
+    Yield the body of an answer but for its end; the next batch is read while one is encoded.
+
+    Raises:
+        LostObjects: an object is gone or not what the index says; when that is before the first
+            bytes, the answer can be planned anew.
+    """
+    waiting = list(batches(source.parts))
+    ahead = asyncio.ensure_future(_read(waiting[0], source))
+    try:
+        for n, batch in enumerate(waiting):
+            blobs = await ahead
+            if n + 1 < len(waiting):
+                ahead = asyncio.ensure_future(_read(waiting[n + 1], source))
+            for part, first, stop in batch:
+                if first == 0:
+                    count = None
+                    if encoder.is_counted:
+                        is_at_hand = stop == len(part.pieces)
+                        count = await _count(part, source, blobs if is_at_hand else None)
+                    encoder.begin_point(part.point, count)
+                for piece in part.pieces[first:stop]:
+                    _encode(piece, blobs, source, encoder, report)
+                    if encoder.pending >= PENDING_BYTES_MAX:
+                        yield encoder.take()
+                if stop == len(part.pieces):
+                    encoder.end_point()
+            data = encoder.take()
+            if data:
+                yield data
+    finally:
+        ahead.cancel()
+
+
+def _encode(
+    piece: Piece, blobs: Blobs, source: Source, encoder: Encoder, report: CacheReport
+) -> None:
+    try:
+        count = encoder.add(piece, blobs.piece(piece))
+    except ValueError as error:
+        raise LostObjects([piece.key]) from error
+    if piece.key not in source.fresh:
+        report.samples_from_cache += count
+
+
+async def _read(batch: Batch, source: Source) -> Blobs:
+    wanted = [piece for part, first, stop in batch for piece in part.pieces[first:stop]]
+    return await source.store.read(wanted, source.fresh)
+
+
+async def _count(part: PointPieces, source: Source, blobs: Blobs | None) -> int:
+    """
+    Return the samples of a point: cut frames have to be looked into.
+
+    Args:
+        blobs: All of its pieces, where they have been read.
+    """
+    count = sum(piece.count for piece in part.pieces if piece.frame is None)
+    cut = [piece for piece in part.pieces if piece.frame is not None]
+    if not cut:
+        return count
+    found = blobs or await source.store.read(cut, source.fresh)
+    for piece in cut:
+        try:
+            count += cut_piece_text(piece, found.piece(piece))[0]
+        except ValueError as error:
+            raise LostObjects([piece.key]) from error
+    return count
+
+
+async def body(
+    source: Source,
+    encoder: Encoder,
+    report: CacheReport,
+    meta: Callable[[int], dict[str, Any]],
+) -> AsyncIterator[bytes]:
+    """
+    Yield the body of an answer.
+
+    Args:
+        report: Its `samples_from_cache` is counted on the way.
+        meta: Gives `_meta`, told how many samples there are.
+
+    Raises:
+        LostObjects: as `encoded` does.
+    """
+    async for data in encoded(source, encoder, report):
+        yield data
+    yield encoder.finish(meta(encoder.samples))

@@ -1,0 +1,260 @@
+"""
+Turn pieces of objects into the body of an answer, format by format.
+
+An encoder takes points one after the other, each piece by piece, and gives bytes whenever asked,
+so that no answer need ever be whole in memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from building_vitals.answers.formats.encoder import Csv, MessagePack, Ndjson, TextJson
+from building_vitals.cache.segments import Piece, cut_fragment, cut_piece_text, verify
+from building_vitals.series.splicing import Splicer
+
+# For the end of an answer: `_meta` of a hit takes 500 bytes, or 700 with the longest site.
+SEALED_ROOM_BYTES = 2048
+
+
+class Encoder(Protocol):
+    """
+    Builds the body of one answer.
+
+    Attributes:
+        samples: Samples put in so far.
+        pending: Bytes that wait to be taken, where they may be many more than were put in.
+        is_counted: Whether a point can only be begun with the count of its samples.
+    """
+
+    samples: int
+    pending: int
+    is_counted: bool
+
+    def begin_point(self, point: str, count: int | None = None) -> None:
+        """
+        Begin the samples of a point.
+
+        Args:
+            count: Samples that will be put in; may be left out unless `is_counted`.
+        """
+        ...
+
+    def add(self, piece: Piece, data: bytes | memoryview) -> int:
+        """
+        Append a piece's samples to the point begun last, and return how many they are.
+        """
+        ...
+
+    def end_point(self) -> None:
+        """
+        End the point begun last.
+        """
+        ...
+
+    def take(self) -> bytes:
+        """
+        Return what has come together since the last call.
+        """
+        ...
+
+    def finish(self, meta: dict[str, Any]) -> bytes:
+        """
+        Return the rest of the body.
+        """
+        ...
+
+
+class SealedJson(msgspec.Struct):
+    """
+    All of a spliced answer but its `_meta`: the same for everybody who asks the same.
+
+    Attributes:
+        data: Its bytes, compressed, and room behind them for the end.
+        size: Its bytes without that room.
+        length: Bytes of its text.
+        crc: CRC-32 of its text.
+        glue: Text that follows, not yet among the bytes.
+        samples: Samples in it.
+        kept: What the platform has made of the bytes, to be used again.
+    """
+
+    data: bytearray
+    size: int
+    length: int
+    crc: int
+    glue: bytes
+    samples: int
+    kept: Any = None
+
+
+class SealedBody:
+    """
+    A sealed answer with an end of its own.
+
+    Many of them may share the bytes of one sealed answer, which are not copied: the end is put
+    behind them when the body is handed over.
+    """
+
+    __slots__ = ("end", "sealed")
+
+    def __init__(self, sealed: SealedJson, end: bytes) -> None:
+        self.sealed = sealed
+        self.end = end
+
+    def __len__(self) -> int:
+        return self.sealed.size + len(self.end)
+
+    def __bytes__(self) -> bytes:
+        return bytes(self.view())
+
+    @property
+    def has_room(self) -> bool:
+        """
+        Whether the end fits behind the bytes.
+        """
+        return len(self) <= len(self.sealed.data)
+
+    def view(self) -> memoryview:
+        """
+        Return the whole body; good until another one of the same sealed answer is looked at.
+        """
+        sealed, size = self.sealed, len(self)
+        if not self.has_room:
+            return memoryview(bytes(sealed.data[: sealed.size]) + self.end)
+        sealed.data[sealed.size : size] = self.end
+        return memoryview(sealed.data)[:size]
+
+
+class SplicedJson:
+    """
+    Gzipped JSON out of stored frames, without a look at their samples.
+    """
+
+    pending = 0
+    is_counted = False
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self._splicer = Splicer()
+        # Pending glue: what lies between two pieces becomes one stored block.
+        self._glue = b'{"data":{'
+        self._point_samples = 0
+        self._points = 0
+
+    @classmethod
+    def resumed(cls, sealed: SealedJson) -> SplicedJson:
+        """
+        Return an encoder that has all points behind it, and none of their bytes.
+        """
+        encoder = cls()
+        encoder._splicer = Splicer(sealed.length, sealed.crc, is_begun=True)
+        encoder._glue = sealed.glue
+        encoder.samples = sealed.samples
+        return encoder
+
+    def seal(self, data: bytes) -> SealedJson:
+        """
+        Return what `resumed` goes on from.
+
+        Args:
+            data: All that has been taken from this encoder, which now has all points behind it.
+        """
+        return SealedJson(
+            data=bytearray(data).ljust(len(data) + SEALED_ROOM_BYTES),
+            size=len(data),
+            length=self._splicer.length,
+            crc=self._splicer.crc,
+            glue=self._glue,
+            samples=self.samples,
+        )
+
+    def begin_point(self, point: str, count: int | None = None) -> None:
+        """
+        Begin the samples of a point.
+        """
+        name = msgspec.json.encode(point)
+        self._glue += (b"," if self._points else b"") + name + b':{"samples":['
+        self._points += 1
+        self._point_samples = 0
+
+    def add(self, piece: Piece, data: bytes | memoryview) -> int:
+        """
+        Append a piece's samples to the point begun last, and return how many they are.
+        """
+        if piece.frame is not None:
+            count, text = cut_piece_text(piece, data)
+            if not count:
+                return 0
+            if self._point_samples:
+                self._glue += b","
+            self._flush()
+            self._splicer.add_fragment(cut_fragment(text), text)
+            self._point_samples += count
+            return count
+        verify(piece, data)
+        self._add_run(piece, data)
+        return piece.count
+
+    def pass_over(self, piece: Piece) -> None:
+        """
+        Count in a piece that is not cut, without its bytes: `take` gives what lies around it.
+        """
+        self._add_run(piece, b"")
+
+    def _add_run(self, piece: Piece, data: bytes | memoryview) -> None:
+        if self._point_samples:
+            self._glue += b","
+        self._flush()
+        self._splicer.add_run(data, piece.raw_length, piece.crc, piece.grow, piece.before)
+        self._point_samples += piece.count
+
+    def end_point(self) -> None:
+        """
+        End the point begun last.
+        """
+        self._glue += b'],"count":%d,"error":null}' % self._point_samples
+        self.samples += self._point_samples
+
+    def _flush(self) -> None:
+        self._splicer.add_text(self._glue)
+        self._glue = b""
+
+    def take(self) -> bytes:
+        """
+        Return what has come together since the last call.
+        """
+        return self._splicer.take()
+
+    def finish(self, meta: dict[str, Any]) -> bytes:
+        """
+        Return the rest of the body.
+        """
+        self._glue += b'},"_meta":' + msgspec.json.encode(meta) + b"}"
+        self._flush()
+        return self._splicer.finish()
+
+
+def encoder_for(
+    output: str, points_count: int, *, gzip: bool, max_points: int | None = None
+) -> Encoder:
+    """
+    Return the encoder of a format.
+
+    Args:
+        output: `json`, `csv`, `ndjson` or `msgpack`.
+        points_count: Points that will be put in.
+        gzip: Compress the body.
+        max_points: Choose at most so many samples of each point.
+    """
+    if output == "csv":
+        return Csv(gzip=gzip, max_points=max_points)
+    if output == "ndjson":
+        return Ndjson(gzip=gzip, max_points=max_points)
+    if output == "msgpack":
+        return MessagePack(points_count, gzip=gzip, max_points=max_points)
+    if gzip and max_points is None:
+        return SplicedJson()
+    return TextJson(gzip=gzip, max_points=max_points)

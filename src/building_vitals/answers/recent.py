@@ -1,0 +1,105 @@
+"""
+Answers that were given a moment ago, kept ready in the isolate's memory.
+
+What an answer is made of is looked up at most once a second (`cache.look_ups`); its bytes are
+kept for longer, because objects are immutable and what has the same entity tag has the same
+samples. Together they answer a chart that is asked for again without a call of any binding.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from building_vitals.answers.body import CacheReport, PointPieces
+from building_vitals.answers.formats.spliced_json import SealedBody, SealedJson, SplicedJson
+from building_vitals.answers.question import Asked, TimeseriesAnswer, answer_meta
+from building_vitals.cache.look_ups import LookUps
+
+# All kept answers together; the isolate has 128 MB.
+MEMORY_BYTES_MAX = 6_291_456
+
+
+class Prepared(NamedTuple):
+    """
+    All that an answer from the cache needs, until the first of its segments expires.
+
+    Attributes:
+        touched: The objects it is made of, for the statistics.
+    """
+
+    parts: list[PointPieces]
+    etag: str
+    expires_ms: int
+    touched: tuple[str, ...]
+
+
+class RecentAnswers:
+    """
+    Keeps the answers used last, as many as fit.
+    """
+
+    def __init__(self, look_ups: LookUps, bytes_max: int = MEMORY_BYTES_MAX) -> None:
+        self._look_ups = look_ups
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._sealed: OrderedDict[str, SealedJson] = OrderedDict()
+
+    @property
+    def moment(self) -> int:
+        """
+        What `prepare` is to be given that was read before the index was asked.
+        """
+        return self._look_ups.moment
+
+    def answer(self, asked: Asked, now_ms: int) -> TimeseriesAnswer | None:
+        """
+        Return the answer, if it was given a moment ago.
+        """
+        prepared = self.prepared(asked, now_ms)
+        if prepared is None:
+            return None
+        answer = TimeseriesAnswer(
+            report=CacheReport("hit"), touched=prepared.touched, etag=prepared.etag
+        )
+        if asked.matches(prepared.etag) or self.resume(answer, asked, now_ms):
+            return answer
+        return None
+
+    def prepared(self, asked: Asked, now_ms: int) -> Prepared | None:
+        """
+        Return what an answer needs, if the index said so a moment ago.
+        """
+        prepared: Prepared | None = self._look_ups.find(asked.question, now_ms)
+        return prepared if prepared is not None and now_ms < prepared.expires_ms else None
+
+    def prepare(self, asked: Asked, prepared: Prepared, found_ms: int, moment: int) -> None:
+        """
+        Keep what an answer needs, unless something was removed from the index since that *moment*.
+        """
+        self._look_ups.keep(asked.question, prepared, found_ms, moment)
+
+    def resume(self, answer: TimeseriesAnswer, asked: Asked, now_ms: int) -> bool:
+        """
+        Give an answer its body, if one with its entity tag is kept; return whether it is.
+        """
+        sealed = self._sealed.get(answer.etag or "")
+        if sealed is None or answer.etag is None:
+            return False
+        self._sealed.move_to_end(answer.etag)
+        answer.samples = answer.report.samples_from_cache = sealed.samples
+        end = SplicedJson.resumed(sealed).finish(answer_meta(answer, asked, now_ms))
+        answer.first = SealedBody(sealed, end)
+        return True
+
+    def keep(self, etag: str, sealed: SealedJson) -> None:
+        """
+        Keep a body, and let go of those that were used least recently.
+        """
+        if etag in self._sealed or len(sealed.data) > self._bytes_max:
+            return
+        self._sealed[etag] = sealed
+        self._bytes += len(sealed.data)
+        while self._bytes > self._bytes_max:
+            _, oldest = self._sealed.popitem(last=False)
+            self._bytes -= len(oldest.data)

@@ -1,0 +1,307 @@
+"""
+Answers requests for samples: lets what is missing be fetched, says what it took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+
+from building_vitals.answers.body import (
+    BATCH_BYTES_MAX,
+    CacheReport,
+    PointPieces,
+    Source,
+    body,
+    encoded,
+    identity,
+    most_samples,
+    resolve,
+    stored_bytes,
+    text_bytes,
+    touched,
+)
+from building_vitals.answers.formats.spliced_json import SplicedJson, encoder_for
+from building_vitals.answers.question import Asked, TimeseriesAnswer, answer_meta
+from building_vitals.answers.recent import Prepared, RecentAnswers
+from building_vitals.cache.compactor import Compactor
+from building_vitals.cache.fetch_plan import gaps_of
+from building_vitals.cache.filler import SegmentFiller
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.need import Filled, Need
+from building_vitals.cache.options import RoutingOptions
+from building_vitals.cache.segments import DirectoryMissing, Segment
+from building_vitals.cache.store import LostObjects, SegmentStore
+from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
+from building_vitals.ports import Clock
+
+# Times that an answer is planned anew because objects were gone.
+LOST_OBJECTS_ATTEMPTS_MAX = 3
+# Samples of one point that are held at once, so that some can be chosen.
+CHOSEN_FROM_MAX = 1_000_000
+
+
+class EnhancedTimeseriesService:
+    """
+    Answers requests for samples by whichever route suits their size.
+    """
+
+    def __init__(
+        self,
+        *,
+        filler: SegmentFiller,
+        store: SegmentStore,
+        index: SegmentIndex,
+        compactor: Compactor,
+        clock: Clock,
+        options: RoutingOptions,
+        recent: RecentAnswers,
+        background: Callable[[Coroutine[Any, Any, None]], None],
+        report: Callable[[str, AppError], None],
+    ) -> None:
+        self._filler = filler
+        self._store = store
+        self._index = index
+        self._compactor = compactor
+        self._clock = clock
+        self._options = options
+        self._recent = recent
+        self._background = background
+        self._report = report
+
+    async def fetch_timeseries(self, asked: Asked) -> TimeseriesAnswer:
+        """
+        Return the answer to a request of the direct or the cached route.
+
+        Raises:
+            UpstreamError: the data can't be had, and nothing kept can stand in for them.
+            Unavailable: R2 is down with half of an answer in it and the upstream is too.
+        """
+        need = self._need(asked, self._clock.now_ms())
+        if asked.route == "direct":
+            return await self._bypass(asked, need)
+        try:
+            return await self._cached(asked, need)
+        except (Unavailable, TimeoutError, LostObjects) as error:
+            if isinstance(error, AppError):
+                self._report("bypass", error)
+            return await self._bypass(asked, need)
+
+    def _need(self, asked: Asked, now_ms: int) -> Need:
+        request = asked.request
+        return Need(
+            site=request.site,
+            points=request.points,
+            wanted=request.wanted,
+            now_ms=now_ms,
+            deadline_ms=now_ms + (request.timeout_ms or self._options.direct_timeout),
+        )
+
+    async def answer_known(
+        self, asked: Asked, *, judged_ms: int | None = None
+    ) -> TimeseriesAnswer | None:
+        """
+        Return the answer if all of it is known, else None; nothing is fetched.
+
+        Args:
+            judged_ms: The moment at which it has to be known; now, if left out. What is known of a
+                moment past will not be asked for every minute, so it is not compacted.
+        """
+        is_past = judged_ms is not None
+        need = self._need(asked, self._clock.now_ms() if judged_ms is None else judged_ms)
+        moment = self._recent.moment
+        covers = self._filler.cover(need, await self._filler.look_up(need))
+        if gaps_of(covers):
+            return None
+        try:
+            filled = Filled(covers)
+            return await self._answer(asked, need, filled, moment, is_compacted=not is_past)
+        except LostObjects as lost:
+            if lost.keys:
+                self._report("lost objects", lost)
+                await self._index.forget(need.site, lost.keys)
+            return None
+
+    async def _cached(
+        self,
+        asked: Asked,
+        need: Need,
+    ) -> TimeseriesAnswer:
+        """
+        Answer from segments, after the gaps have been filled.
+        """
+        prepared = self._recent.prepared(asked, need.now_ms)
+        if prepared is not None:
+            try:
+                return await self._encode(
+                    asked, Filled([]), prepared.parts, CacheReport("hit"), prepared.etag
+                )
+            except LostObjects as lost:
+                await self._index.forget(need.site, lost.keys)
+        attempts, before = 0, None
+        while True:
+            moment = self._recent.moment
+            async with asyncio.timeout(self._options.cache_timeout / 1000):
+                segments = await self._filler.look_up(need)
+            filled = await self._filler.fill(need, segments)
+            if before is not None:
+                filled = filled.after(before)
+            try:
+                return await self._answer(asked, need, filled, moment)
+            except LostObjects as lost:
+                if lost.keys:
+                    self._report("lost objects", lost)
+                    await self._index.forget(need.site, lost.keys)
+                attempts, before = attempts + 1, filled
+                if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
+                    raise
+
+    async def _bypass(
+        self,
+        asked: Asked,
+        need: Need,
+    ) -> TimeseriesAnswer:
+        """
+        Answer from upstream alone.
+        """
+        if need.deadline_ms <= self._clock.now_ms():
+            raise UpstreamTimeout("no time left to ask the upstream", retryable=True)
+        filled = await self._filler.fetch_directly(need)
+        report = CacheReport(
+            "bypass",
+            samples_fetched=filled.samples_fetched,
+            upstream_requests=filled.upstream_requests,
+            fetched=filled.fetched,
+        )
+        return await self._encode(asked, filled, resolve(filled.covers), report, None)
+
+    async def _answer(
+        self,
+        asked: Asked,
+        need: Need,
+        filled: Filled,
+        moment: int,
+        *,
+        is_compacted: bool = True,
+    ) -> TimeseriesAnswer:
+        """
+        Answer from what has been filled; have it compacted when it lay in too many objects.
+
+        Args:
+            moment: Of the look-ups, before the index was asked.
+        """
+        try:
+            parts = resolve(filled.covers)
+        except DirectoryMissing:
+            filled = await self._with_directories(need, filled)
+            try:
+                parts = resolve(filled.covers)
+            except DirectoryMissing as error:
+                # Another segment has taken its place since: to be planned anew, as with objects.
+                raise LostObjects([]) from error
+        report = CacheReport(
+            _status(filled),
+            samples_fetched=filled.samples_fetched,
+            upstream_requests=filled.upstream_requests,
+            fetched=filled.fetched,
+        )
+        etag = None
+        if not filled.is_stale:
+            request = asked.request
+            etag = identity(
+                parts,
+                *(request.site, request.wanted, request.max_points),
+                *(asked.output, asked.gzip, asked.route),
+            )
+        answer = await self._encode(asked, filled, parts, report, etag)
+        # What reaches beyond the present is known up to another instant each time.
+        if etag is not None and not filled.fetched and need.happened == request.wanted:
+            expires_ms = self._filler.expires_ms(filled.covers)
+            prepared = Prepared(parts, etag, expires_ms, answer.touched)
+            self._recent.prepare(asked, prepared, need.now_ms, moment)
+        if is_compacted and not filled.is_stale and self._compactor.is_due(parts):
+            self._background(self._compactor.compact(need))
+        return answer
+
+    async def _with_directories(self, need: Need, filled: Filled) -> Filled:
+        """
+        Return the same cover with every frame directory loaded.
+        """
+        loaded = {
+            _place(each): each
+            for each in await self._index.find(
+                need.site, need.points, need.wanted, directories=True
+            )
+        }
+        return msgspec.structs.replace(
+            filled,
+            covers=[
+                msgspec.structs.replace(
+                    cover,
+                    known=[
+                        (loaded.get(_place(segment), segment), part)
+                        for segment, part in cover.known
+                    ],
+                )
+                for cover in filled.covers
+            ],
+        )
+
+    async def _encode(
+        self,
+        asked: Asked,
+        filled: Filled,
+        parts: list[PointPieces],
+        report: CacheReport,
+        etag: str | None,
+    ) -> TimeseriesAnswer:
+        """
+        Return the answer with the beginning of its body; a small body is whole then.
+        """
+        answer = TimeseriesAnswer(report=report, touched=touched(parts), etag=etag)
+        if etag is not None and asked.matches(etag):
+            return answer
+
+        def meta(samples: int) -> dict[str, Any]:
+            answer.samples = samples
+            return answer_meta(answer, asked, self._clock.now_ms())
+
+        if not filled.fetched and self._recent.resume(answer, asked, self._clock.now_ms()):
+            return answer
+        max_points = asked.request.max_points
+        if max_points is not None and (most := most_samples(parts)) > CHOSEN_FROM_MAX:
+            raise TooLarge(
+                f"max_points can choose from {CHOSEN_FROM_MAX} samples of a point: here one has "
+                f"{most}; ask for a shorter range"
+            )
+        encoder = encoder_for(asked.output, len(parts), gzip=asked.gzip, max_points=max_points)
+        source = Source(parts, filled.fresh, self._store)
+        is_spliced = isinstance(encoder, SplicedJson)
+        size = stored_bytes(parts) if is_spliced else text_bytes(parts)
+        if size > BATCH_BYTES_MAX:
+            answer.rest = body(source, encoder, report, meta)
+            answer.first = await anext(answer.rest)
+            return answer
+        data = b"".join([chunk async for chunk in encoded(source, encoder, report)])
+        if etag is not None and not filled.fetched and isinstance(encoder, SplicedJson):
+            self._recent.keep(etag, encoder.seal(data))
+        answer.first = data + encoder.finish(meta(encoder.samples))
+        return answer
+
+
+def _status(filled: Filled) -> str:
+    """
+    Return the cache status: what share of the answer had been known.
+    """
+    if filled.is_stale:
+        return "stale"
+    if not filled.fetched:
+        return "hit"
+    return "partial" if filled.had_known else "miss"
+
+
+def _place(segment: Segment) -> tuple[str, int, int, int]:
+    return segment.point, segment.start_ms, segment.end_ms, segment.fetched_ms

@@ -1,0 +1,345 @@
+"""
+Every parameter of the API, defined once: its type, its bounds, what it is for.
+
+Separate because validation and the OpenAPI document must never disagree about a parameter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from building_vitals.answers.routing import ROUTES
+from building_vitals.api.negotiation import FORMATS
+from building_vitals.instants import DAY_MS, parse_instant
+
+Kind = Literal["text", "integer", "instant"]
+Value = str | int
+
+POINTS_MAX = 5000
+# Any twenty calendar years fit: at most five leap days lie in them.
+RANGE_DAYS_MAX = 20 * 365 + 5
+RANGE_MS_MAX = RANGE_DAYS_MAX * DAY_MS
+BODY_BYTES_MAX = 1_048_576
+PRIORITIES = ("low", "normal", "high")
+JOB_STATUSES = ("queued", "processing", "retrying", "completed", "failed", "cancelled")
+TIMEOUT_MS_MAX = 30_000
+
+# Without anchors: what must match is always the whole text.
+SITE_PATTERN = "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
+_TEXT = r"[^\u0000-\u001f\u007f-\u009f]"
+# An item of a comma-separated list: no comma, no blank at either end.
+LISTED_POINT_PATTERN = (
+    r"[^\u0000-\u0020\u007f-\u009f,]([^\u0000-\u001f\u007f-\u009f,]{0,510}"
+    r"[^\u0000-\u0020\u007f-\u009f,])?"
+)
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# A `+` that was not percent-encoded arrives as a blank: `2025-01-01T00:00:00 02:00`.
+_BLANK_FOR_PLUS = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d[\d:.,]*) (\d\d:?(?:\d\d)?)", re.ASCII)
+_SHOWN_CHARACTERS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """
+    One parameter: what it may be, and how it is read.
+
+    Attributes:
+        name: As in a query and in a body.
+        description: For the API's description.
+        allowed: What is allowed, as error messages say it.
+        kind: Text, integer, or instant (ISO 8601, or epoch milliseconds).
+        pattern: Regular expression that the whole text must match, alike in Python and ECMAScript.
+        length_min, length_max: Of a text, in code points.
+        minimum, maximum: Of an integer, included.
+        choices: The texts allowed, when they can be counted.
+        default: Taken when the parameter is not given; None for none.
+        example: For the API's description.
+        is_required: Whether it must be given.
+    """
+
+    name: str
+    description: str
+    allowed: str
+    kind: Kind = "text"
+    pattern: str | None = None
+    length_min: int = 0
+    length_max: int = 512
+    minimum: int = 0
+    maximum: int = 0
+    choices: tuple[str, ...] = ()
+    default: Value | None = None
+    example: Value | None = None
+    is_required: bool = False
+
+    def read_text(self, text: str) -> Value:
+        """
+        Return the value that the text of a query stands for.
+
+        Raises:
+            ValueError: it stands for none; the message says what is wrong and what is allowed.
+        """
+        if self.kind == "integer":
+            if _INTEGER.fullmatch(text) is None:
+                raise ValueError(f"not an integer: {shown(text)}; {self.allowed}")
+            return self._check_integer(int(text))
+        if self.kind == "instant":
+            return self._read_instant(_BLANK_FOR_PLUS.sub(r"\1+\2", text))
+        return self._check_text(text)
+
+    def read_json(self, value: object) -> Value:
+        """
+        Return the value that a JSON value stands for.
+
+        Raises:
+            ValueError: it stands for none; the message says what is wrong and what is allowed.
+        """
+        if isinstance(value, float) and value.is_integer():
+            # JSON knows one kind of number: 5.0 is 5, for JSON Schema too.
+            value = int(value)
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        if self.kind == "integer":
+            if not is_integer:
+                raise ValueError(f"not an integer: {shown(value)}; {self.allowed}")
+            return self._check_integer(value)  # type: ignore[arg-type]
+        if self.kind == "instant" and (is_integer or isinstance(value, str)):
+            return self._read_instant(value)  # type: ignore[arg-type]
+        if not isinstance(value, str):
+            wanted = "a time" if self.kind == "instant" else "a text"
+            raise ValueError(f"not {wanted}: {shown(value)}; {self.allowed}")
+        return self._check_text(value)
+
+    def _check_integer(self, value: int) -> int:
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(f"out of bounds: {shown(value)}; {self.allowed}")
+        return value
+
+    def _read_instant(self, value: Value) -> int:
+        try:
+            return parse_instant(value)
+        except ValueError:
+            raise ValueError(f"not a time: {shown(value)}; {self.allowed}") from None
+
+    def _check_text(self, text: str) -> str:
+        if self.choices:
+            if text not in self.choices:
+                raise ValueError(f"unknown: {shown(text)}; {self.allowed}")
+            return text
+        if not self.length_min <= len(text) <= self.length_max:
+            raise ValueError(f"{len(text)} characters: {shown(text)}; {self.allowed}")
+        # Half of a pair is no character, and could be written in no answer.
+        if _SURROGATE.search(text) or (
+            self.pattern is not None and re.fullmatch(self.pattern, text) is None
+        ):
+            raise ValueError(f"not allowed: {shown(text)}; {self.allowed}")
+        return text
+
+
+def shown(value: object) -> str:
+    """
+    Return a value as messages show it: on one line, printable, and short.
+    """
+    if isinstance(value, str):
+        return repr(value[:_SHOWN_CHARACTERS])
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    if value is None:
+        return "null"
+    text = str(value)[:_SHOWN_CHARACTERS]
+    return text.lower() if isinstance(value, bool) else text
+
+
+def one_of(choices: Sequence[str]) -> str:
+    """
+    Return the choices as error messages name them.
+    """
+    return f"{', '.join(choices[:-1])} or {choices[-1]} is allowed"
+
+
+_TIME_ALLOWED = (
+    "ISO 8601 (2025-01-01T00:00:00Z) or epoch milliseconds, in the years 1 to 9999, are allowed"
+)
+
+SITE = Parameter(
+    name="site",
+    description="Site, by its name in the upstream.",
+    allowed="1 to 128 of A-Z a-z 0-9 _ . - are allowed, the first a letter or digit",
+    pattern=SITE_PATTERN,
+    length_min=1,
+    length_max=128,
+    example="maple-office",
+    is_required=True,
+)
+SITE_FILTER = Parameter(
+    name="site",
+    description="Only this site.",
+    allowed=SITE.allowed,
+    pattern=SITE_PATTERN,
+    length_min=1,
+    length_max=128,
+)
+POINT = Parameter(
+    name="point",
+    description="A point's name, commas and all. May be repeated, and joined with `points`.",
+    allowed="1 to 512 characters are allowed, none of them a control character",
+    pattern=f"{_TEXT}+",
+    length_min=1,
+    length_max=512,
+    example="Zone Air Temperature, Wall Sensor",
+)
+POINTS = Parameter(
+    name="points",
+    description=(
+        "Names of points, separated by commas; blanks around a name do not count. A point named "
+        f"twice counts once. 1 to {POINTS_MAX:,} points, in `points` and `point` together."
+    ),
+    allowed=f"1 to {POINTS_MAX:,} names of points are allowed, separated by commas",
+)
+START_TIME = Parameter(
+    name="start_time",
+    description=(
+        "First instant of the range: ISO 8601 with `Z`, an offset or neither (read as UTC), or "
+        "epoch milliseconds."
+    ),
+    allowed=_TIME_ALLOWED,
+    kind="instant",
+    example="2025-01-01T00:00:00Z",
+    is_required=True,
+)
+END_TIME = Parameter(
+    name="end_time",
+    description="End of the range, itself not in it: after `start_time`, by 20 years at most.",
+    allowed=_TIME_ALLOWED,
+    kind="instant",
+    example="2025-01-02T00:00:00Z",
+    is_required=True,
+)
+PURGE_START_TIME = Parameter(
+    name="start_time",
+    description="First instant of the range; without it, from the beginning.",
+    allowed=_TIME_ALLOWED,
+    kind="instant",
+)
+PURGE_END_TIME = Parameter(
+    name="end_time",
+    description="End of the range, itself not in it; without it, to the end.",
+    allowed=_TIME_ALLOWED,
+    kind="instant",
+)
+ROUTE = Parameter(
+    name="route",
+    description="Takes this route, whatever the estimated samples.",
+    allowed=one_of(ROUTES),
+    choices=ROUTES,
+)
+FORMAT = Parameter(
+    name="format",
+    description="Format of the answer; without it, what `Accept` prefers.",
+    allowed=one_of(FORMATS),
+    choices=FORMATS,
+)
+PRIORITY = Parameter(
+    name="priority",
+    description="Which jobs a queued request goes before.",
+    allowed=one_of(PRIORITIES),
+    choices=PRIORITIES,
+    default="normal",
+)
+MAX_POINTS = Parameter(
+    name="max_points",
+    description=(
+        "Most samples a point: chosen so that peaks and changes of text stay visible "
+        "(each bucket's first, last, minimum and maximum)."
+    ),
+    allowed="2 to 100,000 are allowed",
+    kind="integer",
+    minimum=2,
+    maximum=100_000,
+)
+USER_ID = Parameter(
+    name="user_id",
+    description="A label that is kept with the request, and means nothing.",
+    allowed="1 to 128 characters are allowed, none of them a control character",
+    pattern=f"{_TEXT}+",
+    length_min=1,
+    length_max=128,
+)
+LIMIT = Parameter(
+    name="limit",
+    description="Most entries on a page.",
+    allowed="1 to 1,000 are allowed",
+    kind="integer",
+    minimum=1,
+    maximum=1000,
+    default=100,
+)
+CURSOR = Parameter(
+    name="cursor",
+    description="Where the page begins: `nextCursor` of the page before; empty for the first.",
+    allowed="what a page gave as its nextCursor is allowed, up to 2,048 characters",
+    pattern=f"{_TEXT}*",
+    length_max=2048,
+)
+STATUS = Parameter(
+    name="status",
+    description="Only jobs in this state.",
+    allowed=one_of(JOB_STATUSES),
+    choices=JOB_STATUSES,
+)
+PREFIX = Parameter(
+    name="prefix",
+    description="Only objects whose keys begin so.",
+    allowed="up to 1,024 characters are allowed, none of them a control character",
+    pattern=f"{_TEXT}*",
+    length_max=1024,
+    default="",
+)
+SEARCH = Parameter(
+    name="search",
+    description="Only points whose names hold this text, in upper or lower case.",
+    allowed="up to 512 characters are allowed, none of them a control character",
+    pattern=f"{_TEXT}*",
+    length_max=512,
+    default="",
+)
+PAGE = Parameter(
+    name="page",
+    description="Number of the page, from 1.",
+    allowed="1 to 100,000 are allowed",
+    kind="integer",
+    minimum=1,
+    maximum=100_000,
+    default=1,
+)
+PER_PAGE = Parameter(
+    name="per_page",
+    description="Most entries on a page.",
+    allowed="1 to 1,000 are allowed",
+    kind="integer",
+    minimum=1,
+    maximum=1000,
+    default=100,
+)
+
+
+def timeout_parameter(timeout_ms_max: int) -> Parameter:
+    """
+    Return the parameter `timeout`, whose bound is a matter of configuration.
+
+    Args:
+        timeout_ms_max: The longest time-out, milliseconds.
+    """
+    return Parameter(
+        name="timeout",
+        description="Milliseconds that the answer may wait for the upstream.",
+        allowed=f"1 to {timeout_ms_max:,} milliseconds are allowed",
+        kind="integer",
+        minimum=1,
+        maximum=timeout_ms_max,
+    )

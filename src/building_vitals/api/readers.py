@@ -1,0 +1,190 @@
+"""
+Parameters read from a query or a JSON body, and all that is wrong with them.
+
+Separate because both are read by the same rules, and only differ in where a value is found.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from building_vitals.api import parameters as p
+from building_vitals.api.parameters import Parameter, Value, shown
+from building_vitals.api.query_text import QueryText
+from building_vitals.errors import InvalidRequest, Problem
+from building_vitals.instants import DAY_MS, format_instant
+from building_vitals.ranges import Range
+
+# Wrong names told one by one; behind them stands how many more there are.
+WRONG_POINTS_TOLD_MAX = 20
+
+
+class Source(ABC):
+    """
+    Where parameters are read from; collects what is wrong with them.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def read(self, parameter: Parameter) -> Any:
+        """
+        Return a parameter's value, its default, or None where neither is or it is wrong.
+        """
+        try:
+            value = self.value_of(parameter)
+        except ValueError as error:
+            self.refuse(parameter.name, str(error))
+            return None
+        if value is None and parameter.is_required:
+            self.refuse(parameter.name, f"missing; {parameter.allowed}")
+        return parameter.default if value is None else value
+
+    @abstractmethod
+    def value_of(self, parameter: Parameter) -> Value | None:
+        """
+        Return a parameter's value, or None where it is not given.
+
+        Raises:
+            ValueError: it is wrong.
+        """
+
+    @abstractmethod
+    def names(self) -> Sequence[tuple[str, object]] | None:
+        """
+        Return the points' names, each with the parameter it is from; None where none is given.
+        """
+
+    def refuse(self, field: str, message: str) -> None:
+        """
+        Note a problem.
+        """
+        self.problems.append(Problem(field, message))
+
+    def read_points(self, *, is_required: bool = True) -> tuple[str, ...] | None:
+        """
+        Return the points, unique and in order; None where none is given.
+
+        They are only fit for use when no problem has been noted.
+        """
+        names = self.names()
+        if names is None:
+            if is_required:
+                self.refuse(p.POINTS.name, f"missing; {p.POINTS.allowed}")
+            return None
+        unique: dict[str, str] = {}
+        wrong: list[tuple[str, str]] = []
+        for field, name in names:
+            if isinstance(name, str):
+                unique.setdefault(name, field)
+            else:
+                wrong.append((field, f"not a text: {shown(name)}; {p.POINT.allowed}"))
+        if len(unique) > p.POINTS_MAX:
+            self.refuse(p.POINTS.name, f"too many points: {len(unique)}; {p.POINTS.allowed}")
+        points = tuple(unique)[: p.POINTS_MAX]
+        for name in points:
+            try:
+                p.POINT.read_text(name)
+            except ValueError as error:
+                wrong.append((unique[name], str(error)))
+        for field, message in wrong[:WRONG_POINTS_TOLD_MAX]:
+            self.refuse(field, message)
+        if len(wrong) > WRONG_POINTS_TOLD_MAX:
+            more = len(wrong) - WRONG_POINTS_TOLD_MAX
+            self.refuse(p.POINTS.name, f"wrong names not listed here: {more}; {p.POINT.allowed}")
+        return points
+
+    def check_range(
+        self, start_ms: int, end_ms: int, *, duration_ms_max: int | None = None
+    ) -> Range:
+        """
+        Return the range; it is only fit for use when no problem has been noted.
+        """
+        wanted = Range(start_ms, end_ms)
+        if wanted.duration_ms <= 0:
+            start, end = format_instant(start_ms), format_instant(end_ms)
+            self.refuse(
+                p.END_TIME.name, f"not after start_time: {end}; a time after {start} is allowed"
+            )
+        elif duration_ms_max is not None and wanted.duration_ms > duration_ms_max:
+            days = -(-wanted.duration_ms // DAY_MS)
+            self.refuse(
+                p.END_TIME.name,
+                f"range too long: {days} days; {p.RANGE_DAYS_MAX} days (20 years) are allowed",
+            )
+        return wanted
+
+    def raise_problems(self) -> None:
+        """
+        Raise what is wrong, if anything is.
+        """
+        if self.problems:
+            raise InvalidRequest(self.problems)
+
+
+class QuerySource(Source):
+    """
+    A query.
+    """
+
+    def __init__(self, query: str) -> None:
+        super().__init__()
+        self._query = QueryText(query)
+
+    def value_of(self, parameter: Parameter) -> Value | None:
+        text = self._query.single(parameter.name)
+        return None if text is None else parameter.read_text(text)
+
+    def names(self) -> Sequence[tuple[str, object]] | None:
+        lists, names = self._texts(p.POINTS.name), self._texts(p.POINT.name)
+        if lists is None and names is None:
+            return None
+        # Split after decoding: browsers write the commas between names as %2C too.
+        listed = [name.strip(" ") for text in lists or () for name in text.split(",")]
+        return [(p.POINTS.name, name) for name in listed] + [
+            (p.POINT.name, name) for name in names or ()
+        ]
+
+    def _texts(self, name: str) -> list[str] | None:
+        try:
+            return self._query.all(name)
+        except ValueError as error:
+            self.refuse(name, str(error))
+            return []
+
+
+class BodySource(Source):
+    """
+    The members of a JSON object.
+    """
+
+    def __init__(self, members: Mapping[str, object], repeated: frozenset[str]) -> None:
+        super().__init__()
+        self._members = members
+        self._repeated = repeated
+
+    def value_of(self, parameter: Parameter) -> Value | None:
+        value = self._member(parameter.name)
+        return None if value is None else parameter.read_json(value)
+
+    def names(self) -> Sequence[tuple[str, object]] | None:
+        field = p.POINTS.name
+        try:
+            value = self._member(field)
+        except ValueError as error:
+            self.refuse(field, str(error))
+            return []
+        if value is None:
+            return None
+        if not isinstance(value, list) or not value:
+            what = "no name given" if value == [] else f"not an array: {shown(value)}"
+            self.refuse(field, f"{what}; an array of 1 to {p.POINTS_MAX:,} names is allowed")
+            return []
+        return [(field, name) for name in value]
+
+    def _member(self, name: str) -> object:
+        if name in self._repeated:
+            raise ValueError("given more than once; once is allowed")
+        return self._members.get(name)

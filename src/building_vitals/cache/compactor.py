@@ -1,0 +1,176 @@
+"""
+Stores again, as one segment a point, what lies scattered over many objects.
+
+A chart that reloads every minute adds a sliver a minute; without this a read would soon touch a
+thousand objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
+from typing import NamedTuple
+
+from building_vitals.answers.body import PointPieces
+from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.joining import join, runs
+from building_vitals.cache.need import Need
+from building_vitals.cache.segments import Piece, Segment, pieces, verify
+from building_vitals.cache.store import (
+    Blobs,
+    LostObjects,
+    SegmentStore,
+    segment_object,
+)
+from building_vitals.errors import AppError
+from building_vitals.ports import Clock
+from building_vitals.ranges import Range, gaps, merge
+from building_vitals.series.folding import Fold
+from building_vitals.series.frames import Frame
+
+# Objects that one answer may be read from before its segments are joined.
+OBJECTS_MAX = 8
+# Stored bytes that are joined at once; what is more stays as it is.
+COMPACTED_BYTES_MAX = 8_388_608
+
+
+class Compactor:
+    """
+    Joins the segments that answers are made of.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SegmentStore,
+        index: SegmentIndex,
+        clock: Clock,
+        freshness: Freshness,
+        new_id: Callable[[], str],
+        report: Callable[[str, AppError], None],
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._clock = clock
+        self._freshness = freshness
+        self._new_id = new_id
+        self._report = report
+
+    @staticmethod
+    def is_due(parts: Sequence[PointPieces]) -> bool:
+        """
+        Return whether an answer is made of more objects than it should be.
+        """
+        return len({piece.key for part in parts for piece in part.pieces}) > OBJECTS_MAX
+
+    async def compact(self, need: Need) -> None:
+        """
+        Join the segments that a request touches; failures are reported and change nothing.
+        """
+        try:
+            await self._compact(need)
+        except LostObjects as lost:
+            self._report("compaction", lost)
+            await self._index.forget(need.site, lost.keys)
+        except AppError as error:
+            self._report("compaction", error)
+
+    async def _compact(self, need: Need) -> None:
+        now_ms = self._clock.now_ms()
+        by_point: dict[str, list[Segment]] = {}
+        for each in await self._index.find(need.site, need.points, need.wanted, directories=True):
+            by_point.setdefault(each.point, []).append(each)
+        planned = self._plan(by_point, now_ms)
+        wanted = [
+            piece
+            for run in planned
+            for segment, _ in run.parts
+            for piece in pieces(segment, segment.range)
+        ]
+        blobs = await self._store.read(wanted, {})
+        _verify(wanted, blobs)
+
+        def read(segment: Segment, frame: Frame) -> memoryview:
+            return blobs.slice(segment.key, segment.offset + frame.offset, frame.length)
+
+        groups: dict[int, list[Fold]] = {}
+        for run in planned:
+            try:
+                fold = join(run.point, run.known, run.parts, read)
+            except ValueError as error:
+                raise LostObjects(sorted({segment.key for segment, _ in run.parts})) from error
+            groups.setdefault(run.fetched_ms, []).append(fold)
+        made = [
+            await self._store.put(
+                segment_object(need.site, folds, fetched_ms=fetched_ms, nonce=self._new_id())
+            )
+            for fetched_ms, folds in groups.items()
+        ]
+        replaced = [segment for run in planned for segment, _ in run.parts]
+        replaced += self._superseded(by_point, now_ms)
+        if replaced:
+            removal = SegmentIndex.remove_statements(need.site, replaced)
+            await self._store.commit(made, now_ms=now_ms, before=removal)
+
+    def _superseded(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[Segment]:
+        """
+        Return the expired segments that are of no use, because all they hold is known anew.
+        """
+        found: list[Segment] = []
+        for of_point in by_point.values():
+            is_fresh = [
+                now_ms < self._freshness.expires_ms(each.judged_ms, each.fetched_ms)
+                for each in of_point
+            ]
+            known = merge(each.range for each in compress(of_point, is_fresh))
+            found += [
+                each
+                for each, fresh in zip(of_point, is_fresh, strict=True)
+                if not fresh and not gaps(known, each.range)
+            ]
+        return found
+
+    def _plan(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[_Run]:
+        """
+        Return the runs to join, as far as they fit into memory.
+        """
+        planned: list[_Run] = []
+        size = 0
+        for point, of_point in by_point.items():
+            for known, fetched_ms, parts in runs(
+                of_point, freshness=self._freshness, now_ms=now_ms
+            ):
+                size += sum(segment.length for segment, _ in parts)
+                if size > COMPACTED_BYTES_MAX:
+                    return planned
+                planned.append(_Run(point, known, fetched_ms, parts))
+        return planned
+
+
+def _verify(wanted: Sequence[Piece], blobs: Blobs) -> None:
+    """
+    Return when all bytes are those that were stored: frames are copied without a look into them.
+
+    Raises:
+        LostObjects: they are not.
+    """
+    spoilt = set()
+    for piece in wanted:
+        try:
+            verify(piece, blobs.piece(piece))
+        except ValueError:
+            spoilt.add(piece.key)
+    if spoilt:
+        raise LostObjects(sorted(spoilt))
+
+
+class _Run(NamedTuple):
+    """
+    Segments of one point to be joined.
+    """
+
+    point: str
+    known: Range
+    fetched_ms: int
+    parts: list[tuple[Segment, Range]]

@@ -1,0 +1,310 @@
+"""
+What of a request is known, what is not, and how to fetch what is not.
+
+Separate and pure: services only carry out what is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations, pairwise
+
+import msgspec
+
+from building_vitals.cache.segments import Segment
+from building_vitals.instants import DAY_MS
+from building_vitals.ranges import Range, merge
+
+# 5-minute data, the usual interval: what a fetch is sized by before a site's own rate is known.
+SAMPLES_PER_DAY = 288
+# What a fetch may ask for without need, as a share of all it asks for, to save a page.
+WASTE_MAX = 0.02
+# Joining compares each with each; beyond this many, fetches stay as they are.
+FETCHES_JOINED_MAX = 64
+
+
+class Freshness(msgspec.Struct, frozen=True):
+    """
+    How long what was fetched counts as known; milliseconds.
+
+    Attributes:
+        settle_after_ms: Age at which data were settled when fetched.
+        settled_ttl_ms: How long settled data are kept (`max_cache_age`).
+        provisional_ttl_ms: How long data are kept that were not (`default_ttl`).
+        grace_ms: How long expired data may still stand in when the upstream fails.
+    """
+
+    settle_after_ms: int
+    settled_ttl_ms: int
+    provisional_ttl_ms: int
+    grace_ms: int
+
+    def is_settled(self, end_ms: int, fetched_ms: int) -> bool:
+        """
+        Return whether all of a segment that ends at *end_ms* was settled when fetched.
+        """
+        return end_ms <= fetched_ms - self.settle_after_ms
+
+    def expires_ms(self, end_ms: int, fetched_ms: int) -> int:
+        """
+        Return when a segment that ends at *end_ms* stops being known.
+        """
+        is_settled = self.is_settled(end_ms, fetched_ms)
+        return fetched_ms + (self.settled_ttl_ms if is_settled else self.provisional_ttl_ms)
+
+
+class Cover(msgspec.Struct, frozen=True, gc=False):
+    """
+    One point of a request.
+
+    Attributes:
+        point: Its name.
+        known: Segments with the part of the request each answers; by time, disjoint.
+        gaps: The rest of the request; by time.
+    """
+
+    point: str
+    known: list[tuple[Segment, Range]]
+    gaps: list[Range]
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    """
+    One question to the upstream: all of *points* over all of *wanted*.
+    """
+
+    points: tuple[str, ...]
+    wanted: Range
+
+
+def cover(point: str, segments: Sequence[Segment], needed: Range | None) -> Cover:
+    """
+    Return which segments answer *needed*, and what none of them does.
+
+    Args:
+        segments: Usable ones of this point, in any order; may overlap.
+        needed: None when nothing can be known yet (a range in the future).
+    """
+    if needed is None:
+        return Cover(point, [], [])
+    known: list[tuple[Segment, Range]] = []
+    missing: list[Range] = []
+    cursor_ms = needed.start_ms
+    for segment in sorted(segments, key=lambda each: each.start_ms):
+        start_ms, end_ms = max(segment.start_ms, cursor_ms), min(segment.end_ms, needed.end_ms)
+        if start_ms >= end_ms:
+            continue
+        if start_ms > cursor_ms:
+            missing.append(Range(cursor_ms, start_ms))
+        known.append((segment, Range(start_ms, end_ms)))
+        cursor_ms = end_ms
+    if cursor_ms < needed.end_ms:
+        missing.append(Range(cursor_ms, needed.end_ms))
+    return Cover(point, known, missing)
+
+
+def covers(
+    points: Iterable[str],
+    segments: Iterable[Segment],
+    needed: Range | None,
+    *,
+    freshness: Freshness,
+    now_ms: int,
+    grace: bool = False,
+) -> list[Cover]:
+    """
+    Return a cover of each point, in the order of *points*.
+
+    Args:
+        segments: All that the index has of these points in this range.
+        grace: Take expired segments too, as long as they are kept; fresh ones come first.
+    """
+    usable: dict[str, list[Segment]] = {}
+    expired: dict[str, list[Segment]] = {}
+    for segment in segments:
+        expires_ms = freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
+        if now_ms < expires_ms:
+            usable.setdefault(segment.point, []).append(segment)
+        elif grace and now_ms < expires_ms + freshness.grace_ms:
+            expired.setdefault(segment.point, []).append(segment)
+    found = [cover(point, usable.get(point, ()), needed) for point in points]
+    if expired:
+        found = [_with_expired(each, expired.get(each.point, [])) for each in found]
+    return found
+
+
+def _with_expired(fresh: Cover, expired: list[Segment]) -> Cover:
+    """
+    Return the cover with its gaps answered from expired segments as far as they reach.
+    """
+    if not expired or not fresh.gaps:
+        return fresh
+    known, missing = list(fresh.known), []
+    for gap in fresh.gaps:
+        stale = cover(fresh.point, expired, gap)
+        known += stale.known
+        missing += stale.gaps
+    return Cover(fresh.point, sorted(known, key=lambda each: each[1]), missing)
+
+
+def known_until(wanted: Range, now_ms: int) -> Range | None:
+    """
+    Return the part of *wanted* that has happened; nothing later can be known.
+    """
+    return wanted.clip(Range(min(wanted.start_ms, now_ms - 1), now_ms))
+
+
+def plan_fetches(
+    missing: Mapping[str, Sequence[Range]],
+    *,
+    page_size: int,
+    samples_per_day: float = SAMPLES_PER_DAY,
+) -> list[Fetch]:
+    """
+    Return fetches that together cover all gaps: few pages first, then few needless samples.
+
+    Points whose gaps lie together are fetched together. There are two ways to begin: a fetch of
+    each stretch of time for just the points that miss it, or a fetch of each gap for the points
+    that miss just that. From either, two fetches become one where that saves a page and asks for
+    at most `WASTE_MAX` without need; the cheaper outcome is taken. So it never takes more pages
+    than the gaps would one by one, and no point is asked for the same instant twice.
+
+    Args:
+        missing: Gaps of each point, disjoint.
+        page_size: Samples the upstream puts on a page.
+        samples_per_day: Of one point, estimated.
+    """
+
+    def pages(fetch: Fetch) -> int:
+        estimate = _asked_ms(fetch) / DAY_MS * samples_per_day
+        return max(1, -int(-estimate // page_size))
+
+    by_stretch, by_gap = _stretch_fetches(missing), _gap_fetches(missing)
+    beginnings = [by_stretch] if by_stretch == by_gap else [by_stretch, by_gap]
+    plans = [_joined(each, missing, pages) for each in beginnings]
+    best = min(plans, key=lambda plan: (sum(map(pages, plan)), sum(map(_asked_ms, plan))))
+    return sorted(best, key=lambda fetch: fetch.wanted)
+
+
+def _asked_ms(fetch: Fetch) -> int:
+    """
+    Return the time a fetch asks for, summed over its points.
+    """
+    return len(fetch.points) * fetch.wanted.duration_ms
+
+
+def _gap_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
+    """
+    Return a fetch for each gap, for all points that have just that one.
+    """
+    by_range: dict[Range, list[str]] = {}
+    for point, ranges in missing.items():
+        for each in ranges:
+            by_range.setdefault(each, []).append(point)
+    return [Fetch(tuple(by_range[each]), each) for each in sorted(by_range)]
+
+
+def _stretch_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
+    """
+    Return a fetch for each stretch of time that the same points miss.
+    """
+    by_range = {each.wanted: each.points for each in _gap_fetches(missing)}
+    edges = sorted({edge for each in by_range for edge in each})
+    stretches: list[tuple[Range, frozenset[str]]] = []
+    for start_ms, end_ms in pairwise(edges):
+        points = frozenset(
+            point
+            for each, names in by_range.items()
+            if each.start_ms <= start_ms and end_ms <= each.end_ms
+            for point in names
+        )
+        if not points:
+            continue
+        if stretches and stretches[-1][1] == points and stretches[-1][0].end_ms == start_ms:
+            stretches[-1] = (Range(stretches[-1][0].start_ms, end_ms), points)
+        else:
+            stretches.append((Range(start_ms, end_ms), points))
+    order = list(missing)
+    return [
+        Fetch(tuple(point for point in order if point in points), each)
+        for each, points in stretches
+    ]
+
+
+def _joined(
+    fetches: list[Fetch], missing: Mapping[str, Sequence[Range]], pages: Callable[[Fetch], int]
+) -> list[Fetch]:
+    """
+    Return the fetches with pairs made one for as long as that saves pages.
+    """
+    while len(fetches) <= FETCHES_JOINED_MAX:
+        better = (
+            _join(fetches, one, other, missing, pages) for one, other in combinations(fetches, 2)
+        )
+        found = next((each for each in better if each is not None), None)
+        if found is None:
+            break
+        fetches = found
+    return fetches
+
+
+def _join(
+    fetches: Sequence[Fetch],
+    one: Fetch,
+    other: Fetch,
+    missing: Mapping[str, Sequence[Range]],
+    pages: Callable[[Fetch], int],
+) -> list[Fetch] | None:
+    """
+    Return the fetches with one in place of two, or None when that is not better.
+    """
+    wanted = Range(
+        min(one.wanted.start_ms, other.wanted.start_ms), max(one.wanted.end_ms, other.wanted.end_ms)
+    )
+    both = Fetch(tuple(dict.fromkeys(one.points + other.points)), wanted)
+    if pages(both) >= pages(one) + pages(other) or _is_wasteful(both, missing):
+        return None
+    asked = set(both.points)
+    joined = [both]
+    for each in fetches:
+        if each is one or each is other:
+            continue
+        shared = each.wanted.clip(wanted)
+        if shared is None or asked.isdisjoint(each.points):
+            joined.append(each)
+        elif shared != each.wanted:
+            return None
+        elif left := tuple(point for point in each.points if point not in asked):
+            rest = Fetch(left, each.wanted)
+            if _is_wasteful(rest, missing):
+                return None
+            joined.append(rest)
+    return joined
+
+
+def _is_wasteful(fetch: Fetch, missing: Mapping[str, Sequence[Range]]) -> bool:
+    """
+    Return whether a fetch asks for more than it may without need.
+    """
+    needed = sum(
+        part.duration_ms
+        for point in fetch.points
+        for each in missing.get(point, ())
+        if (part := each.clip(fetch.wanted)) is not None
+    )
+    asked = _asked_ms(fetch)
+    return asked - needed > WASTE_MAX * asked
+
+
+def fetched_ranges(fetches: Iterable[Fetch]) -> list[Range]:
+    """
+    Return the ranges that go upstream, merged over all points.
+    """
+    return merge(fetch.wanted for fetch in fetches)
+
+
+def gaps_of(covered: Iterable[Cover]) -> dict[str, list[Range]]:
+    """
+    Return the gaps of each point that has any.
+    """
+    return {each.point: each.gaps for each in covered if each.gaps}

@@ -1,0 +1,89 @@
+"""
+Carries out a plan of fetches: all of them, or as many as succeed, and says what came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from building_vitals.cache.fetch_plan import Fetch, Freshness
+from building_vitals.cache.need import Need, OnPage, Upstream
+from building_vitals.errors import AppError
+from building_vitals.series.folding import Fold, Folder
+
+# Fetches of one plan under way at once.
+FETCHES_MAX = 4
+
+
+class Fetched(msgspec.Struct):
+    """
+    What has come of a plan.
+
+    Attributes:
+        fetched_ms: When it was begun.
+        folds: What is known by it, of the fetches that succeeded.
+        requests: Requests they took.
+        failure: The first failure, if any.
+    """
+
+    fetched_ms: int
+    folds: list[Fold] = []
+    requests: int = 0
+    failure: AppError | None = None
+
+    @property
+    def samples(self) -> int:
+        """
+        Samples in all folds.
+        """
+        return sum(fold.series.count for fold in self.folds)
+
+
+class GapFetcher:
+    """
+    Fetches from the upstream.
+    """
+
+    def __init__(self, upstream: Upstream, freshness: Freshness) -> None:
+        self._upstream = upstream
+        self._freshness = freshness
+
+    async def fetch(
+        self, need: Need, fetches: Sequence[Fetch], now_ms: int, on_page: OnPage | None = None
+    ) -> Fetched:
+        """
+        Run every fetch, some side by side; after a failure none is begun any more.
+        """
+        fetched = Fetched(now_ms)
+        gate = asyncio.Semaphore(FETCHES_MAX)
+
+        async def one(fetch: Fetch) -> None:
+            async with gate:
+                if fetched.failure is None:
+                    await self._one(need, fetch, fetched, on_page)
+
+        await asyncio.gather(*map(one, fetches))
+        return fetched
+
+    async def _one(
+        self, need: Need, fetch: Fetch, fetched: Fetched, on_page: OnPage | None
+    ) -> None:
+        settled_ms = fetched.fetched_ms - self._freshness.settle_after_ms
+        folder = Folder(fetch.points, fetch.wanted, settled_ms)
+        try:
+            cost = await self._upstream.fetch_samples(
+                need.site,
+                fetch.points,
+                fetch.wanted,
+                folder,
+                deadline_ms=need.deadline_ms,
+                on_page=on_page,
+            )
+        except AppError as error:
+            fetched.failure = fetched.failure or error
+            return
+        fetched.requests += cost.requests
+        fetched.folds += folder.finish()

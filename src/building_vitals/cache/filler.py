@@ -1,0 +1,328 @@
+"""
+Makes known what a request needs: finds segments, fetches the gaps, stores them, once for everybody.
+
+Separate because the cached route and the chunks of jobs both stand on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from building_vitals.answers.routing import estimated_samples
+from building_vitals.cache.fetch_plan import (
+    Cover,
+    Fetch,
+    Freshness,
+    covers,
+    fetched_ranges,
+    gaps_of,
+    plan_fetches,
+)
+from building_vitals.cache.fetcher import GapFetcher
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.leases_table import Lease, Leases
+from building_vitals.cache.need import Filled, Need, OnPage, Upstream
+from building_vitals.cache.segments import Segment
+from building_vitals.cache.store import SegmentObject, SegmentStore, segment_object
+from building_vitals.cache.waiting import Waiting
+from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
+from building_vitals.ports import Clock, Database, Statement
+from building_vitals.ranges import Range, merge
+from building_vitals.series.folding import Fold
+
+# How long to wait before looking again whether somebody else's fetch has come in.
+WAIT_MIN_MS = 25
+WAIT_MAX_MS = 400
+# Estimated samples that are fetched along for those who wait.
+FETCHED_ALONG_MAX = 200_000
+
+
+class SegmentFiller:
+    """
+    Fetches what is missing and nothing else, and lets one fetch serve all who wait for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        store: SegmentStore,
+        database: Database,
+        clock: Clock,
+        freshness: Freshness,
+        page_size: int,
+        lease_ms: int,
+        new_id: Callable[[], str],
+        background: Callable[[Coroutine[Any, Any, None]], None],
+        report: Callable[[str, AppError], None],
+        waiting: Waiting | None = None,
+    ) -> None:
+        """
+        Args:
+            page_size: Samples on a page of the upstream.
+            lease_ms: How long a lease lives unless renewed.
+            new_id: Gives random identities.
+            background: Runs what need not be waited for, as far as the runtime lets it.
+            report: Hears of failures that nobody else will.
+            waiting: Shared by all fillers of the isolate.
+        """
+        self._fetcher = GapFetcher(upstream, freshness)
+        self._store = store
+        self._database = database
+        self._index = SegmentIndex(database)
+        self._leases = Leases(database)
+        self._clock = clock
+        self._freshness = freshness
+        self._page_size = page_size
+        self._lease_ms = lease_ms
+        self._new_id = new_id
+        self._background = background
+        self._report = report
+        self._waiting = waiting or Waiting()
+
+    async def look_up(self, need: Need) -> list[Segment]:
+        """
+        Return the segments there are, fresh or expired.
+        """
+        return await self._index.find(need.site, need.points, need.wanted)
+
+    def cover(self, need: Need, segments: Sequence[Segment], *, grace: bool = False) -> list[Cover]:
+        """
+        Return what the segments cover of the need.
+        """
+        return covers(
+            need.points,
+            segments,
+            need.happened,
+            freshness=self._freshness,
+            now_ms=need.now_ms,
+            grace=grace,
+        )
+
+    def expires_ms(self, covered: Sequence[Cover]) -> int:
+        """
+        Return when the first segment of a cover stops being known.
+        """
+        return min(
+            (
+                self._freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
+                for each in covered
+                for segment, _ in each.known
+            ),
+            default=0,
+        )
+
+    async def fill(
+        self, need: Need, segments: Sequence[Segment], on_page: OnPage | None = None
+    ) -> Filled:
+        """
+        Return the need covered without gaps.
+
+        Args:
+            segments: What `look_up` found.
+            on_page: Awaited after each page.
+
+        Raises:
+            UpstreamError: what is missing can't be had and nothing kept can stand in for it.
+            Unavailable: the database can't be reached.
+        """
+        wait_ms, waiter = WAIT_MIN_MS, self._new_id()
+        try:
+            while True:
+                covered = self.cover(need, segments)
+                missing = gaps_of(covered)
+                if not missing:
+                    return Filled(covered)
+                lease = self._lease(need, missing)
+                taken, segments = await self._try(need, lease)
+                missing = gaps_of(self.cover(need, segments))
+                if taken and missing:
+                    self._waiting.remove(waiter)
+                    return await self._fetch(need, lease, segments, missing, on_page)
+                if taken:
+                    self._background(self._release(lease))
+                elif missing:
+                    if self._clock.now_ms() + wait_ms >= (need.wait_until_ms or need.deadline_ms):
+                        raise UpstreamBusy(
+                            "another request is fetching the same data and has not finished in "
+                            "time",
+                            retryable=True,
+                        )
+                    self._waiting.add(waiter, need)
+                    await self._clock.sleep(wait_ms)
+                    wait_ms = min(2 * wait_ms, WAIT_MAX_MS)
+        finally:
+            self._waiting.remove(waiter)
+
+    def _lease(self, need: Need, missing: dict[str, list[Range]]) -> Lease:
+        return Lease(
+            lease_id=self._new_id(),
+            site=need.site,
+            points=tuple(missing),
+            wanted=Range(
+                min(ranges[0].start_ms for ranges in missing.values()),
+                max(ranges[-1].end_ms for ranges in missing.values()),
+            ),
+            expires_ms=self._clock.now_ms() + self._lease_ms,
+        )
+
+    async def _try(self, need: Need, lease: Lease) -> tuple[bool, list[Segment]]:
+        """
+        Try to take the lease, and look up again: both in one round trip, and in this order.
+
+        Whoever held the lease before has stored what it fetched before letting go.
+        """
+        outcomes = await self._database.batch(
+            [
+                self._leases.take_statement(lease, now_ms=self._clock.now_ms()),
+                self._index.find_statement(need.site, need.points, need.wanted),
+            ]
+        )
+        return outcomes[0].changes > 0, self._index.found(outcomes[1].rows)
+
+    async def _fetch(
+        self,
+        need: Need,
+        lease: Lease,
+        segments: list[Segment],
+        missing: dict[str, list[Range]],
+        on_page: OnPage | None,
+    ) -> Filled:
+        """
+        Fetch the gaps under the lease, and have stored what came, also if not all came.
+        """
+        fetched_ms = self._clock.now_ms()
+        heartbeat = asyncio.ensure_future(self._renew(lease))
+        try:
+            missing = await self._missing_along(lease, missing)
+            fetches = plan_fetches(missing, page_size=self._page_size)
+            fetched = await self._fetcher.fetch(need, fetches, fetched_ms, on_page)
+        finally:
+            heartbeat.cancel()
+        made = self._object(need.site, fetched.folds, fetched_ms)
+        self._background(self._keep(made, lease))
+        had_known = any(each.known for each in self.cover(need, segments))
+        segments = segments + (made.segments if made else [])
+        covered = self.cover(need, segments)
+        is_stale = False
+        if fetched.failure is not None and gaps_of(covered):
+            covered = self.cover(need, segments, grace=True)
+            is_final = isinstance(fetched.failure, UpstreamSiteUnknown) or not need.accepts_stale
+            if is_final or gaps_of(covered):
+                raise fetched.failure
+            is_stale = True
+        return Filled(
+            covered,
+            fresh={made.key: made.data} if made and made.key else {},
+            fetched=fetched_ranges(fetches),
+            samples_fetched=fetched.samples,
+            upstream_requests=fetched.requests,
+            had_known=had_known,
+            is_stale=is_stale,
+        )
+
+    async def _missing_along(
+        self, lease: Lease, missing: dict[str, list[Range]]
+    ) -> dict[str, list[Range]]:
+        """
+        Return the gaps together with those of everybody in this isolate whom the lease blocks.
+        """
+        others, budget = [], FETCHED_ALONG_MAX
+        for other in self._waiting.behind(lease, self._clock.now_ms()):
+            budget -= estimated_samples(len(other.points), other.wanted)
+            if budget < 0:
+                break
+            others.append(other)
+        if not others:
+            return missing
+        now_ms = self._clock.now_ms()
+        wider = Lease(
+            lease_id=lease.lease_id,
+            site=lease.site,
+            points=tuple(
+                dict.fromkeys((*lease.points, *(name for other in others for name in other.points)))
+            ),
+            wanted=Range(
+                min(lease.wanted.start_ms, *(other.wanted.start_ms for other in others)),
+                max(lease.wanted.end_ms, *(other.wanted.end_ms for other in others)),
+            ),
+            expires_ms=now_ms + self._lease_ms,
+        )
+        outcomes = await self._database.batch(
+            [
+                self._leases.widen_statement(wider, now_ms=now_ms),
+                self._index.find_statement(wider.site, wider.points, wider.wanted),
+            ]
+        )
+        if not outcomes[0].changes:
+            return missing
+        segments = self._index.found(outcomes[1].rows)
+        together = {point: list(ranges) for point, ranges in missing.items()}
+        for other in others:
+            for point, ranges in gaps_of(self.cover(other, segments)).items():
+                together.setdefault(point, []).extend(ranges)
+        return {point: merge(ranges) for point, ranges in together.items()}
+
+    async def fetch_directly(self, need: Need) -> Filled:
+        """
+        Fetch everything, whatever is known, and store nothing.
+        """
+        now_ms = self._clock.now_ms()
+        fetch = Fetch(need.points, need.wanted)
+        fetched = await self._fetcher.fetch(need, [fetch], now_ms)
+        if fetched.failure is not None:
+            raise fetched.failure
+        made = self._object(need.site, fetched.folds, now_ms)
+        by_point: dict[str, list[Segment]] = {}
+        for each in made.segments if made else []:
+            by_point.setdefault(each.point, []).append(each)
+        return Filled(
+            [
+                Cover(point, [(each, each.range) for each in by_point.get(point, [])], [])
+                for point in need.points
+            ],
+            fresh={made.key: made.data} if made and made.key else {},
+            fetched=[need.wanted],
+            samples_fetched=fetched.samples,
+            upstream_requests=fetched.requests,
+            had_known=False,
+        )
+
+    def _object(self, site: str, folds: list[Fold], fetched_ms: int) -> SegmentObject | None:
+        if not folds:
+            return None
+        return segment_object(site, folds, fetched_ms=fetched_ms, nonce=self._new_id())
+
+    async def _keep(self, made: SegmentObject | None, lease: Lease) -> None:
+        """
+        Store what was fetched, then let go of the lease: those who wait find it then.
+        """
+        release: Statement = self._leases.release_statement(lease.lease_id)
+        try:
+            if made is None:
+                await self._database.batch([release])
+                return
+            stored = await self._store.put(made)
+            await self._store.commit([stored], now_ms=self._clock.now_ms(), after=[release])
+        except AppError as error:
+            self._report("store", error)
+            await self._release(lease)
+
+    async def _release(self, lease: Lease) -> None:
+        try:
+            await self._leases.release(lease.lease_id)
+        except AppError as error:
+            self._report("release", error)
+
+    async def _renew(self, lease: Lease) -> None:
+        """
+        Keep a lease alive until cancelled.
+        """
+        while True:
+            await self._clock.sleep(self._lease_ms // 3)
+            try:
+                await self._leases.renew(lease.lease_id, self._clock.now_ms() + self._lease_ms)
+            except AppError as error:
+                self._report("renew", error)

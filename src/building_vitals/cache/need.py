@@ -1,0 +1,115 @@
+"""
+What is needed, how it is had, and what has become of it.
+
+Separate because the cached route, the chunks of jobs and the compaction speak of the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from building_vitals.cache.fetch_plan import Cover, known_until
+from building_vitals.ranges import Range, merge
+from building_vitals.series.folding import Folder
+
+# What has happened is known up to a whole second, so that requests of one moment ask for the same.
+LIVE_EDGE_MS = 1000
+
+
+class FetchCount(Protocol):
+    """
+    What a fetch has cost so far.
+    """
+
+    requests: int
+    samples_received: int
+
+
+OnPage = Callable[[FetchCount], Awaitable[None]]
+
+
+class Upstream(Protocol):
+    """
+    Where samples come from.
+    """
+
+    async def fetch_samples(
+        self,
+        site: str,
+        points: Sequence[str],
+        wanted: Range,
+        sink: Folder,
+        *,
+        deadline_ms: int | None = None,
+        on_page: OnPage | None = None,
+    ) -> FetchCount:
+        """
+        Give *sink* every page; return only when all has come, else raise an AppError.
+        """
+        ...
+
+
+class Filled(msgspec.Struct):
+    """
+    A request whose data are known, as far as they have happened.
+
+    Attributes:
+        covers: One for each point, without gaps.
+        fresh: Objects that were made for it and may not be stored yet, by key.
+        fetched: Ranges that went upstream, merged.
+        samples_fetched: Samples that came of it.
+        upstream_requests: Requests it took.
+        had_known: Whether some of it had been known before.
+        is_stale: Whether expired segments stand in for a fetch that failed.
+    """
+
+    covers: list[Cover]
+    fresh: dict[str, bytes] = {}
+    fetched: list[Range] = []
+    samples_fetched: int = 0
+    upstream_requests: int = 0
+    had_known: bool = True
+    is_stale: bool = False
+
+    def after(self, earlier: Filled) -> Filled:
+        """
+        Return the same with what an earlier attempt had to fetch.
+        """
+        return msgspec.structs.replace(
+            self,
+            fresh={**earlier.fresh, **self.fresh},
+            fetched=merge([*earlier.fetched, *self.fetched]),
+            samples_fetched=earlier.samples_fetched + self.samples_fetched,
+            upstream_requests=earlier.upstream_requests + self.upstream_requests,
+            had_known=earlier.had_known,
+        )
+
+
+class Need(msgspec.Struct, frozen=True):
+    """
+    What somebody wants to be known.
+
+    Attributes:
+        now_ms: The moment it is judged at.
+        deadline_ms: When to give up.
+        wait_until_ms: How long to wait for somebody else's fetch; as long as all, if left out.
+        accepts_stale: Whether expired segments may stand in for a fetch that failed.
+    """
+
+    site: str
+    points: tuple[str, ...]
+    wanted: Range
+    now_ms: int
+    deadline_ms: int
+    wait_until_ms: int | None = None
+    accepts_stale: bool = True
+
+    @property
+    def happened(self) -> Range | None:
+        """
+        The part of the range that can be known.
+        """
+        return known_until(self.wanted, self.now_ms - self.now_ms % LIVE_EDGE_MS)

@@ -1,0 +1,74 @@
+"""
+The one place where keys of objects are made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from building_vitals.api.parameters import SITE_PATTERN
+from building_vitals.instants import format_instant
+from building_vitals.ranges import Range
+
+SEGMENTS_PREFIX = "timeseries/"
+DATASETS_PREFIX = "datasets/"
+
+
+def segment_object_key(
+    site: str, points: Iterable[str], known: Range, *, fetched_ms: int, nonce: str
+) -> str:
+    """
+    Return the key of a new object: `timeseries/{site}/{start date}_{end date}/{id}.seg`.
+
+    Args:
+        site: Valid as a site, so free of anything but letters, digits, `_`, `.` and `-`.
+        nonce: Random, so that no object ever takes another one's key.
+    """
+    times = (known.start_ms, known.end_ms, fetched_ms)
+    identity = _identity(site, *map(str, times), nonce, *points)
+    dates = f"{format_instant(known.start_ms)[:10]}_{format_instant(known.end_ms)[:10]}"
+    return f"{SEGMENTS_PREFIX}{site}/{dates}/{identity[:40]}.seg"
+
+
+def dataset_object_key(site: str, points: Iterable[str], wanted: Range, output: str) -> str:
+    """
+    Return the key of a dataset: `datasets/{site}/{sha256}`, one for whatever is asked equally.
+
+    Args:
+        points: In any order; duplicates count once.
+        wanted: To the millisecond.
+        output: Format.
+
+    Raises:
+        ValueError: the site is not one, and so may not stand in a key.
+    """
+    if re.fullmatch(SITE_PATTERN, site, re.ASCII) is None:
+        raise ValueError(f"not a site: {site!r}; letters, digits, '_', '.' and '-' are allowed")
+    times = (wanted.start_ms, wanted.end_ms)
+    return (
+        f"{DATASETS_PREFIX}{site}/{_identity(site, *map(str, times), output, *sorted({*points}))}"
+    )
+
+
+def result_object_key(site: str, job_id: str, nonce: str) -> str:
+    """
+    Return the key of a job's result: a dataset too, under a name that no question has.
+
+    Args:
+        site: Valid as a site.
+        nonce: Random, so that no object ever takes another one's key.
+    """
+    return f"{DATASETS_PREFIX}{site}/{_identity('result', site, job_id, nonce)}"
+
+
+def _identity(*parts: str) -> str:
+    """
+    Return a digest that no other parts have: the length before each keeps neighbours apart.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        text = part.encode()
+        digest.update(b"%d:%b" % (len(text), text))
+    return digest.hexdigest()

@@ -1,0 +1,246 @@
+"""
+Segments as the index knows them, and the pieces of objects that answer a range.
+
+A segment's samples lie in one object as a series (`frames`). What a range takes of it is at most
+three pieces: a cut frame, a run of whole frames, a cut frame.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import msgspec
+
+from building_vitals.ranges import Range
+from building_vitals.series.frames import COMMA, Frame, Series, cut_text, frame_text
+from building_vitals.series.splicing import fragment, growth
+
+# Cut frames are deflated again for each answer: speed matters more than the last bytes.
+CUT_COMPRESSION_LEVEL = 1
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    One point over one range that is known.
+
+    Attributes:
+        point: Its name.
+        start_ms, end_ms: The range.
+        fetched_ms: When the fetch began that it is known from.
+        key: The object its series lies in; empty when there are no samples.
+        etag: The object's entity tag, so that another object under the key is noticed.
+        offset, length: The series' place in the object, bytes.
+        raw_length: Bytes of the series' text.
+        count: Samples.
+        crc, grow: CRC-32 and growth of the series' text.
+        data_crc: CRC-32 of the series' bytes.
+        frames: Directory; None where the index left it out because the segment is taken whole.
+    """
+
+    point: str
+    start_ms: int
+    end_ms: int
+    fetched_ms: int
+    key: str
+    etag: str
+    offset: int
+    length: int
+    raw_length: int
+    count: int
+    crc: int
+    grow: int
+    data_crc: int
+    frames: tuple[Frame, ...] | None = None
+
+    @property
+    def range(self) -> Range:
+        """
+        The range that is known.
+        """
+        return Range(self.start_ms, self.end_ms)
+
+    @property
+    def judged_ms(self) -> int:
+        """
+        The end of its first millisecond, which decides whether the segment is settled.
+
+        Fetches are split where settled data end, so the first sample speaks for all of them. The
+        last one does not: joined segments count as fetched when their oldest part was, and the end
+        of the youngest one was not settled then.
+        """
+        return self.start_ms + 1
+
+
+def segment_of(
+    point: str, known: Range, series: Series, *, fetched_ms: int, key: str, offset: int
+) -> Segment:
+    """
+    Return the segment a series makes, placed at *offset* of the object *key*.
+    """
+    frames = series.frames
+    last = frames[-1] if frames else None
+    return Segment(
+        point=point,
+        start_ms=known.start_ms,
+        end_ms=known.end_ms,
+        fetched_ms=fetched_ms,
+        key=key if frames else "",
+        etag="",
+        offset=offset,
+        length=len(series.data),
+        raw_length=last.raw_end if last else 0,
+        count=series.count,
+        crc=last.crc if last else 0,
+        grow=last.grow if last else growth(0),
+        data_crc=zlib.crc32(series.data),
+        frames=frames,
+    )
+
+
+class Piece(msgspec.Struct, frozen=True, gc=False):
+    """
+    Neighbouring bytes of an object that an answer needs.
+
+    Attributes:
+        key, etag: The object.
+        offset, length: Bytes of it.
+        raw_length: Bytes of their text.
+        count: Samples of their text.
+        crc: CRC-32 of the series up to the piece's end.
+        grow: Growth of the series up to the piece's end.
+        before: Of a run that does not begin the series: CRC-32 of what comes before it, and the
+            growth of minus its length.
+        checks: Parts of the bytes: how many, and the CRC-32 they should have. Between two lies a
+            comma.
+        frame: Set for a frame that must be cut.
+        wanted: What to cut it to.
+    """
+
+    key: str
+    etag: str
+    offset: int
+    length: int
+    raw_length: int
+    count: int
+    crc: int
+    grow: int
+    before: tuple[int, int] | None = None
+    checks: tuple[tuple[int, int], ...] = ()
+    frame: Frame | None = None
+    wanted: Range | None = None
+
+
+def pieces(segment: Segment, wanted: Range) -> list[Piece]:
+    """
+    Return what *wanted* takes of a segment, in order of time.
+
+    Raises:
+        DirectoryMissing: the segment must be cut and its directory was left out.
+    """
+    if not segment.count:
+        return []
+    if wanted.start_ms <= segment.start_ms and segment.end_ms <= wanted.end_ms:
+        return [
+            Piece(
+                key=segment.key,
+                etag=segment.etag,
+                offset=segment.offset,
+                length=segment.length,
+                raw_length=segment.raw_length,
+                count=segment.count,
+                crc=segment.crc,
+                grow=segment.grow,
+                checks=((segment.length, segment.data_crc),),
+            )
+        ]
+    if segment.frames is None:
+        raise DirectoryMissing(segment.point)
+    found: list[Piece] = []
+    run: list[Frame] = []
+    for frame in segment.frames:
+        if frame.last_ms < wanted.start_ms or frame.first_ms >= wanted.end_ms:
+            continue
+        if wanted.start_ms <= frame.first_ms and frame.last_ms < wanted.end_ms:
+            run.append(frame)
+            continue
+        if run:
+            found.append(_run_piece(segment, run))
+            run = []
+        found.append(_cut_piece(segment, frame, wanted))
+    if run:
+        found.append(_run_piece(segment, run))
+    return found
+
+
+class DirectoryMissing(LookupError):
+    """
+    A segment has to be cut, but its frame directory was not loaded.
+    """
+
+
+def _run_piece(segment: Segment, run: list[Frame]) -> Piece:
+    first, last = run[0], run[-1]
+    return Piece(
+        key=segment.key,
+        etag=segment.etag,
+        offset=segment.offset + first.offset,
+        length=last.offset + last.length - first.offset,
+        raw_length=last.raw_end - first.raw_offset,
+        count=sum(frame.count for frame in run),
+        crc=last.crc,
+        grow=last.grow,
+        before=(first.crc_before, first.shrink) if first.raw_offset else None,
+        checks=tuple((frame.length, frame.data_crc) for frame in run),
+    )
+
+
+def _cut_piece(segment: Segment, frame: Frame, wanted: Range) -> Piece:
+    return Piece(
+        key=segment.key,
+        etag=segment.etag,
+        offset=segment.offset + frame.offset,
+        length=frame.length,
+        raw_length=frame.raw_length,
+        count=frame.count,
+        crc=0,
+        grow=0,
+        frame=frame,
+        wanted=wanted,
+    )
+
+
+def verify(piece: Piece, data: bytes | memoryview) -> None:
+    """
+    Return when the bytes are those that were stored.
+
+    Raises:
+        ValueError: they are not.
+    """
+    offset = 0
+    for length, crc in piece.checks:
+        if offset:
+            if data[offset : offset + len(COMMA)] != COMMA:
+                raise ValueError("frames are not divided by a comma")
+            offset += len(COMMA)
+        if zlib.crc32(data[offset : offset + length]) != crc:
+            raise ValueError("bytes are not those that were stored")
+        offset += length
+
+
+def cut_piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:
+    """
+    Return the count and the text of what a cut frame leaves.
+
+    Raises:
+        ValueError: the bytes are not that frame.
+    """
+    if piece.frame is None or piece.wanted is None:
+        raise ValueError("piece is not a cut frame")
+    return cut_text(frame_text(piece.frame, data), piece.wanted)
+
+
+def cut_fragment(text: bytes) -> bytes:
+    """
+    Return the text of a cut frame as a fragment.
+    """
+    return fragment(text, CUT_COMPRESSION_LEVEL)

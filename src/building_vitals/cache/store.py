@@ -1,0 +1,293 @@
+"""
+Reads and writes segments: objects in R2, their index in D1.
+
+Object first, rows after, in one batch: a crash in between leaves an object nobody knows of, never a
+promise without data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache.index_table import ObjectRow, SegmentIndex
+from building_vitals.cache.object_keys import segment_object_key
+from building_vitals.cache.segments import Piece, Segment, segment_of
+from building_vitals.errors import CorruptSegment
+from building_vitals.instants import format_instant
+from building_vitals.ports import Database, ObjectStore, Statement
+from building_vitals.ranges import Range
+from building_vitals.series.folding import Fold
+
+CONTENT_TYPE = "application/vnd.building-vitals.segments"
+# Bytes between two wanted parts of an object that are read along rather than asked for twice.
+READ_GAP_BYTES_MAX = 65_536
+# Bytes of one ranged read.
+READ_BYTES_MAX = 8_388_608
+# Reads under way at once; the platform has six connections for everything.
+READS_MAX = 4
+
+
+class SegmentObject(msgspec.Struct, frozen=True):
+    """
+    An object not stored yet, and the segments that lie in it.
+
+    Attributes:
+        key: Its name; empty when no segment has samples and so no object is needed.
+        data: All series, point by point.
+        segments: One for each point and range.
+    """
+
+    site: str
+    key: str
+    data: bytes
+    segments: list[Segment]
+
+    @property
+    def known(self) -> Range:
+        """
+        From the first segment's start to the last one's end.
+        """
+        return Range(
+            min(each.start_ms for each in self.segments), max(each.end_ms for each in self.segments)
+        )
+
+    def row(self) -> ObjectRow:
+        """
+        Return what the index keeps of the object.
+        """
+        filled = [each for each in self.segments if each.count]
+        return ObjectRow(
+            key=self.key,
+            range=self.known,
+            points=len({each.point for each in filled}),
+            samples=sum(each.count for each in filled),
+            raw_bytes=sum(each.raw_length for each in filled),
+            stored_bytes=len(self.data),
+        )
+
+
+def segment_object(
+    site: str, folds: Sequence[Fold], *, fetched_ms: int, nonce: str
+) -> SegmentObject:
+    """
+    Lay the series of *folds* one behind the other, point by point.
+    """
+    known = Range(
+        min(fold.known.start_ms for fold in folds), max(fold.known.end_ms for fold in folds)
+    )
+    rank = {point: n for n, point in enumerate(dict.fromkeys(fold.point for fold in folds))}
+    key = segment_object_key(site, rank, known, fetched_ms=fetched_ms, nonce=nonce)
+    segments: list[Segment] = []
+    parts: list[bytes] = []
+    offset = 0
+    for fold in sorted(folds, key=lambda each: rank[each.point]):
+        segments.append(
+            segment_of(
+                fold.point,
+                fold.known,
+                fold.series,
+                fetched_ms=fetched_ms,
+                key=key,
+                offset=offset,
+            )
+        )
+        parts.append(fold.series.data)
+        offset += len(fold.series.data)
+    return SegmentObject(site, key if offset else "", b"".join(parts), segments)
+
+
+class Blobs:
+    """
+    Parts of objects that have been read, and the pieces within them.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[tuple[int, memoryview]]] = {}
+
+    def add(self, key: str, offset: int, data: bytes) -> None:
+        """
+        Keep the bytes of an object from *offset* on.
+        """
+        self._parts.setdefault(key, []).append((offset, memoryview(data)))
+
+    def piece(self, piece: Piece) -> memoryview:
+        """
+        Return the bytes of a piece.
+
+        Raises:
+            LookupError: it has not been read.
+        """
+        return self.slice(piece.key, piece.offset, piece.length)
+
+    def slice(self, key: str, offset: int, length: int) -> memoryview:
+        """
+        Return bytes of an object.
+
+        Raises:
+            LookupError: they have not been read.
+        """
+        for part_offset, data in self._parts.get(key, ()):
+            start = offset - part_offset
+            if start >= 0 and start + length <= len(data):
+                return data[start : start + length]
+        raise LookupError(f"not read: {key} at {offset}")
+
+
+class LostObjects(CorruptSegment):
+    """
+    Objects the index promises are gone or are not what it says.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__(f"{len(keys)} objects are gone or changed")
+        self.keys = list(keys)
+
+
+class SegmentStore:
+    """
+    Stores fetched segments, and reads the pieces that answers need.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        database: Database,
+        freshness: Freshness,
+    ) -> None:
+        self._objects = objects
+        self._database = database
+        self._freshness = freshness
+
+    async def read(self, pieces: Iterable[Piece], fresh: Mapping[str, bytes]) -> Blobs:
+        """
+        Read pieces, neighbours together.
+
+        Args:
+            fresh: Objects at hand, because they have only just been made.
+
+        Raises:
+            LostObjects: some object is gone, or another lies under its key.
+            Unavailable: the bucket cannot be reached.
+        """
+        blobs = Blobs()
+        for key, data in fresh.items():
+            blobs.add(key, 0, data)
+        reads = list(_ranged_reads(piece for piece in pieces if piece.key not in fresh))
+        if len(reads) == 1:
+            lost = [await self._read(reads[0], blobs)]
+        else:
+            gate = asyncio.Semaphore(READS_MAX)
+
+            async def read(each: _Read) -> str | None:
+                async with gate:
+                    return await self._read(each, blobs)
+
+            lost = await asyncio.gather(*map(read, reads))
+        keys = sorted({key for key in lost if key is not None})
+        if keys:
+            raise LostObjects(keys)
+        return blobs
+
+    async def _read(self, read: _Read, blobs: Blobs) -> str | None:
+        """
+        Read one part of an object; return the key when it is not there.
+        """
+        length = read.stop - read.start
+        data = await self._objects.get(read.key, offset=read.start, length=length, etag=read.etag)
+        if data is None:
+            return read.key
+        blobs.add(read.key, read.start, data)
+        return None
+
+    async def put(self, stored: SegmentObject) -> SegmentObject:
+        """
+        Store the object, and return it with the entity tag it got.
+        """
+        if not stored.key:
+            return stored
+        row = stored.row()
+        info = await self._objects.put(
+            stored.key,
+            stored.data,
+            content_type=CONTENT_TYPE,
+            metadata={
+                "site": stored.site,
+                "points": str(row.points),
+                "samples": str(row.samples),
+                "start": format_instant(row.range.start_ms),
+                "end": format_instant(row.range.end_ms),
+                "originalSize": str(row.raw_bytes),
+                "compressedSize": str(row.stored_bytes),
+                "fetchedMs": str(stored.segments[0].fetched_ms),
+            },
+        )
+        return msgspec.structs.replace(
+            stored,
+            segments=[
+                msgspec.structs.replace(each, etag=info.etag) if each.count else each
+                for each in stored.segments
+            ],
+        )
+
+    async def commit(
+        self,
+        stored: Sequence[SegmentObject],
+        *,
+        now_ms: int,
+        before: Sequence[Statement] = (),
+        after: Sequence[Statement] = (),
+    ) -> None:
+        """
+        Make stored objects known, in one transaction with what is to happen before and after.
+        """
+        statements = [*before]
+        for each in stored:
+            expires_ms = [
+                self._freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
+                + self._freshness.grace_ms
+                for segment in each.segments
+            ]
+            statements += SegmentIndex.insert_statements(
+                each.site,
+                each.segments,
+                expires_ms,
+                [each.row()] if each.key else [],
+                now_ms=now_ms,
+            )
+        await self._database.batch([*statements, *after])
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """
+    Bytes [start, stop) of an object.
+    """
+
+    key: str
+    etag: str
+    start: int
+    stop: int
+
+
+def _ranged_reads(pieces: Iterable[Piece]) -> Iterable[_Read]:
+    """
+    Yield what to read so that every piece lies within one read.
+    """
+    by_object: dict[tuple[str, str], list[Piece]] = {}
+    for piece in pieces:
+        by_object.setdefault((piece.key, piece.etag), []).append(piece)
+    for (key, etag), group in by_object.items():
+        group.sort(key=lambda each: each.offset)
+        start, stop = group[0].offset, group[0].offset + group[0].length
+        for piece in group[1:]:
+            end = piece.offset + piece.length
+            if piece.offset > stop + READ_GAP_BYTES_MAX or end - start > READ_BYTES_MAX:
+                yield _Read(key, etag, start, stop)
+                start = piece.offset
+                stop = end
+            else:
+                stop = max(stop, end)
+        yield _Read(key, etag, start, stop)

@@ -1,0 +1,50 @@
+"""
+Who waits for somebody else's fetch, in this isolate: whoever fetches next, fetches for them too.
+
+Without it, fifty charts that overlap would be fetched one sliver after the other. Plain data of
+this isolate alone: those who wait elsewhere are served by the leases, a little later.
+"""
+
+from __future__ import annotations
+
+from building_vitals.cache.leases_table import Lease
+from building_vitals.cache.need import Need
+
+# A request that died while it waited is not fetched for.
+WAITING_MAX = 500
+
+
+class Waiting:
+    """
+    Needs that wait.
+    """
+
+    def __init__(self) -> None:
+        self._needs: dict[str, Need] = {}
+
+    def add(self, waiter: str, need: Need) -> None:
+        """
+        Let a need wait.
+        """
+        if len(self._needs) < WAITING_MAX:
+            self._needs[waiter] = need
+
+    def remove(self, waiter: str) -> None:
+        """
+        Let it wait no longer.
+        """
+        self._needs.pop(waiter, None)
+
+    def behind(self, lease: Lease, now_ms: int) -> list[Need]:
+        """
+        Return the needs that the holder of a lease keeps waiting.
+        """
+        leased = set(lease.points)
+        return [
+            need
+            for need in self._needs.values()
+            if need.site == lease.site
+            and need.deadline_ms > now_ms
+            and need.wanted.clip(lease.wanted) is not None
+            and not leased.isdisjoint(need.points)
+        ]

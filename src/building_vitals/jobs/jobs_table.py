@@ -1,0 +1,334 @@
+"""
+Jobs in D1: submitted once, found, listed, cancelled, put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from building_vitals.instants import INSTANT_MAX_MS
+from building_vitals.jobs.model import ChunkSpec, Job
+from building_vitals.jobs.results_table import JobResult, JobResults
+from building_vitals.ports import Database, Statement
+from building_vitals.ranges import Range
+
+# Not inserted when the same request of the same owner is active, or the owner has too much queued.
+_INSERT_JOB = """
+INSERT INTO queue_jobs (
+    job_id, request_hash, owner, site, points_count, start_ms, end_ms, priority, status,
+    total_chunks, estimated_size, cache_reference, metadata, created_ms, updated_ms
+)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?9, ?10, ?11, ?12, ?13, ?13
+WHERE ?14 > (SELECT count(*) FROM queue_jobs WHERE owner = ?3
+    AND status IN ('queued', 'processing', 'retrying'))
+    AND ?15 >= ?10 + (
+        SELECT coalesce(sum(estimated_size), 0) FROM queue_jobs
+        WHERE owner = ?3 AND status IN ('queued', 'processing', 'retrying')
+    )
+ON CONFLICT DO NOTHING
+"""
+
+_INSERT_POINTS = """
+INSERT INTO job_points (job_id, points)
+SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM queue_jobs WHERE job_id = ?1)
+"""
+
+_INSERT_CHUNKS = """
+INSERT INTO job_chunks (
+    job_id, chunk, first_point, points_count, start_ms, end_ms, estimated, status,
+    sent_ms, next_ms, due_ms
+)
+SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, 'queued',
+    ?3, 0, ?4
+FROM json_each(?2)
+WHERE EXISTS (SELECT 1 FROM queue_jobs WHERE job_id = ?1)
+"""
+
+_FIND_ACTIVE = """
+SELECT job_id FROM queue_jobs WHERE owner = ?1 AND request_hash = ?2
+    AND status IN ('queued', 'processing', 'retrying')
+"""
+
+_USAGE = """
+SELECT count(*) AS jobs, coalesce(sum(estimated_size), 0) AS samples
+FROM queue_jobs WHERE owner = ?1 AND status IN ('queued', 'processing', 'retrying')
+"""
+
+_REMOVE = (
+    "DELETE FROM job_chunks WHERE job_id = ?1",
+    "DELETE FROM job_points WHERE job_id = ?1",
+    "DELETE FROM queue_jobs WHERE job_id = ?1",
+)
+
+_COLUMNS = """
+job_id, owner, site, points_count, start_ms, end_ms, priority, status, progress, total_chunks,
+completed_chunks, estimated_size, samples_count, data_size, retry_count, error, error_class,
+created_ms, updated_ms, started_ms, completed_ms, failed_ms, cancelled_ms
+"""
+
+_FIND = f"SELECT {_COLUMNS} FROM queue_jobs WHERE job_id = ?1"  # noqa: S608 - constants only
+
+_POINTS = "SELECT points FROM job_points WHERE job_id = ?1"
+
+_LIST_BY = """
+SELECT {columns} FROM queue_jobs
+WHERE {owner} (created_ms, job_id) < (?2, ?3)
+    AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR site = ?5)
+ORDER BY created_ms DESC, job_id DESC LIMIT ?6
+"""
+_LIST_OWN = _LIST_BY.format(columns=_COLUMNS, owner="owner = ?1 AND")
+_LIST_ALL = _LIST_BY.format(columns=_COLUMNS, owner="?1 IS NULL AND")
+
+_CANCEL = """
+UPDATE queue_jobs SET status = 'cancelled', cancelled_ms = ?2, updated_ms = ?2
+WHERE job_id = ?1 AND status IN ('queued', 'processing', 'retrying')
+"""
+_CANCEL_CHUNKS = """
+UPDATE job_chunks SET due_ms = NULL
+WHERE job_id = ?1
+    AND EXISTS (SELECT 1 FROM queue_jobs WHERE job_id = ?1 AND status = 'cancelled')
+"""
+
+_REVIVE = """
+UPDATE queue_jobs
+SET status = 'queued', error = NULL, error_class = NULL, failed_ms = NULL, updated_ms = ?2
+WHERE job_id = ?1 AND status = 'failed' AND NOT EXISTS (
+    SELECT 1 FROM queue_jobs o WHERE o.owner = queue_jobs.owner
+        AND o.request_hash = queue_jobs.request_hash
+            AND o.status IN ('queued', 'processing', 'retrying')
+)
+"""
+_REVIVE_CHUNKS = """
+UPDATE job_chunks
+SET status = 'queued', attempts = 0, sends = 1, dead_letters = 0, sent_ms = ?2, next_ms = 0,
+    due_ms = ?3, error = NULL, error_class = NULL, failed_ms = NULL
+WHERE job_id = ?1 AND status = 'failed'
+    AND EXISTS (SELECT 1 FROM queue_jobs WHERE job_id = ?1 AND status = 'queued')
+RETURNING chunk
+"""
+
+_FAILURES = """
+SELECT c.job_id, j.site, c.chunk, c.error_class, c.error, c.attempts, c.failed_ms
+FROM job_chunks c JOIN queue_jobs j ON j.job_id = c.job_id
+WHERE c.failed_ms IS NOT NULL ORDER BY c.failed_ms DESC LIMIT ?1
+"""
+_FAILURE_COUNTS = """
+SELECT error_class, count(*) AS total, count(*) FILTER (WHERE failed_ms >= ?1) AS recent
+FROM job_chunks WHERE failed_ms IS NOT NULL GROUP BY error_class
+"""
+
+# Segments of a site, enough of them to know its rate.
+_RATE = """
+SELECT coalesce(sum(samples), 0) AS samples, coalesce(sum(end_ms - start_ms), 0) AS duration_ms
+FROM (
+    SELECT samples, start_ms, end_ms FROM cache_segments WHERE site = ?1 AND samples > 0 LIMIT 500
+)
+"""
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A job that is to be queued.
+
+    Attributes:
+        due_ms: When its chunks are to be sent again unless something happens.
+    """
+
+    job_id: str
+    request_hash: str
+    owner: str
+    site: str
+    points: tuple[str, ...]
+    wanted: Range
+    priority: str
+    estimated: int
+    cache_reference: str
+    metadata: dict[str, str]
+    chunks: Sequence[ChunkSpec]
+    now_ms: int
+    due_ms: int
+
+
+class Submitted(NamedTuple):
+    """
+    What became of a submission.
+
+    Attributes:
+        job_id: The active job of this request; None when the owner has too much queued.
+        is_new: Whether it was inserted just now.
+        active_jobs, queued_samples: What the owner has queued.
+    """
+
+    job_id: str | None
+    is_new: bool
+    active_jobs: int
+    queued_samples: int
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """
+    A chunk that failed for good.
+    """
+
+    job_id: str
+    site: str
+    chunk: int
+    error_class: str | None
+    error: str | None
+    attempts: int
+    failed_ms: int
+
+
+class FailureCount(msgspec.Struct, frozen=True):
+    """
+    Failed chunks of one class.
+    """
+
+    error_class: str | None
+    total: int
+    recent: int
+
+
+class Jobs:
+    """
+    Finds and changes jobs.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def submit(
+        self, job: NewJob, *, active_jobs_max: int, queued_samples_max: int
+    ) -> Submitted:
+        """
+        Insert a job with its chunks, unless the same request is active or the owner has too much.
+        """
+        values = (
+            *(job.job_id, job.request_hash, job.owner, job.site, len(job.points), *job.wanted),
+            *(job.priority, len(job.chunks), job.estimated, job.cache_reference),
+            *(_json(job.metadata), job.now_ms, active_jobs_max, queued_samples_max),
+        )
+        outcomes = await self._database.batch(
+            [
+                Statement(_INSERT_JOB, values),
+                Statement(_INSERT_POINTS, (job.job_id, _json(job.points))),
+                Statement(
+                    _INSERT_CHUNKS, (job.job_id, _json(list(job.chunks)), job.now_ms, job.due_ms)
+                ),
+                Statement(_FIND_ACTIVE, (job.owner, job.request_hash)),
+                Statement(_USAGE, (job.owner,)),
+            ]
+        )
+        active, usage = outcomes[3].rows, outcomes[4].rows[0]
+        job_id = str(active[0]["job_id"]) if active else None
+        return Submitted(job_id, job_id == job.job_id, usage["jobs"], usage["samples"])
+
+    async def find_active(self, owner: str, request_hash: str) -> str | None:
+        """
+        Return the active job of a request.
+        """
+        rows = await self._database.rows(_FIND_ACTIVE, owner, request_hash)
+        return str(rows[0]["job_id"]) if rows else None
+
+    async def remove(self, job_id: str) -> None:
+        """
+        Remove a job of which nobody has heard.
+        """
+        await self._database.batch([Statement(sql, (job_id,)) for sql in _REMOVE])
+
+    async def find(self, job_id: str) -> Job | None:
+        """
+        Return a job.
+        """
+        rows = await self._database.rows(_FIND, job_id)
+        return msgspec.convert(rows[0], Job) if rows else None
+
+    async def find_with_result(
+        self, job_id: str, *, now_ms: int
+    ) -> tuple[Job | None, JobResult | None]:
+        """
+        Return a job and where its result has been laid down.
+        """
+        job, result = await self._database.batch(
+            [Statement(_FIND, (job_id,)), JobResults.find_statement(job_id, now_ms)]
+        )
+        found = msgspec.convert(job.rows[0], Job) if job.rows else None
+        return found, JobResults.found(result.rows)
+
+    async def points(self, job_id: str) -> tuple[str, ...]:
+        """
+        Return the points of a job, in the order of its request.
+        """
+        rows = await self._database.rows(_POINTS, job_id)
+        return msgspec.json.decode(rows[0]["points"], type=tuple[str, ...]) if rows else ()
+
+    async def page(
+        self,
+        *,
+        owner: str | None,
+        after: tuple[int, str] | None,
+        status: str | None,
+        site: str | None,
+        limit: int,
+    ) -> list[Job]:
+        """
+        Return jobs, the newest first.
+
+        Args:
+            owner: Only the jobs of this key; None for all.
+            after: Creation time and id of the job before the first.
+        """
+        created_ms, job_id = after or (INSTANT_MAX_MS, "")
+        sql = _LIST_ALL if owner is None else _LIST_OWN
+        rows = await self._database.rows(sql, owner, created_ms, job_id, status, site, limit)
+        return msgspec.convert(rows, list[Job])
+
+    async def cancel(self, job_id: str, *, now_ms: int) -> bool:
+        """
+        Cancel a job; return whether it was active.
+        """
+        outcomes = await self._database.batch(
+            [Statement(_CANCEL, (job_id, now_ms)), Statement(_CANCEL_CHUNKS, (job_id,))]
+        )
+        return outcomes[0].changes > 0
+
+    async def revive(self, job_id: str, *, now_ms: int, due_ms: int) -> list[int] | None:
+        """
+        Put a failed job back; return the chunks to run again, or None when it can't be.
+        """
+        outcomes = await self._database.batch(
+            [
+                Statement(_REVIVE, (job_id, now_ms)),
+                Statement(_REVIVE_CHUNKS, (job_id, now_ms, due_ms)),
+            ]
+        )
+        if not outcomes[0].changes:
+            return None
+        return [int(row["chunk"]) for row in outcomes[1].rows]
+
+    async def failures(self, limit: int) -> list[Failure]:
+        """
+        Return failed chunks, the latest first.
+        """
+        return msgspec.convert(await self._database.rows(_FAILURES, limit), list[Failure])
+
+    async def failure_counts(self, since_ms: int) -> list[FailureCount]:
+        """
+        Return how many chunks have failed, by class, and how many of them since *since_ms*.
+        """
+        rows = await self._database.rows(_FAILURE_COUNTS, since_ms)
+        return msgspec.convert(rows, list[FailureCount])
+
+    async def seen_rate(self, site: str) -> tuple[int, int]:
+        """
+        Return samples and milliseconds of segments of a site; (0, 0) where none is known.
+        """
+        row = (await self._database.rows(_RATE, site))[0]
+        return int(row["samples"]), int(row["duration_ms"])
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,287 @@
+"""
+Results of large jobs, laid down as one object each, so that a download is one read.
+
+An answer of millions of samples is spliced from hundreds of pieces. That is done once, when the job
+is complete; a download then goes from the bucket to the client without passing through Python, but
+for its end, the `_meta` that is its own. Nothing depends on it: where there is no such object, the
+answer is spliced from segments as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from building_vitals.answers.body import (
+    BATCH_BYTES_MAX,
+    CacheReport,
+    PointPieces,
+    Source,
+    batches,
+    encoded,
+    identity,
+    resolve,
+    stored_bytes,
+)
+from building_vitals.answers.formats.spliced_json import SealedJson, SplicedJson
+from building_vitals.answers.question import Asked, StoredBody, TimeseriesAnswer, answer_meta
+from building_vitals.cache.fetch_plan import Freshness, covers, gaps_of
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.need import Need
+from building_vitals.cache.object_keys import result_object_key
+from building_vitals.cache.segments import DirectoryMissing
+from building_vitals.cache.store import SegmentStore
+from building_vitals.errors import AppError
+from building_vitals.jobs.jobs_table import Jobs
+from building_vitals.jobs.model import Job
+from building_vitals.jobs.results_table import JobResult, JobResults, ResultPlace
+from building_vitals.ports import Clock, ObjectStore
+
+# A smaller answer is one batch of pieces anyway.
+RESULT_BYTES_MIN = BATCH_BYTES_MAX
+# A larger one might not be laid down within the 15 minutes of an invocation.
+RESULT_BYTES_MAX = 2_147_483_648
+# By then whoever began is dead: an invocation lives 15 minutes.
+UNFINISHED_MS = 3_600_000
+# How long ago a job was completed whose result is made up for. The note of a writer that died has
+# gone before that is over.
+LOST_AFTER_MS = 300_000
+LOST_UNTIL_MS = 4 * UNFINISHED_MS
+LOST_AT_ONCE = 3
+CONTENT_TYPE = "application/json"
+
+
+class JobResultService:
+    """
+    Lays results down and answers from them.
+    """
+
+    def __init__(
+        self,
+        *,
+        results: JobResults,
+        jobs: Jobs,
+        objects: ObjectStore,
+        store: SegmentStore,
+        index: SegmentIndex,
+        clock: Clock,
+        freshness: Freshness,
+        new_id: Callable[[], str],
+        report: Callable[[str, AppError], None],
+        bytes_min: int = RESULT_BYTES_MIN,
+    ) -> None:
+        """
+        Args:
+            bytes_min: Compressed; smaller results are not laid down.
+        """
+        self._results = results
+        self._jobs = jobs
+        self._objects = objects
+        self._store = store
+        self._index = index
+        self._clock = clock
+        self._freshness = freshness
+        self._new_id = new_id
+        self._report = report
+        self._bytes_min = bytes_min
+
+    async def lay_down(self, job_id: str) -> bool:
+        """
+        Store the result of a completed job, if it is large and nobody else does.
+
+        Returns:
+            Whether it was stored; failures are reported.
+        """
+        try:
+            job = await self._jobs.find(job_id)
+            # Samples' text takes less than half of its bytes when stored: no need to look further.
+            if job is None or job.data_size < 2 * self._bytes_min:
+                return False
+            points = await self._jobs.points(job_id)
+            place = ResultPlace(job_id, result_object_key(job.site, job_id, self._new_id()))
+            is_ours = await self._results.begin(
+                job_id,
+                job.site,
+                job.wanted,
+                place.object_key,
+                expires_ms=self._clock.now_ms() + UNFINISHED_MS,
+            )
+        except AppError as error:
+            self._report("job result", error)
+            return False
+        try:
+            # When it is not worth it the note stays, so that it is not looked into again and again.
+            return is_ours and await self._make(job, points, place)
+        except AppError as error:
+            self._report("job result", error)
+            await self._give_up(place)
+            return False
+
+    async def lay_down_lost(self, now_ms: int) -> int:
+        """
+        Store results that were not when their jobs were completed, because the consumer died or
+        the bucket failed; a few at a time. Return how many.
+        """
+        lost = await self._results.missing(
+            since_ms=now_ms - LOST_UNTIL_MS,
+            before_ms=now_ms - LOST_AFTER_MS,
+            data_size_min=2 * self._bytes_min,
+            limit=LOST_AT_ONCE,
+        )
+        return sum([await self.lay_down(job_id) for job_id in lost])
+
+    async def _give_up(self, place: ResultPlace) -> None:
+        """
+        Forget a result that could not be laid down, so that it can be tried again.
+        """
+        try:
+            await self._objects.delete([place.object_key])
+            await self._results.drop([place])
+        except AppError as error:
+            # The clean-up finds the row, and the object by its age.
+            self._report("job result", error)
+
+    async def _make(self, job: Job, points: tuple[str, ...], place: ResultPlace) -> bool:
+        """
+        Store the object and make it known; return False when it is not worth it, or can't be.
+        """
+        found = await self._find(job, points)
+        if found is None:
+            return False
+        parts, expires_ms = found
+        if not self._bytes_min <= stored_bytes(parts) <= RESULT_BYTES_MAX:
+            return False
+        source = Source(parts, {}, self._store)
+        size = await _size(source)
+        encoder = SplicedJson()
+        info = await self._objects.put_stream(
+            place.object_key,
+            _spliced(source, encoder),
+            size,
+            content_type=CONTENT_TYPE,
+            content_encoding="gzip",
+            metadata={
+                "site": job.site,
+                "points": str(len(points)),
+                "samples": str(job.samples_count),
+            },
+        )
+        sealed = encoder.seal(b"")
+        result = JobResult(
+            object_key=place.object_key,
+            etag=info.etag,
+            tag=identity(parts, job.site, job.wanted, None, "json", True, "queued"),
+            size=size,
+            raw_length=sealed.length,
+            crc=sealed.crc,
+            glue=sealed.glue.decode(),
+            samples=sealed.samples,
+        )
+        await self._results.finish(job.job_id, result, expires_ms=expires_ms)
+        return True
+
+    async def _find(
+        self, job: Job, points: tuple[str, ...]
+    ) -> tuple[list[PointPieces], int] | None:
+        """
+        Return what the result is made of and when that expires, grace included; None with gaps.
+        """
+        need = Need(job.site, points, job.wanted, job.created_ms, job.created_ms)
+        for directories in (False, True):
+            segments = await self._index.find(job.site, points, job.wanted, directories=directories)
+            covered = covers(
+                points,
+                segments,
+                need.happened,
+                freshness=self._freshness,
+                now_ms=need.now_ms,
+            )
+            if gaps_of(covered):
+                return None
+            try:
+                parts = resolve(covered)
+            except DirectoryMissing:
+                continue
+            known = [segment for each in covered for segment, _ in each.known]
+            expires_ms = min(
+                (self._freshness.expires_ms(each.judged_ms, each.fetched_ms) for each in known),
+                default=0,
+            )
+            return parts, expires_ms + self._freshness.grace_ms
+        return None
+
+    async def answer(self, asked: Asked, result: JobResult) -> TimeseriesAnswer | None:
+        """
+        Return the answer made from a result; None when it is wanted in another form, or gone.
+        """
+        if not (asked.output == "json" and asked.gzip and asked.request.max_points is None):
+            return None
+        report = CacheReport("hit", samples_from_cache=result.samples)
+        answer = TimeseriesAnswer(
+            report=report, touched=(), etag=result.tag, samples=result.samples
+        )
+        if asked.matches(result.tag):
+            return answer
+        found = await self._objects.open(result.object_key, etag=result.etag)
+        if found is None:
+            return None
+        sealed = SealedJson(
+            data=bytearray(),
+            size=result.size,
+            length=result.raw_length,
+            crc=result.crc,
+            glue=result.glue.encode(),
+            samples=result.samples,
+        )
+        meta = answer_meta(answer, asked, self._clock.now_ms())
+        answer.stored = StoredBody(found, SplicedJson.resumed(sealed).finish(meta))
+        return answer
+
+
+class LostResults:
+    """
+    The step of the maintenance run that stores results which were lost.
+    """
+
+    name = "lost results"
+
+    def __init__(self, results: JobResultService) -> None:
+        self._results = results
+
+    async def run(self, now_ms: int) -> int:
+        """
+        Store some; return how many.
+        """
+        return await self._results.lay_down_lost(now_ms)
+
+
+async def _size(source: Source) -> int:
+    """
+    Return how many bytes `_spliced` will give; only frames that must be cut are read for it.
+    """
+    encoder, size = SplicedJson(), 0
+    for batch in batches(source.parts):
+        cut = [
+            piece
+            for part, first, stop in batch
+            for piece in part.pieces[first:stop]
+            if piece.frame is not None
+        ]
+        blobs = await source.store.read(cut, {})
+        for part, first, stop in batch:
+            if first == 0:
+                encoder.begin_point(part.point)
+            for piece in part.pieces[first:stop]:
+                if piece.frame is None:
+                    encoder.pass_over(piece)
+                    size += piece.length
+                else:
+                    encoder.add(piece, blobs.piece(piece))
+            if stop == len(part.pieces):
+                encoder.end_point()
+        size += len(encoder.take())
+    return size
+
+
+async def _spliced(source: Source, encoder: SplicedJson) -> AsyncIterator[bytes]:
+    async for chunk in encoded(source, encoder, CacheReport("hit")):
+        yield chunk

@@ -1,0 +1,154 @@
+"""
+Results of large jobs in D1: which object each lies in, and what its end is made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from building_vitals.ports import Database, Statement
+from building_vitals.ranges import Range
+
+_BEGIN = """
+INSERT OR IGNORE INTO job_results (job_id, site, start_ms, end_ms, object_key, expires_ms)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6
+WHERE EXISTS (SELECT 1 FROM queue_jobs WHERE job_id = ?1 AND status = 'completed')
+"""
+# Not when it was purged while it was being made.
+_FINISH = """
+UPDATE job_results SET expires_ms = ?3, etag = ?4, tag = ?5, size = ?6, raw_length = ?7, crc = ?8,
+    glue = ?9, samples = ?10
+WHERE job_id = ?1 AND object_key = ?2 AND expires_ms > 0
+"""
+_FIND = """
+SELECT object_key, etag, tag, size, raw_length, crc, glue, samples FROM job_results
+WHERE job_id = ?1 AND etag IS NOT NULL AND expires_ms > ?2
+"""
+_MISSING = """
+SELECT job_id FROM queue_jobs AS job
+WHERE status = 'completed' AND updated_ms BETWEEN ?1 AND ?2 AND data_size >= ?3
+    AND NOT EXISTS (SELECT 1 FROM job_results WHERE job_id = job.job_id)
+ORDER BY updated_ms LIMIT ?4
+"""
+_EXPIRED = """
+SELECT job_id, object_key FROM job_results WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
+"""
+_PURGED = """
+SELECT job_id, object_key FROM job_results WHERE site = ?1 AND expires_ms = 0 LIMIT 1000
+"""
+_DROP = """
+DELETE FROM job_results WHERE (job_id, object_key) IN (
+    SELECT value ->> 0, value ->> 1 FROM json_each(?1)
+)
+"""
+
+
+class JobResult(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A job's result: one object that is its JSON, compressed, but for the end.
+
+    Attributes:
+        object_key, etag, size: The object.
+        tag: Entity tag of answers made from it.
+        raw_length, crc: Bytes and CRC-32 of its text.
+        glue: Text that follows, not among its bytes.
+        samples: Samples in it.
+    """
+
+    object_key: str
+    etag: str
+    tag: str
+    size: int
+    raw_length: int
+    crc: int
+    glue: str
+    samples: int
+
+
+class ResultPlace(NamedTuple):
+    """
+    A job, and the object its result lies in.
+    """
+
+    job_id: str
+    object_key: str
+
+
+class JobResults:
+    """
+    Records, finds and forgets results.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(
+        self, job_id: str, site: str, wanted: Range, object_key: str, *, expires_ms: int
+    ) -> bool:
+        """
+        Note that a completed job's result is being made; return False where there is a note.
+
+        Args:
+            expires_ms: When the note is of no use any more, should its writer die.
+        """
+        values = (job_id, site, *wanted, object_key, expires_ms)
+        return (await self._database.batch([Statement(_BEGIN, values)]))[0].changes > 0
+
+    async def finish(self, job_id: str, result: JobResult, *, expires_ms: int) -> None:
+        """
+        Make a result known, unless it was purged in the meantime.
+        """
+        values = (
+            *(job_id, result.object_key, expires_ms, result.etag, result.tag, result.size),
+            *(result.raw_length, result.crc, result.glue, result.samples),
+        )
+        await self._database.batch([Statement(_FINISH, values)])
+
+    @staticmethod
+    def find_statement(job_id: str, now_ms: int) -> Statement:
+        """
+        Return the statement whose rows `found` reads.
+        """
+        return Statement(_FIND, (job_id, now_ms))
+
+    @staticmethod
+    def found(rows: Sequence[dict[str, object]]) -> JobResult | None:
+        """
+        Return the result in the rows of a find statement.
+        """
+        return msgspec.convert(rows[0], JobResult) if rows else None
+
+    async def missing(
+        self, *, since_ms: int, before_ms: int, data_size_min: int, limit: int
+    ) -> list[str]:
+        """
+        Return large jobs completed between two instants that have no result, not even begun.
+        """
+        rows = await self._database.rows(_MISSING, since_ms, before_ms, data_size_min, limit)
+        return [row["job_id"] for row in rows]
+
+    async def expired(self, *, before_ms: int, limit: int) -> list[ResultPlace]:
+        """
+        Return results that expired before an instant or were purged.
+        """
+        return _places(await self._database.rows(_EXPIRED, before_ms, limit))
+
+    async def purged(self, site: str) -> list[ResultPlace]:
+        """
+        Return a site's purged results, at most 1,000.
+        """
+        return _places(await self._database.rows(_PURGED, site))
+
+    async def drop(self, places: Sequence[ResultPlace]) -> None:
+        """
+        Forget results.
+        """
+        names = msgspec.json.encode(places).decode()
+        await self._database.batch([Statement(_DROP, (names,))])
+
+
+def _places(rows: Sequence[dict[str, Any]]) -> list[ResultPlace]:
+    return [ResultPlace(row["job_id"], row["object_key"]) for row in rows]

@@ -1,0 +1,334 @@
+"""
+Chunks from the queue's side: claimed, filled, finished, however often they are delivered.
+
+Delivery is at least once, in any order, and a consumer may die at any line: a chunk is claimed by
+one conditional statement, the claim is renewed while the work goes on, and what is fetched is known
+to everybody once stored, so that whoever tries again fetches only what is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
+
+from building_vitals.cache.fetch_plan import Cover, gaps_of
+from building_vitals.cache.filler import SegmentFiller
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.need import Need
+from building_vitals.cache.options import JobOptions
+from building_vitals.cache.segments import DirectoryMissing, Piece, cut_piece_text, pieces
+from building_vitals.cache.store import SegmentStore
+from building_vitals.errors import AppError, Unavailable, UpstreamBusy
+from building_vitals.jobs.chunks_table import ChunkState, JobChunks, Result
+from building_vitals.jobs.claim import Claim, WorkStopped
+from building_vitals.jobs.model import (
+    TERMINAL,
+    ChunkRef,
+    ChunkSender,
+    failure_class,
+    failure_text,
+    retry_delay_s,
+)
+from building_vitals.jobs.service import RESEND_AFTER_MS
+from building_vitals.ports import Clock
+
+Background = Callable[[Coroutine[Any, Any, None]], None]
+
+# A chunk that takes longer is tried again; a consumer has 15 minutes for all its messages.
+CHUNK_MS_MAX = 240_000
+# How long to wait for somebody else's fetch before the chunk is put back for later: a consumer that
+# waits does nothing else. Such an attempt does not count; others decide how long they take.
+BUSY_WAIT_MS = 3000
+BUSY_DELAY_S = 5
+# A low job gives way to more urgent ones, but not for ever.
+LOW_PATIENCE_MS = 1_800_000
+LOW_DELAY_S_MIN, LOW_DELAY_S_MAX = 2, 60
+# Messages the queue may give up before a chunk counts as failed that has attempts left.
+DEAD_LETTERS_MAX = 3
+
+
+class Verdict(NamedTuple):
+    """
+    What is to become of a message.
+
+    Attributes:
+        outcome: What happened, for the log.
+        retry_s: Seconds after which it is to be delivered again; None when it is done with.
+    """
+
+    outcome: str
+    retry_s: int | None = None
+
+
+class ChunkRunner:
+    """
+    Runs chunks.
+    """
+
+    def __init__(
+        self,
+        *,
+        chunks: JobChunks,
+        filler_for: Callable[[Background], SegmentFiller],
+        store: SegmentStore,
+        index: SegmentIndex,
+        sender: ChunkSender,
+        clock: Clock,
+        options: JobOptions,
+        new_id: Callable[[], str],
+        on_complete: Callable[[str], Awaitable[object]],
+        report: Callable[[str, BaseException], None],
+    ) -> None:
+        """
+        Args:
+            filler_for: Gives a filler that hands what it does behind an answer to the function.
+            on_complete: Awaited with the job that a chunk has completed.
+        """
+        self._chunks = chunks
+        self._filler_for = filler_for
+        self._store = store
+        self._index = index
+        self._sender = sender
+        self._clock = clock
+        self._options = options
+        self._new_id = new_id
+        self._on_complete = on_complete
+        self._report = report
+
+    async def run(self, ref: ChunkRef) -> Verdict:
+        """
+        Run a chunk, unless somebody else does or it is not wanted any more.
+
+        Raises:
+            Unavailable: the database can't be reached; nothing is decided then.
+        """
+        claim = Claim(self._chunks, ref, self._new_id(), self._clock)
+        state = await claim.take(
+            attempts_max=self._options.max_retries + 1, patience_ms=LOW_PATIENCE_MS
+        )
+        if state is None or state.job_status in TERMINAL or state.status == "completed":
+            return Verdict("ended")
+        if state.claim == claim.claim_id:
+            return await self._work(ref, claim, state)
+        return await self._not_claimed(ref, state)
+
+    async def _not_claimed(self, ref: ChunkRef, state: ChunkState) -> Verdict:
+        """
+        Decide on a message whose chunk could not be claimed.
+        """
+        now_ms = self._clock.now_ms()
+        if state.status == "failed":
+            return Verdict("ended")
+        if state.status == "processing" and state.claim_expires_ms > now_ms:
+            # Sent anew: the queue counts deliveries, and a message too many must not end in the
+            # dead letter queue on account of a chunk that is well.
+            delay_s = _seconds(state.claim_expires_ms - now_ms)
+            await self._sender.send([ref], state.priority, delay_s=delay_s)
+            return Verdict("claimed")
+        if state.attempts > self._options.max_retries:
+            await self._fail_crashed(ref, state)
+            return Verdict("failed")
+        if state.next_ms > now_ms:
+            delay_s = _seconds(state.next_ms - now_ms)
+            await self._sender.send([ref], state.priority, delay_s=delay_s)
+            return Verdict("early")
+        # Only a low job that gives way is left.
+        waited_s = (now_ms - state.created_ms) // 1000
+        delay_s = min(max(LOW_DELAY_S_MIN, waited_s // 2), LOW_DELAY_S_MAX)
+        await self._sender.send([ref], state.priority, delay_s=delay_s)
+        return Verdict("gave way")
+
+    async def bury(self, ref: ChunkRef) -> Verdict:
+        """
+        Decide on a message that the queue has given up.
+
+        Attempts are counted in the database. Where some are left, deliveries died before they
+        could begin, or met somebody else's claim: the chunk is sent again, a few times.
+
+        Raises:
+            Unavailable: the database or the queue can't be reached.
+        """
+        state = await self._chunks.look(ref)
+        if state is None or state.job_status in TERMINAL or state.status in ("completed", "failed"):
+            return Verdict("ended")
+        if state.status == "processing" and state.claim_expires_ms > self._clock.now_ms():
+            return Verdict("claimed")
+        is_over = state.attempts > self._options.max_retries
+        if is_over or state.dead_letters + 1 >= DEAD_LETTERS_MAX:
+            await self._fail_crashed(ref, state)
+            return Verdict("failed")
+        await self._chunks.count_dead_letter(ref)
+        await self._sender.send([ref], state.priority)
+        return Verdict("sent again")
+
+    async def _fail_crashed(self, ref: ChunkRef, state: ChunkState) -> None:
+        """
+        Mark a chunk as failed whose consumers died without a word.
+        """
+        await self._chunks.fail(
+            ref,
+            None,
+            now_ms=self._clock.now_ms(),
+            error=f"chunk {ref.chunk} was begun {state.attempts} times and never came to an end",
+            error_class="crash",
+        )
+
+    async def _work(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Verdict:
+        """
+        Fill a claimed chunk, and say how it went.
+        """
+        heartbeat = asyncio.ensure_future(claim.keep())
+        try:
+            result = await self._fill(ref, claim, state)
+        except WorkStopped:
+            return Verdict("stopped")
+        except UpstreamBusy as error:
+            return await self._put_off(ref, claim, state, error)
+        except AppError as error:
+            return await self._give_up(ref, claim, state, error, is_retryable=error.retryable)
+        except Exception as error:
+            self._report("chunk", error)
+            return await self._give_up(ref, claim, state, error, is_retryable=True)
+        finally:
+            heartbeat.cancel()
+        if await self._chunks.finish(ref, result, now_ms=self._clock.now_ms()):
+            await self._on_complete(ref.job_id)
+        return Verdict("completed")
+
+    async def _fill(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Result:
+        """
+        Make a chunk's data known and return what they are.
+
+        Raises:
+            WorkStopped: nobody wants them any more.
+            AppError: they can't be had.
+        """
+        now_ms = self._clock.now_ms()
+        need = Need(
+            site=state.site,
+            points=state.points or (),
+            wanted=state.wanted,
+            now_ms=state.created_ms,
+            deadline_ms=now_ms + CHUNK_MS_MAX,
+            wait_until_ms=now_ms + BUSY_WAIT_MS,
+            accepts_stale=False,
+        )
+        behind: list[Coroutine[Any, Any, None]] = []
+        filler = self._filler_for(behind.append)
+        try:
+            segments = await filler.look_up(need)
+            filled = await filler.fill(need, segments, claim.progress_of(state.estimated))
+        finally:
+            for each in behind:
+                await each
+        if behind:
+            # What was fetched counts once it can be found.
+            covered = filler.cover(need, await filler.look_up(need))
+            if gaps_of(covered):
+                raise Unavailable(f"what was fetched for chunk {ref.chunk} could not be stored")
+        else:
+            covered = filled.covers
+        samples, raw_bytes = await self._measure(need, covered)
+        return Result(samples, raw_bytes, filled.upstream_requests)
+
+    async def _measure(self, need: Need, covered: list[Cover]) -> tuple[int, int]:
+        """
+        Return samples and bytes of text; only frames that the chunk's range cuts are read.
+        """
+        try:
+            found = _pieces(covered)
+        except DirectoryMissing:
+            segments = await self._index.find(need.site, need.points, need.wanted, directories=True)
+            found = _pieces(self._filler_for(_drop).cover(need, segments))
+        cut = [piece for piece in found if piece.frame is not None]
+        whole = [piece for piece in found if piece.frame is None]
+        samples = sum(piece.count for piece in whole)
+        raw_bytes = sum(piece.raw_length for piece in whole)
+        if cut:
+            blobs = await self._store.read(cut, {})
+            for piece in cut:
+                count, text = cut_piece_text(piece, blobs.piece(piece))
+                samples += count
+                raw_bytes += len(text)
+        return samples, raw_bytes
+
+    async def _put_off(
+        self, ref: ChunkRef, claim: Claim, state: ChunkState, error: UpstreamBusy
+    ) -> Verdict:
+        """
+        Put a chunk back whose data somebody else is fetching.
+        """
+        now_ms = self._clock.now_ms()
+        next_ms = now_ms + BUSY_DELAY_S * 1000
+        await self._chunks.release(
+            ref,
+            claim.claim_id,
+            now_ms=now_ms,
+            next_ms=next_ms,
+            due_ms=next_ms + RESEND_AFTER_MS,
+            is_counted=False,
+            error=None,
+            error_class=None,
+        )
+        # Sent anew: the queue counts deliveries, and this one was nobody's fault.
+        await self._sender.send([ref], state.priority, delay_s=BUSY_DELAY_S)
+        return Verdict("busy")
+
+    async def _give_up(
+        self,
+        ref: ChunkRef,
+        claim: Claim,
+        state: ChunkState,
+        error: Exception,
+        *,
+        is_retryable: bool,
+    ) -> Verdict:
+        """
+        Put a chunk back for another attempt, or let it fail for good.
+
+        Once a chunk of a job has failed for good, the others get no second attempt: the job fails
+        anyway, and a retry of the job runs all that is missing.
+        """
+        now_ms = self._clock.now_ms()
+        is_last = state.attempts > self._options.max_retries or state.is_doomed
+        if is_last or not is_retryable:
+            await self._chunks.fail(
+                ref,
+                claim.claim_id,
+                now_ms=now_ms,
+                error=failure_text(error),
+                error_class=failure_class(error),
+            )
+            return Verdict("failed")
+        delay_s = retry_delay_s(
+            state.attempts,
+            retry_delay_ms=self._options.retry_delay,
+            retry_after_s=error.retry_after_s if isinstance(error, AppError) else None,
+        )
+        next_ms = now_ms + delay_s * 1000
+        await self._chunks.release(
+            ref,
+            claim.claim_id,
+            now_ms=now_ms,
+            # The queue's clock is another one: a message a little early must not find it too early.
+            next_ms=next_ms - 500,
+            due_ms=next_ms + RESEND_AFTER_MS,
+            is_counted=True,
+            error=failure_text(error),
+            error_class=failure_class(error),
+        )
+        return Verdict("retrying", delay_s)
+
+
+def _pieces(covered: list[Cover]) -> list[Piece]:
+    return [piece for cover in covered for each in cover.known for piece in pieces(*each)]
+
+
+def _seconds(delay_ms: int) -> int:
+    return math.ceil(delay_ms / 1000) + 1
+
+
+def _drop(work: Coroutine[Any, Any, None]) -> None:
+    work.close()

@@ -1,0 +1,92 @@
+"""
+What an administrator may do with the cache: look at its objects, and make it forget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.errors import AppError
+from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
+from building_vitals.jobs.results_table import JobResults
+from building_vitals.ports import Clock, ObjectStore
+from building_vitals.ranges import Range
+
+EVER = Range(INSTANT_MIN_MS, INSTANT_MAX_MS)
+
+
+class CacheAdmin:
+    """
+    Lists and forgets.
+    """
+
+    def __init__(
+        self,
+        *,
+        objects: ObjectStore,
+        index: SegmentIndex,
+        results: JobResults,
+        clock: Clock,
+        background: Callable[[Coroutine[Any, Any, None]], None],
+        report: Callable[[str, AppError], None],
+    ) -> None:
+        self._objects = objects
+        self._index = index
+        self._results = results
+        self._clock = clock
+        self._background = background
+        self._report = report
+
+    async def list_objects(self, *, prefix: str, limit: int, cursor: str | None) -> dict[str, Any]:
+        """
+        Return the document of `GET /api/cache/objects`.
+        """
+        page = await self._objects.list(prefix=prefix, limit=limit, cursor=cursor)
+        return {
+            "objects": [
+                {
+                    "key": each.key,
+                    "size": each.size,
+                    "uploaded": format_instant(each.uploaded_ms),
+                    "points": _number(each.metadata.get("points")),
+                    "samples": _number(each.metadata.get("samples")),
+                }
+                for each in page.objects
+            ],
+            "nextCursor": page.cursor,
+        }
+
+    async def purge(self, site: str, points: Sequence[str] | None, wanted: Range | None) -> int:
+        """
+        Forget segments, also those being fetched; return how many there were.
+
+        Args:
+            points: Only these; None for all.
+            wanted: Only what touches it; None for all.
+        """
+        deleted = await self._index.purge(site, points, wanted or EVER, now_ms=self._clock.now_ms())
+        if deleted:
+            self._background(self._remove_orphans(site))
+        return deleted
+
+    async def _remove_orphans(self, site: str) -> None:
+        """
+        Delete the objects of a site that no segment lies in any more, and its purged results.
+        """
+        try:
+            keys = await self._index.orphans(site)
+            if keys:
+                await self._objects.delete(keys)
+                await self._index.drop_objects(keys)
+            results = await self._results.purged(site)
+            if results:
+                await self._objects.delete([each.object_key for each in results])
+                await self._results.drop(results)
+        except AppError as error:
+            self._report("purge", error)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None

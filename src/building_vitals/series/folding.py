@@ -1,0 +1,327 @@
+"""
+Folds pages of samples, as they arrive, into frames.
+
+Separate because it is the only code that touches every fetched sample: it drops what nobody asked
+for, cuts to the range, sorts, lets the last of duplicates win, and holds no more than the samples
+since each point's last closed frame.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from operator import lt
+from typing import Any
+
+import msgspec
+
+from building_vitals.instants import DAY_MS, floor_day
+from building_vitals.ranges import Range, split_at
+from building_vitals.series.columns import (
+    Column,
+    Sample,
+    are_plain,
+    columns,
+    head_text,
+    instants_of,
+    woven_text,
+)
+from building_vitals.series.frames import (
+    FRAME_SAMPLES_MIN,
+    Series,
+    SeriesBuilder,
+    frame_text,
+    value_texts,
+)
+from building_vitals.series.values import value_text
+
+# Distinct texts remembered between samples; a full memory starts anew. Some 3 MB in all.
+TIMES_REMEMBERED_MAX = 16_384
+VALUES_REMEMBERED_MAX = 8_192
+
+
+class UnreadableTime(ValueError):
+    """
+    The upstream sent a time that is none.
+    """
+
+
+class Fold(msgspec.Struct, frozen=True, gc=False):
+    """
+    What is now known of one point over one range.
+    """
+
+    point: str
+    known: Range
+    series: Series
+
+
+class _Times:
+    """
+    Remembers times: as sent → the instant, and the text a sample of that time begins with.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, str]] = {}
+
+    def read(self, times: Sequence[str]) -> list[tuple[int, str]]:
+        """
+        Return what is to be known of each time.
+
+        Raises:
+            UnreadableTime: one of them is none.
+        """
+        known = self._known
+        if len(known) > TIMES_REMEMBERED_MAX:
+            known.clear()
+        if not known.keys() >= (distinct := dict.fromkeys(times)).keys():
+            fresh = [time for time in distinct if time not in known]
+            try:
+                instants = instants_of(fresh)
+            except ValueError as error:
+                raise UnreadableTime(str(error)) from error
+            known.update(
+                zip(fresh, zip(instants, map(head_text, instants), strict=True), strict=True)
+            )
+        return [known[time] for time in times]
+
+
+class _ValueTexts(dict[str, str]):
+    """
+    Text value as sent → its JSON text.
+
+    Only for values that are text: of other types, some are equal and yet different (1 and true).
+    """
+
+    def __missing__(self, value: str) -> str:
+        if len(self) >= VALUES_REMEMBERED_MAX:
+            self.clear()
+        found = self[value] = value_text(value)
+        return found
+
+
+class _PointFold:
+    """
+    The open samples of one point, and the series its closed frames have gone to.
+
+    Attributes:
+        times: Instants of the open samples.
+    """
+
+    __slots__ = (
+        "_builders",
+        "_closed_ms",
+        "_heads",
+        "_is_ordered",
+        "_late",
+        "_part",
+        "_parts",
+        "_values",
+        "times",
+    )
+
+    def __init__(self, parts: Sequence[Range]) -> None:
+        self._parts = parts
+        self._part = 0
+        self._builders = [SeriesBuilder() for _ in parts]
+        self._closed_ms = parts[0].start_ms
+        self._late: dict[int, str] = {}
+        self._is_ordered = True
+        self.times: list[int] = []
+        # How the open samples' texts begin, and the texts of their values.
+        self._heads: list[str] = []
+        self._values: list[str] = []
+
+    def take(
+        self, times: Sequence[int], heads: Sequence[str], values: Sequence[str], *, is_rising: bool
+    ) -> None:
+        """
+        Add samples to the open ones.
+
+        Args:
+            is_rising: Whether each is later than the one before.
+        """
+        if not is_rising or (self.times and self.times[-1] >= times[0]):
+            self._is_ordered = False
+        self.times += times
+        self._heads += heads
+        self._values += values
+
+    def tidy(self) -> None:
+        """
+        Sort the open samples, let the last of duplicates win, close the frames that are complete.
+        """
+        if not self.times:
+            return
+        if not self._is_ordered:
+            self._hold(dict(zip(self.times, self._values, strict=True)))
+            self._is_ordered = True
+        if self.times[0] < self._closed_ms:
+            late = bisect_left(self.times, self._closed_ms)
+            self._late.update(zip(self.times[:late], self._values[:late], strict=True))
+            self._drop(late)
+        if len(self.times) >= FRAME_SAMPLES_MIN:
+            self._close(is_last=False)
+
+    def _hold(self, values: Mapping[int, str]) -> None:
+        """
+        Make these the open samples.
+        """
+        self.times = sorted(values)
+        self._heads = list(map(head_text, self.times))
+        self._values = [values[instant_ms] for instant_ms in self.times]
+
+    def _drop(self, count: int) -> None:
+        """
+        Forget the first open samples.
+        """
+        del self.times[:count], self._heads[:count], self._values[:count]
+
+    def _close(self, *, is_last: bool) -> None:
+        """
+        Close the frames after whose end a sample is known, or all of them.
+        """
+        times, total, start = self.times, len(self.times), 0
+        while True:
+            part_end_ms = self._parts[self._part].end_ms
+            stop = bisect_left(times, part_end_ms, start)
+            end_ms = part_end_ms
+            full = start + FRAME_SAMPLES_MIN
+            if full <= stop:
+                midnight_ms = floor_day(times[full - 1]) + DAY_MS
+                if midnight_ms < part_end_ms:
+                    stop, end_ms = bisect_left(times, midnight_ms, full, stop), midnight_ms
+            if stop == total and not is_last:
+                break
+            if stop > start:
+                text = woven_text(self._heads[start:stop], self._values[start:stop])
+                self._builders[self._part].add_text(
+                    times[start], times[stop - 1], stop - start, text
+                )
+            self._closed_ms, start = end_ms, stop
+            if end_ms == part_end_ms:
+                if self._part == len(self._parts) - 1:
+                    break
+                self._part += 1
+        self._drop(start)
+
+    def finish(self) -> list[tuple[Range, Series]]:
+        """
+        Return each part of the range with its series.
+        """
+        self.tidy()
+        self._close(is_last=True)
+        if self._late:
+            self._reopen()
+        series = [builder.build() for builder in self._builders]
+        return list(zip(self._parts, series, strict=True))
+
+    def _reopen(self) -> None:
+        """
+        Take the closed frames apart for samples that came after their frame was closed.
+        """
+        known: dict[int, str] = {}
+        for builder in self._builders:
+            series = builder.build()
+            for frame in series.frames:
+                data = series.data[frame.offset : frame.offset + frame.length]
+                known.update(value_texts(frame_text(frame, data)))
+        known.update(self._late)
+        self._hold(known)
+        self._builders = [SeriesBuilder() for _ in self._parts]
+        self._part, self._closed_ms = 0, self._parts[0].start_ms
+        self._close(is_last=True)
+
+
+class Folder:
+    """
+    Takes the pages of one fetch and gives what is then known of each point.
+
+    Attributes:
+        kept: Samples that were asked for, duplicates counted.
+        dropped: Samples of other points or outside the range.
+    """
+
+    def __init__(self, points: Iterable[str], wanted: Range, split_ms: int | None = None) -> None:
+        """
+        Args:
+            points: Those asked for.
+            wanted: The range asked for.
+            split_ms: Where to begin another series, should it lie inside the range.
+        """
+        self._wanted = wanted
+        parts = [wanted] if split_ms is None else split_at([wanted], split_ms)
+        self._folds = {point: _PointFold(parts) for point in points}
+        self._known_times = _Times()
+        self._value_texts = _ValueTexts()
+        # Of the column taken last: its times as sent, their instants, how its samples' texts begin,
+        # whether each is later than the one before, and whether all of them were asked for.
+        self._times: list[str] = []
+        self._instants: list[int] = []
+        self._heads: list[str] = []
+        self._is_rising = self._is_inside = True
+        self.kept = 0
+        self.dropped = 0
+
+    def add_page(self, samples: Sequence[Sample]) -> None:
+        """
+        Take the samples of one page.
+
+        Raises:
+            UnreadableTime: a sample of a requested point has no readable time.
+        """
+        kept = 0
+        for column in columns(samples, self._folds):
+            kept += self._add_column(column)
+        self.kept += kept
+        self.dropped += len(samples) - kept
+        for fold in self._folds.values():
+            fold.tidy()
+
+    def _add_column(self, column: Column) -> int:
+        """
+        Take samples of one point; return how many were asked for.
+
+        All steps are loops within single calls: this is where jobs spend their time.
+        """
+        if column.times != self._times:
+            # Points are mostly collected together: those of a page share their times.
+            self._read_times(column.times)
+        values = column.values
+        texts = values if are_plain(values) else self._texts_of(values)
+        instants, heads = self._instants, self._heads
+        if not self._is_inside:
+            start_ms, end_ms = self._wanted
+            inside = [n for n, instant in enumerate(instants) if start_ms <= instant < end_ms]
+            instants = [instants[n] for n in inside]
+            heads = [heads[n] for n in inside]
+            texts = [texts[n] for n in inside]
+        if instants:
+            self._folds[column.point].take(instants, heads, texts, is_rising=self._is_rising)
+        return len(instants)
+
+    def _read_times(self, times: list[str]) -> None:
+        pairs = self._known_times.read(times)
+        self._instants = [pair[0] for pair in pairs]
+        self._heads = [pair[1] for pair in pairs]
+        start_ms, end_ms = self._wanted
+        self._is_rising = all(map(lt, self._instants, self._instants[1:]))
+        self._is_inside = start_ms <= min(self._instants) and max(self._instants) < end_ms
+        self._times = times
+
+    def _texts_of(self, values: Sequence[Any]) -> list[str]:
+        texts = self._value_texts
+        return [texts[value] if isinstance(value, str) else value_text(value) for value in values]
+
+    def finish(self) -> list[Fold]:
+        """
+        Return every requested point with what is known of it, also where that is: nothing.
+
+        Returns:
+            In the order of the points, and for each by time.
+        """
+        return [
+            Fold(point, known, series)
+            for point, fold in self._folds.items()
+            for known, series in fold.finish()
+        ]

@@ -1,0 +1,255 @@
+"""
+Frames, and the series of frames that make up one point's part of an object.
+
+A frame is the JSON text of consecutive samples without the outer brackets, as a DEFLATE fragment.
+In a series, a stored block with a comma lies between frames, so that any run of neighbouring
+frames is one slice of bytes whose text is valid between brackets. Every frame knows the CRC-32 of
+the series up to its end, so that the CRC of any run is found without a look at the data
+(`gzip_splice.Splicer.add_run`).
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import msgspec
+
+from building_vitals.answers.formats.csv_rows import Samples, decode_samples
+from building_vitals.errors import CorruptSegment
+from building_vitals.ranges import Range
+from building_vitals.series.splicing import fragment, growth, inflate, multiply, stored
+
+# A frame closes at the first UTC midnight after it holds this many samples.
+FRAME_SAMPLES_MIN = 512
+
+COMMA = stored(b",")
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Where a frame lies in its series, and what splicing needs to know of it.
+
+    Attributes:
+        offset: Bytes from the start of the series to the fragment.
+        length: Bytes of the fragment.
+        raw_offset: Bytes of the series' text before the frame's.
+        raw_length: Bytes of the frame's text.
+        count: Samples.
+        first_ms, last_ms: Instants of the first and the last sample.
+        crc: CRC-32 of the series' text up to the frame's end.
+        grow: Growth of the series' text up to the frame's end.
+        crc_before: CRC-32 of the series' text up to where the frame begins.
+        shrink: Growth of minus *raw_offset*.
+        data_crc: CRC-32 of the fragment's bytes, to notice when they are not what was stored.
+    """
+
+    offset: int
+    length: int
+    raw_offset: int
+    raw_length: int
+    count: int
+    first_ms: int
+    last_ms: int
+    crc: int
+    grow: int
+    crc_before: int
+    shrink: int
+    data_crc: int
+
+    @property
+    def raw_end(self) -> int:
+        """
+        Bytes of the series' text up to the frame's end.
+        """
+        return self.raw_offset + self.raw_length
+
+    @property
+    def own_crc(self) -> int:
+        """
+        CRC-32 of the frame's text alone.
+        """
+        return self.crc ^ multiply(growth(self.raw_length), self.crc_before)
+
+
+class Series(msgspec.Struct, frozen=True, gc=False):
+    """
+    The frames of one point over one range, encoded.
+
+    Attributes:
+        frames: Their directory, in order of time; empty when there are no samples.
+        data: Their bytes.
+    """
+
+    frames: tuple[Frame, ...]
+    data: bytes
+
+    @property
+    def count(self) -> int:
+        """
+        Samples in all frames.
+        """
+        return sum(frame.count for frame in self.frames)
+
+
+class SeriesBuilder:
+    """
+    Puts frames one behind the other.
+    """
+
+    __slots__ = ("_crc", "_frames", "_grow", "_length", "_parts", "_raw_length")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._frames: list[Frame] = []
+        self._length = 0
+        self._raw_length = 0
+        self._crc = 0
+        self._grow = growth(0)
+
+    def add_text(self, first_ms: int, last_ms: int, count: int, text: bytes) -> None:
+        """
+        Append one frame.
+
+        Args:
+            first_ms, last_ms: Instants of its first and last sample, after those of the frame
+                before.
+            count: Samples; not 0.
+            text: Their JSON text without the outer brackets, ascending.
+        """
+        data = fragment(text)
+        self._append((first_ms, last_ms), count, data, raw_length=len(text), crc=zlib.crc32(text))
+
+    def add_frame(self, frame: Frame, data: bytes | memoryview) -> None:
+        """
+        Append a frame of another series as it is.
+        """
+        times = (frame.first_ms, frame.last_ms)
+        self._append(
+            times, frame.count, bytes(data), raw_length=frame.raw_length, crc=frame.own_crc
+        )
+
+    def _append(
+        self, times: tuple[int, int], count: int, data: bytes, *, raw_length: int, crc: int
+    ) -> None:
+        if self._frames:
+            self._parts.append(COMMA)
+            self._length += len(COMMA)
+            self._crc = zlib.crc32(b",", self._crc)
+            self._grow = multiply(growth(1), self._grow)
+            self._raw_length += 1
+        crc_before, grow = self._crc, growth(raw_length)
+        self._crc = multiply(grow, crc_before) ^ crc
+        self._grow = multiply(grow, self._grow)
+        self._frames.append(
+            Frame(
+                offset=self._length,
+                length=len(data),
+                raw_offset=self._raw_length,
+                raw_length=raw_length,
+                count=count,
+                first_ms=times[0],
+                last_ms=times[1],
+                crc=self._crc,
+                grow=self._grow,
+                crc_before=crc_before,
+                shrink=growth(-self._raw_length),
+                data_crc=zlib.crc32(data),
+            )
+        )
+        self._parts.append(data)
+        self._length += len(data)
+        self._raw_length += raw_length
+
+    def build(self) -> Series:
+        """
+        Return the series.
+        """
+        return Series(tuple(self._frames), b"".join(self._parts))
+
+
+def frame_text(frame: Frame, data: bytes | memoryview) -> bytes:
+    """
+    Return the text of one frame.
+
+    Args:
+        frame: Its place.
+        data: The bytes of its fragment alone.
+
+    Raises:
+        ValueError: the bytes are not that frame.
+    """
+    text = inflate(data, frame.raw_length)
+    if zlib.crc32(text, frame.crc_before) != frame.crc:
+        raise ValueError("frame holds another text than it was made of")
+    return text
+
+
+def _decode(text: bytes) -> Samples:
+    try:
+        return decode_samples(text)
+    except CorruptSegment as error:
+        raise ValueError(f"not the text of samples: {error}") from error
+
+
+def value_texts(text: bytes) -> dict[int, str]:
+    """
+    Return the instant and the JSON text of the value of each sample.
+
+    Args:
+        text: Samples' JSON text without the outer brackets.
+
+    Raises:
+        ValueError: the text is not that of samples.
+    """
+    return {instant_ms: bytes(value).decode() for instant_ms, value in _decode(text)}
+
+
+def cut_text(text: bytes, wanted: Range) -> tuple[int, bytes]:
+    """
+    Return the count and the text of those samples that lie in *wanted*.
+
+    Args:
+        text: Samples' JSON text without the outer brackets, ascending.
+
+    Raises:
+        ValueError: the text is not that of samples.
+    """
+    if b'"' in text or text.count(b"[") != text.count(b"],[") + 1:
+        # Text or lists among the values: only decoding tells where a sample begins.
+        inside = [
+            b"[%d,%b]" % (instant_ms, bytes(value))
+            for instant_ms, value in _decode(text)
+            if wanted.start_ms <= instant_ms < wanted.end_ms
+        ]
+        return len(inside), b",".join(inside)
+    begin, end = _seek(text, wanted.start_ms), _seek(text, wanted.end_ms)
+    if begin == end:
+        return 0, b""
+    kept = text[begin : end - 1]
+    return kept.count(b"["), kept
+
+
+def _seek(text: bytes, instant_ms: int) -> int:
+    """
+    Return where the first sample at or after an instant begins, one past the end if none does.
+
+    Args:
+        text: Of samples, ascending, with no other brackets than theirs.
+    """
+    low, high = 0, len(text) + 1
+    while low < high:
+        start = text.rfind(b"[", 0, (low + high) // 2 + 1)
+        if int(text[start + 1 : text.index(b",", start)]) >= instant_ms:
+            high = start
+        else:
+            following = text.find(b"[", start + 1)
+            low = len(text) + 1 if following < 0 else following
+    return low
+
+
+def text_times(text: bytes) -> tuple[int, int]:
+    """
+    Return the instants of the first and the last sample of a text that is not empty.
+    """
+    samples = _decode(text)
+    return samples[0][0], samples[-1][0]

@@ -1,0 +1,192 @@
+"""
+The upstream's lists of sites and of their points: long, seldom changed, kept as datasets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any, Protocol
+
+from building_vitals.access.caller import Caller
+from building_vitals.cache.options import CacheOptions
+from building_vitals.datasets.cache import R2CacheService
+from building_vitals.datasets.dataset import DatasetKey
+from building_vitals.errors import AppError, UpstreamSiteUnknown
+from building_vitals.ports import Clock
+from building_vitals.ranges import Range
+
+Items = list[dict[str, Any]]
+Fetch = Callable[[int], Coroutine[Any, Any, Items]]
+
+# No point's name may hold a control character, so no request for samples has these keys.
+_SITES_KEY = DatasetKey("sites", ("\x01sites",), Range(0, 1))
+_POINTS_NAME = "\x01points"
+
+# A list that lacks a point somebody asks for is read anew when it is older: points are added.
+RECHECK_MS = 60_000
+
+
+class Listings(Protocol):
+    """
+    Where the lists come from.
+    """
+
+    async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
+        """
+        Return every site.
+        """
+        ...
+
+    async def list_points(self, site: str, *, deadline_ms: int | None = None) -> Items:
+        """
+        Return every point of a site.
+        """
+        ...
+
+
+class SiteDirectory:
+    """
+    Answers which sites and points there are.
+
+    A list is fresh for `default_ttl`, and given up to `max_cache_age` when the upstream fails.
+    """
+
+    def __init__(
+        self,
+        *,
+        listings: Listings,
+        datasets: R2CacheService,
+        clock: Clock,
+        options: CacheOptions,
+        timeout_ms: int,
+        background: Callable[[Coroutine[Any, Any, None]], None],
+        report: Callable[[str, AppError], None],
+    ) -> None:
+        """
+        Args:
+            timeout_ms: How long the upstream may take.
+        """
+        self._listings = listings
+        self._datasets = datasets
+        self._clock = clock
+        self._options = options
+        self._timeout_ms = timeout_ms
+        self._background = background
+        self._report = report
+
+    async def sites(self, caller: Caller) -> dict[str, Any]:
+        """
+        Return the sites that the caller may read, as the upstream describes them.
+
+        Raises:
+            UpstreamError: there is no list, and none can be had.
+        """
+
+        async def fetch(deadline_ms: int) -> Items:
+            return await self._listings.list_sites(deadline_ms=deadline_ms)
+
+        items = await self._list(_SITES_KEY, fetch)
+        mine = [item for item in items if caller.may_read(item["name"])]
+        return _page(mine, page=1, per_page=max(1, len(mine)))
+
+    async def points(
+        self, site: str, *, search: str | None, page: int, per_page: int
+    ) -> dict[str, Any]:
+        """
+        Return a page of a site's points, as the upstream describes them.
+
+        Args:
+            search: Only points whose name holds it, in upper or lower case.
+            page: Counted from 1.
+
+        Raises:
+            UpstreamSiteUnknown: there is no such site.
+            UpstreamError: there is no list, and none can be had.
+        """
+
+        async def fetch(deadline_ms: int) -> Items:
+            return await self._listings.list_points(site, deadline_ms=deadline_ms)
+
+        items = await self._list(_points_key(site), fetch)
+        if search:
+            wanted = search.casefold()
+            items = [item for item in items if wanted in item["name"].casefold()]
+        return _page(items, page=page, per_page=per_page)
+
+    async def own_points(
+        self, site: str, names: Collection[str], *, deadline_ms: int | None
+    ) -> frozenset[str]:
+        """
+        Return those of *names* that are points of the site.
+
+        Raises:
+            UpstreamSiteUnknown: there is no such site.
+            UpstreamError: the list that is kept does not settle it, and no other can be had.
+        """
+        key, asked, now_ms = _points_key(site), frozenset(names), self._clock.now_ms()
+        kept = await self._kept(key)
+        if kept is not None:
+            found = asked.intersection(item["name"] for item in _items(kept["items"]))
+            fresh_ms = self._options.default_ttl * 1000
+            if found != asked:
+                fresh_ms = min(fresh_ms, RECHECK_MS)
+            if now_ms - kept["fetchedMs"] < fresh_ms:
+                return found
+        items = _items(await self._listings.list_points(site, deadline_ms=deadline_ms))
+        self._background(self._keep(key, {"fetchedMs": now_ms, "items": items}))
+        return asked.intersection(item["name"] for item in items)
+
+    async def _list(self, key: DatasetKey, fetch: Fetch) -> Items:
+        now_ms = self._clock.now_ms()
+        kept = await self._kept(key)
+        if kept is not None and now_ms - kept["fetchedMs"] < self._options.default_ttl * 1000:
+            return _items(kept["items"])
+        try:
+            # What has no name can be asked for by nobody.
+            items = _items(await fetch(now_ms + self._timeout_ms))
+        except UpstreamSiteUnknown:
+            raise
+        except AppError as error:
+            if kept is None:
+                raise
+            self._report("site directory", error)
+            return _items(kept["items"])
+        self._background(self._keep(key, {"fetchedMs": now_ms, "items": items}))
+        return items
+
+    async def _kept(self, key: DatasetKey) -> dict[str, Any] | None:
+        try:
+            dataset = await self._datasets.get(key)
+        except AppError as error:
+            self._report("site directory", error)
+            return None
+        found: dict[str, Any] | None = None if dataset is None else dataset.json()
+        return found
+
+    async def _keep(self, key: DatasetKey, document: dict[str, Any]) -> None:
+        try:
+            await self._datasets.put(key, document, ttl=self._options.max_cache_age)
+        except AppError as error:
+            self._report("site directory", error)
+
+
+def _points_key(site: str) -> DatasetKey:
+    return DatasetKey(site, (_POINTS_NAME,), Range(0, 1))
+
+
+def _items(items: Items) -> Items:
+    return [item for item in items if isinstance(item.get("name"), str)]
+
+
+def _page(items: Items, *, page: int, per_page: int) -> dict[str, Any]:
+    """
+    Return some of the items in the form of the upstream's own pages.
+    """
+    first = (page - 1) * per_page
+    return {
+        "page": page,
+        "pages": max(1, -(-len(items) // per_page)),
+        "per_page": per_page,
+        "total": len(items),
+        "items": items[first : first + per_page],
+    }

@@ -1,0 +1,154 @@
+"""
+Data points of Analytics Engine: events as texts and numbers in a fixed order.
+
+Separate and pure because the platform checks nothing here: a point over its limits vanishes without
+a sign, so they are kept by the only way to make one. The order is documented in docs/analytics.md;
+what has been written stays as it was, so new fields go at the end.
+https://developers.cloudflare.com/analytics/analytics-engine/limits/
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from building_vitals.statistics.events import DeadLetterEvent, JobEvent, RequestEvent
+
+BLOBS_MAX = 20
+DOUBLES_MAX = 20
+BLOBS_BYTES_MAX = 16_384
+INDEX_BYTES_MAX = 96
+POINTS_PER_INVOCATION_MAX = 250
+
+# Rows without a site need an index too: points are sampled by it.
+NO_SITE = "-"
+
+
+class DataPoint(msgspec.Struct, frozen=True):
+    """
+    One point within the platform's limits.
+
+    Attributes:
+        index: What points are sampled by.
+        blobs: Texts.
+        doubles: Finite numbers.
+    """
+
+    index: str
+    blobs: tuple[str, ...]
+    doubles: tuple[float, ...]
+
+
+def data_point(
+    index: str, blobs: Sequence[str | None], doubles: Sequence[float | None]
+) -> DataPoint:
+    """
+    Return a point; texts that are too long are cut at a character, the longest first.
+
+    Args:
+        blobs: None becomes the empty text.
+        doubles: None and what is not finite become 0.
+
+    Raises:
+        ValueError: there are more blobs or doubles than a point may have.
+    """
+    if len(blobs) > BLOBS_MAX:
+        raise ValueError(f"too many blobs: {len(blobs)}; at most {BLOBS_MAX}")
+    if len(doubles) > DOUBLES_MAX:
+        raise ValueError(f"too many doubles: {len(doubles)}; at most {DOUBLES_MAX}")
+    return DataPoint(
+        cut_text(index, INDEX_BYTES_MAX) or NO_SITE,
+        _within([each or "" for each in blobs], BLOBS_BYTES_MAX),
+        tuple(float(each) if each is not None and math.isfinite(each) else 0.0 for each in doubles),
+    )
+
+
+def cut_text(text: str, bytes_max: int) -> str:
+    """
+    Return the beginning of a text that fits, no character cut in half.
+    """
+    data = text.encode("utf-8", "replace")
+    return data.decode() if len(data) <= bytes_max else data[:bytes_max].decode("utf-8", "ignore")
+
+
+def _within(blobs: list[str], bytes_max: int) -> tuple[str, ...]:
+    """
+    Return the texts with the longest cut so that all together fit.
+    """
+    sizes = [len(each.encode("utf-8", "replace")) for each in blobs]
+    left, share = bytes_max, 0
+    # The short ones keep what they have; what they leave is shared by the long ones.
+    for n, size in enumerate(sorted(sizes)):
+        share = left // (len(sizes) - n)
+        if size > share:
+            break
+        left -= size
+    else:
+        share = bytes_max
+    return tuple(cut_text(each, share) for each in blobs)
+
+
+def request_point(event: RequestEvent, weight: int) -> DataPoint:
+    """
+    Return the point of a request.
+
+    Args:
+        weight: How many requests it stands for.
+    """
+    return data_point(
+        event.site,
+        (
+            "request",
+            event.request_id,
+            event.route,
+            event.cache_status,
+            "success" if event.is_success else "failure",
+            event.error,
+            event.output,
+            event.endpoint,
+        ),
+        (
+            event.points,
+            event.estimated,
+            event.samples,
+            event.duration_ms,
+            event.body_bytes,
+            event.upstream_requests,
+            weight,
+            event.status,
+        ),
+    )
+
+
+def job_point(event: JobEvent) -> DataPoint:
+    """
+    Return the point of a job that was queued or has ended.
+    """
+    return data_point(
+        event.site,
+        ("job", event.job_id, "queued", "", event.outcome, event.error, "", event.priority),
+        (
+            event.points,
+            event.estimated,
+            event.samples,
+            event.duration_ms,
+            event.data_bytes,
+            event.upstream_requests,
+            1,
+            event.chunks,
+            event.retries,
+        ),
+    )
+
+
+def dead_letter_point(event: DeadLetterEvent) -> DataPoint:
+    """
+    Return the point of a message that the queue gave up.
+    """
+    return data_point(
+        event.site,
+        ("dead_letter", event.job_id, "queued", "", event.outcome, event.error, "", ""),
+        (0, 0, 0, 0, 0, 0, 1, event.chunk, event.attempts),
+    )

@@ -1,0 +1,193 @@
+"""
+Tells the statistics of requests, jobs and dead letters, after the answer.
+
+Requests that end within a moment of each other are written in one batch, by the invocation of the
+first of them. What they leave behind is plain data, so that it does not matter whose it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from building_vitals.errors import AppError
+from building_vitals.jobs.model import TERMINAL
+from building_vitals.ports import Clock
+from building_vitals.statistics.events import DeadLetterEvent, RequestEvent, drawn_weight
+from building_vitals.statistics.metrics import (
+    DataPoint,
+    dead_letter_point,
+    job_point,
+    request_point,
+)
+from building_vitals.statistics.requests_table import Counted, RequestAnalytics
+
+# How long a request waits for others to be written with.
+LINGER_MS = 500
+# An invocation that has not written by then is dead, and another one has to.
+OVERDUE_MS = 5000
+# Requests of one batch: their texts stay well below what a parameter may hold, and their points
+# below what an invocation may write.
+REQUESTS_PER_BATCH_MAX = 100
+
+
+class PointWriter(Protocol):
+    """
+    Where data points go.
+    """
+
+    def write(self, points: Sequence[DataPoint]) -> int:
+        """
+        Write points; return how many were.
+
+        Raises:
+            Unavailable: the dataset refuses.
+        """
+        ...
+
+
+class Batch(msgspec.Struct):
+    """
+    Requests that are written together, by the invocation of the first.
+    """
+
+    opened_ms: int
+    requests: list[Counted] = []
+
+    def take(self) -> list[Counted]:
+        """
+        Return the requests; nobody else gets them.
+        """
+        taken, self.requests = self.requests, []
+        return taken
+
+
+class Outbox:
+    """
+    Requests that wait to be written, of all invocations of an isolate.
+    """
+
+    def __init__(self) -> None:
+        self._open: Batch | None = None
+
+    def add(self, counted: Counted, now_ms: int) -> Batch | None:
+        """
+        Let a request wait; return the batch when its invocation is the one to write it.
+        """
+        batch = self._open
+        is_overdue = batch is not None and now_ms - batch.opened_ms >= OVERDUE_MS
+        if batch is None or is_overdue or len(batch.requests) >= REQUESTS_PER_BATCH_MAX:
+            left = batch.take() if batch is not None and is_overdue else []
+            self._open = Batch(now_ms, [*left, counted])
+            return self._open
+        batch.requests.append(counted)
+        return None
+
+    def close(self, batch: Batch) -> list[Counted]:
+        """
+        Let nothing more into a batch, and return what is in it.
+        """
+        if self._open is batch:
+            self._open = None
+        return batch.take()
+
+
+class AnalyticsService:
+    """
+    Records what happens.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests: RequestAnalytics,
+        points: PointWriter,
+        outbox: Outbox,
+        clock: Clock,
+        sample_rate: float,
+        background: Callable[[Coroutine[Any, Any, None]], None],
+        report: Callable[[str, AppError], None],
+    ) -> None:
+        """
+        Args:
+            sample_rate: Share of the requests that are recorded, 0 to 1; jobs and dead letters are
+                always.
+            background: Runs what goes on after the answer.
+        """
+        self._requests = requests
+        self._points = points
+        self._outbox = outbox
+        self._clock = clock
+        self._sample_rate = sample_rate
+        self._background = background
+        self._report = report
+
+    def record_request(self, tell: Callable[[], RequestEvent]) -> None:
+        """
+        Record a request, unless it is left out by chance.
+
+        Args:
+            tell: Says what there is to record.
+        """
+        weight = drawn_weight(self._sample_rate, self._clock.jitter)
+        if not weight:
+            return
+        batch = self._outbox.add(Counted(tell(), weight), self._clock.now_ms())
+        if batch is not None:
+            self._background(self._write(batch))
+
+    async def _write(self, batch: Batch) -> None:
+        await self._clock.sleep(LINGER_MS)
+        requests = self._outbox.close(batch)
+        self._write_points([request_point(event, weight) for event, weight in requests])
+        try:
+            await self._requests.record(requests)
+        except AppError as error:
+            self._report("analytics", error)
+
+    def record_queued_job(self, job_id: str) -> None:
+        """
+        Record that a job was queued.
+        """
+        self._background(self._tell_of_job(job_id, since_ms=0, is_new=True))
+
+    def record_ended_job(self, job_id: str, *, since_ms: int) -> None:
+        """
+        Record that a job has ended, if that is what has happened to it since an instant.
+        """
+        self._background(self._tell_of_job(job_id, since_ms=since_ms, is_new=False))
+
+    async def _tell_of_job(self, job_id: str, *, since_ms: int, is_new: bool) -> None:
+        try:
+            job = await self._requests.find_job(job_id, since_ms=since_ms)
+        except AppError as error:
+            self._report("analytics", error)
+            return
+        if job is not None and is_new:
+            job = msgspec.structs.replace(job, outcome="queued", duration_ms=0)
+        if job is not None and (is_new or job.outcome in TERMINAL):
+            self._write_points([job_point(job)])
+
+    def record_dead_letter(self, event: DeadLetterEvent) -> None:
+        """
+        Record that the queue gave up a message.
+        """
+        self._background(self._tell_of_dead_letter(event))
+
+    async def _tell_of_dead_letter(self, event: DeadLetterEvent) -> None:
+        try:
+            job = await self._requests.find_job(event.job_id)
+        except AppError as error:
+            self._report("analytics", error)
+            job = None
+        if job is not None:
+            event = msgspec.structs.replace(event, site=job.site, error=event.error or job.error)
+        self._write_points([dead_letter_point(event)])
+
+    def _write_points(self, points: Sequence[DataPoint]) -> None:
+        try:
+            self._points.write(points)
+        except AppError as error:
+            self._report("analytics", error)

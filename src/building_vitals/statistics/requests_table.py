@@ -1,0 +1,198 @@
+"""
+What the database keeps of requests: a row each, sums by hour, and the objects' hits.
+
+Everything about some requests goes in one batch, whatever their number, as JSON parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from building_vitals.ports import Database, Statement
+from building_vitals.statistics.durations import duration_step
+from building_vitals.statistics.events import NO_ROUTE, JobEvent, RequestEvent
+
+HOUR_MS = 3_600_000
+# Texts come from requests; the columns keep what helps.
+TEXT_MAX = 200
+
+_INSERT = """
+INSERT INTO request_analytics (
+    request_id, time_ms, site, points_count, route_type, cache_status, format, estimated_size,
+    actual_size, bytes, upstream_requests, duration_ms, status, success, error, weight
+)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+    value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
+    value ->> 14, value ->> 15
+FROM json_each(?1)
+"""
+
+# Without the WHERE, ON would read as that of a join.
+_COUNT = """
+INSERT INTO request_stats_hourly (
+    hour_ms, route_type, requests, successes, cache_hits, duration_ms_sum, samples, bytes,
+    upstream_requests
+)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+    value ->> 7, value ->> 8
+FROM json_each(?1) WHERE true
+ON CONFLICT (hour_ms, route_type) DO UPDATE SET
+    requests = requests + excluded.requests,
+    successes = successes + excluded.successes,
+    cache_hits = cache_hits + excluded.cache_hits,
+    duration_ms_sum = duration_ms_sum + excluded.duration_ms_sum,
+    samples = samples + excluded.samples,
+    bytes = bytes + excluded.bytes,
+    upstream_requests = upstream_requests + excluded.upstream_requests
+"""
+
+_COUNT_DURATION = """
+INSERT INTO request_durations_hourly (hour_ms, route_type, duration_ms, requests)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1) WHERE true
+ON CONFLICT (hour_ms, route_type, duration_ms) DO UPDATE SET
+    requests = requests + excluded.requests
+"""
+
+# An object that is younger than the request was made for it, which is no hit.
+_TOUCH = """
+UPDATE cache_metadata
+SET hits = cache_metadata.hits + t.hits,
+    last_access_ms = max(cache_metadata.last_access_ms, t.at_ms)
+FROM (
+    SELECT m.object_key, sum(r.value ->> 2) AS hits, max(r.value ->> 1) AS at_ms
+    FROM json_each(?1) r CROSS JOIN cache_metadata m
+        ON m.object_key = r.value ->> 0 AND m.created_ms < r.value ->> 1
+    GROUP BY m.object_key
+) t
+WHERE cache_metadata.object_key = t.object_key
+"""
+
+
+# A job as an event tells of it.
+_JOB = """
+SELECT job_id, site, status AS outcome, priority, points_count AS points, total_chunks AS chunks,
+    estimated_size AS estimated, samples_count AS samples, updated_ms - created_ms AS duration_ms,
+    data_size AS data_bytes, retry_count AS retries, upstream_requests, error_class AS error
+FROM queue_jobs WHERE job_id = ?1 AND updated_ms >= ?2
+"""
+
+
+class Counted(NamedTuple):
+    """
+    A request and how many it stands for.
+    """
+
+    event: RequestEvent
+    weight: int
+
+
+class RequestAnalytics:
+    """
+    Records requests.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, requests: Sequence[Counted]) -> None:
+        """
+        Record requests, and the hits of the objects they were answered from.
+
+        A request without a route asked for no samples, and has no row.
+        """
+        routed = [each for each in requests if each.event.route != NO_ROUTE]
+        statements = []
+        if routed:
+            statements += [
+                Statement(_INSERT, (_json(map(_row, routed)),)),
+                Statement(_COUNT, (_json(_sums(routed)),)),
+                Statement(_COUNT_DURATION, (_json(_durations(routed)),)),
+            ]
+        touched = _touched(routed)
+        if touched:
+            statements.append(Statement(_TOUCH, (_json(touched),)))
+        await self._database.batch(statements)
+
+    async def find_job(self, job_id: str, *, since_ms: int = 0) -> JobEvent | None:
+        """
+        Return a job as it is, if it has changed since an instant.
+        """
+        rows = await self._database.rows(_JOB, job_id, since_ms)
+        return msgspec.convert(rows[0], JobEvent) if rows else None
+
+
+def _row(counted: Counted) -> list[Any]:
+    event = counted.event
+    return [
+        event.request_id,
+        event.time_ms,
+        event.site[:TEXT_MAX],
+        event.points,
+        event.route,
+        event.cache_status,
+        event.output,
+        event.estimated,
+        event.samples,
+        event.body_bytes,
+        event.upstream_requests,
+        event.duration_ms,
+        event.status,
+        int(event.is_success),
+        None if event.error is None else event.error[:TEXT_MAX],
+        counted.weight,
+    ]
+
+
+def _sums(requests: Iterable[Counted]) -> list[list[Any]]:
+    """
+    Return the sums by hour and route.
+    """
+    sums: dict[tuple[int, str], list[int]] = {}
+    for event, weight in requests:
+        one = (
+            1,
+            int(event.is_success),
+            int(event.is_hit),
+            event.duration_ms,
+            event.samples,
+            event.body_bytes,
+            event.upstream_requests,
+        )
+        total = sums.setdefault((_hour(event), event.route), [0] * len(one))
+        for n, value in enumerate(one):
+            total[n] += weight * value
+    return [[*place, *total] for place, total in sums.items()]
+
+
+def _durations(requests: Iterable[Counted]) -> list[list[Any]]:
+    """
+    Return how many requests took how long, by hour and route.
+    """
+    counts: dict[tuple[int, str, int], int] = {}
+    for event, weight in requests:
+        place = (_hour(event), event.route, duration_step(event.duration_ms))
+        counts[place] = counts.get(place, 0) + weight
+    return [[*place, count] for place, count in counts.items()]
+
+
+def _touched(requests: Iterable[Counted]) -> list[list[Any]]:
+    """
+    Return each object with when it was of use, and to how many requests at that instant.
+    """
+    touched: dict[tuple[str, int], int] = {}
+    for event, weight in requests:
+        for key in event.touched:
+            place = (key, event.time_ms)
+            touched[place] = touched.get(place, 0) + weight
+    return [[*place, hits] for place, hits in touched.items()]
+
+
+def _hour(event: RequestEvent) -> int:
+    return event.time_ms - event.time_ms % HOUR_MS
+
+
+def _json(rows: Iterable[Any]) -> str:
+    return msgspec.json.encode(list(rows)).decode()

@@ -1,0 +1,285 @@
+"""
+One call of the upstream: sent, judged, and sent again while that may help.
+
+Separate because patience (retries, back-off, deadlines, limits) is the same for every question,
+and what an answer means is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from building_vitals.errors import UpstreamError, UpstreamLimited, UpstreamTimeout
+from building_vitals.ports import Clock, HttpAnswer, HttpClient, HttpFailure, HttpTimeout
+from building_vitals.upstream.ace.backoff import backoff_ms, parse_retry_after
+from building_vitals.upstream.ace.settings import UpstreamSettings
+from building_vitals.upstream.ace.targets import Target
+from building_vitals.upstream.ace.wire import PageRefused
+
+ShapeT = TypeVar("ShapeT")
+
+# A longer Retry-After is not sat out when the caller set no deadline: it fails and says when.
+RETRY_AFTER_MAX_MS = 120_000
+
+_FAILURE_TEXT_MAX = 200
+_OK, _REDIRECT, _REFUSAL, _FAULT = 200, 300, 400, 500
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _LIMITED = 401, 403, 404, 429
+
+
+class UpstreamGate(Protocol):
+    """
+    Decides when the next request may go out: the Worker's own quota.
+    """
+
+    async def admit(self, deadline_ms: int | None) -> None:
+        """
+        Return when a request may be sent.
+
+        Raises:
+            UpstreamLimited: that will not be before *deadline_ms*; None waits as long as it takes.
+        """
+        ...
+
+    def limited(self, retry_after_ms: int | None) -> None:
+        """
+        Hear that the upstream answered 429; None when it didn't say for how long.
+        """
+        ...
+
+
+class FetchReport(msgspec.Struct):
+    """
+    What a fetch has cost so far.
+
+    Attributes:
+        requests: Sent, those repeated included.
+        retries: Those of them that repeat another.
+        pages: Given to the sink.
+        samples_received: In those pages, asked for or not.
+        bytes_received: Of all bodies.
+        wait_ms: Spent waiting for the gate and between attempts, all streams together.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    pages: int = 0
+    samples_received: int = 0
+    bytes_received: int = 0
+    wait_ms: int = 0
+
+
+class Calls:
+    """
+    What the calls of one fetch share: ports, limits, deadline, counts.
+    """
+
+    def __init__(
+        self,
+        http: HttpClient,
+        clock: Clock,
+        settings: UpstreamSettings,
+        gate: UpstreamGate | None,
+        deadline_ms: int | None,
+    ) -> None:
+        self.http = http
+        self.clock = clock
+        self.settings = settings
+        self.gate = gate
+        self.deadline_ms = deadline_ms
+        self.report = FetchReport()
+        self.headers = {"accept": "application/json"}
+        if settings.token is not None:
+            self.headers["authorization"] = f"Bearer {settings.token}"
+
+    def begin(self, target: Target, *, may_be_absent: bool = False) -> Call:
+        """
+        Return a call that has not been sent yet.
+
+        Args:
+            target: The question.
+            may_be_absent: Whether 404 is an answer rather than a fault.
+        """
+        return Call(self, target, may_be_absent=may_be_absent)
+
+    async def read(
+        self, target: Target, decode: Callable[[bytes], ShapeT], *, may_be_absent: bool = False
+    ) -> ShapeT | None:
+        """
+        Ask until an answer can be decoded; None for an allowed 404.
+
+        Raises:
+            UpstreamError: as `Call.answer` and `Call.distrust` do.
+        """
+        call = self.begin(target, may_be_absent=may_be_absent)
+        while True:
+            body = await call.answer()
+            if body is None:
+                return None
+            try:
+                return decode(body)
+            except PageRefused as refused:
+                lie = str(refused)
+            await call.distrust(lie)
+
+
+class Call:
+    """
+    One question with its attempts, at most `max_retries` + 1.
+    """
+
+    def __init__(self, calls: Calls, target: Target, *, may_be_absent: bool) -> None:
+        self._calls = calls
+        self._target = target
+        self._may_be_absent = may_be_absent
+        self._attempts = 0
+
+    async def answer(self) -> bytes | None:
+        """
+        Return the body of a 200, or None for an allowed 404.
+
+        Raises:
+            UpstreamTimeout: no answer came in time.
+            UpstreamLimited: 429 held on, or asks to wait longer than there is time.
+            UpstreamError: any other failure, when repeating does not help or has not helped.
+        """
+        while True:
+            try:
+                return await self._attempt()
+            except UpstreamError as failure:
+                await self._wait_after(failure)
+
+    async def distrust(self, what: str) -> None:
+        """
+        Return when the question may be asked again, because its answer cannot be true.
+
+        Args:
+            what: What the answer did, going on from `upstream /path`.
+
+        Raises:
+            UpstreamError: it has been asked often enough.
+        """
+        await self._wait_after(self._failed(what, upstream_status=_OK))
+
+    async def _attempt(self) -> bytes | None:
+        calls, settings = self._calls, self._calls.settings
+        await self._admitted()
+        timeout_ms = settings.page_timeout_ms
+        if calls.deadline_ms is not None:
+            timeout_ms = min(timeout_ms, calls.deadline_ms - calls.clock.now_ms())
+        if timeout_ms <= 0:
+            raise self._late()
+        self._attempts += 1
+        calls.report.requests += 1
+        calls.report.retries += self._attempts > 1
+        try:
+            answer = await calls.http.request(
+                self._target.method,
+                self._target.url(settings.base_url),
+                headers=self._headers(),
+                body=self._target.body,
+                timeout_ms=timeout_ms,
+            )
+        except HttpTimeout as failure:
+            what = f"did not answer within {timeout_ms} ms"
+            raise UpstreamTimeout(self._detail(what), retryable=True) from failure
+        except HttpFailure as failure:
+            what = f"gave no whole answer ({self._redacted(failure)})"
+            raise self._failed(what) from failure
+        calls.report.bytes_received += len(answer.body)
+        return self._judged(answer)
+
+    def _judged(self, answer: HttpAnswer) -> bytes | None:
+        """
+        Return the body, or raise what the status means.
+        """
+        status = answer.status
+        if status == _OK:
+            return answer.body
+        if status == _NOT_FOUND and self._may_be_absent:
+            return None
+        what = f"answered {status}"
+        if status == _LIMITED:
+            raise self._limited(answer, what)
+        if status >= _FAULT or status == _NOT_FOUND:
+            raise self._failed(what, upstream_status=status)
+        if status in (_UNAUTHORIZED, _FORBIDDEN):
+            has_token = self._calls.settings.token is not None
+            what += ": it refuses the Worker's token" if has_token else ": the Worker has no token"
+            detail = f"upstream {self._target.path} {what} (ACE_API_TOKEN)"
+        elif _OK < status < _REDIRECT:
+            detail = f"upstream {self._target.path} {what}; only 200 has an answer"
+        elif _REDIRECT <= status < _REFUSAL:
+            detail = f"upstream {self._target.path} {what}: a redirect, which is not followed"
+        else:
+            detail = f"upstream {self._target.path} {what}"
+        raise UpstreamError(detail, upstream_status=status)
+
+    def _limited(self, answer: HttpAnswer, what: str) -> UpstreamLimited:
+        calls = self._calls
+        wait_ms = parse_retry_after(answer.headers.get("retry-after"), calls.clock.now_ms())
+        if calls.gate is not None:
+            calls.gate.limited(wait_ms)
+        return UpstreamLimited(
+            self._detail(what),
+            upstream_status=_LIMITED,
+            retryable=True,
+            retry_after_s=None if wait_ms is None else -(-wait_ms // 1000),
+        )
+
+    async def _wait_after(self, failure: UpstreamError) -> None:
+        """
+        Wait before the next attempt, or raise *failure* when there is none.
+        """
+        calls, settings = self._calls, self._calls.settings
+        if not failure.retryable or self._attempts > settings.max_retries:
+            raise failure
+        delay_ms = backoff_ms(
+            self._attempts,
+            base_ms=settings.retry_delay_ms,
+            max_ms=settings.retry_delay_max_ms,
+            jitter=calls.clock.jitter(),
+        )
+        if failure.retry_after_s is not None:
+            # The jitter on top keeps calls that were refused together from coming back together.
+            delay_ms += failure.retry_after_s * 1000
+        now_ms = calls.clock.now_ms()
+        if calls.deadline_ms is not None and now_ms + delay_ms >= calls.deadline_ms:
+            raise failure
+        if calls.deadline_ms is None and (failure.retry_after_s or 0) * 1000 > RETRY_AFTER_MAX_MS:
+            raise failure
+        await calls.clock.sleep(delay_ms)
+        calls.report.wait_ms += delay_ms
+
+    async def _admitted(self) -> None:
+        calls = self._calls
+        if calls.gate is not None:
+            asked_ms = calls.clock.now_ms()
+            await calls.gate.admit(calls.deadline_ms)
+            calls.report.wait_ms += calls.clock.now_ms() - asked_ms
+
+    def _headers(self) -> dict[str, str]:
+        if self._target.body is None:
+            return self._calls.headers
+        return {**self._calls.headers, "content-type": "application/json"}
+
+    def _failed(self, what: str, *, upstream_status: int | None = None) -> UpstreamError:
+        return UpstreamError(self._detail(what), upstream_status=upstream_status, retryable=True)
+
+    def _late(self) -> UpstreamTimeout:
+        what = "did not answer within the time allowed"
+        return UpstreamTimeout(self._detail(what), retryable=True)
+
+    def _detail(self, what: str) -> str:
+        plural = "" if self._attempts == 1 else "s"
+        return f"upstream {self._target.path} {what} after {self._attempts} attempt{plural}"
+
+    def _redacted(self, failure: HttpFailure) -> str:
+        """
+        Return the failure's own words, which come from another layer, without the token.
+        """
+        text = str(failure) or "no reason given"
+        token = self._calls.settings.token
+        return (text.replace(token, "***") if token else text)[:_FAILURE_TEXT_MAX]

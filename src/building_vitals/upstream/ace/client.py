@@ -1,0 +1,325 @@
+"""
+The ACE client: whole answers from an upstream that is slow, limited and not always truthful.
+
+Separate because services ask for samples, sites and points, and should know nothing of pages,
+cursors and retries. What it gives is whole, or it is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
+from building_vitals.ports import Clock, HttpClient
+from building_vitals.ranges import Range
+from building_vitals.upstream.ace.calls import Calls, FetchReport, UpstreamGate
+from building_vitals.upstream.ace.settings import UpstreamSettings
+from building_vitals.upstream.ace.streams import (
+    Errand,
+    FilterIgnored,
+    SampleSink,
+    Stream,
+    run_streams,
+)
+from building_vitals.upstream.ace.targets import (
+    Target,
+    bodies_of,
+    filter_length_max,
+    filters_of,
+    fits_filter,
+    list_target,
+    pages_target,
+    points_target,
+    site_path,
+    site_target,
+    split_evenly,
+)
+from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing
+
+LIST_PAGE_SIZE = 500
+LIST_PAGES_MAX = 1_000
+
+# How long the answer about a site is believed, and about how many sites.
+SITE_KNOWN_MS = 300_000
+SITE_UNKNOWN_MS = 60_000
+SITES_REMEMBERED_MAX = 256
+
+OnPage = Callable[[FetchReport], Awaitable[None]]
+
+
+class AceClient:
+    """
+    Asks the upstream for samples, sites and points.
+
+    It may outlive a request: nothing in it belongs to one, except what the ports hold.
+    """
+
+    def __init__(
+        self,
+        http: HttpClient,
+        clock: Clock,
+        settings: UpstreamSettings,
+        gate: UpstreamGate | None = None,
+    ) -> None:
+        self._http = http
+        self._clock = clock
+        self._settings = settings
+        self._gate = gate
+        self._sites: dict[str, tuple[bool, int]] = {}
+
+    async def fetch_samples(
+        self,
+        site: str,
+        points: Sequence[str],
+        wanted: Range,
+        sink: SampleSink,
+        *,
+        deadline_ms: int | None = None,
+        on_page: OnPage | None = None,
+        slices: int = 1,
+    ) -> FetchReport:
+        """
+        Give the sink every sample the upstream has of these points in this range.
+
+        Names go into filters as long as an address allows. Should a page hold points that its
+        filter does not name, the upstream ignores filters, and asking with each of several would
+        fetch the whole site as many times: the fetch then starts over as one question without a
+        filter. To find out early, the second filter is sent once the first one's first samples
+        are seen.
+
+        Args:
+            site: Its name.
+            points: Asked for; duplicates count once.
+            wanted: The range; the upstream's idea of its ends may differ, the sink cuts.
+            sink: Gets pages as they were sent, and possibly samples twice.
+            deadline_ms: Instant when to give up, epoch milliseconds.
+            on_page: Awaited after each page, with the report so far.
+            slices: Parts of the range to fetch side by side, at most `max_in_flight` at once; the
+                sink gets them in their order, cut. Of use up to the number of pages expected.
+
+        Returns:
+            What it has cost. When this returns, the sink has everything.
+
+        Raises:
+            UpstreamSiteUnknown: there is no such site.
+            UpstreamLimited: the upstream's rate limit holds on.
+            UpstreamTimeout: a page, or the whole, took too long.
+            UpstreamError: it failed, refused, or sent what cannot be true.
+        """
+        calls = self._calls(deadline_ms)
+        unique = list(dict.fromkeys(points))
+        if not unique or wanted.end_ms <= wanted.start_ms:
+            return calls.report
+        errand = Errand(calls, sink, on_page, partial(self._require_site, calls, site))
+        width = self._settings.max_in_flight
+        ranges = split_evenly(wanted, slices)
+        filters = self._filters(site, unique, wanted)
+        streams = self._filtered_streams(errand, site, filters, ranges)
+        probe = streams[0] if len(filters) > 1 else None
+        streams += self._unfilterable_streams(errand, unique, wanted)
+        try:
+            await run_streams(streams, width=width, probe=probe)
+        except FilterIgnored:
+            streams = self._page_streams(errand, site, None, ranges)
+            await run_streams(streams, width=width)
+        return calls.report
+
+    async def require_site(self, site: str, *, deadline_ms: int | None = None) -> None:
+        """
+        Return when the upstream knows the site; its answer is believed for some minutes.
+
+        Raises:
+            UpstreamSiteUnknown: it does not.
+            UpstreamError: it could not be asked.
+        """
+        await self._require_site(self._calls(deadline_ms), site)
+
+    async def list_sites(
+        self,
+        page: int | None = None,
+        per_page: int = LIST_PAGE_SIZE,
+        *,
+        deadline_ms: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """
+        Return the sites the upstream knows, as it describes them.
+
+        Args:
+            page: One page, counted from 1; None for the whole list.
+            per_page: Items a page.
+            deadline_ms: Instant when to give up, epoch milliseconds.
+
+        Raises:
+            UpstreamError: a page could not be had, or there are more than LIST_PAGES_MAX.
+        """
+        calls = self._calls(deadline_ms)
+        items = await self._list(calls, "/sites", page, per_page)
+        if items is None:
+            raise UpstreamError("upstream /sites answered 404", upstream_status=404)
+        return items
+
+    async def list_points(
+        self,
+        site: str,
+        page: int | None = None,
+        per_page: int = LIST_PAGE_SIZE,
+        *,
+        deadline_ms: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """
+        Return the points of a site, as the upstream describes them.
+
+        Args:
+            site: Its name.
+            page: One page, counted from 1; None for the whole list.
+            per_page: Items a page.
+            deadline_ms: Instant when to give up, epoch milliseconds.
+
+        Raises:
+            UpstreamSiteUnknown: there is no such site.
+            UpstreamError: a page could not be had, or there are more than LIST_PAGES_MAX.
+        """
+        calls = self._calls(deadline_ms)
+        path = f"{site_path(site)}/configured_points"
+        items = await self._list(calls, path, page, per_page)
+        if items is None:
+            await self._require_site(calls, site)
+        return items or []
+
+    def _calls(self, deadline_ms: int | None) -> Calls:
+        return Calls(self._http, self._clock, self._settings, self._gate, deadline_ms)
+
+    def _filters(
+        self, site: str, points: Sequence[str], wanted: Range
+    ) -> list[tuple[str, list[str]]]:
+        settings = self._settings
+        length_max = filter_length_max(
+            site,
+            wanted,
+            base_url=settings.base_url,
+            page_size=settings.page_size,
+            url_max=settings.url_length_max,
+        )
+        return filters_of(filter(fits_filter, points), length_max)
+
+    def _filtered_streams(
+        self,
+        errand: Errand,
+        site: str,
+        filters: Sequence[tuple[str, list[str]]],
+        ranges: Sequence[Range],
+    ) -> list[Stream]:
+        """
+        Return the streams of all filters; with but one, it does not matter whether it is heeded.
+        """
+        streams: list[Stream] = []
+        for names, points in filters:
+            checked = frozenset(points) if len(filters) > 1 else None
+            streams += self._page_streams(errand, site, names, ranges, checked=checked)
+        return streams
+
+    def _page_streams(
+        self,
+        errand: Errand,
+        site: str,
+        names: str | None,
+        ranges: Sequence[Range],
+        *,
+        checked: frozenset[str] | None = None,
+    ) -> list[Stream]:
+        """
+        Return the streams of one filter, each waiting for the one before it.
+        """
+        streams: list[Stream] = []
+        before = None
+        for part in ranges:
+            target_of = partial(self._pages_target, site, names, part)
+            cut = part if len(ranges) > 1 else None
+            before = Stream(errand, target_of, names=checked, before=before, cut=cut)
+            streams.append(before)
+        return streams
+
+    def _pages_target(
+        self, site: str, names: str | None, wanted: Range, cursor: str | None
+    ) -> Target:
+        page_size = self._settings.page_size
+        return pages_target(site, names, wanted, page_size=page_size, cursor=cursor)
+
+    def _unfilterable_streams(
+        self, errand: Errand, points: Sequence[str], wanted: Range
+    ) -> list[Stream]:
+        """
+        Return the streams of names that mean something else in a comma-separated list.
+
+        The call that takes names in a body has no such trouble, but no pages either: it is asked
+        for parts of the range small enough for an answer to be about a page.
+        """
+        names = [point for point in points if not fits_filter(point)]
+        streams: list[Stream] = []
+        for group, ranges in bodies_of(names, wanted, page_size=self._settings.page_size):
+            before = None
+            for part in ranges:
+                target_of = partial(_same, points_target(group, part))
+                cut = part if len(ranges) > 1 else None
+                before = Stream(errand, target_of, is_paged=False, before=before, cut=cut)
+                streams.append(before)
+        return streams
+
+    async def _require_site(self, calls: Calls, site: str) -> None:
+        now_ms = self._clock.now_ms()
+        is_known, until_ms = self._sites.get(site, (False, 0))
+        if until_ms <= now_ms:
+            call = calls.begin(site_target(site), may_be_absent=True)
+            is_known = await call.answer() is not None
+            if len(self._sites) >= SITES_REMEMBERED_MAX:
+                self._sites.clear()
+            until_ms = self._clock.now_ms() + (SITE_KNOWN_MS if is_known else SITE_UNKNOWN_MS)
+            self._sites[site] = (is_known, until_ms)
+        if not is_known:
+            raise UpstreamSiteUnknown(f"the upstream knows no site {site!r}", upstream_status=404)
+
+    async def _list(
+        self, calls: Calls, path: str, page: int | None, per_page: int
+    ) -> list[dict[str, Any]] | None:
+        """
+        Return the items of one page or of all; None when the list is not there.
+        """
+        number = 1 if page is None else page
+        items: list[dict[str, Any]] = []
+        while True:
+            listing = await calls.read(
+                list_target(path, number, per_page),
+                partial(_decode_list_page, number),
+                may_be_absent=page is not None or number == 1,
+            )
+            if listing is None:
+                return None
+            items += listing.items
+            pages = listing.pages or 1
+            if page is not None or number >= pages:
+                return items
+            if pages > LIST_PAGES_MAX:
+                raise UpstreamError(
+                    f"upstream {path} has too many pages: {pages}, limit {LIST_PAGES_MAX}",
+                    upstream_status=200,
+                )
+            number += 1
+
+
+def _decode_list_page(number: int, body: bytes) -> Listing:
+    """
+    Return a page of a list; one without items cannot be followed by others.
+    """
+    listing = decode_listing(body)
+    if not listing.items and number < (listing.pages or 1):
+        raise PageRefused(f"sent an empty page {number} of {listing.pages}")
+    return listing
+
+
+def _same(target: Target, _cursor: str | None) -> Target:
+    """
+    Return the question of a call without pages, where no cursor follows.
+    """
+    return target

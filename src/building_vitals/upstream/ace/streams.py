@@ -1,0 +1,333 @@
+"""
+Follows the pages of one question from the first to the last, and runs several such streams.
+
+Separate because the order of things here is what bounds memory and time: the next page is asked
+for before the present one is decoded, bodies wait as bytes, and one page at a time is decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from building_vitals.errors import UpstreamError
+from building_vitals.instants import parse_iso
+from building_vitals.ranges import Range
+from building_vitals.upstream.ace.calls import Calls, FetchReport
+from building_vitals.upstream.ace.targets import Target
+from building_vitals.upstream.ace.wire import (
+    Page,
+    PageRefused,
+    WireSample,
+    cursor_after,
+    decode_page,
+    guess_cursor,
+)
+
+# Empty pages in between are a habit of the upstream; so many in a row are not.
+EMPTY_PAGES_MAX = 1_000
+
+TargetOf = Callable[[str | None], Target]
+
+
+class SampleSink(Protocol):
+    """
+    Takes the samples of a fetch.
+    """
+
+    def add_page(self, samples: list[WireSample]) -> None:
+        """
+        Take one page, as it was sent: other points, other times, duplicates and disorder included.
+
+        Pages of one stream come in their order; those of streams of other points come in between.
+
+        Raises:
+            ValueError: a sample cannot be read; the fetch fails as the upstream's fault.
+        """
+        ...
+
+
+class FilterIgnored(Exception):
+    """
+    A page holds points that its filter does not name.
+    """
+
+
+class Errand:
+    """
+    What the streams of one fetch share.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        sink: SampleSink,
+        on_page: Callable[[FetchReport], Awaitable[None]] | None,
+        require_site: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.calls = calls
+        self.sink = sink
+        self.on_page = on_page
+        # Held from decoding a page to having folded it: however many streams there are, one page
+        # at a time exists as Python objects (about five times the size of its bytes).
+        self.desk = asyncio.Lock()
+        self._require_site = require_site
+        self._site_door = asyncio.Lock()
+
+    async def site_exists(self) -> None:
+        """
+        Return when the site is known; streams that found nothing ask one after the other, so that
+        all but the first get the remembered answer.
+        """
+        async with self._site_door:
+            await self._require_site()
+
+
+class Stream:
+    """
+    One question for samples: its pages, one after the other, and one request at a time.
+
+    Attributes:
+        done: Set when the last page has been folded.
+        probed: Set when a page with samples has shown that the filter is honoured, or at the end.
+    """
+
+    def __init__(
+        self,
+        errand: Errand,
+        target_of: TargetOf,
+        *,
+        is_paged: bool = True,
+        names: frozenset[str] | None = None,
+        before: Stream | None = None,
+        cut: Range | None = None,
+    ) -> None:
+        """
+        Args:
+            errand: Shared with the other streams.
+            target_of: The question, by cursor; None for the first page.
+            is_paged: Whether answers have cursors; without, the first is all.
+            names: Points the filter names, when a page with others is to raise FilterIgnored.
+            before: The stream whose pages must be folded before this one's.
+            cut: This stream's part of the range, when other streams fetch the others: the sink
+                can't tell a sample that strayed into a neighbour's part from the neighbour's own.
+        """
+        self.done = asyncio.Event()
+        self.probed = asyncio.Event()
+        self._errand = errand
+        self._target_of = target_of
+        self._is_paged = is_paged
+        self._names = names
+        self._before = before
+        self._cut = cut
+        self._cursors: set[str] = set()
+        self._empty_pages = 0
+        self._call = errand.calls.begin(target_of(None), may_be_absent=True)
+        # The page on its way, and the one that has come: held here and nowhere else, so that a
+        # body is let go of as soon as it is decoded.
+        self._ahead: asyncio.Task[bytes | None] | None = None
+        self._body: bytes | None = None
+
+    async def run(self) -> None:
+        """
+        Fetch all pages and give them to the sink.
+
+        Raises:
+            FilterIgnored: see *names*.
+            UpstreamError: a page could not be had; what the sink got so far is not whole.
+        """
+        try:
+            self._ahead = asyncio.create_task(self._call.answer())
+            while self._ahead is not None:
+                await self._next_page()
+        finally:
+            await self._abandon()
+        self.probed.set()
+        self.done.set()
+
+    async def _next_page(self) -> None:
+        """
+        Take the page that is on its way, once it can be believed, and leave the next on its way.
+        """
+        call = self._call
+        self._body = await self._arrived()
+        if self._before is not None:
+            await self._before.done.wait()
+        may_guess = True
+        while self._body is not None:
+            lie = await self._taken(may_guess=may_guess)
+            if lie is None:
+                if self._errand.on_page is not None:
+                    await self._errand.on_page(self._errand.calls.report)
+                return
+            may_guess = False
+            await call.distrust(lie)
+            self._body = await call.answer()
+        await self._errand.site_exists()
+
+    async def _arrived(self) -> bytes | None:
+        """
+        Return the page that is on its way.
+        """
+        body = None if self._ahead is None else await self._ahead
+        self._ahead = None
+        return body
+
+    async def _taken(self, *, may_guess: bool) -> str | None:
+        """
+        Fold the page that has come, or return why it cannot be believed.
+
+        Args:
+            may_guess: Whether to ask for the next page before this one has been decoded: not when
+                it has been refused before.
+        """
+        async with self._errand.desk:
+            body, self._body = self._body or b"", None
+            guess = await self._guessed(body) if may_guess else None
+            try:
+                page = decode_page(body)
+                del body
+                cursor = self._checked_cursor(page)
+            except PageRefused as refused:
+                await self._abandon()
+                return str(refused)
+            self._check_names(page)
+            if cursor != guess:
+                await self._abandon()
+            if cursor is not None:
+                self._cursors.add(cursor)
+                if cursor != guess:
+                    await self._ask(cursor)
+            report = self._errand.calls.report
+            report.pages += 1
+            report.samples_received += len(page.point_samples)
+            try:
+                samples = page.point_samples
+                self._errand.sink.add_page(
+                    samples if self._cut is None else _cut(samples, self._cut)
+                )
+            except ValueError as unreadable:
+                path = self._target_of(None).path
+                # Not the text itself: an upstream may send anything, its caller's token too.
+                raise UpstreamError(
+                    f"upstream {path} sent a sample that cannot be read: its time is not ISO 8601",
+                    upstream_status=200,
+                ) from unreadable
+        return None
+
+    async def _guessed(self, body: bytes) -> str | None:
+        """
+        Have the next page on its way before this one is even decoded, if its end tells the cursor.
+
+        Not while that page may have to be thrown away: when it is open whether the filter is
+        heeded, and among empty pages, which may turn out to have no end.
+        """
+        is_heeded = self._names is None or self.probed.is_set()
+        if not self._is_paged or not is_heeded or self._empty_pages:
+            return None
+        cursor = guess_cursor(body)
+        if cursor is None or cursor in self._cursors:
+            return None
+        await self._ask(cursor)
+        return cursor
+
+    async def _ask(self, cursor: str) -> None:
+        """
+        Ask for the next page, and return when the request is out: computing holds up the network.
+        """
+        self._call = self._errand.calls.begin(self._target_of(cursor))
+        self._ahead = asyncio.create_task(self._call.answer())
+        await self._errand.calls.clock.turn()
+
+    def _checked_cursor(self, page: Page) -> str | None:
+        """
+        Return the next page's cursor.
+
+        Raises:
+            PageRefused: it is one that was followed before, or there is none where one must be.
+            UpstreamError: there has been nothing but empty pages for too long.
+        """
+        if not self._is_paged:
+            return None
+        cursor = cursor_after(page)
+        if cursor in self._cursors:
+            raise PageRefused("repeats a cursor it gave before")
+        self._empty_pages = 0 if page.point_samples else self._empty_pages + 1
+        if cursor is not None and self._empty_pages >= EMPTY_PAGES_MAX:
+            path = self._target_of(None).path
+            raise UpstreamError(
+                f"upstream {path} sent {self._empty_pages} empty pages in a row and says has_more",
+                upstream_status=200,
+                retryable=True,
+            )
+        return cursor
+
+    def _check_names(self, page: Page) -> None:
+        names = self._names
+        if names is None or not page.point_samples:
+            return
+        if not {sample.name for sample in page.point_samples} <= names:
+            raise FilterIgnored
+        self.probed.set()
+
+    async def _abandon(self) -> None:
+        """
+        End a page that is still on its way; its failure, if any, is of no interest any more.
+        """
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+
+def _cut(samples: list[WireSample], part: Range) -> list[WireSample]:
+    """
+    Return the samples in a part of the range, and those whose time only the sink can judge.
+    """
+    keeps: dict[str, bool] = {}
+    kept: list[WireSample] = []
+    for sample in samples:
+        time = sample.time
+        if (is_kept := keeps.get(time)) is None:
+            try:
+                is_kept = part.start_ms <= parse_iso(time) < part.end_ms
+            except ValueError:
+                is_kept = True
+            keeps[time] = is_kept
+        if is_kept:
+            kept.append(sample)
+    return kept
+
+
+async def run_streams(
+    streams: Sequence[Stream], *, width: int, probe: Stream | None = None
+) -> None:
+    """
+    Run streams in their order, *width* at a time; when one fails, the others are cancelled.
+
+    Args:
+        streams: A stream that waits for another comes after it.
+        width: How many run at once, which is how many requests are under way at once.
+        probe: One of the first, that must be probed before a second stream runs.
+
+    Raises:
+        The first failure, once nothing runs any more.
+    """
+    waiting = iter(streams)
+
+    async def work(*, is_first: bool) -> None:
+        if probe is not None and not is_first:
+            await probe.probed.wait()
+        for stream in waiting:
+            await stream.run()
+
+    if len(streams) == 1:
+        await streams[0].run()
+        return
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in range(min(width, len(streams))):
+                group.create_task(work(is_first=each == 0))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

@@ -1,0 +1,193 @@
+"""
+What the upstream is asked: paths, queries and bodies, and how points are shared out among them.
+
+Separate because it is pure, and because names with commas and addresses with a limit need care in
+one place only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from building_vitals.errors import UpstreamSiteUnknown
+from building_vitals.instants import DAY_MS, format_instant
+from building_vitals.ranges import Range
+
+# Room left in an address for the cursor, which only the upstream's answer tells.
+CURSOR_LENGTH_RESERVED = 600
+
+# The call without pages is cut by time as if points had a sample a minute: twice as much (the
+# shortest interval) still fits in memory.
+SAMPLES_PER_POINT_DAY = 1_440
+POINTS_PER_BODY_MAX = 50
+
+# Characters of names that need no escape in a query.
+_QUERY_SAFE = "/:"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """
+    One question to the upstream.
+
+    Attributes:
+        method: GET or POST.
+        path: Escaped, from its first slash; may be shown in messages.
+        query: Escaped, without the question mark.
+        body: JSON of a POST.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    body: bytes | None = None
+
+    def url(self, base_url: str) -> str:
+        """
+        Return the whole address.
+        """
+        address = base_url.rstrip("/") + self.path
+        return f"{address}?{self.query}" if self.query else address
+
+
+def site_path(site: str) -> str:
+    """
+    Return the path of a site, which nothing in the name can leave.
+
+    Raises:
+        UpstreamSiteUnknown: the name is one that addresses resolve to another path.
+    """
+    if site in ("", ".", ".."):
+        raise UpstreamSiteUnknown(f"the upstream knows no site {site!r}")
+    return f"/sites/{quote(site, safe='')}"
+
+
+def site_target(site: str) -> Target:
+    """
+    Return the question whether there is such a site.
+    """
+    return Target("GET", site_path(site))
+
+
+def list_target(path: str, page: int, per_page: int) -> Target:
+    """
+    Return the question for one page of a list.
+    """
+    return Target("GET", path, f"page={page}&per_page={per_page}")
+
+
+def pages_target(
+    site: str, names: str | None, wanted: Range, *, page_size: int, cursor: str | None
+) -> Target:
+    """
+    Return the question for one page of samples as they were collected.
+
+    Args:
+        site: Its name.
+        names: Filter from `filters_of`; None asks for the whole site.
+        wanted: The range.
+        page_size: Samples a page.
+        cursor: From the page before; None for the first.
+    """
+    query = f"{_range_query(wanted)}&page_size={page_size}"
+    if names is not None:
+        query += f"&point_names={names}"
+    if cursor is not None:
+        query += f"&cursor={quote(cursor, safe='')}"
+    return Target("GET", f"{site_path(site)}/timeseries/paginated", query)
+
+
+def points_target(points: Sequence[str], wanted: Range) -> Target:
+    """
+    Return the question for all samples of some points at once, without pages.
+    """
+    body: dict[str, Any] = {"points": [{"name": point} for point in points]}
+    query = _range_query(wanted)
+    return Target("POST", "/points/get_timeseries", query, msgspec.json.encode(body))
+
+
+def fits_filter(point: str) -> bool:
+    """
+    Return whether a name can stand in a comma-separated list and still mean itself.
+
+    A comma would make two names of it, escaped or not, and blanks at its ends may be taken off.
+    """
+    return "," not in point and point == point.strip()
+
+
+def filters_of(points: Iterable[str], length_max: int) -> list[tuple[str, list[str]]]:
+    """
+    Share out names among filters of a bounded length.
+
+    Args:
+        points: Names that fit a filter.
+        length_max: Characters of an escaped filter; a longer name is alone in its own.
+
+    Returns:
+        Each filter, escaped, with the names in it, in the order of the points.
+    """
+    filters: list[tuple[str, list[str]]] = []
+    escaped: list[str] = []
+    names: list[str] = []
+    length = -1
+    for point in points:
+        name = quote(point, safe=_QUERY_SAFE)
+        if names and length + 1 + len(name) > length_max:
+            filters.append((",".join(escaped), names))
+            escaped, names, length = [], [], -1
+        escaped.append(name)
+        names.append(point)
+        length += 1 + len(name)
+    if names:
+        filters.append((",".join(escaped), names))
+    return filters
+
+
+def filter_length_max(
+    site: str, wanted: Range, *, base_url: str, page_size: int, url_max: int
+) -> int:
+    """
+    Return how long a filter may be for the address of any page to stay within *url_max*.
+    """
+    bare = pages_target(site, "", wanted, page_size=page_size, cursor="").url(base_url)
+    return url_max - len(bare) - CURSOR_LENGTH_RESERVED
+
+
+def bodies_of(
+    points: Sequence[str], wanted: Range, *, page_size: int
+) -> list[tuple[list[str], list[Range]]]:
+    """
+    Share out names that fit no filter among questions without pages.
+
+    Returns:
+        Groups of names, each with the range cut so that an answer is about a page.
+    """
+    groups: list[tuple[list[str], list[Range]]] = []
+    for first in range(0, len(points), POINTS_PER_BODY_MAX):
+        names = list(points[first : first + POINTS_PER_BODY_MAX])
+        answer_ms = max(1, page_size * DAY_MS // (SAMPLES_PER_POINT_DAY * len(names)))
+        groups.append((names, split_evenly(wanted, -(-wanted.duration_ms // answer_ms))))
+    return groups
+
+
+def split_evenly(wanted: Range, count: int) -> list[Range]:
+    """
+    Return the range in *count* neighbouring parts of about the same length, in order.
+
+    A range shorter than *count* milliseconds gives fewer.
+    """
+    count = max(1, min(count, wanted.duration_ms))
+    cuts = [wanted.start_ms + wanted.duration_ms * each // count for each in range(count + 1)]
+    return [Range(start_ms, end_ms) for start_ms, end_ms in pairwise(cuts)]
+
+
+def _range_query(wanted: Range) -> str:
+    """
+    Return the part of a query that all questions for samples share.
+    """
+    start, end = format_instant(wanted.start_ms), format_instant(wanted.end_ms)
+    return f"start_time={start}&end_time={end}&raw_data=true"

@@ -1,0 +1,159 @@
+"""
+The shapes of the upstream's answers, and what makes a body one of them.
+
+Separate because every wart of the wire format (NaN literals, cursors that lead nowhere) is told
+here, without any request.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from building_vitals.series.values import NumberText
+
+ShapeT = TypeVar("ShapeT")
+
+# int() refuses more than 4,300 digits.
+_INT_DIGITS_MAX = 4_000
+
+
+class WireSample(msgspec.Struct, gc=False):
+    """
+    One sample as the upstream sent it.
+
+    Attributes:
+        name: The point's name.
+        value: As decoded; a number with a fraction or exponent is a NumberText.
+        time: ISO 8601, unread.
+    """
+
+    name: str
+    value: Any
+    time: str
+
+
+class Page(msgspec.Struct):
+    """
+    One answer to a question for samples.
+
+    Attributes:
+        point_samples: In the order they were sent.
+        next_cursor: What to ask the next page with.
+        has_more: Whether there is a next page; may be missing.
+    """
+
+    point_samples: list[WireSample]
+    next_cursor: str | int | UnsetType | None = UNSET
+    has_more: bool | UnsetType | None = UNSET
+
+
+class Listing(msgspec.Struct):
+    """
+    One page of the list of sites or of a site's points.
+
+    Attributes:
+        items: As decoded.
+        pages: Number of the last page; missing or 0 when there is but one, or none.
+    """
+
+    items: list[dict[str, Any]]
+    pages: int | None = None
+
+
+class PageRefused(Exception):
+    """
+    A body that cannot be the answer; the text goes on from `upstream /path`.
+    """
+
+
+# What comes after the samples of a page is a cursor and little else.
+_ENVELOPE_BYTES_MAX = 4_096
+_NO_SAMPLES = b'{"point_samples":['
+
+_PAGES = msgspec.json.Decoder(Page, float_hook=NumberText)
+_LISTINGS = msgspec.json.Decoder(Listing)
+
+
+def decode_page(body: bytes) -> Page:
+    """
+    Return the page that *body* is.
+
+    Raises:
+        PageRefused: it is not JSON (cut, HTML), or not of a page's shape.
+    """
+    return _decode(_PAGES, Page, body)
+
+
+def decode_listing(body: bytes) -> Listing:
+    """
+    Return the page of a list that *body* is.
+
+    Raises:
+        PageRefused: it is not JSON, or not of a listing's shape.
+    """
+    return _decode(_LISTINGS, Listing, body)
+
+
+def cursor_after(page: Page) -> str | None:
+    """
+    Return the cursor of the page after this one, None when this is the last.
+
+    A page that has a cursor and doesn't say `has_more` is followed: that can only add samples.
+
+    Raises:
+        PageRefused: the page doesn't tell whether it is the last, or where the next one is.
+    """
+    has_cursor = page.next_cursor not in (None, UNSET, "")
+    if page.has_more is False:
+        return None
+    if page.has_more is True and not has_cursor:
+        raise PageRefused("says has_more but gives no cursor")
+    if page.has_more is UNSET and page.next_cursor is UNSET:
+        raise PageRefused("does not say whether more follows")
+    return str(page.next_cursor) if has_cursor else None
+
+
+def guess_cursor(body: bytes) -> str | None:
+    """
+    Return the cursor of the next page from what follows the samples, without a look at those.
+
+    Nothing is sure before the page is decoded: it may turn out to be none, or to say another one.
+    None also when there is no guess, because the cursor does not come last.
+    """
+    end = body.rfind(b"]", -_ENVELOPE_BYTES_MAX)
+    try:
+        return None if end < 0 else cursor_after(_PAGES.decode(_NO_SAMPLES + body[end:]))
+    except (ValueError, PageRefused):
+        return None
+
+
+def _decode(decoder: msgspec.json.Decoder[ShapeT], shape: type[ShapeT], body: bytes) -> ShapeT:
+    """
+    Decode strictly, and where that fails as leniently as the standard library.
+
+    The strict decoder refuses bare NaN and Infinity (null, then), lone surrogates in text and
+    integers of thousands of digits; all three are read here.
+    """
+    try:
+        return decoder.decode(body)
+    except (ValueError, RecursionError) as refused:
+        reason = refused
+    try:
+        number = float if shape is Listing else NumberText
+        loose = json.loads(
+            body, parse_float=number, parse_int=_loose_int, parse_constant=lambda _: None
+        )
+        return msgspec.convert(loose, shape)
+    except (ValueError, RecursionError):
+        raise PageRefused(f"sent what is not a page ({reason})") from None
+
+
+def _loose_int(digits: str) -> Any:
+    """
+    Return an integer, as text where it has more digits than int() takes.
+    """
+    return int(digits) if len(digits) <= _INT_DIGITS_MAX else NumberText(digits)

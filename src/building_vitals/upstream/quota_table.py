@@ -1,0 +1,112 @@
+"""
+The upstream quota in D1: one row that all isolates share.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from building_vitals.ports import Database, Statement
+from building_vitals.upstream.quota_state import MINUTE_MS, QUEUED_TENTHS, QuotaState, recovery
+
+_BEGIN = """
+INSERT OR IGNORE INTO upstream_quota (
+    id, minute_ms, used, used_queued, allowed, granted, fell_ms, closed_until_ms
+) VALUES (1, 0, 0, 0, ?1, 0, 0, 0)
+"""
+
+# Grants as many of ?2 requests as there is room for, in the minute ?1. ?3: the limit; ?4: whether
+# for queued work; ?5: now; ?6: what is regained in a minute. Nothing changes where nothing is free.
+_TAKE = f"""
+UPDATE upstream_quota SET
+    minute_ms = max(minute_ms, ?1), allowed = n.allowed, granted = min(?2, n.room),
+    used = n.used + min(?2, n.room),
+    used_queued = n.used_queued + CASE WHEN ?4 THEN min(?2, n.room) ELSE 0 END
+FROM (
+    SELECT used, used_queued, allowed,
+        min(allowed - used, CASE WHEN ?4
+            THEN max(1, allowed * {QUEUED_TENTHS} / 10) - used_queued ELSE allowed END) AS room
+    FROM (
+        SELECT CASE WHEN minute_ms < ?1 THEN 0 ELSE used END AS used,
+            CASE WHEN minute_ms < ?1 THEN 0 ELSE used_queued END AS used_queued,
+            max(1, min(?3, allowed + ?6 * (max(0, ?1 - minute_ms) / {MINUTE_MS}))) AS allowed
+        FROM upstream_quota WHERE id = 1 AND closed_until_ms <= ?5
+    )
+) n
+WHERE id = 1 AND n.room >= 1
+RETURNING granted
+"""  # noqa: S608 - constants only
+
+_STATE = "SELECT minute_ms, used, allowed, closed_until_ms FROM upstream_quota WHERE id = 1"
+
+# Halves what is allowed, unless that has just been done; closes the gate for as long as was asked.
+_FALL = """
+UPDATE upstream_quota SET
+    allowed = CASE WHEN fell_ms <= ?2 - ?3 THEN max(1, min(allowed, ?1) / 2) ELSE allowed END,
+    fell_ms = CASE WHEN fell_ms <= ?2 - ?3 THEN ?2 ELSE fell_ms END,
+    closed_until_ms = max(closed_until_ms, ?4)
+WHERE id = 1
+"""
+
+
+class Taken(NamedTuple):
+    """
+    What came of asking for requests.
+
+    Attributes:
+        granted: How many may be sent in this minute.
+        state: The quota as it is then.
+    """
+
+    granted: int
+    state: QuotaState
+
+
+class UpstreamQuotas:
+    """
+    Grants requests.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(
+        self, wanted: int, *, limit: int, is_queued: bool, minute_ms: int, now_ms: int
+    ) -> Taken:
+        """
+        Ask for *wanted* requests in a minute; as many are granted as are free.
+
+        Args:
+            limit: Requests a minute that are allowed when the upstream is content.
+            is_queued: For jobs, which may not have all of them.
+        """
+        values = (minute_ms, wanted, limit, int(is_queued), now_ms, recovery(limit))
+        outcomes = await self._database.batch(
+            [Statement(_BEGIN, (limit,)), Statement(_TAKE, values), Statement(_STATE)]
+        )
+        rows = outcomes[1].rows
+        granted = int(rows[0]["granted"]) if rows else 0
+        return Taken(granted, msgspec.convert(outcomes[2].rows[0], QuotaState))
+
+    async def fall(self, *, limit: int, now_ms: int, fall_ms: int, closed_until_ms: int) -> None:
+        """
+        Allow half, unless that was done less than *fall_ms* ago; allow nothing for a while.
+        """
+        values = (limit, now_ms, fall_ms, closed_until_ms)
+        await self._database.batch([Statement(_FALL, values)])
+
+    @staticmethod
+    def state_statement() -> Statement:
+        """
+        Return the statement whose rows `state_of` reads.
+        """
+        return Statement(_STATE)
+
+    @staticmethod
+    def state_of(rows: list[dict[str, int]]) -> QuotaState | None:
+        """
+        Return the state in the rows of a state statement; None when nobody has asked yet.
+        """
+        return msgspec.convert(rows[0], QuotaState) if rows else None

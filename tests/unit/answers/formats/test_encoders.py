@@ -1,0 +1,183 @@
+"""
+Tests of the encoders: which one answers, what it makes of nothing, of cuts and of limits.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import msgpack
+import pytest
+
+from builders import Samples, Stored, samples, stored
+from building_vitals.answers.formats.csv_rows import decode_samples, encode_samples
+from building_vitals.answers.formats.encoder import Csv, MessagePack, Ndjson, TextJson, piece_text
+from building_vitals.answers.formats.spliced_json import Encoder, SplicedJson, encoder_for
+from building_vitals.cache.segments import pieces
+from building_vitals.ranges import Range
+from building_vitals.series.downsample import downsample
+
+HELD = stored("0-100", samples('10:1.50 20:"on" 30:null'), sizes=[1, 1])
+ALL = Range(0, 100)
+EMPTY = {
+    "json": b'{"data":{},"_meta":{}}',
+    "csv": b"time,point,value\r\n",
+    "ndjson": b"",
+    "msgpack": msgpack.packb({"data": {}, "_meta": {}}),
+}
+ONE = {
+    "json": b'{"data":{"p":{"samples":[[10,1.50],[20,"on"],[30,null]],"count":3,"error":null}},'
+    b'"_meta":{}}',
+    "csv": b"time,point,value\r\n1970-01-01T00:00:00.010Z,p,1.50\r\n"
+    b"1970-01-01T00:00:00.020Z,p,on\r\n1970-01-01T00:00:00.030Z,p,\r\n",
+    "ndjson": b'{"point":"p","time":"1970-01-01T00:00:00.010Z","value":1.50}\n'
+    b'{"point":"p","time":"1970-01-01T00:00:00.020Z","value":"on"}\n'
+    b'{"point":"p","time":"1970-01-01T00:00:00.030Z","value":null}\n',
+    "msgpack": msgpack.packb(
+        {
+            "data": {
+                "p": {"count": 3, "samples": [[10, 1.5], [20, "on"], [30, None]], "error": None}
+            },
+            "_meta": {},
+        }
+    ),
+}
+
+
+def fill(encoder: Encoder, held: Stored, wanted: Range, point: str = "p") -> None:
+    """
+    Put a range of a segment in as a point.
+    """
+    read = [(piece, held.bytes_of(piece)) for piece in pieces(held.segment, wanted)]
+    encoder.begin_point(point, sum(piece_text(*each)[0] for each in read))
+    for each in read:
+        encoder.add(*each)
+    encoder.end_point()
+
+
+@pytest.mark.parametrize("output", ["json", "csv", "ndjson", "msgpack"])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_bodies(output: str, compressed: bool) -> None:
+    """
+    No points and one point look as the API says, gzipped or not.
+    """
+    unpack = gzip.decompress if compressed else bytes
+    nothing = encoder_for(output, 0, gzip=compressed)
+    one = encoder_for(output, 1, gzip=compressed)
+    fill(one, HELD, ALL)
+
+    assert EMPTY[output] == unpack(nothing.finish({}))
+    assert ONE[output] == unpack(one.take() + one.finish({}))
+    assert (0, 3) == (nothing.samples, one.samples)
+
+
+@pytest.mark.parametrize(
+    ("output", "compressed", "max_points", "expected"),
+    [
+        pytest.param("json", True, None, SplicedJson, id="JSON for gzip is spliced"),
+        pytest.param("json", False, None, TextJson, id="JSON for others is text"),
+        pytest.param("json", True, 5, TextJson, id="chosen samples are text"),
+        pytest.param("csv", True, None, Csv, id="CSV"),
+        pytest.param("ndjson", False, 5, Ndjson, id="NDJSON"),
+        pytest.param("msgpack", True, None, MessagePack, id="MessagePack"),
+    ],
+)
+def test_choice(
+    *, output: str, compressed: bool, max_points: int | None, expected: type[Encoder]
+) -> None:
+    """
+    Frames are copied where that is possible; everything else goes through their text.
+    """
+    assert expected is type(encoder_for(output, 1, gzip=compressed, max_points=max_points))
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_cuts_that_leave_nothing(*, compressed: bool) -> None:
+    """
+    Cut frames that leave nothing leave no comma either, at the front, between and at the end.
+    """
+    first = stored("0-50", samples("10:1 40:2"))
+    last = stored("50-100", samples("60:3 90:4"))
+    encoder = encoder_for("json", 1, gzip=compressed)
+    encoder.begin_point("p")
+    for held, wanted in (
+        (first, Range(15, 35)),
+        (first, Range(35, 50)),
+        (last, Range(65, 70)),
+        (last, Range(50, 70)),
+        (last, Range(70, 80)),
+    ):
+        [piece] = pieces(held.segment, wanted)
+        encoder.add(piece, held.bytes_of(piece))
+    encoder.end_point()
+    body = encoder.take() + encoder.finish({})
+
+    read = json.loads(gzip.decompress(body) if compressed else body)
+    assert {"samples": [[40, 2], [60, 3]], "count": 2, "error": None} == read["data"]["p"]
+
+
+@pytest.mark.parametrize(
+    "point", ['say "hi"', "back\\slash", "caf\u00e9 \U0001f525", "__proto__", "],["]
+)
+@pytest.mark.parametrize("compressed", [True, False])
+def test_names_of_points(point: str, *, compressed: bool) -> None:
+    """
+    Any name is a key of the answer, and points without samples are there too.
+    """
+    encoder = encoder_for("json", 2, gzip=compressed)
+    fill(encoder, HELD, ALL, point)
+    fill(encoder, stored("0-100"), ALL, "empty")
+    body = encoder.take() + encoder.finish({"site": "s"})
+
+    read = json.loads(gzip.decompress(body) if compressed else body)
+    assert [(point, 3), ("empty", 0)] == [(name, of["count"]) for name, of in read["data"].items()]
+    assert {"site": "s"} == read["_meta"]
+
+
+@pytest.mark.parametrize("output", ["json", "csv", "ndjson", "msgpack"])
+@pytest.mark.parametrize("max_points", [2, 10, 99, 100, 1000])
+def test_samples_are_chosen(output: str, max_points: int) -> None:
+    """
+    With a limit, a body is the one that the chosen samples alone would have made.
+    """
+    many = Samples((t, str(t * 7 % 101)) for t in range(100))
+    chosen = decode_samples(many.text)
+    if len(many) > max_points:
+        chosen = downsample(chosen, max_points)
+    few = Samples((t, bytes(value).decode()) for t, value in chosen)
+    assert few.text == encode_samples(chosen)
+    limited = encoder_for(output, 1, gzip=False, max_points=max_points)
+    fill(limited, stored("0-100", many, sizes=[30, 30]), ALL)
+    plain = encoder_for(output, 1, gzip=False)
+    fill(plain, stored("0-100", few), ALL)
+
+    assert plain.take() + plain.finish({}) == limited.take() + limited.finish({})
+    assert len(few) == limited.samples <= max(max_points, 2)
+
+
+def test_text_of_pieces() -> None:
+    """
+    A piece's text is that of its samples: of all for a run, of those inside for a cut.
+    """
+    held = stored("0-100", samples("10:1 20:2 30:3"), sizes=[2])
+    [whole] = pieces(held.segment, ALL)
+    [cut, run] = pieces(held.segment, Range(15, 99))
+
+    assert (3, b"[10,1],[20,2],[30,3]") == piece_text(whole, held.bytes_of(whole))
+    assert (1, b"[20,2]") == piece_text(cut, held.bytes_of(cut))
+    assert (1, b"[30,3]") == piece_text(run, held.bytes_of(run))
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_other_bytes_never_reach_an_answer(*, compressed: bool) -> None:
+    """
+    Another object's bytes under the same key are refused, whole or cut.
+    """
+    other = stored("0-100", samples('10:1.51 20:"on" 30:null'), sizes=[1, 1])
+    for wanted in (ALL, Range(5, 31), Range(10, 20)):
+        encoder = encoder_for("json", 1, gzip=compressed)
+        encoder.begin_point("p")
+        [piece] = pieces(HELD.segment, wanted)
+        with pytest.raises(ValueError):
+            encoder.add(piece, other.bytes_of(piece))

@@ -1,0 +1,242 @@
+"""
+Tests of how queries become requests, and of all that they are refused for.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from building_vitals.api import parameters as p
+from building_vitals.api.requests import (
+    CacheListQuery,
+    CachePurgeQuery,
+    TimeseriesRequest,
+    canonical_request,
+    parse_cache_list_query,
+    parse_cache_purge_query,
+    parse_page_query,
+    parse_query,
+    parse_site,
+    request_hash,
+)
+from building_vitals.errors import InvalidRequest, TooLarge
+from building_vitals.ranges import Range
+
+DAY = Range(1_735_689_600_000, 1_735_776_000_000)
+TIMES = "start_time=2025-01-01T00:00:00Z&end_time=2025-01-02T00:00:00Z"
+
+
+def query(text: str) -> TimeseriesRequest:
+    """Return the request of a query."""
+    return parse_query(text, timeout_ms_max=30_000)
+
+
+def fields_of_query(text: str) -> list[str]:
+    """Return the fields that a query is refused for, in order."""
+    with pytest.raises(InvalidRequest) as caught:
+        query(text)
+    return [problem.field for problem in caught.value.problems]
+
+
+def test_query_with_everything() -> None:
+    """Every parameter reaches its field."""
+    text = (
+        f"site=s&points=a&{TIMES}&route=queued&format=csv&priority=high&timeout=500"
+        "&max_points=200&user_id=u%201"
+    )
+    assert query(text) == TimeseriesRequest(
+        site="s",
+        points=("a",),
+        wanted=DAY,
+        route="queued",
+        format="csv",
+        priority="high",
+        timeout_ms=500,
+        max_points=200,
+        user_id="u 1",
+    )
+
+
+def test_query_with_the_least() -> None:
+    """What is optional has its default."""
+    assert query(f"site=s&points=a&{TIMES}") == TimeseriesRequest("s", ("a",), DAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("points=a,b", ("a", "b")),
+        ("points=a%2Cb", ("a", "b")),
+        ("points=+a+,%20b%20c+", ("a", "b c")),
+        ("points=b,a,b,a", ("b", "a")),
+        ("point=a%2C%20b&point=+c", ("a, b", " c")),
+        ("point=z&points=a,z&point=a", ("a", "z")),
+        ("points=a&points=b", ("a", "b")),
+        ("points=constructor,__proto__,toString", ("constructor", "__proto__", "toString")),
+        ("points=50%,100%25,%zz", ("50%", "100%", "%zz")),
+        (f"points={quote('Übertemperatur 🔥')}", ("Übertemperatur 🔥",)),
+        ("points=Ü", ("Ü",)),
+        ("points=a=b", ("a=b",)),
+        ("%70oints=a", ("a",)),
+    ],
+)
+def test_query_names_points(text: str, points: tuple[str, ...]) -> None:
+    """`points` is split at commas and stripped of blanks, `point` is taken as it is."""
+    assert points == query(f"site=s&{text}&{TIMES}").points
+
+
+def test_query_reads_offsets_whose_plus_was_not_encoded() -> None:
+    """`+02:00` arrives as a blank and is an offset all the same."""
+    text = (
+        "site=s&points=a&start_time=2025-01-01T02:00:00+02:00&end_time=2025-01-02T00:00:00%2B00:00"
+    )
+    assert DAY == query(text).wanted
+
+
+def test_query_ignores_what_it_does_not_know() -> None:
+    """A dashboard's cache-buster harms nothing, not even when it is no UTF-8."""
+    assert ("a",) == query(f"_=1&_=2&%ff=%ff&&=&site=s&points=a&{TIMES}").points
+
+
+def test_query_problems_are_told_all_at_once() -> None:
+    """Everything wrong is listed, by the names the caller used."""
+    text = (
+        "site=..&points=&point=%00&start_time=garbage&end_time=2025-99-01&format=xml&route="
+        "&priority=urgent&timeout=0&max_points=1&user_id="
+    )
+    assert fields_of_query(text) == [
+        "site",
+        "points",
+        "point",
+        "start_time",
+        "end_time",
+        "route",
+        "format",
+        "priority",
+        "timeout",
+        "max_points",
+        "user_id",
+    ]
+
+
+def test_query_without_anything_names_what_is_missing() -> None:
+    """All that must be given is listed."""
+    assert ["site", "points", "start_time", "end_time"] == fields_of_query("")
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("site=s&site=s", "site"),
+        ("site=s&format=csv&format=csv", "format"),
+        ("site=s&start_time=1", "start_time"),
+        ("site=%ff", "site"),
+        ("site=s&points=%c3", "points"),
+        ("site=s&point=%ed%a0%80", "point"),
+        ("site=s&points=a,,b", "points"),
+        ("site=s&points=a,", "points"),
+    ],
+)
+def test_query_refuses_repeats_broken_text_and_empty_names(text: str, field: str) -> None:
+    """A repeated single parameter, bytes that are no UTF-8, or a name of nothing is a problem."""
+    assert [field] == fields_of_query(f"{text}&{TIMES}" + ("" if "point" in text else "&points=a"))
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("1", "1"), ("2", "1"), ("0", str(p.RANGE_MS_MAX + 1)), ("1900-01-01", "2025-01-01")],
+)
+def test_query_refuses_reversed_empty_and_endless_ranges(start: str, end: str) -> None:
+    """The end is after the start, by twenty years at most."""
+    assert ["end_time"] == fields_of_query(f"site=s&points=a&start_time={start}&end_time={end}")
+
+
+@pytest.mark.parametrize("year", [1972, 1980, 1999, 2000, 2080])
+def test_twenty_calendar_years_are_a_range(year: int) -> None:
+    """Twenty years fit, whatever leap days lie in them."""
+    wanted = query(f"site=s&points=a&start_time={year}-01-01&end_time={year + 20}-01-01").wanted
+    assert 20 * 365 <= wanted.duration_ms // 86_400_000 <= p.RANGE_DAYS_MAX
+
+
+def test_long_queries_are_too_large() -> None:
+    """A query of more than 1 MiB, or of more than 10,000 parameters, is refused unread."""
+    with pytest.raises(TooLarge, match="1048577 characters; 1048576 are allowed"):
+        query("x" * 1_048_577)
+    assert ["query"] == fields_of_query("&" * 10_000)
+
+
+def test_same_data_has_the_same_hash() -> None:
+    """The order of points, route, format and labels don't change what is fetched."""
+    one = query(f"site=s&points=b,a&{TIMES}&format=csv&priority=high&user_id=x&route=queued")
+    assert b'["s",["a","b"],1735689600000,1735776000000]' == canonical_request(one)
+    assert request_hash(one) == request_hash(query(f"site=s&points=a,b&{TIMES}"))
+    assert 64 == len(request_hash(one))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        f"site=t&points=a,b&{TIMES}",
+        f"site=s&points=a&{TIMES}",
+        f"site=s&point=a,b&{TIMES}",
+        "site=s&points=a,b&start_time=2025-01-01T00:00:00.001Z&end_time=2025-01-02",
+    ],
+)
+def test_other_data_has_another_hash(other: str) -> None:
+    """Site, points and the millisecond of the range tell requests apart."""
+    assert request_hash(query(f"site=s&points=a,b&{TIMES}")) != request_hash(query(other))
+
+
+def test_page_query_gives_values_defaults_and_none() -> None:
+    """What is not given has its default, or None."""
+    values = parse_page_query("limit=7&site=s&x=1", p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR)
+    assert {"status": None, "site": "s", "limit": 7, "cursor": None} == values
+    assert {"page": 1, "per_page": 100, "search": ""} == parse_page_query(
+        "search=", p.PAGE, p.PER_PAGE, p.SEARCH
+    )
+
+
+def test_page_query_lists_all_that_is_wrong() -> None:
+    """Every handler's parameters are checked together."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse_page_query("limit=0&status=done&site=", p.STATUS, p.SITE_FILTER, p.LIMIT)
+    assert ["status", "site", "limit"] == [problem.field for problem in caught.value.problems]
+
+
+def test_cache_list_query() -> None:
+    """An empty cursor is the first page."""
+    assert CacheListQuery("timeseries/s", 10, None) == parse_cache_list_query(
+        "prefix=timeseries/s&limit=10&cursor="
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("site=s", CachePurgeQuery("s", None, None)),
+        ("site=s&points=a,b", CachePurgeQuery("s", ("a", "b"), None)),
+        ("site=s&start_time=5&end_time=6", CachePurgeQuery("s", None, Range(5, 6))),
+        ("site=s&start_time=5", CachePurgeQuery("s", None, Range(5, 253_402_128_000_000))),
+        ("site=s&end_time=5", CachePurgeQuery("s", None, Range(-62_135_510_400_000, 5))),
+    ],
+)
+def test_cache_purge_query(text: str, expected: CachePurgeQuery) -> None:
+    """Points and either end of the range are optional."""
+    assert expected == parse_cache_purge_query(text)
+
+
+@pytest.mark.parametrize("text", ["", "site=", "site=s&points=", "site=s&start_time=6&end_time=5"])
+def test_cache_purge_query_that_is_unclear_is_refused(text: str) -> None:
+    """Nothing empty stands for everything."""
+    with pytest.raises(InvalidRequest):
+        parse_cache_purge_query(text)
+
+
+def test_site_in_a_path_is_decoded_and_checked() -> None:
+    """A path names a site by the same rules; a plus in it is no blank."""
+    assert "maple.office" == parse_site("maple%2Eoffice")
+    for segment in ("%2e%2e", "a%2Fb", "a+b", "%ff", ""):
+        with pytest.raises(InvalidRequest):
+            parse_site(segment)

@@ -1,0 +1,335 @@
+"""
+One fetch for many: who fetches, who waits, and what happens when somebody dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from building_vitals.cache.fetch_plan import gaps_of
+from building_vitals.cache.need import FetchCount, Filled
+from building_vitals.errors import Unavailable, UpstreamError, UpstreamSiteUnknown
+from building_vitals.ranges import Range, merge
+from fakes.failures import Fault
+from fakes.history import Asking
+from fakes.virtual_time import EPOCH_MS, in_virtual_time
+from fakes.world import Got, World
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+PAST = Range(EPOCH_MS - 10 * DAY_MS, EPOCH_MS - 8 * DAY_MS)
+
+
+def hours(first: float, last: float) -> Range:
+    """Return a part of the past, in hours from its beginning."""
+    return Range(PAST.start_ms + round(first * HOUR_MS), PAST.start_ms + round(last * HOUR_MS))
+
+
+async def fill(world: World, points: list[str], wanted: Range) -> Filled:
+    """Have something filled as a request would."""
+    need = world.need(points, wanted)
+    return await world.filler.fill(need, await world.filler.look_up(need))
+
+
+def distinct(world: World, asked: list[tuple[list[str], Range]]) -> int:
+    """Return how many different samples were asked for."""
+    by_point: dict[str, list[Range]] = {}
+    for points, wanted in asked:
+        for point in points:
+            by_point.setdefault(point, []).append(wanted)
+    return sum(
+        len(world.upstream.times(point, each))
+        for point, ranges in by_point.items()
+        for each in merge(ranges)
+    )
+
+
+async def ask_all(world: World, asked: list[tuple[list[str], Range]]) -> list[Got]:
+    """Ask for all at once; see that every answer is right."""
+    found = await asyncio.gather(*(world.ask(points, wanted) for points, wanted in asked))
+    for (points, wanted), got in zip(asked, found, strict=True):
+        assert world.truth(points, wanted) == got.samples
+    await world.settle()
+    return found
+
+
+@pytest.mark.parametrize("page_ms", [0, 20, 3000])
+@in_virtual_time
+async def test_fifty_identical_misses_cost_what_one_costs(page_ms: int) -> None:
+    """One goes upstream, 49 wait for it and are hits; no lease is left."""
+    async with World() as world:
+        world.upstream.page_ms = page_ms
+        found = await ask_all(world, [(["a", "b"], PAST)] * 50)
+        assert 1 == len(world.upstream.asked)
+        assert distinct(world, [(["a", "b"], PAST)]) == world.upstream.samples_sent
+        statuses = [got.report.status for got in found]
+        assert (1, 49) == (statuses.count("miss"), statuses.count("hit"))
+        assert 1 == len({got.etag for got in found})
+        assert [] == world.database.look("SELECT * FROM fetch_leases")
+        assert 1 == len(world.objects.infos)
+
+
+def sliding(number: int) -> tuple[list[str], Range]:
+    return ["a", "b"], hours(number / 4, 24 + number / 4)
+
+
+def shrinking(number: int) -> tuple[list[str], Range]:
+    return ["a", "b"], hours(number / 4, 40 - number / 4)
+
+
+def sharing_points(number: int) -> tuple[list[str], Range]:
+    names = (f"p{number % 7}", f"p{(number + 1) % 7}", "p0")
+    return list(dict.fromkeys(names)), hours(0, 24)
+
+
+def scattered(number: int) -> tuple[list[str], Range]:
+    dice = random.Random(number)
+    first = dice.randint(0, 30)
+    return dice.sample("abcde", 2), hours(first, first + dice.randint(6, 18))
+
+
+@pytest.mark.parametrize("page_ms", [20, 500])
+@pytest.mark.parametrize("request_of", [sliding, shrinking, sharing_points, scattered])
+@in_virtual_time
+async def test_fifty_overlapping_misses_cost_what_one_costs(
+    request_of: Callable[[int], tuple[list[str], Range]], page_ms: int
+) -> None:
+    """Nothing is fetched twice, whoever fetches it; all have their answers in time."""
+    async with World() as world:
+        world.upstream.page_ms = page_ms
+        asked = [request_of(number) for number in range(50)]
+        await ask_all(world, asked)
+        assert distinct(world, asked) == world.upstream.samples_sent
+        assert [] == world.database.look("SELECT * FROM fetch_leases")
+
+
+@pytest.mark.parametrize("request_of", [sliding, shrinking])
+@in_virtual_time
+async def test_overlapping_misses_take_few_rounds(
+    request_of: Callable[[int], tuple[list[str], Range]],
+) -> None:
+    """Fifty ranges that overlap are not fetched sliver by sliver."""
+    async with World() as world:
+        world.upstream.page_ms = 500
+        await ask_all(world, [request_of(number) for number in range(50)])
+        assert len(world.upstream.asked) <= 3
+
+
+@in_virtual_time
+async def test_who_shares_nothing_does_not_wait() -> None:
+    """Other points, other ranges and other sites are fetched at the same time."""
+    async with World() as world:
+        world.upstream.page_ms = 1000
+        await ask_all(world, [(["a"], hours(0, 10)), (["b"], hours(0, 10)), (["a"], hours(10, 20))])
+        assert 3 == len(world.upstream.asked)
+        assert 1000 == world.clock.now_ms() - EPOCH_MS
+
+
+@in_virtual_time
+async def test_a_holder_that_dies_delays_the_others_by_its_lease() -> None:
+    """When an isolate dies with a lease, the next takes over as soon as the lease has run out."""
+    async with World() as world:
+        world.upstream.page_ms = 5000
+        dying = asyncio.ensure_future(world.ask(["a"], PAST))
+        await asyncio.sleep(1)
+        waiting = [asyncio.ensure_future(world.ask(["a"], PAST, timeout_ms=90_000)) for _ in "12"]
+        await asyncio.sleep(1)
+        dying.cancel()
+        lease_ms = world.options.lease_seconds * 1000
+        for got in await asyncio.gather(*waiting):
+            assert world.truth(["a"], PAST) == got.samples
+        assert 2 == len(world.upstream.asked)
+        assert EPOCH_MS + lease_ms <= world.upstream.asked[1].at_ms <= EPOCH_MS + lease_ms + 400
+
+
+@in_virtual_time
+async def test_a_holder_that_dies_before_it_has_stored_delays_them_no_longer() -> None:
+    """The answer is out but nothing is stored: the next fetches after the lease."""
+    async with World() as world:
+        await world.ask(["a"], PAST)
+        world.crash()
+        got = await world.ask(["a"], PAST, timeout_ms=60_000)
+        assert world.truth(["a"], PAST) == got.samples
+        assert 2 == len(world.upstream.asked)
+        assert world.clock.now_ms() - EPOCH_MS <= world.options.lease_seconds * 1000 + 400
+
+
+@in_virtual_time
+async def test_a_fetch_longer_than_its_lease_keeps_it() -> None:
+    """A holder that lives renews its lease: nobody fetches beside it."""
+    async with World() as world:
+        world.upstream.page_ms = 100_000
+        first = asyncio.ensure_future(world.ask(["a"], PAST, timeout_ms=200_000))
+        await asyncio.sleep(1)
+        second = await world.ask(["a"], PAST, timeout_ms=200_000)
+        assert world.truth(["a"], PAST) == (await first).samples == second.samples
+        assert 1 == len(world.upstream.asked)
+
+
+@in_virtual_time
+async def test_who_waits_too_long_hears_of_it() -> None:
+    """A wait ends at the deadline with a time-out, and the upstream is not asked beside it."""
+    async with World() as world:
+        world.upstream.page_ms = 60_000
+        first = asyncio.ensure_future(world.ask(["a"], PAST, timeout_ms=90_000))
+        await asyncio.sleep(1)
+        with pytest.raises(UpstreamError) as caught:
+            await world.ask(["a"], PAST, timeout_ms=2000)
+        assert 504 == caught.value.status
+        assert world.clock.now_ms() - EPOCH_MS <= 3000
+        assert world.truth(["a"], PAST) == (await first).samples
+        assert 1 == len(world.upstream.asked)
+
+
+@in_virtual_time
+async def test_after_a_failure_the_next_in_line_tries() -> None:
+    """A failed fetch lets go of its lease at once; one who waited succeeds in its place."""
+    async with World() as world:
+        world.upstream.page_ms = 100
+        world.upstream.failing = lambda asking, _: asking.at_ms == EPOCH_MS
+        found = await asyncio.gather(
+            *(world.ask(["a"], PAST) for _ in range(5)), return_exceptions=True
+        )
+        failed = [each for each in found if isinstance(each, UpstreamError)]
+        assert 1 == len(failed)
+        assert 2 == len(world.upstream.asked)
+        assert 4 == sum(
+            world.truth(["a"], PAST) == each.samples for each in found if isinstance(each, Got)
+        )
+        assert world.clock.now_ms() - EPOCH_MS < 1000
+
+
+@in_virtual_time
+async def test_what_came_before_a_failure_is_stored() -> None:
+    """Of four fetches three succeed: the fourth alone is missing afterwards."""
+    async with World(page_size=100) as world:
+        for first in (10, 20, 30):
+            await fill(world, ["a"], hours(first, first + 1))
+            await world.settle()
+
+        def failing(asking: Asking, _: int) -> bool:
+            return asking.wanted == hours(11, 20)
+
+        world.upstream.failing = failing
+        with pytest.raises(UpstreamError):
+            await fill(world, ["a"], hours(0, 48))
+        await world.settle()
+        need = world.need(["a"], hours(0, 48))
+        found = world.filler.cover(need, await world.filler.look_up(need))
+        assert {"a": [hours(11, 20)]} == gaps_of(found)
+        assert [] == world.database.look("SELECT * FROM fetch_leases")
+
+
+@in_virtual_time
+async def test_a_page_that_fails_leaves_nothing_of_its_fetch() -> None:
+    """A fetch that breaks off after some pages is not known in part."""
+    async with World(page_size=50) as world:
+        world.upstream.failing = lambda _, page: page == 3
+        with pytest.raises(UpstreamError):
+            await fill(world, ["a"], PAST)
+        await world.settle()
+        assert {} == world.objects.infos
+        assert [] == world.database.look("SELECT * FROM cache_segments")
+
+
+@in_virtual_time
+async def test_an_unknown_site_is_not_answered_from_memory() -> None:
+    """When the upstream says that there is no such site, old data do not stand in."""
+    async with World() as world:
+        await fill(world, ["a"], PAST)
+        await world.settle()
+        await asyncio.sleep(DAY_MS / 1000)
+
+        async def gone(_: int) -> None:
+            raise UpstreamSiteUnknown("the upstream knows no site 'site'", upstream_status=404)
+
+        world.upstream.during = gone
+        with pytest.raises(UpstreamSiteUnknown):
+            await fill(world, ["a"], PAST)
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("call", range(4))
+@in_virtual_time
+async def test_a_database_that_fails_once_costs_no_data(call: int, fault: Fault) -> None:
+    """Whichever call fails, before or after it took effect: the next request is right, in time."""
+    async with World() as world:
+        left = call
+
+        def chance(_: str) -> Fault | None:
+            nonlocal left
+            left -= 1
+            return fault if left == -1 else None
+
+        world.database.failures.by_chance(chance)
+        with suppress(Unavailable):
+            await fill(world, ["a"], PAST)
+        await world.settle()
+        got = await world.ask(["a"], PAST, timeout_ms=60_000)
+        assert world.truth(["a"], PAST) == got.samples
+        await world.settle()
+        got = await world.ask(["a"], PAST)
+        assert ("hit", world.truth(["a"], PAST)) == (got.report.status, got.samples)
+        assert world.clock.now_ms() - EPOCH_MS <= world.options.lease_seconds * 1000 + 400
+
+
+@in_virtual_time
+async def test_a_purge_during_a_fetch_wins() -> None:
+    """What was asked for before a purge is answered, and not stored."""
+    async with World() as world:
+        world.upstream.page_ms = 1000
+        asking = asyncio.ensure_future(world.ask(["a"], PAST))
+        await asyncio.sleep(0.5)
+        await world.index.purge("site", ["a"], PAST, now_ms=world.clock.now_ms())
+        assert world.truth(["a"], PAST) == (await asking).samples
+        await world.settle()
+        assert [] == world.database.look("SELECT * FROM cache_segments")
+        assert "miss" == (await world.ask(["a"], PAST)).report.status
+
+
+@in_virtual_time
+async def test_each_page_is_heard_of() -> None:
+    """Whoever wants to know of progress is told after each page."""
+    async with World(page_size=100) as world:
+        heard: list[tuple[int, int]] = []
+
+        async def on_page(cost: FetchCount) -> None:
+            heard.append((cost.requests, cost.samples_received))
+
+        need = world.need(["a"], PAST)
+        filled = await world.filler.fill(need, [], on_page)
+        count = len(world.upstream.times("a", PAST))
+        pages = -(-count // 100)
+        assert [(n + 1, min(100 * (n + 1), count)) for n in range(pages)] == heard
+        assert (pages, count) == (filled.upstream_requests, filled.samples_fetched)
+
+
+@in_virtual_time
+async def test_a_fill_is_split_where_data_are_settled() -> None:
+    """What is older than two hours is one segment, what is younger another."""
+    async with World() as world:
+        wanted = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
+        filled = await fill(world, ["a"], wanted)
+        [cover] = filled.covers
+        line_ms = EPOCH_MS - 2 * HOUR_MS
+        assert [Range(wanted.start_ms, line_ms), Range(line_ms, EPOCH_MS)] == [
+            part for _, part in cover.known
+        ]
+        assert not filled.had_known
+
+
+@in_virtual_time
+async def test_requests_of_one_second_ask_for_the_same() -> None:
+    """What has happened is known up to a whole second, so that live charts share a fetch."""
+    async with World() as world:
+        for delay_s in (0.25, 0.25, 0.25):
+            await asyncio.sleep(delay_s)
+            now_ms = world.clock.now_ms()
+            await world.ask(["a"], Range(EPOCH_MS - HOUR_MS, now_ms))
+            await world.settle()
+        assert 1 == len(world.upstream.asked)

@@ -1,0 +1,110 @@
+"""
+Tests of pages as columns: what is done by many at once gives what one by one would give.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders import VALUES, Sent
+from building_vitals.instants import parse_iso
+from building_vitals.series.columns import are_plain, columns, head_text, instants_of, woven_text
+from building_vitals.series.values import value_text
+
+NAMES = ("p", "q", "r", "other")
+POINTS = dict.fromkeys(("p", "q", "r", "none"))
+
+
+@st.composite
+def pages(draw: st.DrawFn) -> list[Sent]:
+    """
+    Draw a page in rows, as points that are sampled together make it, or with some of it changed.
+    """
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
+    rows, rest = draw(st.integers(0, 4)), draw(st.integers(0, 3))
+    page = [
+        Sent(name, f"{row}{name}", str(row))
+        for row in range(rows + 1)
+        for name in (names if row < rows else names[:rest])
+    ]
+    for _ in range(draw(st.integers(0, 2)) if page else 0):
+        index = draw(st.integers(0, len(page) - 1))
+        page[index] = draw(
+            st.sampled_from([page[index]._replace(time="x"), page[index]._replace(name="q")])
+        )
+    return page
+
+
+@settings(deadline=None, max_examples=500)
+@given(pages())
+def test_columns_hold_every_sample_of_their_points(page: list[Sent]) -> None:
+    """
+    Each point's samples come in the order they were sent, those of other points not at all.
+    """
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for column in columns(page, POINTS):
+        assert column.times
+        found.setdefault(column.point, []).extend(zip(column.times, column.values, strict=True))
+
+    expected: dict[str, list[tuple[str, Any]]] = {}
+    for sample in page:
+        if sample.name in POINTS:
+            expected.setdefault(sample.name, []).append((sample.time, sample.value))
+    assert expected == found
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["1", "-0.50", "1e5"]), max_size=4), st.text() | st.none())
+def test_plain_values_are_their_own_json_text(values: list[Any], one: str | None) -> None:
+    """
+    Values count as plain only when each is, as it stands, the JSON text that it becomes.
+    """
+    values.append(one)
+    if are_plain(values):
+        assert values == [value_text(value) for value in values]
+    assert are_plain(values[:-1]) == bool(values[:-1])
+
+
+@pytest.mark.parametrize("value", ["1,2", " 1", "1 ", "01", "", "NaN", "null", "1]", "\ud800", 1])
+def test_what_needs_a_closer_look_is_not_plain(value: Any) -> None:
+    """
+    A value that is not surely a number makes none of them plain.
+    """
+    assert not are_plain(["1", value, "2"])
+    assert not are_plain([value])
+
+
+def test_frames_are_woven_from_beginnings_and_values() -> None:
+    """
+    The text of a frame is that of its samples, one after the other.
+    """
+    times = range(-1, len(VALUES) - 1)
+    expected = ",".join(f"[{at},{value}]" for at, value in zip(times, VALUES, strict=True))
+
+    assert expected.encode() == woven_text(list(map(head_text, times)), VALUES)
+
+
+LOOSE_TIME = (
+    r"(19[67]\d|2025|9999|0001|0000)-(0[0-3]|1[0-3])-(0[0-2]|[23]\d)"
+    r"([Tt _](0\d|2[0-4]):[0-6]\d(:[0-6]\d([.,]\d{0,13})?)?"
+    r" ?(Z|z|[+-](0\d|2[0-4])(:?[0-6]\d)?)?)?"
+)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(st.lists(st.from_regex(LOOSE_TIME, fullmatch=True), min_size=1, max_size=2))
+def test_many_are_read_as_one_by_one(texts: list[str]) -> None:
+    """
+    Reading many at once gives what reading each gives, or refuses what reading one refuses.
+    """
+    try:
+        expected = [parse_iso(text) for text in texts]
+    except ValueError:
+        with pytest.raises(ValueError):
+            instants_of(texts)
+    else:
+        assert expected == instants_of(texts)

@@ -1,0 +1,217 @@
+"""
+Tests of folding pages into frames: what is kept, what it becomes, when a frame closes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from builders import Sent, samples
+from building_vitals.instants import DAY_MS, format_instant
+from building_vitals.ranges import Range
+from building_vitals.series.folding import Fold, Folder, UnreadableTime
+from building_vitals.series.frames import FRAME_SAMPLES_MIN
+from building_vitals.series.splicing import inflate
+from building_vitals.series.values import NumberText
+
+T0 = 1_735_689_600_000  # a midnight
+MINUTE_MS = 60_000
+DAY = Range(T0, T0 + DAY_MS)
+
+
+def text_of(fold: Fold) -> str:
+    """
+    Return the JSON text of all samples of a fold.
+    """
+    frames = fold.series.frames
+    return inflate(fold.series.data, frames[-1].raw_end if frames else 0).decode()
+
+
+def sent(instant_ms: int, value: Any = 1, name: str = "p") -> Sent:
+    """
+    Return a sample of an instant as the upstream sends it.
+    """
+    return Sent(name, value, format_instant(instant_ms))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("45.50", "45.50", id="number as text"),
+        pytest.param(NumberText("45.50"), "45.50", id="number with its digits"),
+        pytest.param(NumberText("1E-7"), "1E-7", id="exponent"),
+        pytest.param("9" * 40, "9" * 40, id="40 digits"),
+        pytest.param(1, "1", id="integer"),
+        pytest.param(True, "true", id="true is not 1"),
+        pytest.param(1.5, "1.5", id="float"),
+        pytest.param(None, "null", id="null"),
+        pytest.param("NaN", "null", id="NaN"),
+        pytest.param("occupied", '"occupied"', id="text"),
+        pytest.param("],[", '"],["', id="the samples' own separator"),
+        pytest.param('say "hi"', '"say \\"hi\\""', id="quotes"),
+        pytest.param("\U0001f525", '"\U0001f525"', id="emoji"),
+        pytest.param("\ud800", '"\\ud800"', id="half of a surrogate pair"),
+        pytest.param("", '""', id="empty text"),
+        pytest.param([1, "2"], '[1,"2"]', id="list"),
+    ],
+)
+def test_values_are_those_the_api_promises(value: Any, expected: str) -> None:
+    """
+    A value becomes its JSON text, digits untouched, the second time (from memory) as the first.
+    """
+    folder = Folder(["p"], DAY)
+    folder.add_page([sent(T0, value), sent(T0 + 1, value)])
+    [fold] = folder.finish()
+
+    assert text_of(fold) == f"[{T0},{expected}],[{T0 + 1},{expected}]"
+
+
+def test_equal_values_of_different_types_stay_apart() -> None:
+    """
+    1, true and 1.0 are equal in Python; their samples are not.
+    """
+    folder = Folder(["p"], DAY)
+    folder.add_page([sent(T0 + i, value) for i, value in enumerate((1, True, 1.0, "1", "true"))])
+    [fold] = folder.finish()
+
+    values = [each.partition(",")[2] for each in text_of(fold)[1:-1].split("],[")]
+    assert ["1", "true", "1.0", "1", '"true"'] == values
+
+
+def test_only_what_was_asked_for_is_kept() -> None:
+    """
+    Other points and instants outside the half-open range are dropped and counted.
+    """
+    folder = Folder(["p", "q"], Range(T0, T0 + 10))
+    folder.add_page(
+        [
+            sent(T0 - 1),
+            sent(T0, 1),
+            sent(T0 + 9, 2),
+            sent(T0 + 10),
+            sent(T0 + 5, name="P"),
+            sent(T0 + 5, name="constructor"),
+            Sent("other", 1, "no time at all"),
+        ]
+    )
+
+    assert [f"[{T0},1],[{T0 + 9},2]", ""] == [text_of(fold) for fold in folder.finish()]
+    assert (2, 5) == (folder.kept, folder.dropped)
+
+
+def test_every_point_is_known_afterwards() -> None:
+    """
+    A point without samples is known too: to have none; points come in the order asked for.
+    """
+    folds = Folder(["q", "p"], Range(0, 10)).finish()
+
+    assert [("q", Range(0, 10), 0), ("p", Range(0, 10), 0)] == [
+        (fold.point, fold.known, fold.series.count) for fold in folds
+    ]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param([["0:a 5:b"], ["5:c"]], id="next page"),
+        pytest.param([["0:a 5:b 5:c"]], id="same page"),
+        pytest.param([["5:b 0:a 5:c"]], id="same page, out of order"),
+        pytest.param([["5:b"], ["0:x"], ["5:c 0:a"]], id="pages out of order"),
+    ],
+)
+def test_last_received_of_duplicates_wins(order: list[list[str]]) -> None:
+    """
+    Of samples with the same instant, the one received last is kept.
+    """
+    folder = Folder(["p"], Range(0, 10))
+    for page in order:
+        folder.add_page([sent(t, value) for text in page for t, value in samples(text)])
+    [fold] = folder.finish()
+
+    assert text_of(fold) == '[0,"a"],[5,"c"]'
+
+
+@pytest.mark.parametrize("time", ["", "yesterday", "2025-02-30T00:00:00Z", "\u0662\u0660\u0662"])
+def test_unreadable_times_are_refused(time: str) -> None:
+    """
+    A requested point's sample without a readable time makes the page unusable.
+    """
+    with pytest.raises(UnreadableTime):
+        Folder(["p"], DAY).add_page([Sent("p", 1, time)])
+
+
+def minutes(start_ms: int, count: int) -> list[Sent]:
+    """
+    Return one sample a minute.
+    """
+    return [sent(start_ms + i * MINUTE_MS, i) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("start_ms", "count", "expected"),
+    [
+        pytest.param(T0, 511, [511], id="too few to close"),
+        pytest.param(T0, 1440, [1440], id="a day"),
+        pytest.param(T0, 1441, [1440, 1], id="a day and a minute"),
+        pytest.param(T0, 4000, [1440, 1440, 1120], id="days"),
+        pytest.param(T0 + 928 * MINUTE_MS, 1000, [512, 488], id="512 before midnight"),
+        pytest.param(T0 + 929 * MINUTE_MS, 1952, [1951, 1], id="511 before midnight"),
+    ],
+)
+@pytest.mark.parametrize("page_size", [1, 97, 10_000])
+def test_frames_close_at_midnight(
+    start_ms: int, count: int, expected: list[int], page_size: int
+) -> None:
+    """
+    A frame closes at the first UTC midnight after it holds 512 samples, whatever the pages are.
+    """
+    folder = Folder(["p"], Range(T0, T0 + 9 * DAY_MS))
+    pages = minutes(start_ms, count)
+    for start in range(0, count, page_size):
+        folder.add_page(pages[start : start + page_size])
+    [fold] = folder.finish()
+
+    assert expected == [frame.count for frame in fold.series.frames]
+
+
+@pytest.mark.parametrize(
+    ("split_ms", "expected"),
+    [
+        pytest.param(None, [(Range(0, 10), 4)], id="no split"),
+        pytest.param(5, [(Range(0, 5), 2), (Range(5, 10), 2)], id="inside"),
+        pytest.param(1, [(Range(0, 1), 1), (Range(1, 10), 3)], id="behind the first"),
+        pytest.param(9, [(Range(0, 9), 3), (Range(9, 10), 1)], id="before the last"),
+        pytest.param(0, [(Range(0, 10), 4)], id="at the start"),
+        pytest.param(10, [(Range(0, 10), 4)], id="at the end"),
+        pytest.param(-3, [(Range(0, 10), 4)], id="before"),
+        pytest.param(99, [(Range(0, 10), 4)], id="behind"),
+    ],
+)
+def test_split(split_ms: int | None, expected: list[tuple[Range, int]]) -> None:
+    """
+    A split inside the range makes two folds that meet there; one outside makes no difference.
+    """
+    folder = Folder(["p"], Range(0, 10), split_ms)
+    folder.add_page([sent(t) for t in (0, 4, 5, 9)])
+
+    assert expected == [(fold.known, fold.series.count) for fold in folder.finish()]
+
+
+def test_open_samples_are_few() -> None:
+    """
+    Of samples in order, no more stay open than a frame's, a day's and a page's, and none is late.
+    """
+    folder, page_size = Folder(["p"], Range(T0, T0 + 60 * DAY_MS)), 250
+    sent_in_order = minutes(T0, 40 * 1440)
+    most = 0
+    for start in range(0, len(sent_in_order), page_size):
+        folder.add_page(sent_in_order[start : start + page_size])
+        [fold_of_p] = folder._folds.values()
+        most = max(most, len(fold_of_p.times))
+        assert {} == fold_of_p._late
+    [fold] = folder.finish()
+
+    assert most <= FRAME_SAMPLES_MIN + 1440 + page_size
+    assert len(sent_in_order) == fold.series.count

@@ -1,0 +1,218 @@
+"""The figures of /api/stats against counting by hand."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import pytest
+
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.upkeep import Upkeep
+from building_vitals.instants import format_instant
+from building_vitals.statistics.durations import duration_step
+from building_vitals.statistics.events import RequestEvent
+from building_vitals.statistics.figures_table import Statistics
+from building_vitals.statistics.report import StatisticsService
+from building_vitals.statistics.requests_table import Counted, RequestAnalytics
+from fakes.clock import VirtualClock
+from fakes.database import FakeDatabase
+
+NOW_MS = 1_767_267_000_000  # half past some hour
+HOUR_MS = 3_600_000
+NOTHING = {
+    "cache": {
+        "totalObjects": 0,
+        "totalSize": 0,
+        "totalSizeMB": 0.0,
+        "oldestEntry": None,
+        "newestEntry": None,
+        "hitRate": 0,
+        "compressionRatio": 0,
+    },
+    "jobs": {"total_jobs": 0, "completed": 0, "failed": 0, "active": 0},
+    "requests": [],
+    "upstream": {"limit": 0, "used": 0, "current": 0},
+    "timestamp": format_instant(NOW_MS),
+}
+
+
+def service(database: FakeDatabase, limit: int = 0) -> StatisticsService:
+    """Return the service at a fixed instant."""
+    return StatisticsService(
+        statistics=Statistics(database), clock=VirtualClock(NOW_MS), upstream_limit=limit
+    )
+
+
+def request_event(duration_ms: int, **about: Any) -> RequestEvent:
+    """Return a request of the last hour."""
+    return RequestEvent(
+        **{
+            "request_id": "r",
+            "time_ms": NOW_MS - 5000,
+            "endpoint": "",
+            "route": "cached",
+            "cache_status": "hit",
+            "duration_ms": duration_ms,
+            "status": 200,
+            **about,
+        }
+    )
+
+
+def insert_job(database: FakeDatabase, job_id: str, status: str) -> None:
+    """Insert a job."""
+    database.look(
+        "INSERT INTO queue_jobs (job_id, request_hash, owner, site, points_count, start_ms, end_ms,"
+        " priority, status, total_chunks, estimated_size, cache_reference, metadata, created_ms,"
+        " updated_ms) VALUES (?1, ?1, 'o', 'hq', 1, 0, 1, 'normal', ?2, 1, 1, '', '{}', 1, 1)",
+        job_id,
+        status,
+    )
+
+
+async def test_an_empty_database_has_figures() -> None:
+    """Nothing has happened, and nothing is missing from the document."""
+    with FakeDatabase() as database:
+        assert NOTHING == await service(database).read()
+
+
+async def test_all_figures_take_one_round_trip() -> None:
+    """The database is asked once."""
+    with FakeDatabase() as database:
+        await service(database).read()
+        assert {"batch": 1} == dict(database.failures.calls)
+
+
+@pytest.mark.parametrize("count", [1, 2, 19, 20, 21, 100, 1000])
+async def test_percentiles_are_those_of_the_sorted_list(count: int) -> None:
+    """p95 is the duration by which 95 of 100 were answered, within the steps' width."""
+    chance = random.Random(count)
+    durations = [int(chance.lognormvariate(3, 1.5)) for _ in range(count)]
+    exact = sorted(durations)[math.ceil(0.95 * count) - 1]
+    with FakeDatabase() as database:
+        await RequestAnalytics(database).record(
+            [Counted(request_event(each), 1) for each in durations]
+        )
+        [found] = (await service(database).read())["requests"]
+        assert duration_step(exact) == found["p95_duration"]
+        assert count == found["count"]
+        assert pytest.approx(sum(durations) / count, abs=0.006) == found["avg_duration"]
+
+
+async def test_means_are_rounded_in_one_place() -> None:
+    """A mean that lies halfway is the same in the document and in the view."""
+    with FakeDatabase() as database:
+        now_ms = database.look("SELECT unixepoch() * 1000 AS now")[0]["now"]
+        await RequestAnalytics(database).record(
+            [
+                Counted(request_event(n, time_ms=now_ms, route=f"route {total}"), 1)
+                for total in range(64)
+                for n in (total, 0, 0, 0, 0, 0, 0, 0)
+            ]
+        )
+        found = (await service(database).read())["requests"]
+        rows = database.look("SELECT route_type, avg_duration FROM v_request_stats")
+    assert {row["route_type"]: row["avg_duration"] for row in rows} == {
+        each["route_type"]: each["avg_duration"] for each in found
+    }
+
+
+async def test_requests_count_by_route_and_day() -> None:
+    """Each route has its own figures; the hour 24 hours ago counts, the one before does not."""
+    with FakeDatabase() as database:
+        await RequestAnalytics(database).record(
+            [
+                Counted(request_event(10, cache_status="miss"), 1),
+                Counted(request_event(20, cache_status="stale"), 2),
+                Counted(request_event(30, time_ms=NOW_MS - 24 * HOUR_MS - 1), 1),
+                Counted(request_event(40, route="direct", cache_status="bypass"), 1),
+                Counted(request_event(50, route="queued", status=202, cache_status="none"), 1),
+                Counted(request_event(9999, time_ms=NOW_MS - 25 * HOUR_MS), 1),
+            ]
+        )
+        document = await service(database).read()
+    assert [
+        ("cached", 4, 20.0, 30, 3),
+        ("direct", 1, 40.0, 40, 0),
+        ("queued", 1, 50.0, 50, 0),
+    ] == [tuple(each.values()) for each in document["requests"]]
+    assert 0.6 == document["cache"]["hitRate"]
+
+
+async def test_jobs_count_wherever_they_are() -> None:
+    """Active, ended and archived jobs are all counted, each once."""
+    with FakeDatabase() as database:
+        for n, status in enumerate(
+            ["queued", "processing", "retrying", "completed", "completed", "failed", "cancelled"]
+        ):
+            insert_job(database, str(n), status)
+        before = (await service(database).read())["jobs"]
+        assert {"total_jobs": 7, "completed": 2, "failed": 1, "active": 3} == before
+        upkeep = Upkeep(database, SegmentIndex(database))
+        for status in ("completed", "failed", "cancelled"):
+            await upkeep.archive_jobs(status, before_ms=2, now_ms=NOW_MS, limit=10)
+        assert [{"n": 4}] == database.look("SELECT count(*) AS n FROM job_history")
+        assert [{"n": 3}] == database.look("SELECT count(*) AS n FROM queue_jobs")
+        assert before == (await service(database).read())["jobs"]
+
+
+async def test_the_view_of_requests_says_the_same() -> None:
+    """v_request_stats is what /api/stats says of requests, at the database's own time."""
+    with FakeDatabase() as database:
+        now_ms = database.look("SELECT unixepoch() * 1000 AS now")[0]["now"]
+        await RequestAnalytics(database).record(
+            [
+                Counted(request_event(n, route=route, time_ms=now_ms - n * 1_000_000), 1 + n % 3)
+                for n in range(120)
+                for route in ("cached", "direct")
+            ]
+        )
+        document = await StatisticsService(
+            statistics=Statistics(database), clock=VirtualClock(now_ms), upstream_limit=0
+        ).read()
+        rows = database.look(
+            "SELECT route_type, count, avg_duration, p95_duration, cache_hits FROM v_request_stats"
+        )
+    assert rows == document["requests"]
+    assert 2 == len(rows)
+
+
+async def test_the_quota_is_shown_as_it_is_now() -> None:
+    """What an earlier minute used does not count; what it allowed recovers."""
+    with FakeDatabase() as database:
+        asked = service(database, limit=100)
+        assert {"limit": 100, "used": 0, "current": 100} == (await asked.read())["upstream"]
+        minute_ms = NOW_MS - NOW_MS % 60_000
+        database.look("INSERT INTO upstream_quota VALUES (1, ?1, 30, 0, 40, 5, 0, 0)", minute_ms)
+        assert {"limit": 100, "used": 30, "current": 40} == (await asked.read())["upstream"]
+        database.look("UPDATE upstream_quota SET minute_ms = ?1", minute_ms - 120_000)
+        assert {"limit": 100, "used": 0, "current": 60} == (await asked.read())["upstream"]
+
+
+async def test_a_million_rows_do_not_slow_it_down() -> None:
+    """The rows that are read depend on routes, hours and steps, not on what has happened."""
+    with FakeDatabase() as database:
+        steps: list[int] = []
+        for count in (10, 1000):
+            await RequestAnalytics(database).record(
+                [Counted(request_event(n % 10), 1) for n in range(count)]
+            )
+            for n in range(count):
+                database.look(
+                    "INSERT OR IGNORE INTO cache_metadata "
+                    "VALUES (?1, 'hq', 0, 1, 1, 1, 1, 1, 1, 0, ?2, 0, 0)",
+                    str(n),
+                    n,
+                )
+            steps.append(0)
+
+            def count_step() -> int:
+                steps[-1] += 1
+                return 0
+
+            database.connection.set_progress_handler(count_step, 1)
+            await service(database).read()
+            database.connection.set_progress_handler(None, 1)
+    assert 0.9 < steps[1] / steps[0] < 1.1, steps

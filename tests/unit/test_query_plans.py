@@ -1,0 +1,132 @@
+"""How the database goes about each statement: none reads the whole of a table that grows."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import building_vitals
+
+ROOT = Path(__file__).resolve().parents[2]
+SQL = re.compile(r"\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\s")
+SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
+
+# Tables that stay small whatever happens: one row; leases under way; a row for each step; the sites
+# purged in the last day; the six ways a job may stand.
+SMALL_TABLES = {
+    "cache_totals",
+    "upstream_quota",
+    "maintenance_state",
+    "fetch_leases",
+    "cache_purges",
+    "job_totals",
+}
+
+# Statements that may go through a table, and why.
+ALLOWED = {
+    ("index_table", "_PROBE"): "stops at the first row",
+    ("keys_table", "_ANY_USABLE"): "stops at the first usable key",
+    ("figures_table", "_CACHE"): "reads the first entry at either end of an index",
+    ("upkeep", "_RECOUNT"): "runs once a day, to put right what was changed by hand",
+}
+
+
+def statements() -> Iterator[tuple[str, str, str]]:
+    """Yield module, name and text of each statement of the tables; no templates."""
+    for module in pkgutil.walk_packages(building_vitals.__path__, f"{building_vitals.__name__}."):
+        if not module.name.endswith(("_table", ".upkeep")):
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            texts = value if isinstance(value, tuple) else (value,)
+            for n, text in enumerate(texts):
+                if isinstance(text, str) and SQL.match(text) and "{" not in text:
+                    short = module.name.rpartition(".")[2]
+                    yield short, name if len(texts) == 1 else f"{name}[{n}]", text
+
+
+STATEMENTS = [
+    pytest.param(module, name, sql, id=f"{module}.{name}") for module, name, sql in statements()
+]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[sqlite3.Connection]:
+    """An empty database with the schema; nothing analysed, as D1's is."""
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(SCHEMA)
+    yield connection
+    connection.close()
+
+
+def plan_of(database: sqlite3.Connection, sql: str) -> list[str]:
+    """Return the steps of a statement's plan."""
+    count = max((int(n) for n in re.findall(r"\?(\d+)", sql)), default=0)
+    rows = database.execute(f"EXPLAIN QUERY PLAN {sql}", (None,) * count)
+    return [str(row[3]) for row in rows]
+
+
+def scanned_tables(database: sqlite3.Connection, sql: str) -> set[str]:
+    """Return the tables that a statement reads from end to end."""
+    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_schema")}
+    aliases = {
+        alias: table for table, alias in re.findall(r"(?:FROM|JOIN)\s+(\w+)\s+(?:AS\s+)?(\w+)", sql)
+    }
+    scanned = set()
+    for step in plan_of(database, sql):
+        match = re.match(r"SCAN (?:TABLE )?(\w+)", step)
+        if match:
+            name = match[1]
+            scanned.add(name if name in tables else aliases.get(name, name))
+    return scanned & tables
+
+
+def test_all_repositories_are_looked_at() -> None:
+    """The test finds the statements of each repository, f-strings and formatted ones too."""
+    found = {(module, name) for module, name, _ in statements()}
+    assert {
+        ("index_table", "_FIND"),
+        ("jobs_table", "_LIST_OWN"),
+        ("chunks_table", "_RECOUNT"),
+        ("keys_table", "_FIND"),
+        ("leases_table", "_TAKE"),
+        ("upkeep", "_FORGET_JOBS[2]"),
+        ("quota_table", "_TAKE"),
+    } <= found
+
+
+def test_a_scan_is_noticed(database: sqlite3.Connection) -> None:
+    """A condition that no index serves is seen, under an alias and within a view too."""
+    assert {"queue_jobs"} == scanned_tables(database, "SELECT 1 FROM queue_jobs j WHERE error = ''")
+    assert {"cache_segments"} == scanned_tables(
+        database, "DELETE FROM cache_segments WHERE samples = ?1"
+    )
+    assert set() == scanned_tables(database, "SELECT 1 FROM queue_jobs WHERE job_id = ?1")
+
+
+@pytest.mark.parametrize(("module", "name", "sql"), STATEMENTS)
+def test_no_growing_table_is_scanned(
+    database: sqlite3.Connection, module: str, name: str, sql: str
+) -> None:
+    """Each statement finds its rows by an index; exceptions are listed with their reason."""
+    scanned = scanned_tables(database, sql) - SMALL_TABLES
+    if (module, name) in ALLOWED:
+        assert scanned, "needs no exception any more"
+        return
+    assert set() == scanned, "\n".join(plan_of(database, sql))
+
+
+@pytest.mark.parametrize(("module", "name", "sql"), STATEMENTS)
+def test_nothing_is_sorted_that_an_index_has_in_order(
+    database: sqlite3.Connection, module: str, name: str, sql: str
+) -> None:
+    """A statement that takes the first rows of many does not put all of them in order first."""
+    if not re.search(r"ORDER BY [^)]*LIMIT \?", sql):
+        return
+    sorts = [step for step in plan_of(database, sql) if "B-TREE FOR ORDER BY" in step]
+    assert [] == sorts, "\n".join(plan_of(database, sql))

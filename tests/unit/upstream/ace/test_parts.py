@@ -1,0 +1,323 @@
+"""
+Tests of the client's pure parts: back-off, settings, targets, decoding.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from building_vitals.errors import UpstreamSiteUnknown
+from building_vitals.instants import DAY_MS
+from building_vitals.ranges import Range
+from building_vitals.series.values import NumberText, value_text
+from building_vitals.upstream.ace.backoff import backoff_ms, parse_retry_after
+from building_vitals.upstream.ace.settings import UpstreamSettings
+from building_vitals.upstream.ace.targets import (
+    POINTS_PER_BODY_MAX,
+    bodies_of,
+    filter_length_max,
+    filters_of,
+    fits_filter,
+    list_target,
+    pages_target,
+    points_target,
+    site_path,
+    split_evenly,
+)
+from building_vitals.upstream.ace.wire import (
+    PageRefused,
+    cursor_after,
+    decode_listing,
+    decode_page,
+)
+
+JANUARY = Range(1_735_689_600_000, 1_735_689_600_000 + 31 * DAY_MS)
+NEW_YEAR_MS = JANUARY.start_ms
+
+
+@pytest.mark.parametrize(
+    ("attempts", "jitter", "expected"),
+    [(1, 0.5, 250), (2, 0.5, 500), (3, 0.999, 1_998), (4, 0.0, 0), (20, 0.5, 15_000),
+     (10**6, 0.5, 15_000)],
+)  # fmt: skip
+def test_waits_double_under_a_ceiling(attempts: int, jitter: float, expected: int) -> None:
+    """
+    The wait is a random part of a ceiling that doubles up to its own ceiling.
+    """
+    assert expected == backoff_ms(attempts, base_ms=500, max_ms=30_000, jitter=jitter)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0),
+        ("7", 7_000),
+        (" 1.5 ", 1_500),
+        ("-3", None),
+        ("soon", None),
+        ("9" * 30, None),
+        ("Wed, 01 Jan 2025 00:00:12 GMT", 12_000),
+        ("Tue, 31 Dec 2024 23:59:00 GMT", 0),
+        ("Wed, 99 Jan 2025 00:00:12 GMT", None),
+    ],
+)
+def test_retry_after_is_read(header: str | None, expected: int | None) -> None:
+    """
+    Seconds and HTTP dates are read, anything else counts as not said.
+    """
+    assert expected == parse_retry_after(header, NEW_YEAR_MS)
+
+
+def test_settings_do_not_show_the_token() -> None:
+    """
+    Neither repr holds the token.
+    """
+    credential = "s3cret"
+    settings = UpstreamSettings(base_url="https://x/api", token=credential)
+
+    assert credential not in f"{settings!r} {settings} {settings.__rich_repr__()}"
+
+
+@pytest.mark.parametrize("site", ["", ".", ".."])
+def test_site_names_that_walk_up_are_unknown(site: str) -> None:
+    """
+    No address is made from a name that addresses resolve to another path.
+    """
+    with pytest.raises(UpstreamSiteUnknown):
+        site_path(site)
+
+
+@pytest.mark.parametrize("site", ["a", "a.b", "../a", "a/b", "%2e%2e", "a?b#c", "..\\..", "é"])
+def test_site_is_one_segment_of_the_path(site: str) -> None:
+    """
+    Whatever a site is called, it stays one segment, and is the same once decoded.
+    """
+    path = site_path(site)
+
+    assert path.startswith("/sites/")
+    assert path.count("/") == 2
+    assert "\\" not in path
+    assert site == unquote(urlsplit(f"https://x{path}").path.removeprefix("/sites/"))
+
+
+def test_question_for_a_page() -> None:
+    """
+    A page is asked for raw, by instants with milliseconds, and by filter and cursor where given.
+    """
+    wanted = Range(NEW_YEAR_MS, NEW_YEAR_MS + 1)
+    first = pages_target("hq", "a/b,c%20d", wanted, page_size=10, cursor=None)
+    later = pages_target("hq", None, wanted, page_size=10, cursor="x&y=")
+
+    assert first.url("https://u/api/") == (
+        "https://u/api/sites/hq/timeseries/paginated"
+        "?start_time=2025-01-01T00:00:00.000Z&end_time=2025-01-01T00:00:00.001Z"
+        "&raw_data=true&page_size=10&point_names=a/b,c%20d"
+    )
+    assert later.url("https://u/api").endswith("&page_size=10&cursor=x%26y%3D")
+    assert list_target("/sites", 2, 50).url("https://u") == "https://u/sites?page=2&per_page=50"
+
+
+def test_question_for_points_by_body() -> None:
+    """
+    Names in a body are sent as they are.
+    """
+    target = points_target(["a,b", 'c"d', "😀"], JANUARY)
+
+    assert target.method == "POST"
+    assert target.url("https://u").startswith("https://u/points/get_timeseries?start_time=2025-01")
+    assert json.loads(target.body or b"") == {
+        "points": [{"name": "a,b"}, {"name": 'c"d'}, {"name": "😀"}]
+    }
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [("a", True), ("a b/c.d", True), ("a,b", False), (" a", False), ("a\u00a0", False)],
+)
+def test_names_that_survive_a_list(point: str, expected: bool) -> None:
+    """
+    Names with commas or blanks at their ends can't be told in a comma-separated list.
+    """
+    assert expected is fits_filter(point)
+
+
+@given(st.lists(st.text(min_size=1, max_size=40).filter(fits_filter)), st.integers(1, 200))
+def test_filters_hold_every_name_once_within_the_length(names: list[str], length_max: int) -> None:
+    """
+    Filters share out all names in order, and only a lone name may exceed the length.
+    """
+    names = [name for name in names if name.isprintable()]
+    filters = filters_of(names, length_max)
+
+    assert names == [name for _, group in filters for name in group]
+    for escaped, group in filters:
+        assert group == parse_qs(f"f={escaped}", keep_blank_values=True)["f"][0].split(",")
+        assert len(escaped) <= length_max or len(group) == 1
+
+
+def test_filters_are_as_long_as_they_may_be() -> None:
+    """
+    A filter takes another name as long as there is room.
+    """
+    assert filters_of(["aa", "bb", "cc"], 5) == [("aa,bb", ["aa", "bb"]), ("cc", ["cc"])]
+    assert filters_of([], 5) == []
+
+
+def test_addresses_stay_within_their_limit() -> None:
+    """
+    With the longest filter and a long cursor, an address still keeps its limit.
+    """
+    base_url = "https://upstream.example/api"
+    length = filter_length_max("hq", JANUARY, base_url=base_url, page_size=50_000, url_max=7_000)
+    target = pages_target("hq", "n" * length, JANUARY, page_size=50_000, cursor="c" * 600)
+
+    assert len(target.url(base_url)) == 7_000
+
+
+@given(st.integers(1, 10**6), st.integers(1, 50))
+def test_parts_of_a_range_are_the_range(duration_ms: int, count: int) -> None:
+    """
+    Parts are neighbours, not empty, about equally long, and together the range.
+    """
+    wanted = Range(NEW_YEAR_MS, NEW_YEAR_MS + duration_ms)
+    parts = split_evenly(wanted, count)
+    lengths = [part.duration_ms for part in parts]
+
+    assert wanted == Range(parts[0].start_ms, parts[-1].end_ms)
+    assert all(a.end_ms == b.start_ms for a, b in pairwise(parts))
+    assert len(parts) == min(count, duration_ms)
+    assert max(lengths) - min(lengths) <= 1 <= min(lengths)
+
+
+def test_questions_without_pages_are_cut_to_about_a_page() -> None:
+    """
+    Names go into bodies of a bounded size, each with parts of the range for about one page.
+    """
+    names = [f"a,{number}" for number in range(POINTS_PER_BODY_MAX + 1)]
+    (many, short), (one, long) = bodies_of(names, JANUARY, page_size=50_000)
+
+    assert names == [*many, *one]
+    assert long == [JANUARY]
+    assert len(short) == 45
+    assert short[0].duration_ms * POINTS_PER_BODY_MAX * 1_440 <= 50_000 * DAY_MS
+
+
+def test_numbers_of_a_page_keep_their_digits() -> None:
+    """
+    Numbers are decoded without a change of their digits.
+    """
+    page = decode_page(
+        b'{"point_samples":[{"name":"p","value":45.50,"time":"t"},'
+        b'{"name":"p","value":"45.50","time":"t"},{"name":"p","value":7,"time":"t"},'
+        b'{"name":"p","value":1e999,"time":"t"},{"name":"p","value":[1.0,{"a":2.50}],"time":"t"}],'
+        b'"next_cursor":null,"has_more":false,"extra":{}}'
+    )
+    values = [sample.value for sample in page.point_samples]
+
+    assert isinstance(values[0], NumberText)
+    assert [*map(value_text, values)] == ["45.50", "45.50", "7", "null", '[1.0,{"a":2.50}]']
+
+
+def test_json_that_only_the_lenient_take_is_read() -> None:
+    """
+    Bare NaN and Infinity become null; lone surrogates and huge integers don't spoil a page.
+    """
+    digits = "1" * 5_000
+    values = ["NaN", "-Infinity", "45.50", "7", '"\\ud800"', digits]
+    samples = ",".join(f'{{"name":"p","value":{value},"time":"t"}}' for value in values)
+    body = f'{{"point_samples":[{samples}],"next_cursor":"c","has_more":true}}'
+    page = decode_page(body.encode())
+
+    assert [value_text(sample.value) for sample in page.point_samples] == [
+        "null", "null", "45.50", "7", '"\\ud800"', "null",
+    ]  # fmt: skip
+    assert cursor_after(page) == "c"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>gateway</html>",
+        b'{"point_samples":[{"name":"p","value":1,"ti',
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"point_samples":null}',
+        b'{"point_samples":{}}',
+        b'{"point_samples":[1]}',
+        b'{"point_samples":[{"name":1,"value":1,"time":"t"}]}',
+        b'{"point_samples":[{"name":"p","value":1,"time":5}]}',
+        b'{"point_samples":[{"name":"p","time":"t"}]}',
+        b'{"point_samples":[],"has_more":"yes"}',
+        b'{"point_samples":[],"has_more":true,"next_cursor":["x"]}',
+        b'{"point_samples":[{"name":"\xff","value":1,"time":"t"}]}',
+        b"[" * 100_000,
+    ],
+)
+def test_bodies_that_are_no_page_are_refused(body: bytes) -> None:
+    """
+    What is not JSON, or not of a page's shape, is refused with the reason.
+    """
+    with pytest.raises(PageRefused, match=r"^sent what is not a page \(.+\)$"):
+        decode_page(body)
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_body_is_a_page_or_refused(body: bytes) -> None:
+    """
+    No body raises anything else.
+    """
+    for decode in (decode_page, decode_listing):
+        try:
+            decode(body)
+        except PageRefused:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("ending", "expected"),
+    [
+        ('"next_cursor":null,"has_more":false', None),
+        ('"next_cursor":"c","has_more":false', None),
+        ('"has_more":false', None),
+        ('"next_cursor":null', None),
+        ('"next_cursor":"c","has_more":true', "c"),
+        ('"next_cursor":12,"has_more":true', "12"),
+        ('"next_cursor":0,"has_more":true', "0"),
+        ('"next_cursor":"c"', "c"),
+        ('"next_cursor":"c","has_more":null', "c"),
+    ],
+)
+def test_cursor_is_followed_as_long_as_the_page_does_not_end_it(
+    ending: str, expected: str | None
+) -> None:
+    """
+    Only has_more=false, or a cursor that says null, is the end.
+    """
+    assert expected == cursor_after(decode_page(f'{{"point_samples":[],{ending}}}'.encode()))
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        (',"has_more":true', "has_more"),
+        (',"has_more":true,"next_cursor":null', "has_more"),
+        (',"has_more":true,"next_cursor":""', "has_more"),
+        ("", "does not say"),
+    ],
+)
+def test_pages_that_do_not_tell_what_follows_are_refused(ending: str, reason: str) -> None:
+    """
+    A page must say where the next is, or that there is none.
+    """
+    with pytest.raises(PageRefused, match=reason):
+        cursor_after(decode_page(f'{{"point_samples":[]{ending}}}'.encode()))
