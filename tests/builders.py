@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.segments import Piece, Segment, segment_of
 from building_vitals.ranges import Range
 from building_vitals.series.frames import Series, SeriesBuilder

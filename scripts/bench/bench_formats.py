@@ -21,8 +21,11 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 import msgspec
 
-from building_vitals.answers.formats import csv_rows as formats
+from building_vitals.answers.formats.csv_rows import csv_rows
+from building_vitals.answers.formats.msgpack_rows import msgpack_rows
+from building_vitals.answers.formats.ndjson_rows import ndjson_rows
 from building_vitals.series.downsample import downsample
+from building_vitals.series.sample_text import decode_samples
 
 SAMPLES = 100_000
 POINTS = 20
@@ -68,11 +71,11 @@ def main() -> None:
         "text": [make_run(i, each, words=0.1) for i in range(POINTS)],
     }
     works: dict[str, Callable[[bytes], object]] = {
-        "csv": lambda text: formats.csv_rows("site/ahu-1/supply air", text),
-        "ndjson": lambda text: formats.ndjson_rows("site/ahu-1/supply air", text),
-        "msgpack": formats.msgpack_rows,
-        "downsample to 1000": lambda text: downsample(formats.decode_samples(text), 1000),
-        "decode only": formats.decode_samples,
+        "csv": lambda text: csv_rows("site/ahu-1/supply air", text),
+        "ndjson": lambda text: ndjson_rows("site/ahu-1/supply air", text),
+        "msgpack": msgpack_rows,
+        "downsample to 1000": lambda text: downsample(decode_samples(text), 1000),
+        "decode only": decode_samples,
     }
     machine = {"python": platform.python_version(), "msgspec": msgspec.__version__}
     lines = [machine | {"machine": platform.machine(), "samples": SAMPLES}]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from building_vitals.access.api_keys import KEY_BYTES, KEY_PREFIX, ROLES, hash_key
-from building_vitals.api.parameters import SITE_PATTERN
 from building_vitals.instants import parse_instant
+from building_vitals.names import SITE_PATTERN
 from devtools.layout import DEFAULT_STATE
 
 DAY_MS = 86_400_000

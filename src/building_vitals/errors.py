@@ -222,3 +222,15 @@ class CorruptSegment(AppError):
     """
 
     code = "corrupt_segment"
+
+
+def public_detail(error: AppError) -> str:
+    """
+    Return what a failure may tell strangers.
+
+    Of parts that are down that is which one; what stands behind the colon are the part's own words,
+    with names of tables and columns, and belongs into the log.
+    """
+    if isinstance(error, Unavailable):
+        return error.detail.partition(": ")[0]
+    return error.detail

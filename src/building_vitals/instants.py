@@ -11,6 +11,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)

@@ -117,6 +117,11 @@ class Statement(NamedTuple):
     values: tuple[str | int | float | None, ...] = ()
 
 
+def json_parameter(value: object) -> str:
+    """Return a value as the JSON text of a statement's parameter."""
+    return msgspec.json.encode(value).decode()
+
+
 class Outcome(NamedTuple):
     """
     What one statement of a batch did.

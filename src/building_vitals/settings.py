@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from building_vitals.cache.options import CacheOptions, JobOptions, RoutingOptions
+from building_vitals.answers.routing import RoutingOptions
+from building_vitals.cache.options import CacheOptions
+from building_vitals.jobs.options import JobOptions
 from building_vitals.upstream.ace.settings import UpstreamSettings
 
 # The sizes of a page that the upstream takes.

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from building_vitals.cache.need import FetchCount, OnPage
 from building_vitals.errors import UpstreamError
 from building_vitals.instants import format_instant
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range
 from building_vitals.series.folding import Folder
+from building_vitals.upstream.port import FetchCount, OnPage
 
 MINUTE_MS = 60_000
 TRICKY_TEXTS = ('],[17,"', 'occupied "☃"', "[1767225600000,1]", "a,b\\", "")

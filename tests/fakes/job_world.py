@@ -13,21 +13,22 @@ from types import SimpleNamespace
 from typing import Any
 
 from building_vitals.access.caller import ANYBODY, Caller
-from building_vitals.answers.routing import estimated_samples
-from building_vitals.api.requests import TimeseriesRequest
+from building_vitals.answers.question import TimeseriesRequest
+from building_vitals.cache.estimates import estimated_samples
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.options import JobOptions
 from building_vitals.cache.store import SegmentStore
 from building_vitals.handlers.queue import consume
 from building_vitals.jobs.chunks_table import JobChunks
 from building_vitals.jobs.jobs_table import Jobs
 from building_vitals.jobs.model import ChunkRef, Job
+from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.results import JobResultService
 from building_vitals.jobs.results_table import JobResults
 from building_vitals.jobs.runner import ChunkRunner
 from building_vitals.jobs.service import ChartQueueService
-from building_vitals.maintenance.run import LostChunks, Maintenance
+from building_vitals.jobs.upkeep import LostChunks
+from building_vitals.maintenance.run import Maintenance
 from building_vitals.ranges import Range
 from building_vitals.statistics.events import DeadLetterEvent
 from fakes.failures import Failures

@@ -12,18 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
-from building_vitals.answers.body import CacheReport
-from building_vitals.answers.question import Asked, TimeseriesAnswer
+from building_vitals.answers.answer import CacheReport, TimeseriesAnswer
+from building_vitals.answers.question import Asked, TimeseriesRequest
 from building_vitals.answers.recent import RecentAnswers
+from building_vitals.answers.routing import RoutingOptions
 from building_vitals.answers.service import EnhancedTimeseriesService
-from building_vitals.api.requests import TimeseriesRequest
 from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.need import Need
-from building_vitals.cache.options import CacheOptions, RoutingOptions
+from building_vitals.cache.options import CacheOptions
 from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import AppError
 from building_vitals.ranges import Range

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import Samples, Stored, every, stored
-from building_vitals.cache.fetch_plan import Freshness, cover
+from building_vitals.cache.coverage import cover
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX, join, runs
 from building_vitals.cache.segments import Segment, segment_of
 from building_vitals.ranges import Range, gaps, merge, split_at

@@ -15,8 +15,17 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from building_vitals.answers.formats import csv_rows as formats
+from building_vitals.answers.formats.csv_rows import csv_rows
+from building_vitals.answers.formats.msgpack_rows import (
+    msgpack_head,
+    msgpack_point_head,
+    msgpack_point_tail,
+    msgpack_rows,
+    msgpack_tail,
+)
+from building_vitals.answers.formats.ndjson_rows import ndjson_rows
 from building_vitals.instants import format_instant
+from building_vitals.series.sample_text import decode_samples, encode_samples
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
     ["],[", "[1,2],[3,4]", '"', "=1", "-", "\r\n", "'", "", "null", "1.5", "\U0001f525"]
@@ -112,7 +121,7 @@ def test_csv(run: list[tuple[int, str]], point: str) -> None:
     """
     The csv module reads the times, the point and the values back, digit by digit.
     """
-    rows = formats.csv_rows(point, write(run)).decode()
+    rows = csv_rows(point, write(run)).decode()
     assert list(csv.reader(io.StringIO(rows, newline=""), strict=True)) == [
         [format_instant(time_ms), defuse(point), cell_of(value)] for time_ms, value in run
     ]
@@ -123,7 +132,7 @@ def test_ndjson(run: list[tuple[int, str]], point: str) -> None:
     """
     Each line is one object of JSON that holds time, point and value, digits unchanged.
     """
-    lines = formats.ndjson_rows(point, write(run)).decode().split("\n")
+    lines = ndjson_rows(point, write(run)).decode().split("\n")
     assert lines.pop() == ""
     assert [json.loads(line, parse_float=str, parse_int=str) for line in lines] == [
         {
@@ -144,11 +153,11 @@ def test_msgpack(pieces: list[list[tuple[int, str]]], point: str, error: str | N
     count = sum(map(len, pieces))
     answer = b"".join(
         [
-            formats.msgpack_head(1),
-            formats.msgpack_point_head(point, count),
-            *[formats.msgpack_rows(write(run)) for run in pieces],
-            formats.msgpack_point_tail(error),
-            formats.msgpack_tail(meta),
+            msgpack_head(1),
+            msgpack_point_head(point, count),
+            *[msgpack_rows(write(run)) for run in pieces],
+            msgpack_point_tail(error),
+            msgpack_tail(meta),
         ]
     )
     samples = [[time_ms, packed_value(value)] for run in pieces for time_ms, value in run]
@@ -168,6 +177,6 @@ def test_samples(run: list[tuple[int, str]]) -> None:
     Decoding splits a run where its samples part, and encoding puts the same bytes together.
     """
     text = write(run)
-    samples = formats.decode_samples(text)
+    samples = decode_samples(text)
     assert [(time_ms, bytes(raw).decode()) for time_ms, raw in samples] == run
-    assert formats.encode_samples(samples) == text
+    assert encode_samples(samples) == text

@@ -11,13 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from building_vitals.errors import InvalidRequest
-from building_vitals.jobs.model import (
-    CHUNK_SAMPLES,
-    CHUNKS_MAX,
-    decode_cursor,
-    plan_chunks,
-    retry_delay_s,
-)
+from building_vitals.jobs.chunking import CHUNK_SAMPLES, CHUNKS_MAX, plan_chunks
+from building_vitals.jobs.model import decode_cursor
+from building_vitals.jobs.retrying import retry_delay_s
 from building_vitals.ranges import Range
 
 DAY_MS = 86_400_000

@@ -10,15 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builders import spans, stored
-from building_vitals.cache.fetch_plan import (
-    SAMPLES_PER_DAY,
-    WASTE_MAX,
-    Fetch,
-    Freshness,
-    cover,
-    covers,
-    plan_fetches,
-)
+from building_vitals.cache.coverage import cover, covers
+from building_vitals.cache.fetch_plan import SAMPLES_PER_DAY, WASTE_MAX, Fetch, plan_fetches
+from building_vitals.cache.freshness import Freshness
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range, merge, split_at
 

@@ -11,11 +11,10 @@ from urllib.parse import quote, urlencode
 from hypothesis import given
 from hypothesis import strategies as st
 
+from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api import parameters as p
 from building_vitals.api.problem import problem_document
 from building_vitals.api.requests import (
-    TimeseriesRequest,
-    canonical_request,
     parse_body,
     parse_cache_list_query,
     parse_cache_purge_query,
@@ -25,10 +24,12 @@ from building_vitals.api.requests import (
 )
 from building_vitals.errors import AppError, InvalidRequest
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
+from building_vitals.jobs.submission import canonical_request
+from building_vitals.names import SITE_PATTERN
 from building_vitals.ranges import Range
 
 TIMEOUT_MS_MAX = 30_000
-SITES = st.from_regex(p.SITE_PATTERN, fullmatch=True)
+SITES = st.from_regex(SITE_PATTERN, fullmatch=True)
 POINT_CHARACTERS = st.characters(exclude_categories=["Cc", "Cs"])
 POINTS = st.lists(
     st.text(POINT_CHARACTERS, min_size=1, max_size=40)

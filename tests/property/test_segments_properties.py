@@ -16,10 +16,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from builders import VALUES, Samples, Stored, stored
-from building_vitals.answers.formats import csv_rows as formats
-from building_vitals.answers.formats.encoder import piece_text
-from building_vitals.answers.formats.spliced_json import Encoder, SplicedJson, encoder_for
-from building_vitals.cache.fetch_plan import cover
+from building_vitals.answers.formats.csv_rows import CSV_HEADER, csv_rows
+from building_vitals.answers.formats.encoder import Encoder, piece_text
+from building_vitals.answers.formats.ndjson_rows import ndjson_rows
+from building_vitals.answers.formats.registry import encoder_for
+from building_vitals.answers.formats.spliced_json import SplicedJson
+from building_vitals.cache.coverage import cover
 from building_vitals.cache.segments import Piece, pieces
 from building_vitals.ranges import Range
 
@@ -122,10 +124,10 @@ def test_every_format_equals_the_slice(
     spliced = body("json", gzip=True)
     assert as_json == gzip.decompress(spliced) == zlib.decompress(spliced, 31)
     assert as_json == body("json", gzip=False)
-    rows = [formats.csv_rows(point, each.text) for point, each in expected.items()]
-    as_csv = formats.CSV_HEADER + b"".join(rows)
+    rows = [csv_rows(point, each.text) for point, each in expected.items()]
+    as_csv = CSV_HEADER + b"".join(rows)
     assert as_csv == body("csv", gzip=False) == gzip.decompress(body("csv", gzip=True))
-    as_ndjson = b"".join(formats.ndjson_rows(point, each.text) for point, each in expected.items())
+    as_ndjson = b"".join(ndjson_rows(point, each.text) for point, each in expected.items())
     assert as_ndjson == body("ndjson", gzip=False) == gzip.decompress(body("ndjson", gzip=True))
     packed = body("msgpack", gzip=False)
     assert well_formed(json.loads(as_json)) == msgpack.unpackb(packed, strict_map_key=False)

@@ -7,130 +7,23 @@ Separate because direct, cached and queued requests are all answered from segmen
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
-from building_vitals.answers.formats.spliced_json import Encoder
-from building_vitals.cache.fetch_plan import Cover
-from building_vitals.cache.segments import Piece, cut_piece_text, pieces
+from building_vitals.answers.answer import CacheReport
+from building_vitals.answers.formats.encoder import Encoder
+from building_vitals.answers.pieces import PointPieces
+from building_vitals.cache.segments import Piece, cut_piece_text
 from building_vitals.cache.store import Blobs, LostObjects, SegmentStore
-from building_vitals.ranges import Range
 
 # Stored bytes that are read and encoded at a time; larger answers are streamed.
 BATCH_BYTES_MAX = 2_097_152
-# Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
-TOUCHED_MAX = 100
 # Bytes of an answer in text that are put together before they go out.
 PENDING_BYTES_MAX = 1_048_576
 
 
-class PointPieces(NamedTuple):
-    """
-    A requested point with what its samples are made of, in order of time.
-    """
-
-    point: str
-    pieces: list[Piece]
-
-
-class CacheReport(msgspec.Struct, rename="camel"):
-    """
-    What `_meta.cache` says.
-
-    Attributes:
-        status: `hit`, `partial`, `miss`, `bypass` or `stale`.
-        samples_from_cache: Samples of the answer that were stored before.
-        samples_fetched: Samples that came from the upstream for this request.
-        upstream_requests: Requests it took.
-        fetched: Ranges that went upstream, merged.
-    """
-
-    status: str
-    samples_from_cache: int = 0
-    samples_fetched: int = 0
-    upstream_requests: int = 0
-    fetched: list[Range] = []
-
-    @property
-    def is_hit(self) -> bool:
-        """
-        Whether nothing of the answer came from upstream.
-        """
-        return self.status in ("hit", "stale")
-
-
-def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
-    """
-    Return the pieces each cover is made of.
-
-    Raises:
-        DirectoryMissing: a segment must be cut whose directory was not loaded.
-    """
-    return [
-        PointPieces(
-            cover.point, [piece for segment, part in cover.known for piece in pieces(segment, part)]
-        )
-        for cover in covers
-    ]
-
-
-def identity(parts: Sequence[PointPieces], *about: object) -> str:
-    """
-    Return an entity tag: the same for the same samples in the same form.
-
-    Weak, because `_meta` differs from answer to answer. Objects are immutable and their keys never
-    used twice, so pieces identify samples.
-    """
-    digest = hashlib.sha256(repr(about).encode())
-    for point, of_point in parts:
-        digest.update(f"\n{point}\n".encode())
-        digest.update(
-            "".join(
-                f"{each.key},{each.offset},{each.length},{each.wanted};" for each in of_point
-            ).encode()
-        )
-    return f'W/"{digest.hexdigest()[:32]}"'
-
-
-def stored_bytes(parts: Sequence[PointPieces]) -> int:
-    """
-    Return the bytes of all pieces.
-    """
-    return sum(piece.length for part in parts for piece in part.pieces)
-
-
-def touched(parts: Sequence[PointPieces]) -> tuple[str, ...]:
-    """
-    Return the objects that the pieces lie in, at most `TOUCHED_MAX`.
-    """
-    keys: dict[str, None] = {}
-    for part in parts:
-        for piece in part.pieces:
-            keys[piece.key] = None
-            if len(keys) == TOUCHED_MAX:
-                return tuple(keys)
-    return tuple(keys)
-
-
 # Parts with the first and the last piece (exclusive) that belong to the batch.
 Batch = list[tuple[PointPieces, int, int]]
-
-
-def most_samples(parts: Sequence[PointPieces]) -> int:
-    """
-    Return the most samples that one point may have.
-    """
-    return max((sum(piece.count for piece in part.pieces) for part in parts), default=0)
-
-
-def text_bytes(parts: Sequence[PointPieces]) -> int:
-    """
-    Return the bytes of all pieces' text.
-    """
-    return sum(piece.raw_length for part in parts for piece in part.pieces)
 
 
 def batches(parts: Sequence[PointPieces]) -> Iterator[Batch]:

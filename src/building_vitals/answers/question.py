@@ -6,61 +6,18 @@ Separate because the handlers of charts and of jobs, the statistics and the serv
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Hashable
-from typing import Any
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
-from building_vitals.answers.body import CacheReport
-from building_vitals.answers.formats.spliced_json import SealedBody
-from building_vitals.api.requests import TimeseriesRequest
-from building_vitals.instants import format_instant
-from building_vitals.ports import OpenObject
+from building_vitals.answers.formats.registry import Format
+from building_vitals.ranges import Range
 
-
-class StoredBody(msgspec.Struct):
-    """
-    A body that lies in the bucket, but for its end.
-
-    Attributes:
-        found: All but the end.
-        end: The end.
-        on_end: Told when the body has been sent, or with the class of what kept it from that.
-    """
-
-    found: OpenObject
-    end: bytes
-    on_end: Callable[[str | None], None] = lambda _: None
-
-    @property
-    def size(self) -> int:
-        """
-        Bytes of all of it.
-        """
-        return self.found.size + len(self.end)
-
-
-class TimeseriesAnswer(msgspec.Struct, kw_only=True):
-    """
-    An answer ready to be sent.
-
-    Attributes:
-        report: What the cache did for it.
-        touched: Objects it is made of, at most `TOUCHED_MAX`.
-        etag: Entity tag, where the answer may be kept.
-        samples: In the body, as far as it has been made.
-        first: The beginning of the body; all of it when *rest* is None.
-        rest: What follows.
-        stored: The body, where it lies in the bucket; there is no other then.
-    """
-
-    report: CacheReport
-    touched: tuple[str, ...]
-    etag: str | None
-    samples: int = 0
-    first: bytes | SealedBody = b""
-    rest: AsyncIterator[bytes] | None = None
-    stored: StoredBody | None = None
+Route = Literal["direct", "cached", "queued"]
+ROUTES: tuple[Route, ...] = ("direct", "cached", "queued")
+Priority = Literal["low", "normal", "high"]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +38,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     estimated: int
     request_id: str
-    output: str
+    output: Format
     gzip: bool
     started_ms: int
     matches: Callable[[str], bool] = lambda _: False
@@ -98,24 +55,29 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def answer_meta(answer: TimeseriesAnswer, asked: Asked, now_ms: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class TimeseriesRequest:
     """
-    Return `_meta` as api.md has it.
+    A valid request for samples.
+
+    Attributes:
+        site: Site.
+        points: Unique, in the order of the request; 1 to 5,000.
+        wanted: Range, 20 years at most.
+        route: Route asked for; None leaves it to the routing.
+        format: Format asked for; None leaves it to `Accept`.
+        priority: Of the job it may become.
+        timeout_ms: Time-out asked for; None for the configured one.
+        max_points: Most samples a point; None for all.
+        user_id: A label.
     """
-    request = asked.request
-    meta = {
-        "requestId": asked.request_id,
-        "site": request.site,
-        "startTime": format_instant(request.wanted.start_ms),
-        "endTime": format_instant(request.wanted.end_ms),
-        "routeType": asked.route,
-        "cacheHit": answer.report.is_hit,
-        "cache": answer.report,
-        "estimatedSamples": asked.estimated,
-        "samplesCount": answer.samples,
-        "duration": now_ms - asked.started_ms,
-        "timestamp": format_instant(now_ms),
-    }
-    if request.max_points is not None:
-        meta["downsampled"] = True
-    return meta
+
+    site: str
+    points: tuple[str, ...]
+    wanted: Range
+    route: Route | None = None
+    format: Format | None = None
+    priority: Priority = "normal"
+    timeout_ms: int | None = None
+    max_points: int | None = None
+    user_id: str | None = None

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
-from building_vitals.answers.body import CacheReport, PointPieces
+from building_vitals.answers.answer import CacheReport, TimeseriesAnswer, answer_meta
 from building_vitals.answers.formats.spliced_json import SealedBody, SealedJson, SplicedJson
-from building_vitals.answers.question import Asked, TimeseriesAnswer, answer_meta
+from building_vitals.answers.pieces import PointPieces
+from building_vitals.answers.question import Asked
 from building_vitals.cache.look_ups import LookUps
 
 # All kept answers together; the isolate has 128 MB.

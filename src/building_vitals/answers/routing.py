@@ -4,27 +4,9 @@ Which route a request takes, by a rule of thumb for its size.
 
 from __future__ import annotations
 
-from typing import Literal
+import msgspec
 
-from building_vitals.instants import DAY_MS
-from building_vitals.ranges import Range
-
-Route = Literal["direct", "cached", "queued"]
-ROUTES: tuple[Route, ...] = ("direct", "cached", "queued")
-
-# A 15-minute point has 96. It decides on routes only; real rates are higher more often than not.
-SAMPLES_PER_POINT_DAY = 100
-
-
-def estimated_samples(points_count: int, wanted: Range) -> int:
-    """
-    Return points x days x 100, rounded to the nearest integer.
-
-    Exact at any size; a half is rounded up, as JavaScript's Math.round does, because clients
-    forecast the route with it.
-    """
-    twice = 2 * points_count * wanted.duration_ms * SAMPLES_PER_POINT_DAY
-    return (twice + DAY_MS) // (2 * DAY_MS)
+from building_vitals.answers.question import Route
 
 
 def choose_route(
@@ -43,3 +25,22 @@ def choose_route(
     if estimate < small_threshold:
         return "direct"
     return "cached" if estimate <= large_threshold else "queued"
+
+
+class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Options of the routing.
+
+    Attributes:
+        small_threshold: Estimated samples below which a request is answered directly.
+        large_threshold: Estimated samples above which it becomes a job.
+        direct_timeout: Milliseconds that an answer may wait for the upstream.
+        cache_timeout: Milliseconds after which a cache look-up is given up.
+        page_size: Samples on a page of the upstream.
+    """
+
+    small_threshold: int = 1000
+    large_threshold: int = 100_000
+    direct_timeout: int = 30_000
+    cache_timeout: int = 5000
+    page_size: int = 50_000

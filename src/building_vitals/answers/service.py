@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 
-from building_vitals.answers.body import (
-    BATCH_BYTES_MAX,
-    CacheReport,
+from building_vitals.answers.answer import CacheReport, TimeseriesAnswer, answer_meta
+from building_vitals.answers.body import BATCH_BYTES_MAX, Source, body, encoded
+from building_vitals.answers.formats.registry import encoder_for
+from building_vitals.answers.formats.spliced_json import SplicedJson
+from building_vitals.answers.pieces import (
     PointPieces,
-    Source,
-    body,
-    encoded,
     identity,
     most_samples,
     resolve,
@@ -24,15 +23,14 @@ from building_vitals.answers.body import (
     text_bytes,
     touched,
 )
-from building_vitals.answers.formats.spliced_json import SplicedJson, encoder_for
-from building_vitals.answers.question import Asked, TimeseriesAnswer, answer_meta
+from building_vitals.answers.question import Asked
 from building_vitals.answers.recent import Prepared, RecentAnswers
+from building_vitals.answers.routing import RoutingOptions
 from building_vitals.cache.compactor import Compactor
-from building_vitals.cache.fetch_plan import gaps_of
+from building_vitals.cache.coverage import gaps_of
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Filled, Need
-from building_vitals.cache.options import RoutingOptions
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
@@ -222,7 +220,7 @@ class EnhancedTimeseriesService:
             expires_ms = self._filler.expires_ms(filled.covers)
             prepared = Prepared(parts, etag, expires_ms, answer.touched)
             self._recent.prepare(asked, prepared, need.now_ms, moment)
-        if is_compacted and not filled.is_stale and self._compactor.is_due(parts):
+        if is_compacted and not filled.is_stale and self._compactor.is_due(touched(parts)):
             self._background(self._compactor.compact(need))
         return answer
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from building_vitals.access.caller import Caller
 from building_vitals.access.limits import RequestLimits
 from building_vitals.answers.recent import RecentAnswers
+from building_vitals.answers.routing import RoutingOptions
 from building_vitals.answers.service import EnhancedTimeseriesService
-from building_vitals.cache.options import RoutingOptions
 from building_vitals.jobs.results import JobResultService
 from building_vitals.jobs.runner import ChunkRunner
 from building_vitals.jobs.service import ChartQueueService

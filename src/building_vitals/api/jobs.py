@@ -7,11 +7,11 @@ from __future__ import annotations
 import dataclasses
 
 from building_vitals.access.caller import Caller
-from building_vitals.answers.question import Asked
+from building_vitals.answers.question import Asked, TimeseriesRequest
 from building_vitals.api import parameters as p
 from building_vitals.api.context import Context
 from building_vitals.api.messages import HttpRequest, Reply, json_reply
-from building_vitals.api.requests import TimeseriesRequest, parse_page_query
+from building_vitals.api.requests import parse_page_query
 from building_vitals.api.timeseries import about, asked_of, timeseries_reply
 from building_vitals.errors import Gone
 from building_vitals.jobs.model import Job

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from building_vitals.answers.answer import StoredBody, TimeseriesAnswer
 from building_vitals.answers.formats.spliced_json import SealedBody
-from building_vitals.answers.question import StoredBody, TimeseriesAnswer
 
 
 class HttpRequest(msgspec.Struct, kw_only=True):

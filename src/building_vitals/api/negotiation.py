@@ -5,27 +5,12 @@ What the client's headers say about the answer: its format, its compression, whe
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-Format = Literal["json", "csv", "ndjson", "msgpack"]
-# In the order of preference where a client has none.
-FORMATS: tuple[Format, ...] = ("json", "csv", "ndjson", "msgpack")
-CONTENT_TYPES: dict[str, str] = {
-    "json": "application/json",
-    "csv": "text/csv; charset=utf-8",
-    "ndjson": "application/x-ndjson",
-    "msgpack": "application/msgpack",
-}
+from building_vitals.answers.formats.registry import CONTENT_TYPES, FORMATS, Format, answer_format
+
 _MEDIA_TYPES: dict[str, Format] = {
-    "application/json": "json",
-    "text/json": "json",
-    "text/csv": "csv",
-    "application/csv": "csv",
-    "application/x-ndjson": "ndjson",
-    "application/ndjson": "ndjson",
-    "application/msgpack": "msgpack",
-    "application/x-msgpack": "msgpack",
-    "application/vnd.msgpack": "msgpack",
+    media_type: name for name in FORMATS for media_type in answer_format(name).media_types
 }
 # What caches must look at: `accepts_gzip` and `choose_format` do.
 VARY = "Accept, Accept-Encoding"

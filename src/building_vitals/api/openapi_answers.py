@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from building_vitals.answers.routing import ROUTES
+from building_vitals.answers.question import ROUTES
 from building_vitals.api import parameters as p
 from building_vitals.api.openapi_schemas import Schema, ref, timeseries_body_schema
 

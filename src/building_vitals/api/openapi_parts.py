@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from building_vitals.answers.routing import ROUTES
+from building_vitals.answers.formats.registry import CONTENT_TYPES
+from building_vitals.answers.question import ROUTES
 from building_vitals.api import parameters as p
-from building_vitals.api.negotiation import CONTENT_TYPES
 from building_vitals.api.openapi_answers import CACHE_STATUSES
 from building_vitals.api.openapi_schemas import Schema, parameter_schema, ref
 from building_vitals.api.parameters import Parameter
 from building_vitals.api.problem import PROBLEM_CONTENT_TYPE
+from building_vitals.names import LISTED_POINT_PATTERN, POINT_LENGTH_MAX
 
 JsonObject = dict[str, Any]
 
@@ -99,7 +100,11 @@ def points_parameters() -> list[JsonObject]:
     """
     Return `points` and `point`; one of them at least must be given.
     """
-    listed = {"type": "string", "maxLength": 512, "pattern": f"^{p.LISTED_POINT_PATTERN}$"}
+    listed = {
+        "type": "string",
+        "maxLength": POINT_LENGTH_MAX,
+        "pattern": f"^{LISTED_POINT_PATTERN}$",
+    }
     # The longest address ends long before the most points allowed, which a body can name.
     bounds = {"type": "array", "minItems": 1}
     return [

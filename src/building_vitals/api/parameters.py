@@ -11,9 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from building_vitals.answers.routing import ROUTES
-from building_vitals.api.negotiation import FORMATS
+from building_vitals.answers.formats.registry import FORMATS
+from building_vitals.answers.question import ROUTES
 from building_vitals.instants import DAY_MS, parse_instant
+from building_vitals.names import (
+    POINT_LENGTH_MAX,
+    POINT_PATTERN,
+    SITE_LENGTH_MAX,
+    SITE_PATTERN,
+    TEXT_CHARACTER,
+)
 
 Kind = Literal["text", "integer", "instant"]
 Value = str | int
@@ -26,15 +33,6 @@ BODY_BYTES_MAX = 1_048_576
 PRIORITIES = ("low", "normal", "high")
 JOB_STATUSES = ("queued", "processing", "retrying", "completed", "failed", "cancelled")
 TIMEOUT_MS_MAX = 30_000
-
-# Without anchors: what must match is always the whole text.
-SITE_PATTERN = "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
-_TEXT = r"[^\u0000-\u001f\u007f-\u009f]"
-# An item of a comma-separated list: no comma, no blank at either end.
-LISTED_POINT_PATTERN = (
-    r"[^\u0000-\u0020\u007f-\u009f,]([^\u0000-\u001f\u007f-\u009f,]{0,510}"
-    r"[^\u0000-\u0020\u007f-\u009f,])?"
-)
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -172,7 +170,7 @@ SITE = Parameter(
     allowed="1 to 128 of A-Z a-z 0-9 _ . - are allowed, the first a letter or digit",
     pattern=SITE_PATTERN,
     length_min=1,
-    length_max=128,
+    length_max=SITE_LENGTH_MAX,
     example="maple-office",
     is_required=True,
 )
@@ -182,15 +180,15 @@ SITE_FILTER = Parameter(
     allowed=SITE.allowed,
     pattern=SITE_PATTERN,
     length_min=1,
-    length_max=128,
+    length_max=SITE_LENGTH_MAX,
 )
 POINT = Parameter(
     name="point",
     description="A point's name, commas and all. May be repeated, and joined with `points`.",
     allowed="1 to 512 characters are allowed, none of them a control character",
-    pattern=f"{_TEXT}+",
+    pattern=POINT_PATTERN,
     length_min=1,
-    length_max=512,
+    length_max=POINT_LENGTH_MAX,
     example="Zone Air Temperature, Wall Sensor",
 )
 POINTS = Parameter(
@@ -266,7 +264,7 @@ USER_ID = Parameter(
     name="user_id",
     description="A label that is kept with the request, and means nothing.",
     allowed="1 to 128 characters are allowed, none of them a control character",
-    pattern=f"{_TEXT}+",
+    pattern=f"{TEXT_CHARACTER}+",
     length_min=1,
     length_max=128,
 )
@@ -283,7 +281,7 @@ CURSOR = Parameter(
     name="cursor",
     description="Where the page begins: `nextCursor` of the page before; empty for the first.",
     allowed="what a page gave as its nextCursor is allowed, up to 2,048 characters",
-    pattern=f"{_TEXT}*",
+    pattern=f"{TEXT_CHARACTER}*",
     length_max=2048,
 )
 STATUS = Parameter(
@@ -296,7 +294,7 @@ PREFIX = Parameter(
     name="prefix",
     description="Only objects whose keys begin so.",
     allowed="up to 1,024 characters are allowed, none of them a control character",
-    pattern=f"{_TEXT}*",
+    pattern=f"{TEXT_CHARACTER}*",
     length_max=1024,
     default="",
 )
@@ -304,7 +302,7 @@ SEARCH = Parameter(
     name="search",
     description="Only points whose names hold this text, in upper or lower case.",
     allowed="up to 512 characters are allowed, none of them a control character",
-    pattern=f"{_TEXT}*",
+    pattern=f"{TEXT_CHARACTER}*",
     length_max=512,
     default="",
 )

@@ -14,8 +14,8 @@ from building_vitals.errors import (
     MethodNotAllowed,
     RateLimited,
     Unauthorized,
-    Unavailable,
     UpstreamError,
+    public_detail,
 )
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
@@ -67,18 +67,6 @@ def problem_document(error: BaseException, request_id: str) -> dict[str, Any]:
     if isinstance(error, UpstreamError) and error.upstream_status is not None:
         document["upstreamStatus"] = error.upstream_status
     return document
-
-
-def public_detail(error: AppError) -> str:
-    """
-    Return what a failure may tell strangers.
-
-    Of parts that are down that is which one; what stands behind the colon are the part's own words,
-    with names of tables and columns, and belongs into the log.
-    """
-    if isinstance(error, Unavailable):
-        return error.detail.partition(": ")[0]
-    return error.detail
 
 
 def problem_headers(error: BaseException) -> list[tuple[str, str]]:

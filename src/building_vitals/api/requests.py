@@ -7,15 +7,11 @@ them together, and nothing but an AppError ever leaves it.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-import msgspec
-
-from building_vitals.answers.routing import Route
+from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api import parameters as p
-from building_vitals.api.negotiation import Format
 from building_vitals.api.parameters import Parameter
 from building_vitals.api.query_text import decode_component, read_json_object
 from building_vitals.api.readers import BodySource, QuerySource, Source
@@ -24,35 +20,6 @@ from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS
 from building_vitals.ranges import Range
 
 BODY_BYTES_MAX = p.BODY_BYTES_MAX
-Priority = Literal["low", "normal", "high"]
-
-
-@dataclass(frozen=True, slots=True)
-class TimeseriesRequest:
-    """
-    A valid request for samples.
-
-    Attributes:
-        site: Site.
-        points: Unique, in the order of the request; 1 to 5,000.
-        wanted: Range, 20 years at most.
-        route: Route asked for; None leaves it to the routing.
-        format: Format asked for; None leaves it to `Accept`.
-        priority: Of the job it may become.
-        timeout_ms: Time-out asked for; None for the configured one.
-        max_points: Most samples a point; None for all.
-        user_id: A label.
-    """
-
-    site: str
-    points: tuple[str, ...]
-    wanted: Range
-    route: Route | None = None
-    format: Format | None = None
-    priority: Priority = "normal"
-    timeout_ms: int | None = None
-    max_points: int | None = None
-    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,20 +155,6 @@ def parse_site(segment: str) -> str:
         return cast(str, p.SITE.read_text(decode_component(segment, plus_is_blank=False)))
     except ValueError as error:
         raise InvalidRequest([Problem(p.SITE.name, str(error))]) from None
-
-
-def canonical_request(request: TimeseriesRequest) -> bytes:
-    """
-    Return what makes two requests ask for the same data: site, sorted points and range, as JSON.
-    """
-    return msgspec.json.encode([request.site, sorted(request.points), *request.wanted])
-
-
-def request_hash(request: TimeseriesRequest) -> str:
-    """
-    Return the SHA-256 of the canonical request, in hexadecimal.
-    """
-    return hashlib.sha256(canonical_request(request)).hexdigest()
 
 
 def _timeseries_request(source: Source, timeout_ms_max: int) -> TimeseriesRequest:

@@ -5,9 +5,9 @@ A large request becomes a job.
 from __future__ import annotations
 
 from building_vitals.access.caller import Caller
+from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api.context import Context
 from building_vitals.api.messages import Reply, json_reply
-from building_vitals.api.requests import TimeseriesRequest
 from building_vitals.jobs.service import POLL_INTERVAL_MS
 
 

@@ -7,21 +7,17 @@ from __future__ import annotations
 from functools import lru_cache
 
 from building_vitals.access.caller import Caller
-from building_vitals.answers.question import Asked, TimeseriesAnswer
-from building_vitals.answers.routing import choose_route, estimated_samples
+from building_vitals.answers.answer import TimeseriesAnswer
+from building_vitals.answers.formats.registry import CONTENT_TYPES
+from building_vitals.answers.question import Asked, TimeseriesRequest
+from building_vitals.answers.routing import RoutingOptions, choose_route
 from building_vitals.api.context import Context
 from building_vitals.api.messages import HttpRequest, Reply
-from building_vitals.api.negotiation import (
-    CONTENT_TYPES,
-    VARY,
-    accepts_gzip,
-    choose_format,
-    etag_matches,
-)
+from building_vitals.api.negotiation import VARY, accepts_gzip, choose_format, etag_matches
 from building_vitals.api.parameters import BODY_BYTES_MAX, shown
-from building_vitals.api.requests import TimeseriesRequest, parse_body, parse_query
+from building_vitals.api.requests import parse_body, parse_query
 from building_vitals.api.submission import queue_request
-from building_vitals.cache.options import RoutingOptions
+from building_vitals.cache.estimates import estimated_samples
 from building_vitals.errors import InvalidRequest, Problem
 
 

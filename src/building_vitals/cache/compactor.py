@@ -7,12 +7,11 @@ thousand objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import compress
 from typing import NamedTuple
 
-from building_vitals.answers.body import PointPieces
-from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.joining import join, runs
 from building_vitals.cache.need import Need
@@ -58,11 +57,9 @@ class Compactor:
         self._report = report
 
     @staticmethod
-    def is_due(parts: Sequence[PointPieces]) -> bool:
-        """
-        Return whether an answer is made of more objects than it should be.
-        """
-        return len({piece.key for part in parts for piece in part.pieces}) > OBJECTS_MAX
+    def is_due(object_keys: Collection[str]) -> bool:
+        """Return whether an answer is made of more objects than it should be."""
+        return len(object_keys) > OBJECTS_MAX
 
     async def compact(self, need: Need) -> None:
         """

@@ -11,7 +11,6 @@ from itertools import combinations, pairwise
 
 import msgspec
 
-from building_vitals.cache.segments import Segment
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range, merge
 
@@ -23,51 +22,6 @@ WASTE_MAX = 0.02
 FETCHES_JOINED_MAX = 64
 
 
-class Freshness(msgspec.Struct, frozen=True):
-    """
-    How long what was fetched counts as known; milliseconds.
-
-    Attributes:
-        settle_after_ms: Age at which data were settled when fetched.
-        settled_ttl_ms: How long settled data are kept (`max_cache_age`).
-        provisional_ttl_ms: How long data are kept that were not (`default_ttl`).
-        grace_ms: How long expired data may still stand in when the upstream fails.
-    """
-
-    settle_after_ms: int
-    settled_ttl_ms: int
-    provisional_ttl_ms: int
-    grace_ms: int
-
-    def is_settled(self, end_ms: int, fetched_ms: int) -> bool:
-        """
-        Return whether all of a segment that ends at *end_ms* was settled when fetched.
-        """
-        return end_ms <= fetched_ms - self.settle_after_ms
-
-    def expires_ms(self, end_ms: int, fetched_ms: int) -> int:
-        """
-        Return when a segment that ends at *end_ms* stops being known.
-        """
-        is_settled = self.is_settled(end_ms, fetched_ms)
-        return fetched_ms + (self.settled_ttl_ms if is_settled else self.provisional_ttl_ms)
-
-
-class Cover(msgspec.Struct, frozen=True, gc=False):
-    """
-    One point of a request.
-
-    Attributes:
-        point: Its name.
-        known: Segments with the part of the request each answers; by time, disjoint.
-        gaps: The rest of the request; by time.
-    """
-
-    point: str
-    known: list[tuple[Segment, Range]]
-    gaps: list[Range]
-
-
 class Fetch(msgspec.Struct, frozen=True):
     """
     One question to the upstream: all of *points* over all of *wanted*.
@@ -75,83 +29,6 @@ class Fetch(msgspec.Struct, frozen=True):
 
     points: tuple[str, ...]
     wanted: Range
-
-
-def cover(point: str, segments: Sequence[Segment], needed: Range | None) -> Cover:
-    """
-    Return which segments answer *needed*, and what none of them does.
-
-    Args:
-        segments: Usable ones of this point, in any order; may overlap.
-        needed: None when nothing can be known yet (a range in the future).
-    """
-    if needed is None:
-        return Cover(point, [], [])
-    known: list[tuple[Segment, Range]] = []
-    missing: list[Range] = []
-    cursor_ms = needed.start_ms
-    for segment in sorted(segments, key=lambda each: each.start_ms):
-        start_ms, end_ms = max(segment.start_ms, cursor_ms), min(segment.end_ms, needed.end_ms)
-        if start_ms >= end_ms:
-            continue
-        if start_ms > cursor_ms:
-            missing.append(Range(cursor_ms, start_ms))
-        known.append((segment, Range(start_ms, end_ms)))
-        cursor_ms = end_ms
-    if cursor_ms < needed.end_ms:
-        missing.append(Range(cursor_ms, needed.end_ms))
-    return Cover(point, known, missing)
-
-
-def covers(
-    points: Iterable[str],
-    segments: Iterable[Segment],
-    needed: Range | None,
-    *,
-    freshness: Freshness,
-    now_ms: int,
-    grace: bool = False,
-) -> list[Cover]:
-    """
-    Return a cover of each point, in the order of *points*.
-
-    Args:
-        segments: All that the index has of these points in this range.
-        grace: Take expired segments too, as long as they are kept; fresh ones come first.
-    """
-    usable: dict[str, list[Segment]] = {}
-    expired: dict[str, list[Segment]] = {}
-    for segment in segments:
-        expires_ms = freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
-        if now_ms < expires_ms:
-            usable.setdefault(segment.point, []).append(segment)
-        elif grace and now_ms < expires_ms + freshness.grace_ms:
-            expired.setdefault(segment.point, []).append(segment)
-    found = [cover(point, usable.get(point, ()), needed) for point in points]
-    if expired:
-        found = [_with_expired(each, expired.get(each.point, [])) for each in found]
-    return found
-
-
-def _with_expired(fresh: Cover, expired: list[Segment]) -> Cover:
-    """
-    Return the cover with its gaps answered from expired segments as far as they reach.
-    """
-    if not expired or not fresh.gaps:
-        return fresh
-    known, missing = list(fresh.known), []
-    for gap in fresh.gaps:
-        stale = cover(fresh.point, expired, gap)
-        known += stale.known
-        missing += stale.gaps
-    return Cover(fresh.point, sorted(known, key=lambda each: each[1]), missing)
-
-
-def known_until(wanted: Range, now_ms: int) -> Range | None:
-    """
-    Return the part of *wanted* that has happened; nothing later can be known.
-    """
-    return wanted.clip(Range(min(wanted.start_ms, now_ms - 1), now_ms))
 
 
 def plan_fetches(
@@ -301,10 +178,3 @@ def fetched_ranges(fetches: Iterable[Fetch]) -> list[Range]:
     Return the ranges that go upstream, merged over all points.
     """
     return merge(fetch.wanted for fetch in fetches)
-
-
-def gaps_of(covered: Iterable[Cover]) -> dict[str, list[Range]]:
-    """
-    Return the gaps of each point that has any.
-    """
-    return {each.point: each.gaps for each in covered if each.gaps}

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from building_vitals.cache.fetch_plan import Fetch, Freshness
-from building_vitals.cache.need import Need, OnPage, Upstream
+from building_vitals.cache.fetch_plan import Fetch
+from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.need import Need
 from building_vitals.errors import AppError
 from building_vitals.series.folding import Fold, Folder
+from building_vitals.upstream.port import OnPage, Upstream
 
 # Fetches of one plan under way at once.
 FETCHES_MAX = 4

@@ -10,20 +10,14 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from building_vitals.answers.routing import estimated_samples
-from building_vitals.cache.fetch_plan import (
-    Cover,
-    Fetch,
-    Freshness,
-    covers,
-    fetched_ranges,
-    gaps_of,
-    plan_fetches,
-)
+from building_vitals.cache.coverage import Cover, covers, gaps_of
+from building_vitals.cache.estimates import estimated_samples
+from building_vitals.cache.fetch_plan import Fetch, fetched_ranges, plan_fetches
 from building_vitals.cache.fetcher import GapFetcher
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.leases_table import Lease, Leases
-from building_vitals.cache.need import Filled, Need, OnPage, Upstream
+from building_vitals.cache.need import Filled, Need
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentObject, SegmentStore, segment_object
 from building_vitals.cache.waiting import Waiting
@@ -31,6 +25,7 @@ from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Clock, Database, Statement
 from building_vitals.ranges import Range, merge
 from building_vitals.series.folding import Fold
+from building_vitals.upstream.port import OnPage, Upstream
 
 # How long to wait before looking again whether somebody else's fetch has come in.
 WAIT_MIN_MS = 25

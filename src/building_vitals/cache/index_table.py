@@ -13,7 +13,7 @@ import msgspec
 
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.segments import Segment
-from building_vitals.ports import Database, Outcome, Statement
+from building_vitals.ports import Database, Outcome, Statement, json_parameter
 from building_vitals.ranges import Range
 
 # A value may have 2,000,000 bytes; rows are sent in texts well below that.
@@ -179,7 +179,7 @@ class SegmentIndex:
         """
         Return the statement whose rows `found` reads.
         """
-        names = msgspec.json.encode(points).decode()
+        names = json_parameter(points)
         return Statement(_FIND, (site, names, wanted.start_ms, wanted.end_ms, int(directories)))
 
     @staticmethod
@@ -265,7 +265,7 @@ class SegmentIndex:
         Args:
             points: Only these; None for all.
         """
-        names = None if points is None else msgspec.json.encode(points).decode()
+        names = None if points is None else json_parameter(points)
         outcomes = await self._remove(
             [
                 Statement(_MARK_PURGE, (site, now_ms)),
@@ -291,7 +291,7 @@ class SegmentIndex:
         """
         Remove the rows of objects.
         """
-        names = msgspec.json.encode(keys).decode()
+        names = json_parameter(keys)
         await self._database.batch(
             [Statement(_DISCOUNT_OBJECTS, (names,)), Statement(_DROP_OBJECTS, (names,))]
         )
@@ -300,7 +300,7 @@ class SegmentIndex:
         """
         Forget all segments that lie in these objects; return how many.
         """
-        names = msgspec.json.encode(keys).decode()
+        names = json_parameter(keys)
         outcomes = await self._remove([Statement(_FORGET, (site, names))])
         return outcomes[0].changes
 
@@ -323,7 +323,7 @@ def _json_lists(rows: Iterable[Sequence[object]]) -> Iterator[str]:
     texts: list[str] = []
     size = 0
     for row in rows:
-        text = msgspec.json.encode(row).decode()
+        text = json_parameter(row)
         if texts and size + len(text) > PARAMETER_BYTES_MAX:
             yield f"[{','.join(texts)}]"
             texts, size = [], 0

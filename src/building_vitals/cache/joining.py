@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from building_vitals.cache.fetch_plan import Freshness, cover
+from building_vitals.cache.coverage import cover
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.ranges import Range, merge
 from building_vitals.series.folding import Fold

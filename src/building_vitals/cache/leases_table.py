@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
-from building_vitals.ports import Database, Statement
+from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.ranges import Range
 
 # Taken unless a living lease shares a point and an instant with it.
@@ -97,7 +97,7 @@ def _values(lease: Lease, now_ms: int) -> tuple[str | int, ...]:
     return (
         lease.lease_id,
         lease.site,
-        msgspec.json.encode(lease.points).decode(),
+        json_parameter(lease.points),
         lease.wanted.start_ms,
         lease.wanted.end_ms,
         lease.expires_ms,

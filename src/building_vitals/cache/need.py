@@ -6,50 +6,13 @@ Separate because the cached route, the chunks of jobs and the compaction speak o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
-
 import msgspec
 
-from building_vitals.cache.fetch_plan import Cover, known_until
+from building_vitals.cache.coverage import Cover, known_until
 from building_vitals.ranges import Range, merge
-from building_vitals.series.folding import Folder
 
 # What has happened is known up to a whole second, so that requests of one moment ask for the same.
 LIVE_EDGE_MS = 1000
-
-
-class FetchCount(Protocol):
-    """
-    What a fetch has cost so far.
-    """
-
-    requests: int
-    samples_received: int
-
-
-OnPage = Callable[[FetchCount], Awaitable[None]]
-
-
-class Upstream(Protocol):
-    """
-    Where samples come from.
-    """
-
-    async def fetch_samples(
-        self,
-        site: str,
-        points: Sequence[str],
-        wanted: Range,
-        sink: Folder,
-        *,
-        deadline_ms: int | None = None,
-        on_page: OnPage | None = None,
-    ) -> FetchCount:
-        """
-        Give *sink* every page; return only when all has come, else raise an AppError.
-        """
-        ...
 
 
 class Filled(msgspec.Struct):

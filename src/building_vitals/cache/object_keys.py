@@ -8,8 +8,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from building_vitals.api.parameters import SITE_PATTERN
 from building_vitals.instants import format_instant
+from building_vitals.names import SITE_PATTERN
 from building_vitals.ranges import Range
 
 SEGMENTS_PREFIX = "timeseries/"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import ObjectRow, SegmentIndex
 from building_vitals.cache.object_keys import segment_object_key
 from building_vitals.cache.segments import Piece, Segment, segment_of

@@ -1,269 +1,170 @@
 """
-What maintenance takes out of the database: a bounded part at a time, by indexes.
-
-Every statement may run again: what it has done is not found a second time.
+The cache's periodic work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import msgspec
+from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.object_keys import SEGMENTS_PREFIX
+from building_vitals.cache.upkeep_table import CacheUpkeep
+from building_vitals.errors import Unavailable
+from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
+from building_vitals.ports import ObjectInfo, ObjectStore
+from building_vitals.upkeep import OBJECT_GRACE_MS, OBJECTS_AT_ONCE, ROUNDS_MAX
 
-from building_vitals.cache.fetch_plan import Freshness
-from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.ports import Database, Statement
-
-# When a segment may go, by today's configuration: expires_ms was filed under that of its day.
-# ?3: age at which data settle, ?4: life of settled data, ?5: of others, ?6: grace.
-_GONE_MS = "(fetched_ms + CASE WHEN end_ms <= fetched_ms - ?3 THEN ?4 ELSE ?5 END + ?6)"
-_EXPIRED = """
-SELECT site, point, end_ms, start_ms FROM cache_segments
-WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
-"""
-_REFILE_SEGMENTS = f"""
-UPDATE cache_segments SET expires_ms = {_GONE_MS}
-WHERE {_GONE_MS} >= ?1 AND (site, point, end_ms, start_ms) IN ({_EXPIRED})
-"""  # noqa: S608 - constants only
-_DELETE_SEGMENTS = f"""
-DELETE FROM cache_segments
-WHERE {_GONE_MS} < ?1 AND (site, point, end_ms, start_ms) IN ({_EXPIRED})
-"""  # noqa: S608 - constants only
-
-# Objects that have expired go once nothing is known of them any more; until then they are filed
-# under the last of their segments.
-_REFILE_OBJECTS = """
-UPDATE cache_metadata SET expires_ms = s.expires_ms
-FROM (
-    SELECT m.object_key, (
-        SELECT max(c.expires_ms) FROM cache_segments c WHERE c.object_key = m.object_key
-    ) AS expires_ms
-    FROM (
-        SELECT object_key FROM cache_metadata WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
-    ) m
-) s
-WHERE cache_metadata.object_key = s.object_key AND s.expires_ms <> cache_metadata.expires_ms
-"""
-_EXPIRED_OBJECTS = """
-SELECT object_key FROM cache_metadata m
-WHERE expires_ms < ?1
-    AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = m.object_key)
-ORDER BY expires_ms LIMIT ?2
-"""
-
-# Those of some keys that are still of use: with segments, or made or read lately.
-_KEPT = """
-SELECT k.value AS object_key FROM json_each(?1) k
-WHERE EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = k.value)
-    OR EXISTS (
-        SELECT 1 FROM cache_metadata m WHERE m.object_key = k.value
-            AND (m.created_ms >= ?2 OR m.last_access_ms >= ?2)
-    )
-"""
-
-_ENDED = """
-SELECT job_id FROM queue_jobs
-WHERE status = ?1 AND updated_ms < ?2 ORDER BY updated_ms LIMIT ?3
-"""
-# Judged once more: a failed job may have been put back since it was found.
-_STILL_ENDED = """
-job_id IN (SELECT value FROM json_each(?1)) AND status IN ('completed', 'failed', 'cancelled')
-"""
-_COUNT_ARCHIVED = f"""
-INSERT INTO job_totals (status, jobs)
-SELECT status, count(*) FROM queue_jobs WHERE {_STILL_ENDED}
-    AND NOT EXISTS (SELECT 1 FROM job_history h WHERE h.job_id = queue_jobs.job_id)
-GROUP BY status
-ON CONFLICT (status) DO UPDATE SET jobs = jobs + excluded.jobs
-"""  # noqa: S608 - constants only
-_ARCHIVE = f"""
-INSERT OR IGNORE INTO job_history (
-    job_id, owner, site, points_count, start_ms, end_ms, priority, status, total_chunks,
-    estimated_size, samples_count, data_size, retry_count, upstream_requests, error, error_class,
-    metadata, created_ms, started_ms, ended_ms, archived_ms
-)
-SELECT job_id, owner, site, points_count, start_ms, end_ms, priority, status, total_chunks,
-    estimated_size, samples_count, data_size, retry_count, upstream_requests, error, error_class,
-    metadata, created_ms, started_ms,
-    coalesce(completed_ms, failed_ms, cancelled_ms, updated_ms), ?2
-FROM queue_jobs WHERE {_STILL_ENDED}
-"""  # noqa: S608 - constants only
-_FORGET_JOBS = tuple(
-    f"""
-DELETE FROM {table} WHERE job_id IN (
-    SELECT h.job_id FROM json_each(?1) k CROSS JOIN job_history h ON h.job_id = k.value
-)
-"""  # noqa: S608 - constants only
-    for table in ("job_chunks", "job_points", "queue_jobs")
-)
-
-_OLD_REQUESTS = """
-DELETE FROM request_analytics WHERE id IN (
-    SELECT id FROM request_analytics WHERE time_ms < ?1 ORDER BY time_ms LIMIT ?2
-)
-"""
-_OLD_SUMS = """
-DELETE FROM request_stats_hourly WHERE (hour_ms, route_type) IN (
-    SELECT hour_ms, route_type FROM request_stats_hourly
-    WHERE hour_ms < ?1 ORDER BY hour_ms LIMIT ?2
-)
-"""
-_OLD_DURATIONS = """
-DELETE FROM request_durations_hourly WHERE (hour_ms, route_type, duration_ms) IN (
-    SELECT hour_ms, route_type, duration_ms FROM request_durations_hourly
-    WHERE hour_ms < ?1 ORDER BY hour_ms LIMIT ?2
-)
-"""
-# Few rows: what is under way, or was when an isolate died; one for each site lately purged.
-_OLD_LEASES = "DELETE FROM fetch_leases WHERE expires_ms < ?1"
-_OLD_PURGES = "DELETE FROM cache_purges WHERE purged_ms < ?1"
-
-_COUNTED = "SELECT counted_ms FROM cache_totals WHERE id = 1"
-_RECOUNT = """
-INSERT INTO cache_totals (id, objects, samples, original_size, compressed_size, counted_ms)
-SELECT 1, count(*), coalesce(sum(samples), 0), coalesce(sum(original_size), 0),
-    coalesce(sum(compressed_size), 0), ?1
-FROM cache_metadata WHERE true
-ON CONFLICT (id) DO UPDATE SET objects = excluded.objects, samples = excluded.samples,
-    original_size = excluded.original_size, compressed_size = excluded.compressed_size,
-    counted_ms = excluded.counted_ms
-"""
-
-_PLACE = "SELECT place FROM maintenance_state WHERE step = ?1"
-_KEEP_PLACE = """
-INSERT INTO maintenance_state (step, place, updated_ms) VALUES (?1, ?2, ?3)
-ON CONFLICT (step) DO UPDATE SET place = excluded.place, updated_ms = excluded.updated_ms
-"""
+# Rows and objects of one statement, and statements of one run: a run takes seconds.
+SEGMENTS_AT_ONCE = 2000
+# Pages of the bucket's listing that one run looks at, a thousand objects each.
+PAGES_MAX = 5
+# An object nobody knows of may be about to be made known.
+ORPHAN_AGE_MS = HOUR_MS
+LEASE_AGE_MS = MINUTE_MS
+# No fetch lasts that long, so none is left that began before the purge.
+PURGE_AGE_MS = DAY_MS
+RECOUNT_AGE_MS = DAY_MS
 
 
-class Expired(NamedTuple):
+class ExpiredSegments:
     """
-    What became of segments that may have expired.
-
-    Attributes:
-        deleted: Segments that are gone.
-        refiled: Segments that live on by today's configuration.
+    Deletes segments that have expired, grace included.
     """
 
-    deleted: int
-    refiled: int
+    name = "expired segments"
+
+    def __init__(self, upkeep: CacheUpkeep, freshness: Freshness) -> None:
+        self._upkeep = upkeep
+        self._freshness = freshness
+
+    async def run(self, now_ms: int) -> int:
+        """
+        Delete some, the longest expired first; return how many.
+        """
+        total = 0
+        for _ in range(ROUNDS_MAX):
+            expired = await self._upkeep.delete_segments(
+                self._freshness, now_ms=now_ms, limit=SEGMENTS_AT_ONCE
+            )
+            total += expired.deleted
+            if expired.deleted + expired.refiled < SEGMENTS_AT_ONCE:
+                break
+        return total
 
 
-class Upkeep:
+class ExpiredObjects:
     """
-    Finds and removes what is not needed any more.
+    Deletes objects whose segments have all expired: first the object, then its row.
+
+    Nothing is promised of them any more. Should a run die in between, the next one finds the row
+    and deletes the object a second time, which does no harm.
     """
 
-    def __init__(self, database: Database, index: SegmentIndex) -> None:
-        self._database = database
-        self._index = index
+    name = "expired objects"
 
-    async def delete_segments(self, freshness: Freshness, *, now_ms: int, limit: int) -> Expired:
-        """
-        Delete segments whose grace is over, those first that expired first.
-        """
-        values = (
-            *(now_ms, limit, freshness.settle_after_ms, freshness.settled_ttl_ms),
-            *(freshness.provisional_ttl_ms, freshness.grace_ms),
-        )
-        refiled, deleted = await self._database.batch(
-            [Statement(_REFILE_SEGMENTS, values), Statement(_DELETE_SEGMENTS, values)]
-        )
-        return Expired(deleted.changes, refiled.changes)
+    def __init__(self, upkeep: CacheUpkeep, objects: ObjectStore) -> None:
+        self._upkeep = upkeep
+        self._objects = objects
 
-    async def expired_objects(self, *, before_ms: int, limit: int) -> list[str]:
+    async def run(self, now_ms: int) -> int:
         """
-        Return objects that expired before an instant and of which nothing is known any more.
+        Delete some, the longest expired first; return how many.
         """
-        outcomes = await self._database.batch(
-            [
-                Statement(_REFILE_OBJECTS, (before_ms, limit)),
-                Statement(_EXPIRED_OBJECTS, (before_ms, limit)),
-            ]
-        )
-        return [row["object_key"] for row in outcomes[1].rows]
+        total = 0
+        for _ in range(ROUNDS_MAX):
+            keys = await self._upkeep.expired_objects(
+                before_ms=now_ms - OBJECT_GRACE_MS, limit=OBJECTS_AT_ONCE
+            )
+            if not keys:
+                break
+            await self._objects.delete(keys)
+            await self._upkeep.drop_objects(keys)
+            total += len(keys)
+        return total
 
-    async def kept_objects(self, keys: Sequence[str], *, since_ms: int) -> set[str]:
-        """
-        Return those of some objects that are of use: made or read lately, or with segments.
-        """
-        rows = await self._database.rows(_KEPT, _json(keys), since_ms)
-        return {row["object_key"] for row in rows}
 
-    async def drop_objects(self, keys: Sequence[str]) -> None:
-        """
-        Remove the rows of objects.
-        """
-        await self._index.drop_objects(keys)
+class OrphanObjects:
+    """
+    Deletes objects that the index has no use for: never made known, or replaced since.
 
-    async def archive_jobs(self, status: str, *, before_ms: int, now_ms: int, limit: int) -> int:
+    Walks through the bucket's listing, some pages a run, and begins anew at its end.
+    """
+
+    name = "orphan objects"
+
+    def __init__(self, upkeep: CacheUpkeep, objects: ObjectStore) -> None:
+        self._upkeep = upkeep
+        self._objects = objects
+
+    async def run(self, now_ms: int) -> int:
         """
-        Move jobs that ended before an instant to job_history; return how many.
+        Look at some pages of the listing; return how many objects were deleted.
         """
-        rows = await self._database.rows(_ENDED, status, before_ms, limit)
-        if not rows:
+        cursor = await self._upkeep.place(self.name)
+        total = 0
+        for _ in range(PAGES_MAX):
+            try:
+                page = await self._objects.list(prefix=SEGMENTS_PREFIX, cursor=cursor)
+            except Unavailable:
+                # Should the cursor be to blame, the next run must not use it again.
+                await self._upkeep.keep_place(self.name, None, now_ms=now_ms)
+                raise
+            total += await self._sweep(page.objects, now_ms)
+            cursor = page.cursor
+            await self._upkeep.keep_place(self.name, cursor, now_ms=now_ms)
+            if cursor is None:
+                break
+        return total
+
+    async def _sweep(self, listed: Sequence[ObjectInfo], now_ms: int) -> int:
+        """
+        Delete those of the listed objects that nobody needs.
+        """
+        since_ms = now_ms - ORPHAN_AGE_MS
+        old = [each.key for each in listed if each.uploaded_ms < since_ms]
+        if not old:
             return 0
-        names = _json([row["job_id"] for row in rows])
-        await self._database.batch(
-            [
-                Statement(_COUNT_ARCHIVED, (names,)),
-                Statement(_ARCHIVE, (names, now_ms)),
-                *(Statement(sql, (names,)) for sql in _FORGET_JOBS),
-            ]
-        )
-        return len(rows)
-
-    async def delete_requests(self, *, before_ms: int, limit: int) -> int:
-        """
-        Delete what is kept of requests that came in before an instant; return how many rows.
-        """
-        outcomes = await self._database.batch(
-            [
-                Statement(sql, (before_ms, limit))
-                for sql in (_OLD_REQUESTS, _OLD_SUMS, _OLD_DURATIONS)
-            ]
-        )
-        return sum(each.changes for each in outcomes)
-
-    async def delete_leases(self, *, before_ms: int) -> int:
-        """
-        Delete leases that expired before an instant; return how many.
-        """
-        return (await self._database.batch([Statement(_OLD_LEASES, (before_ms,))]))[0].changes
-
-    async def delete_purges(self, *, before_ms: int) -> int:
-        """
-        Delete marks of purges before an instant; return how many.
-        """
-        return (await self._database.batch([Statement(_OLD_PURGES, (before_ms,))]))[0].changes
-
-    async def counted_ms(self) -> int:
-        """
-        Return when the cache's totals were last counted; 0 for never.
-        """
-        rows = await self._database.rows(_COUNTED)
-        return int(rows[0]["counted_ms"]) if rows else 0
-
-    async def recount(self, *, now_ms: int) -> None:
-        """
-        Count the cache's totals from the rows of its objects.
-        """
-        await self._database.batch([Statement(_RECOUNT, (now_ms,))])
-
-    async def place(self, step: str) -> str | None:
-        """
-        Return where a step is to go on; None for at the beginning.
-        """
-        rows = await self._database.rows(_PLACE, step)
-        return (str(rows[0]["place"]) or None) if rows else None
-
-    async def keep_place(self, step: str, place: str | None, *, now_ms: int) -> None:
-        """
-        Note where a step is to go on.
-        """
-        await self._database.batch([Statement(_KEEP_PLACE, (step, place or "", now_ms))])
+        kept = await self._upkeep.kept_objects(old, since_ms=since_ms)
+        orphans = [key for key in old if key not in kept]
+        if orphans:
+            await self._objects.delete(orphans)
+            await self._upkeep.drop_objects(orphans)
+        return len(orphans)
 
 
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+class OldMarks:
+    """
+    Deletes leases whose holders died, and marks of purges that no fetch can run into any more.
+    """
+
+    name = "old leases and purges"
+
+    def __init__(self, upkeep: CacheUpkeep) -> None:
+        self._upkeep = upkeep
+
+    async def run(self, now_ms: int) -> int:
+        """
+        Delete them; return how many.
+        """
+        leases = await self._upkeep.delete_leases(before_ms=now_ms - LEASE_AGE_MS)
+        return leases + await self._upkeep.delete_purges(before_ms=now_ms - PURGE_AGE_MS)
+
+
+class Recount:
+    """
+    Counts the cache's totals from its rows once a day, should they have been changed by hand.
+    """
+
+    name = "recount"
+
+    def __init__(self, upkeep: CacheUpkeep) -> None:
+        self._upkeep = upkeep
+
+    async def run(self, now_ms: int) -> int:
+        """
+        Count if it is time; return how often.
+        """
+        if now_ms - await self._upkeep.counted_ms() < RECOUNT_AGE_MS:
+            return 0
+        await self._upkeep.recount(now_ms=now_ms)
+        return 1

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from building_vitals.api.negotiation import CONTENT_TYPES
+from building_vitals.answers.formats.registry import CONTENT_TYPES
 from building_vitals.cache.object_keys import DATASETS_PREFIX
 from building_vitals.datasets.dataset import (
     CacheStats,

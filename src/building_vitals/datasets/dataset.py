@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from building_vitals.answers.formats.registry import Format
 from building_vitals.cache.object_keys import dataset_object_key
 from building_vitals.ranges import Range
 
@@ -53,7 +54,7 @@ class DatasetKey(msgspec.Struct, frozen=True):
     site: str
     points: tuple[str, ...]
     wanted: Range
-    output: str = "json"
+    output: Format = "json"
 
     @property
     def object_key(self) -> str:

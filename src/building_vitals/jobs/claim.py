@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from building_vitals.cache.need import FetchCount
 from building_vitals.errors import AppError, Unavailable
 from building_vitals.jobs.chunks_table import ChunkState, JobChunks
 from building_vitals.jobs.model import ChunkRef
 from building_vitals.ports import Clock
+from building_vitals.upstream.port import FetchCount
 
 # A claim that is not renewed for so long is anybody's.
 CLAIM_MS = 12_000

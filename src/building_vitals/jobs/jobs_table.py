@@ -12,7 +12,7 @@ import msgspec
 from building_vitals.instants import INSTANT_MAX_MS
 from building_vitals.jobs.model import ChunkSpec, Job
 from building_vitals.jobs.results_table import JobResult, JobResults
-from building_vitals.ports import Database, Statement
+from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.ranges import Range
 
 # Not inserted when the same request of the same owner is active, or the owner has too much queued.
@@ -209,14 +209,15 @@ class Jobs:
         values = (
             *(job.job_id, job.request_hash, job.owner, job.site, len(job.points), *job.wanted),
             *(job.priority, len(job.chunks), job.estimated, job.cache_reference),
-            *(_json(job.metadata), job.now_ms, active_jobs_max, queued_samples_max),
+            *(json_parameter(job.metadata), job.now_ms, active_jobs_max, queued_samples_max),
         )
         outcomes = await self._database.batch(
             [
                 Statement(_INSERT_JOB, values),
-                Statement(_INSERT_POINTS, (job.job_id, _json(job.points))),
+                Statement(_INSERT_POINTS, (job.job_id, json_parameter(job.points))),
                 Statement(
-                    _INSERT_CHUNKS, (job.job_id, _json(list(job.chunks)), job.now_ms, job.due_ms)
+                    _INSERT_CHUNKS,
+                    (job.job_id, json_parameter(list(job.chunks)), job.now_ms, job.due_ms),
                 ),
                 Statement(_FIND_ACTIVE, (job.owner, job.request_hash)),
                 Statement(_USAGE, (job.owner,)),
@@ -328,7 +329,3 @@ class Jobs:
         """
         row = (await self._database.rows(_RATE, site))[0]
         return int(row["samples"]), int(row["duration_ms"])
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

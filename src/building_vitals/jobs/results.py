@@ -11,20 +11,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from building_vitals.answers.body import (
-    BATCH_BYTES_MAX,
-    CacheReport,
-    PointPieces,
-    Source,
-    batches,
-    encoded,
-    identity,
-    resolve,
-    stored_bytes,
-)
+from building_vitals.answers.answer import CacheReport, StoredBody, TimeseriesAnswer, answer_meta
+from building_vitals.answers.body import BATCH_BYTES_MAX, Source, batches, encoded
 from building_vitals.answers.formats.spliced_json import SealedJson, SplicedJson
-from building_vitals.answers.question import Asked, StoredBody, TimeseriesAnswer, answer_meta
-from building_vitals.cache.fetch_plan import Freshness, covers, gaps_of
+from building_vitals.answers.pieces import PointPieces, identity, resolve, stored_bytes
+from building_vitals.answers.question import Asked
+from building_vitals.cache.coverage import covers, gaps_of
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Need
 from building_vitals.cache.object_keys import result_object_key
@@ -235,23 +228,6 @@ class JobResultService:
         meta = answer_meta(answer, asked, self._clock.now_ms())
         answer.stored = StoredBody(found, SplicedJson.resumed(sealed).finish(meta))
         return answer
-
-
-class LostResults:
-    """
-    The step of the maintenance run that stores results which were lost.
-    """
-
-    name = "lost results"
-
-    def __init__(self, results: JobResultService) -> None:
-        self._results = results
-
-    async def run(self, now_ms: int) -> int:
-        """
-        Store some; return how many.
-        """
-        return await self._results.lay_down_lost(now_ms)
 
 
 async def _size(source: Source) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from building_vitals.ports import Database, Statement
+from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.ranges import Range
 
 _BEGIN = """
@@ -146,7 +146,7 @@ class JobResults:
         """
         Forget results.
         """
-        names = msgspec.json.encode(places).decode()
+        names = json_parameter(places)
         await self._database.batch([Statement(_DROP, (names,))])
 
 

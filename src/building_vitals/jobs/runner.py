@@ -13,24 +13,18 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
-from building_vitals.cache.fetch_plan import Cover, gaps_of
+from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Need
-from building_vitals.cache.options import JobOptions
 from building_vitals.cache.segments import DirectoryMissing, Piece, cut_piece_text, pieces
 from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import AppError, Unavailable, UpstreamBusy
 from building_vitals.jobs.chunks_table import ChunkState, JobChunks, Result
 from building_vitals.jobs.claim import Claim, WorkStopped
-from building_vitals.jobs.model import (
-    TERMINAL,
-    ChunkRef,
-    ChunkSender,
-    failure_class,
-    failure_text,
-    retry_delay_s,
-)
+from building_vitals.jobs.model import TERMINAL, ChunkRef, ChunkSender
+from building_vitals.jobs.options import JobOptions
+from building_vitals.jobs.retrying import failure_class, failure_text, retry_delay_s
 from building_vitals.jobs.service import RESEND_AFTER_MS
 from building_vitals.ports import Clock
 

@@ -4,18 +4,16 @@ Jobs from their owners' side: queued, looked at, cancelled, put back after a fai
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from building_vitals.access.caller import Caller
-from building_vitals.api.requests import TimeseriesRequest, request_hash
+from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.cache.fetch_plan import SAMPLES_PER_DAY
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.object_keys import SEGMENTS_PREFIX
-from building_vitals.cache.options import JobOptions
 from building_vitals.errors import (
     AppError,
     Conflict,
@@ -26,17 +24,13 @@ from building_vitals.errors import (
     Unavailable,
 )
 from building_vitals.instants import DAY_MS, format_instant
+from building_vitals.jobs.chunking import plan_chunks
 from building_vitals.jobs.events import job_events
 from building_vitals.jobs.jobs_table import Jobs, NewJob, Submitted
-from building_vitals.jobs.model import (
-    ChunkRef,
-    ChunkSender,
-    Job,
-    decode_cursor,
-    encode_cursor,
-    plan_chunks,
-)
+from building_vitals.jobs.model import ChunkRef, ChunkSender, Job, decode_cursor, encode_cursor
+from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.results_table import JobResult
+from building_vitals.jobs.submission import _identity
 from building_vitals.ports import Clock
 
 # https://developers.cloudflare.com/queues/platform/limits/
@@ -347,12 +341,3 @@ def resend_after_ms(sends: int) -> int:
         sends: Messages sent so far, at least one.
     """
     return int(min(RESEND_AFTER_MS * RESEND_FACTOR ** min(sends - 1, 12), RESEND_AFTER_MS_MAX))
-
-
-def _identity(request: TimeseriesRequest, owner: str) -> str:
-    """
-    Return what makes two requests the same job: the canonical request and its owner, hashed.
-    """
-    digest = hashlib.sha256(request_hash(request).encode())
-    digest.update(f"\n{owner}".encode())
-    return digest.hexdigest()

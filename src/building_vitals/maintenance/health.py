@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from building_vitals.access.keys_table import ApiKeys
-from building_vitals.api.problem import public_detail
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.errors import AppError
+from building_vitals.errors import AppError, public_detail
 from building_vitals.instants import format_instant
 from building_vitals.ports import Clock, ObjectStore
 

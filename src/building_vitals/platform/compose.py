@@ -11,24 +11,25 @@ from typing import Any
 from building_vitals import isolate
 from building_vitals.access.keys_table import ApiKeys
 from building_vitals.access.limits import RequestLimits
+from building_vitals.answers.routing import RoutingOptions
 from building_vitals.answers.service import EnhancedTimeseriesService
 from building_vitals.api.context import Access
-from building_vitals.cache.fetch_plan import Freshness
 from building_vitals.cache.filler import SegmentFiller
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.options import RoutingOptions
 from building_vitals.cache.store import SegmentStore
 from building_vitals.datasets.cache import R2CacheService
 from building_vitals.jobs.chunks_table import JobChunks
 from building_vitals.jobs.claim import CLAIM_MS
 from building_vitals.jobs.jobs_table import Jobs
-from building_vitals.jobs.results import JobResultService, LostResults
+from building_vitals.jobs.results import JobResultService
 from building_vitals.jobs.results_table import JobResults
 from building_vitals.jobs.runner import Background, ChunkRunner
 from building_vitals.jobs.service import ChartQueueService
+from building_vitals.jobs.upkeep import LostChunks, LostResults
 from building_vitals.maintenance.health import HealthService
 from building_vitals.maintenance.purge import CacheAdmin
-from building_vitals.maintenance.run import LostChunks, Maintenance
+from building_vitals.maintenance.run import Maintenance
 from building_vitals.platform.compose_operations import (
     make_access,
     make_analytics,

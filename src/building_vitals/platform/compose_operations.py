@@ -17,27 +17,26 @@ from building_vitals.access.limits import RequestLimits
 from building_vitals.access.open_access import OpenAccess
 from building_vitals.api.context import Access
 from building_vitals.cache.compactor import Compactor
-from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.store import SegmentStore
-from building_vitals.cache.upkeep import Upkeep
-from building_vitals.datasets.cache import R2CacheService
-from building_vitals.errors import AppError
-from building_vitals.jobs.jobs_table import Jobs
-from building_vitals.jobs.results import JobResultService
-from building_vitals.jobs.results_table import JobResults
-from building_vitals.maintenance.run import Maintenance, Step
-from building_vitals.maintenance.steps import (
+from building_vitals.cache.upkeep import (
     ExpiredObjects,
     ExpiredSegments,
-    OldDatasets,
-    OldJobs,
     OldMarks,
-    OldRequests,
-    OldResults,
     OrphanObjects,
     Recount,
 )
+from building_vitals.cache.upkeep_table import CacheUpkeep
+from building_vitals.datasets.cache import R2CacheService
+from building_vitals.datasets.upkeep import OldDatasets
+from building_vitals.errors import AppError
+from building_vitals.jobs.history_table import JobHistory
+from building_vitals.jobs.jobs_table import Jobs
+from building_vitals.jobs.results import JobResultService
+from building_vitals.jobs.results_table import JobResults
+from building_vitals.jobs.upkeep import OldJobs, OldResults
+from building_vitals.maintenance.run import Maintenance
 from building_vitals.platform.analytics_engine import AnalyticsEngine
 from building_vitals.platform.compression import Brotli
 from building_vitals.platform.log import report_fault
@@ -45,12 +44,15 @@ from building_vitals.platform.metrics import send_points
 from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.ports import Clock, Database, ObjectStore
 from building_vitals.settings import Settings
-from building_vitals.sites.directory import Listings, SiteDirectory
+from building_vitals.sites.directory import SiteDirectory
 from building_vitals.statistics.figures_table import Statistics
 from building_vitals.statistics.recorder import AnalyticsService, Outbox
 from building_vitals.statistics.report import StatisticsService
 from building_vitals.statistics.requests_table import RequestAnalytics
-from building_vitals.upstream.quota import Grant, UpstreamQuota
+from building_vitals.statistics.upkeep import OldRequests
+from building_vitals.upkeep import Step
+from building_vitals.upstream.gate import Grant, UpstreamQuota
+from building_vitals.upstream.port import Listings
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
 Report = Callable[[str, AppError], None]
@@ -189,14 +191,14 @@ def make_maintenance(
         first: What is more urgent than to clean up.
         last: What may take longer.
     """
-    upkeep = Upkeep(database, index)
+    upkeep = CacheUpkeep(database, index)
     steps: list[Step] = [
         first,
         ExpiredSegments(upkeep, freshness),
         ExpiredObjects(upkeep, objects),
         OrphanObjects(upkeep, objects),
-        OldJobs(upkeep),
-        OldRequests(upkeep),
+        OldJobs(JobHistory(database)),
+        OldRequests(RequestAnalytics(database)),
         OldMarks(upkeep),
         OldResults(results, objects),
         OldDatasets(datasets),

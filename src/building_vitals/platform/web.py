@@ -13,8 +13,8 @@ import js
 import msgspec
 from pyodide.ffi import JsException, create_proxy, to_js
 
+from building_vitals.answers.answer import StoredBody
 from building_vitals.answers.formats.spliced_json import SealedBody
-from building_vitals.answers.question import StoredBody
 from building_vitals.api.messages import HttpRequest, Reply
 from building_vitals.errors import InvalidRequest, Problem, TooLarge
 from building_vitals.statistics.events import CLIENT_GONE

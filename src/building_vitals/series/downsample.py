@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from building_vitals.answers.formats.csv_rows import Samples, decode_values
+from building_vitals.series.sample_text import Samples, decode_values
 
 MAX_POINTS_MIN = 2
 SAMPLES_PER_BUCKET = 4

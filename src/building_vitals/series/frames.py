@@ -14,9 +14,9 @@ import zlib
 
 import msgspec
 
-from building_vitals.answers.formats.csv_rows import Samples, decode_samples
 from building_vitals.errors import CorruptSegment
 from building_vitals.ranges import Range
+from building_vitals.series.sample_text import Samples, decode_samples
 from building_vitals.series.splicing import fragment, growth, inflate, multiply, stored
 
 # A frame closes at the first UTC midnight after it holds this many samples.

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 
 from building_vitals.errors import CorruptSegment
 
 _SAMPLE_HEAD = re.compile(r"\[(-?[0-9]+),")
+
+
+Samples: TypeAlias = list[tuple[int, msgspec.Raw]]
+_samples_decoder = msgspec.json.Decoder(Samples)
 
 
 def _refuse_constant(name: str) -> None:
@@ -88,3 +93,50 @@ def _read_int(digits: str) -> int | float:
         return int(digits)
     except ValueError:
         return float(digits)
+
+
+def decode_samples(text: bytes) -> Samples:
+    """
+    Return the samples of a run, their values as the JSON text they came in.
+
+    Args:
+        text: Samples as a frame holds them, without the outer brackets; may be empty.
+
+    Returns:
+        Pairs of epoch milliseconds and a value whose digits are unchanged.
+
+    Raises:
+        CorruptSegment: the text is not a run of samples.
+    """
+    try:
+        return _samples_decoder.decode(b"[%b]" % text)
+    except msgspec.MsgspecError as exc:
+        if b"\\u" in text:
+            return split_samples(text)
+        raise CorruptSegment(
+            f"samples cannot be read: {exc}; allowed are [ms,value] pairs"
+        ) from exc
+
+
+def encode_samples(samples: Samples) -> bytes:
+    """
+    Return the run that *samples* are, without the outer brackets; the inverse of `decode_samples`.
+    """
+    return msgspec.json.encode(samples)[1:-1]
+
+
+def decode_values(raws: Sequence[msgspec.Raw]) -> list[Any]:
+    """
+    Return each value as Python has it: an int, float, str, bool or None, rarely a list or dict.
+
+    A number beyond double becomes an infinity of its sign; an int may stay an int. A lone surrogate
+    becomes U+FFFD.
+
+    Args:
+        raws: One JSON value each, as `decode_samples` returns them.
+    """
+    try:
+        values: list[Any] = msgspec.json.decode(b"[%b]" % b",".join(raws))
+    except msgspec.MsgspecError:
+        return [read_value(bytes(raw)) for raw in raws]
+    return values

@@ -5,7 +5,7 @@ The upstream's lists of sites and of their points: long, seldom changed, kept as
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from building_vitals.access.caller import Caller
 from building_vitals.cache.options import CacheOptions
@@ -14,8 +14,8 @@ from building_vitals.datasets.dataset import DatasetKey
 from building_vitals.errors import AppError, UpstreamSiteUnknown
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range
+from building_vitals.upstream.port import Items, Listings
 
-Items = list[dict[str, Any]]
 Fetch = Callable[[int], Coroutine[Any, Any, Items]]
 
 # No point's name may hold a control character, so no request for samples has these keys.
@@ -24,24 +24,6 @@ _POINTS_NAME = "\x01points"
 
 # A list that lacks a point somebody asks for is read anew when it is older: points are added.
 RECHECK_MS = 60_000
-
-
-class Listings(Protocol):
-    """
-    Where the lists come from.
-    """
-
-    async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
-        """
-        Return every site.
-        """
-        ...
-
-    async def list_points(self, site: str, *, deadline_ms: int | None = None) -> Items:
-        """
-        Return every point of a site.
-        """
-        ...
 
 
 class SiteDirectory:

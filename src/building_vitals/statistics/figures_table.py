@@ -9,11 +9,10 @@ from typing import Any
 
 import msgspec
 
+from building_vitals.instants import HOUR_MS
 from building_vitals.ports import Database, Outcome, Statement
-from building_vitals.upstream.quota_state import QuotaState
+from building_vitals.upstream.quota import QuotaState
 from building_vitals.upstream.quota_table import UpstreamQuotas
-
-HOUR_MS = 3_600_000
 
 _CACHE = """
 SELECT objects, original_size, compressed_size,

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from building_vitals.ports import Database, Statement
+from building_vitals.instants import HOUR_MS
+from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.statistics.durations import duration_step
 from building_vitals.statistics.events import NO_ROUTE, JobEvent, RequestEvent
 
-HOUR_MS = 3_600_000
 # Texts come from requests; the columns keep what helps.
 TEXT_MAX = 200
 
@@ -80,6 +80,25 @@ FROM queue_jobs WHERE job_id = ?1 AND updated_ms >= ?2
 """
 
 
+_OLD_REQUESTS = """
+DELETE FROM request_analytics WHERE id IN (
+    SELECT id FROM request_analytics WHERE time_ms < ?1 ORDER BY time_ms LIMIT ?2
+)
+"""
+_OLD_SUMS = """
+DELETE FROM request_stats_hourly WHERE (hour_ms, route_type) IN (
+    SELECT hour_ms, route_type FROM request_stats_hourly
+    WHERE hour_ms < ?1 ORDER BY hour_ms LIMIT ?2
+)
+"""
+_OLD_DURATIONS = """
+DELETE FROM request_durations_hourly WHERE (hour_ms, route_type, duration_ms) IN (
+    SELECT hour_ms, route_type, duration_ms FROM request_durations_hourly
+    WHERE hour_ms < ?1 ORDER BY hour_ms LIMIT ?2
+)
+"""
+
+
 class Counted(NamedTuple):
     """
     A request and how many it stands for.
@@ -107,13 +126,13 @@ class RequestAnalytics:
         statements = []
         if routed:
             statements += [
-                Statement(_INSERT, (_json(map(_row, routed)),)),
-                Statement(_COUNT, (_json(_sums(routed)),)),
-                Statement(_COUNT_DURATION, (_json(_durations(routed)),)),
+                Statement(_INSERT, (json_parameter(list(map(_row, routed))),)),
+                Statement(_COUNT, (json_parameter(_sums(routed)),)),
+                Statement(_COUNT_DURATION, (json_parameter(_durations(routed)),)),
             ]
         touched = _touched(routed)
         if touched:
-            statements.append(Statement(_TOUCH, (_json(touched),)))
+            statements.append(Statement(_TOUCH, (json_parameter(touched),)))
         await self._database.batch(statements)
 
     async def find_job(self, job_id: str, *, since_ms: int = 0) -> JobEvent | None:
@@ -122,6 +141,18 @@ class RequestAnalytics:
         """
         rows = await self._database.rows(_JOB, job_id, since_ms)
         return msgspec.convert(rows[0], JobEvent) if rows else None
+
+    async def delete(self, *, before_ms: int, limit: int) -> int:
+        """
+        Delete what is kept of requests that came in before an instant; return how many rows.
+        """
+        outcomes = await self._database.batch(
+            [
+                Statement(sql, (before_ms, limit))
+                for sql in (_OLD_REQUESTS, _OLD_SUMS, _OLD_DURATIONS)
+            ]
+        )
+        return sum(each.changes for each in outcomes)
 
 
 def _row(counted: Counted) -> list[Any]:
@@ -192,7 +223,3 @@ def _touched(requests: Iterable[Counted]) -> list[list[Any]]:
 
 def _hour(event: RequestEvent) -> int:
     return event.time_ms - event.time_ms % HOUR_MS
-
-
-def _json(rows: Iterable[Any]) -> str:
-    return msgspec.json.encode(list(rows)).decode()

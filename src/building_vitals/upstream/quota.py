@@ -1,158 +1,75 @@
 """
-The Worker's own quota: when the next request may go upstream, over all isolates.
+The upstream quota as values: what a minute allows, and how it falls and recovers.
 
-Requests are granted a few at a time, so that not each of them costs a round trip to the database. A
-grant is good for its minute alone.
+Separate and pure because the statement that grants requests and the statistics that show the state
+must agree on it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 import msgspec
 
-from building_vitals.errors import AppError, Unavailable, UpstreamLimited
-from building_vitals.ports import Clock
-from building_vitals.upstream.quota_state import (
-    CLOSED_MS_MAX,
-    FALL_MS,
-    MINUTE_MS,
-    QuotaState,
-    grant_size,
-    minute_of,
-)
-from building_vitals.upstream.quota_table import UpstreamQuotas
+from building_vitals.instants import MINUTE_MS
 
-# Those who wait for the next minute come back spread over this time.
-SPREAD_MS = 1000
+# Tenths of a minute's requests that queued work may have; the rest waits for interactive requests.
+QUEUED_TENTHS = 7
+# Share of the limit that is regained in each minute after the upstream's 429.
+RECOVERY_SHARE = 0.1
+# 429s that come together are one sign, not many.
+FALL_MS = 10_000
+# Nobody is kept waiting longer because of one Retry-After.
+CLOSED_MS_MAX = 120_000
+# A grant is this share of a minute's requests, so that few of them lie unused in an idle isolate.
+GRANT_SHARE = 0.05
+GRANT_MAX = 10
 
 
-class Grant(msgspec.Struct):
+def minute_of(now_ms: int) -> int:
     """
-    Requests that an isolate may send and has not sent yet.
+    Return the start of the minute of an instant.
+    """
+    return now_ms - now_ms % MINUTE_MS
+
+
+def recovery(limit: int) -> int:
+    """
+    Return how many requests a minute are regained in each minute.
+    """
+    return max(1, int(limit * RECOVERY_SHARE))
+
+
+def grant_size(limit: int) -> int:
+    """
+    Return how many requests are granted at once.
+    """
+    return min(GRANT_MAX, max(1, int(limit * GRANT_SHARE)))
+
+
+class QuotaState(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the database knows of the quota.
 
     Attributes:
-        minute_ms: The minute they are good for.
-        left: How many.
+        minute_ms: The minute that *used* counts.
+        used: Requests granted in it.
+        allowed: Requests a minute, at that minute.
+        closed_until_ms: Nobody may send before.
     """
 
-    minute_ms: int = 0
-    left: int = 0
+    minute_ms: int
+    used: int
+    allowed: int
+    closed_until_ms: int
 
+    def used_now(self, now_ms: int) -> int:
+        """
+        Return the requests granted in the present minute.
+        """
+        return self.used if self.minute_ms >= minute_of(now_ms) else 0
 
-class UpstreamQuota:
-    """
-    The gate of the upstream client, for requests of one kind.
-    """
-
-    def __init__(
-        self,
-        *,
-        quotas: UpstreamQuotas,
-        grant: Grant,
-        clock: Clock,
-        limit: int,
-        is_queued: bool,
-        background: Callable[[Coroutine[Any, Any, None]], None],
-        report: Callable[[str, AppError], None],
-    ) -> None:
+    def allowed_now(self, limit: int, now_ms: int) -> int:
         """
-        Args:
-            grant: What this isolate has left for this kind; outlives the invocation.
-            limit: Requests a minute.
-            is_queued: Whether the requests are those of jobs.
+        Return the requests that the present minute allows.
         """
-        self._quotas = quotas
-        self._grant = grant
-        self._clock = clock
-        self._limit = limit
-        self._is_queued = is_queued
-        self._background = background
-        self._report = report
-        self._turn = asyncio.Lock()
-
-    async def admit(self, deadline_ms: int | None) -> None:
-        """
-        Return when a request may be sent.
-
-        Without the database there is no quota: the upstream's own limit has to do.
-
-        Raises:
-            UpstreamLimited: that will not be before *deadline_ms*.
-        """
-        async with self._turn:
-            while not self._is_left():
-                try:
-                    state = await self._take()
-                except Unavailable as error:
-                    self._report("upstream quota", error)
-                    return
-                if state is not None:
-                    await self._wait(state, deadline_ms)
-
-    def _is_left(self) -> bool:
-        """
-        Use up one request of the grant; return whether there was one.
-        """
-        if self._grant.left <= 0 or self._grant.minute_ms != minute_of(self._clock.now_ms()):
-            return False
-        self._grant.left -= 1
-        return True
-
-    async def _take(self) -> QuotaState | None:
-        """
-        Ask for a grant; return None when there is one, else the state that allows none.
-        """
-        now_ms = self._clock.now_ms()
-        minute_ms = minute_of(now_ms)
-        taken = await self._quotas.take(
-            grant_size(self._limit),
-            limit=self._limit,
-            is_queued=self._is_queued,
-            minute_ms=minute_ms,
-            now_ms=now_ms,
-        )
-        if not taken.granted:
-            return taken.state
-        left = self._grant.left if self._grant.minute_ms == minute_ms else 0
-        self._grant.minute_ms, self._grant.left = minute_ms, left + taken.granted
-        return None
-
-    async def _wait(self, state: QuotaState, deadline_ms: int | None) -> None:
-        """
-        Wait until requests may be free again.
-        """
-        now_ms = self._clock.now_ms()
-        free_ms = minute_of(now_ms) + MINUTE_MS
-        if state.closed_until_ms > now_ms:
-            free_ms = state.closed_until_ms
-        if deadline_ms is not None and free_ms >= deadline_ms:
-            wait_s = -(-(free_ms - now_ms) // 1000)
-            raise UpstreamLimited(
-                f"no request may be sent upstream for another {wait_s} s: "
-                f"{self._limit} a minute are allowed at most (UPSTREAM_REQUESTS_PER_MINUTE)",
-                retryable=True,
-                retry_after_s=wait_s,
-            )
-        await self._clock.sleep(free_ms - now_ms + int(SPREAD_MS * self._clock.jitter()))
-
-    def limited(self, retry_after_ms: int | None) -> None:
-        """
-        Hear that the upstream answered 429: less is allowed from now on, and nothing for a while.
-        """
-        self._grant.left = 0
-        self._background(self._fall(min(retry_after_ms or 0, CLOSED_MS_MAX)))
-
-    async def _fall(self, closed_ms: int) -> None:
-        now_ms = self._clock.now_ms()
-        try:
-            await self._quotas.fall(
-                limit=self._limit,
-                now_ms=now_ms,
-                fall_ms=FALL_MS,
-                closed_until_ms=now_ms + closed_ms,
-            )
-        except AppError as error:
-            self._report("upstream quota", error)
+        minutes = max(0, minute_of(now_ms) - self.minute_ms) // MINUTE_MS
+        return max(1, min(limit, self.allowed + recovery(limit) * minutes))

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from building_vitals.instants import MINUTE_MS
 from building_vitals.ports import Database, Statement
-from building_vitals.upstream.quota_state import MINUTE_MS, QUEUED_TENTHS, QuotaState, recovery
+from building_vitals.upstream.quota import QUEUED_TENTHS, QuotaState, recovery
 
 _BEGIN = """
 INSERT OR IGNORE INTO upstream_quota (

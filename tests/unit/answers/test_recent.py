@@ -6,13 +6,13 @@ import gzip
 import json
 from typing import Any
 
-from building_vitals.answers.body import PointPieces, touched
 from building_vitals.answers.formats.spliced_json import (
     SEALED_ROOM_BYTES,
     SealedBody,
     SealedJson,
     SplicedJson,
 )
+from building_vitals.answers.pieces import PointPieces, touched
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.segments import Piece

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from building_vitals.answers.routing import Route, choose_route, estimated_samples
+from building_vitals.answers.question import Route
+from building_vitals.answers.routing import choose_route
+from building_vitals.cache.estimates import estimated_samples
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range
 

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from building_vitals.api.negotiation import (
-    CONTENT_TYPES,
-    FORMATS,
-    Format,
-    accepts_gzip,
-    choose_format,
-    etag_matches,
-)
+from building_vitals.answers.formats.registry import CONTENT_TYPES, FORMATS, Format
+from building_vitals.api.negotiation import accepts_gzip, choose_format, etag_matches
 
 
 @pytest.mark.parametrize(

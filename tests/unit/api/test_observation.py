@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from building_vitals.access.caller import ANYBODY, Caller
-from building_vitals.answers.body import CacheReport
-from building_vitals.answers.question import Asked, StoredBody, TimeseriesAnswer
+from building_vitals.answers.answer import CacheReport, StoredBody, TimeseriesAnswer
+from building_vitals.answers.question import Asked
 from building_vitals.answers.recent import RecentAnswers
+from building_vitals.answers.routing import RoutingOptions
 from building_vitals.api.messages import HttpRequest, Reply
 from building_vitals.cache.look_ups import LookUps
-from building_vitals.cache.options import RoutingOptions
 from building_vitals.errors import Unauthorized, UpstreamError
 from building_vitals.handlers.fetch import answer
 from building_vitals.statistics.events import RequestEvent

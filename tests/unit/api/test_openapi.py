@@ -21,6 +21,7 @@ from building_vitals.api.problem import problem_document
 from building_vitals.api.requests import parse_body
 from building_vitals.errors import InvalidRequest, Problem, RateLimited, UpstreamError
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS
+from building_vitals.names import SITE_PATTERN
 
 DOCUMENT = openapi_document("1.2.3", timeout_ms_max=12_345)
 OPERATIONS = {
@@ -134,7 +135,7 @@ def test_parameters_say_what_validation_checks() -> None:
     assert {"site", "start_time", "end_time"} == {
         name for name, each in described.items() if each.get("required")
     }
-    assert f"^{p.SITE_PATTERN}$" == described["site"]["schema"]["pattern"]
+    assert f"^{SITE_PATTERN}$" == described["site"]["schema"]["pattern"]
     assert 12_345 == described["timeout"]["schema"]["maximum"]
     body = DOCUMENT["components"]["schemas"]["TimeseriesRequest"]["properties"]
     assert 5000 == body["points"]["maxItems"]

@@ -8,6 +8,7 @@ import pytest
 
 from building_vitals.api import parameters as p
 from building_vitals.api.parameters import Parameter, shown
+from building_vitals.names import LISTED_POINT_PATTERN
 
 ALL = [value for value in vars(p).values() if isinstance(value, Parameter)]
 
@@ -167,7 +168,7 @@ def test_examples_and_defaults_are_allowed(parameter: Parameter) -> None:
 )
 def test_listed_point_holds_no_comma(name: str, is_allowed: bool) -> None:
     """The pattern of an item in `points` is a name that survives the splitting."""
-    described = Parameter(name="x", description="", allowed="", pattern=p.LISTED_POINT_PATTERN)
+    described = Parameter(name="x", description="", allowed="", pattern=LISTED_POINT_PATTERN)
     if is_allowed:
         assert name == described.read_text(name)
     else:

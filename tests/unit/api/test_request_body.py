@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api import parameters as p
-from building_vitals.api.requests import BODY_BYTES_MAX, TimeseriesRequest, parse_body, parse_query
+from building_vitals.api.requests import BODY_BYTES_MAX, parse_body, parse_query
 from building_vitals.errors import InvalidRequest, TooLarge
 from building_vitals.ranges import Range
 

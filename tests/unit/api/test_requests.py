@@ -8,20 +8,19 @@ from urllib.parse import quote
 
 import pytest
 
+from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api import parameters as p
 from building_vitals.api.requests import (
     CacheListQuery,
     CachePurgeQuery,
-    TimeseriesRequest,
-    canonical_request,
     parse_cache_list_query,
     parse_cache_purge_query,
     parse_page_query,
     parse_query,
     parse_site,
-    request_hash,
 )
 from building_vitals.errors import InvalidRequest, TooLarge
+from building_vitals.jobs.submission import canonical_request, request_hash
 from building_vitals.ranges import Range
 
 DAY = Range(1_735_689_600_000, 1_735_776_000_000)

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from building_vitals.answers.question import Asked, TimeseriesAnswer
+from building_vitals.answers.answer import TimeseriesAnswer
+from building_vitals.answers.question import Asked
 from building_vitals.cache.options import CacheOptions
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.instants import parse_iso

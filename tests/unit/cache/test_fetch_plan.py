@@ -8,16 +8,8 @@ import msgspec
 import pytest
 
 from builders import FRESHNESS, span, spans, stored
-from building_vitals.cache.fetch_plan import (
-    Cover,
-    Fetch,
-    cover,
-    covers,
-    fetched_ranges,
-    gaps_of,
-    known_until,
-    plan_fetches,
-)
+from building_vitals.cache.coverage import Cover, cover, covers, gaps_of, known_until
+from building_vitals.cache.fetch_plan import Fetch, fetched_ranges, plan_fetches
 from building_vitals.cache.segments import Segment
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range

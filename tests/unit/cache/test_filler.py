@@ -11,10 +11,11 @@ from contextlib import suppress
 
 import pytest
 
-from building_vitals.cache.fetch_plan import gaps_of
-from building_vitals.cache.need import FetchCount, Filled
+from building_vitals.cache.coverage import gaps_of
+from building_vitals.cache.need import Filled
 from building_vitals.errors import Unavailable, UpstreamError, UpstreamSiteUnknown
 from building_vitals.ranges import Range, merge
+from building_vitals.upstream.port import FetchCount
 from fakes.failures import Fault
 from fakes.history import Asking
 from fakes.virtual_time import EPOCH_MS, in_virtual_time

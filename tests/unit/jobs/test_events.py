@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from building_vitals.cache.options import JobOptions
+from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
 from fakes.job_world import FakeMessage, JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time

@@ -11,7 +11,6 @@ from itertools import pairwise
 import pytest
 
 from building_vitals.access.caller import Caller
-from building_vitals.cache.options import JobOptions
 from building_vitals.errors import (
     Conflict,
     NotFound,
@@ -20,6 +19,7 @@ from building_vitals.errors import (
     Unavailable,
     UpstreamError,
 )
+from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
 from fakes.failures import Fault
 from fakes.job_world import Death, FakeMessage, JobWorld, chance

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from building_vitals.access.caller import ANYBODY
-from building_vitals.answers.question import Asked, TimeseriesAnswer
+from building_vitals.answers.answer import TimeseriesAnswer
+from building_vitals.answers.question import Asked
 from building_vitals.cache.object_keys import DATASETS_PREFIX
-from building_vitals.cache.options import JobOptions
 from building_vitals.jobs.model import Job
-from building_vitals.jobs.results import LOST_AFTER_MS, UNFINISHED_MS, LostResults
+from building_vitals.jobs.options import JobOptions
+from building_vitals.jobs.results import LOST_AFTER_MS, UNFINISHED_MS
 from building_vitals.jobs.results_table import JobResult, JobResults
+from building_vitals.jobs.upkeep import LostResults, OldResults
 from building_vitals.maintenance.purge import CacheAdmin
-from building_vitals.maintenance.steps import OBJECT_GRACE_MS, OldResults
 from building_vitals.ranges import Range
+from building_vitals.upkeep import OBJECT_GRACE_MS
 from fakes.failures import Fault
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time

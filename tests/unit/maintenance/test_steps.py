@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 
-from building_vitals.cache.fetch_plan import Freshness
+from building_vitals.cache import upkeep as cache_upkeep
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.upkeep import Upkeep
+from building_vitals.cache.upkeep_table import CacheUpkeep
 from building_vitals.errors import Unavailable
 from building_vitals.instants import DAY_MS
-from building_vitals.maintenance import steps
-from building_vitals.maintenance.run import Maintenance, Step
+from building_vitals.jobs import upkeep as jobs_upkeep
+from building_vitals.jobs.history_table import JobHistory
+from building_vitals.maintenance.run import Maintenance
 from building_vitals.ranges import Range
+from building_vitals.statistics import upkeep as statistics_upkeep
+from building_vitals.statistics.requests_table import RequestAnalytics
+from building_vitals.upkeep import Step
 from fakes.clock import VirtualClock
 from fakes.database import FakeDatabase
 from fakes.failures import Fault
@@ -39,18 +44,18 @@ class Bench:
         self.database = FakeDatabase()
         self.now_ms = NOW_MS
         self.objects = FakeObjectStore(lambda: self.now_ms)
-        self.upkeep = Upkeep(self.database, SegmentIndex(self.database))
+        self.upkeep = CacheUpkeep(self.database, SegmentIndex(self.database))
 
     def steps(self) -> list[Step]:
         """Return the steps as they are composed."""
         return [
-            steps.ExpiredSegments(self.upkeep, FRESHNESS),
-            steps.ExpiredObjects(self.upkeep, self.objects),
-            steps.OrphanObjects(self.upkeep, self.objects),
-            steps.OldJobs(self.upkeep),
-            steps.OldRequests(self.upkeep),
-            steps.OldMarks(self.upkeep),
-            steps.Recount(self.upkeep),
+            cache_upkeep.ExpiredSegments(self.upkeep, FRESHNESS),
+            cache_upkeep.ExpiredObjects(self.upkeep, self.objects),
+            cache_upkeep.OrphanObjects(self.upkeep, self.objects),
+            jobs_upkeep.OldJobs(JobHistory(self.database)),
+            statistics_upkeep.OldRequests(RequestAnalytics(self.database)),
+            cache_upkeep.OldMarks(self.upkeep),
+            cache_upkeep.Recount(self.upkeep),
         ]
 
     async def run(self) -> dict[str, int]:
@@ -93,7 +98,7 @@ async def test_expired_segments_go_and_others_stay() -> None:
     bench.segment(key(1), NOW_MS - LIFE_MS - 1, point="over")
     bench.segment(key(2), NOW_MS - LIFE_MS, point="just not")
     bench.segment(key(3), NOW_MS - HOUR_MS, point="fresh")
-    assert 1 == await steps.ExpiredSegments(bench.upkeep, FRESHNESS).run(NOW_MS)
+    assert 1 == await cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS).run(NOW_MS)
     assert ["fresh", "just not"] == [
         row["point"] for row in bench.database.look("SELECT point FROM cache_segments ORDER BY 1")
     ]
@@ -103,13 +108,13 @@ async def test_a_longer_life_takes_effect_at_once() -> None:
     """What was filed under a shorter life is filed anew, and hides nothing that is over."""
     bench = Bench()
     longer = Freshness(2 * HOUR_MS, 30 * DAY_MS, HOUR_MS, DAY_MS)
-    for n in range(steps.SEGMENTS_AT_ONCE + 5):
+    for n in range(cache_upkeep.SEGMENTS_AT_ONCE + 5):
         bench.segment(key(n), NOW_MS - 10 * DAY_MS + n, point=f"{n:05}")
     bench.segment(key("old"), NOW_MS - 31 * DAY_MS - 1, point="over", ends_ms=20)
-    step = steps.ExpiredSegments(bench.upkeep, longer)
+    step = cache_upkeep.ExpiredSegments(bench.upkeep, longer)
     assert 1 == await step.run(NOW_MS)
     assert 0 == await step.run(NOW_MS)
-    assert steps.SEGMENTS_AT_ONCE + 5 == bench.count("cache_segments")
+    assert cache_upkeep.SEGMENTS_AT_ONCE + 5 == bench.count("cache_segments")
     assert 0 == bench.count(f"cache_segments WHERE expires_ms < {NOW_MS}")
 
 
@@ -120,7 +125,7 @@ async def test_provisional_segments_live_shorter() -> None:
     bench.segment(key(1), fetched_ms, point="provisional", ends_ms=fetched_ms)
     bench.segment(key(1), fetched_ms, point="settled")
     bench.database.look("UPDATE cache_segments SET expires_ms = ?1", NOW_MS - 1)
-    assert 1 == await steps.ExpiredSegments(bench.upkeep, FRESHNESS).run(NOW_MS)
+    assert 1 == await cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS).run(NOW_MS)
     assert [{"point": "settled"}] == bench.database.look("SELECT point FROM cache_segments")
 
 
@@ -130,7 +135,7 @@ async def test_an_object_goes_after_its_last_segment() -> None:
     await bench.object(key(1), NOW_MS - 3 * DAY_MS)
     await bench.object(key(2), NOW_MS - 3 * DAY_MS)
     bench.segment(key(1), NOW_MS - HOUR_MS)
-    step = steps.ExpiredObjects(bench.upkeep, bench.objects)
+    step = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
     assert 1 == await step.run(NOW_MS)
     assert {key(1)} == set(bench.objects.infos)
     assert [{"object_key": key(1), "expires_ms": NOW_MS - HOUR_MS + LIFE_MS}] == (
@@ -142,9 +147,9 @@ async def test_an_object_stays_for_whoever_is_about_to_read_it() -> None:
     """The object outlives its last segment by a grace period."""
     bench = Bench()
     await bench.object(key(1), NOW_MS - LIFE_MS - 1)
-    step = steps.ExpiredObjects(bench.upkeep, bench.objects)
+    step = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
     assert 0 == await step.run(NOW_MS)
-    assert 1 == await step.run(NOW_MS + steps.OBJECT_GRACE_MS)
+    assert 1 == await step.run(NOW_MS + cache_upkeep.OBJECT_GRACE_MS)
 
 
 @pytest.mark.parametrize("fault", list(Fault))
@@ -153,7 +158,7 @@ async def test_a_run_that_dies_is_made_good_by_the_next(operation: str, fault: F
     """Wherever the run breaks off, no row is left without its object going too, nor the reverse."""
     bench = Bench()
     await bench.object(key(1), NOW_MS - 9 * DAY_MS)
-    step = steps.ExpiredObjects(bench.upkeep, bench.objects)
+    step = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
     failures = bench.objects.failures if operation == "delete" else bench.database.failures
     failures.next(operation, fault=fault)
     if operation == "batch":
@@ -178,7 +183,7 @@ async def test_objects_nobody_knows_of_go_after_an_hour() -> None:
     bench.segment(key("known"), NOW_MS - HOUR_MS)
     await bench.object(key("rowless"), NOW_MS - 9 * DAY_MS, is_known=False)
     bench.segment(key("rowless"), NOW_MS - HOUR_MS, point="q")
-    step = steps.OrphanObjects(bench.upkeep, bench.objects)
+    step = cache_upkeep.OrphanObjects(bench.upkeep, bench.objects)
     assert 1 == await step.run(NOW_MS)
     assert {key("young"), key("known"), key("rowless"), "datasets/other"} == set(
         bench.objects.infos
@@ -194,7 +199,7 @@ async def test_replaced_objects_go_before_they_expire() -> None:
         "UPDATE cache_metadata SET last_access_ms = ?1 WHERE object_key = ?2",
         *(NOW_MS - 5, key("in use")),
     )
-    assert 1 == await steps.OrphanObjects(bench.upkeep, bench.objects).run(NOW_MS)
+    assert 1 == await cache_upkeep.OrphanObjects(bench.upkeep, bench.objects).run(NOW_MS)
     assert {key("in use")} == set(bench.objects.infos)
     assert 1 == bench.count("cache_metadata")
 
@@ -207,20 +212,20 @@ async def test_the_walk_through_the_bucket_goes_on_where_it_stopped() -> None:
         await bench.object(key(f"{n:02}"), NOW_MS - 9 * DAY_MS, is_known=n % 2 == 0)
         if n % 2 == 0:
             bench.segment(key(f"{n:02}"), NOW_MS - HOUR_MS, point=str(n))
-    step = steps.OrphanObjects(bench.upkeep, bench.objects)
+    step = cache_upkeep.OrphanObjects(bench.upkeep, bench.objects)
     found = [await step.run(NOW_MS) for _ in range(3)]
     assert 20 == sum(found)
     assert all(found)
     assert 20 == len(bench.objects.infos)
     assert None is await bench.upkeep.place(step.name)
-    assert steps.PAGES_MAX * 3 >= bench.objects.failures.calls["list"]
+    assert cache_upkeep.PAGES_MAX * 3 >= bench.objects.failures.calls["list"]
 
 
 async def test_a_place_that_cannot_be_gone_on_from_is_forgotten() -> None:
     """A cursor the bucket refuses costs one run; the next begins at the beginning."""
     bench = Bench()
     await bench.object(key("orphan"), NOW_MS - 9 * DAY_MS, is_known=False)
-    step = steps.OrphanObjects(bench.upkeep, bench.objects)
+    step = cache_upkeep.OrphanObjects(bench.upkeep, bench.objects)
     await bench.upkeep.keep_place(step.name, "no cursor at all", now_ms=NOW_MS)
     with pytest.raises(Unavailable):
         await step.run(NOW_MS)
@@ -247,11 +252,11 @@ def insert_job(bench: Bench, job_id: str, status: str, ended_ms: int) -> None:
 async def test_old_jobs_become_history() -> None:
     """A job that ended a week ago moves, its chunks and points go; active and younger ones stay."""
     bench = Bench()
-    over_ms = NOW_MS - steps.JOB_AGE_MS - 1
+    over_ms = NOW_MS - jobs_upkeep.JOB_AGE_MS - 1
     for status in ("completed", "failed", "cancelled", "queued", "processing", "retrying"):
         insert_job(bench, f"old-{status}", status, over_ms)
     insert_job(bench, "young", "completed", over_ms + 1)
-    assert 3 == await steps.OldJobs(bench.upkeep).run(NOW_MS)
+    assert 3 == await jobs_upkeep.OldJobs(JobHistory(bench.database)).run(NOW_MS)
     assert ["old-cancelled", "old-completed", "old-failed"] == [
         row["job_id"] for row in bench.database.look("SELECT job_id FROM job_history ORDER BY 1")
     ]
@@ -261,7 +266,7 @@ async def test_old_jobs_become_history() -> None:
         " started_ms, ended_ms, archived_ms FROM job_history WHERE job_id = 'old-completed'"
     )
     assert ("hq", 2, 3, 4, "low", "completed", 5, 7, 8, over_ms, NOW_MS) == tuple(kept.values())
-    assert 0 == await steps.OldJobs(bench.upkeep).run(NOW_MS)
+    assert 0 == await jobs_upkeep.OldJobs(JobHistory(bench.database)).run(NOW_MS)
 
 
 class PuttingBack:
@@ -284,12 +289,13 @@ class PuttingBack:
 async def test_a_job_put_back_is_not_archived() -> None:
     """What is active again when it would be moved stays, with its chunks."""
     bench = Bench()
-    over_ms = NOW_MS - steps.JOB_AGE_MS - 1
+    over_ms = NOW_MS - jobs_upkeep.JOB_AGE_MS - 1
     insert_job(bench, "back", "failed", over_ms)
     insert_job(bench, "over", "failed", over_ms)
     putting_back = PuttingBack(bench)
-    upkeep = Upkeep(putting_back, SegmentIndex(putting_back))
-    await upkeep.archive_jobs("failed", before_ms=NOW_MS - DAY_MS, now_ms=NOW_MS, limit=9)
+    await JobHistory(putting_back).archive(
+        "failed", before_ms=NOW_MS - DAY_MS, now_ms=NOW_MS, limit=9
+    )
     assert [{"job_id": "back"}] == bench.database.look("SELECT job_id FROM queue_jobs")
     assert [{"job_id": "back"}] == bench.database.look("SELECT job_id FROM job_chunks")
     assert [{"status": "failed", "jobs": 1}] == bench.database.look("SELECT * FROM job_totals")
@@ -298,7 +304,7 @@ async def test_a_job_put_back_is_not_archived() -> None:
 async def test_old_requests_go() -> None:
     """Rows and sums go after 30 days."""
     bench = Bench()
-    for age_ms in (0, steps.REQUEST_AGE_MS, steps.REQUEST_AGE_MS + 1):
+    for age_ms in (0, statistics_upkeep.REQUEST_AGE_MS, statistics_upkeep.REQUEST_AGE_MS + 1):
         at_ms = NOW_MS - age_ms
         bench.database.look(
             "INSERT INTO request_analytics (request_id, time_ms, site, points_count, route_type,"
@@ -313,7 +319,7 @@ async def test_old_requests_go() -> None:
         bench.database.look(
             "INSERT INTO request_durations_hourly VALUES (?1, 'cached', 5, 1)", at_ms
         )
-    assert 3 == await steps.OldRequests(bench.upkeep).run(NOW_MS)
+    assert 3 == await statistics_upkeep.OldRequests(RequestAnalytics(bench.database)).run(NOW_MS)
     tables = ("request_analytics", "request_stats_hourly", "request_durations_hourly")
     assert (2, 2, 2) == tuple(map(bench.count, tables))
 
@@ -321,13 +327,15 @@ async def test_old_requests_go() -> None:
 async def test_leases_and_purges_go() -> None:
     """Leases go a minute after their end, marks of purges after a day."""
     bench = Bench()
-    for n, expires_ms in enumerate((NOW_MS - steps.LEASE_AGE_MS - 1, NOW_MS - 1, NOW_MS + 5)):
+    for n, expires_ms in enumerate(
+        (NOW_MS - cache_upkeep.LEASE_AGE_MS - 1, NOW_MS - 1, NOW_MS + 5)
+    ):
         bench.database.look(
             "INSERT INTO fetch_leases VALUES (?1, 'hq', '[]', 0, 1, ?2)", str(n), expires_ms
         )
     for n, purged_ms in enumerate((NOW_MS - DAY_MS - 1, NOW_MS - DAY_MS)):
         bench.database.look("INSERT INTO cache_purges VALUES (?1, ?2)", str(n), purged_ms)
-    assert 2 == await steps.OldMarks(bench.upkeep).run(NOW_MS)
+    assert 2 == await cache_upkeep.OldMarks(bench.upkeep).run(NOW_MS)
     assert (2, 1) == (bench.count("fetch_leases"), bench.count("cache_purges"))
 
 
@@ -335,7 +343,7 @@ async def test_totals_are_counted_anew_once_a_day() -> None:
     """What was changed by hand is put right."""
     bench = Bench()
     await bench.object(key(1), NOW_MS)
-    step = steps.Recount(bench.upkeep)
+    step = cache_upkeep.Recount(bench.upkeep)
     assert 1 == await step.run(NOW_MS)
     await bench.object(key(2), NOW_MS)
     assert 0 == await step.run(NOW_MS + DAY_MS - 1)
@@ -409,7 +417,7 @@ async def test_one_failing_step_stops_no_other() -> None:
 async def test_totals_go_with_what_is_stored_replaced_and_purged() -> None:
     """After fills, compactions, purges and clean-up the totals are those of the rows."""
     async with World() as world:
-        upkeep = Upkeep(world.database, world.index)
+        upkeep = CacheUpkeep(world.database, world.index)
 
         def totals() -> list[dict[str, Any]]:
             return world.database.look(
@@ -434,8 +442,8 @@ async def test_totals_go_with_what_is_stored_replaced_and_purged() -> None:
         assert sums() == totals()
         await world.clock.sleep(3 * DAY_MS)
         for step in (
-            steps.ExpiredSegments(upkeep, world.freshness),
-            steps.ExpiredObjects(upkeep, world.objects),
+            cache_upkeep.ExpiredSegments(upkeep, world.freshness),
+            cache_upkeep.ExpiredObjects(upkeep, world.objects),
         ):
             assert await step.run(world.clock.now_ms()) > 0
         assert sums() == totals()

@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from building_vitals.answers.formats.csv_rows import decode_samples, encode_samples
 from building_vitals.series.downsample import downsample
+from building_vitals.series.sample_text import decode_samples, encode_samples
 
 MINUTE_MS = 60_000
 

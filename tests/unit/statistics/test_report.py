@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.upkeep import Upkeep
 from building_vitals.instants import format_instant
+from building_vitals.jobs.history_table import JobHistory
 from building_vitals.statistics.durations import duration_step
 from building_vitals.statistics.events import RequestEvent
 from building_vitals.statistics.figures_table import Statistics
@@ -150,9 +149,9 @@ async def test_jobs_count_wherever_they_are() -> None:
             insert_job(database, str(n), status)
         before = (await service(database).read())["jobs"]
         assert {"total_jobs": 7, "completed": 2, "failed": 1, "active": 3} == before
-        upkeep = Upkeep(database, SegmentIndex(database))
+        history = JobHistory(database)
         for status in ("completed", "failed", "cancelled"):
-            await upkeep.archive_jobs(status, before_ms=2, now_ms=NOW_MS, limit=10)
+            await history.archive(status, before_ms=2, now_ms=NOW_MS, limit=10)
         assert [{"n": 4}] == database.look("SELECT count(*) AS n FROM job_history")
         assert [{"n": 3}] == database.look("SELECT count(*) AS n FROM queue_jobs")
         assert before == (await service(database).read())["jobs"]

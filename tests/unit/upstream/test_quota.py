@@ -10,15 +10,9 @@ from typing import Any
 import pytest
 
 from building_vitals.errors import AppError, UpstreamLimited
-from building_vitals.upstream.quota import Grant, UpstreamQuota
-from building_vitals.upstream.quota_state import (
-    CLOSED_MS_MAX,
-    FALL_MS,
-    MINUTE_MS,
-    QuotaState,
-    grant_size,
-    minute_of,
-)
+from building_vitals.instants import MINUTE_MS
+from building_vitals.upstream.gate import Grant, UpstreamQuota
+from building_vitals.upstream.quota import CLOSED_MS_MAX, FALL_MS, QuotaState, grant_size, minute_of
 from building_vitals.upstream.quota_table import UpstreamQuotas
 from fakes.database import FakeDatabase
 from fakes.virtual_time import LoopClock, in_virtual_time

@@ -1,22 +1,107 @@
 """
-Encoders that look into the samples: every format but the gzipped JSON that is spliced.
+What a format is, and what the formats share that look into the samples.
+
+Every format starts from the same thing, a run of one point's samples as frames hold them
+(`[1735689600000,72.5],[1735689900000,"on"]`), and is made run by run, never as a whole. That text
+is of our own making: valid, compact (no white space between tokens), ascending. The work is left to
+C wherever that is possible (split, join, map, msgspec), because the interpreter's own loops are
+what WebAssembly slows most; `scripts/bench/bench_formats.py` measures it.
 """
 
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import msgspec
 
-from building_vitals.answers.formats import csv_rows as formats
 from building_vitals.cache.segments import Piece, cut_piece_text, verify
 from building_vitals.series.downsample import downsample
+from building_vitals.series.sample_text import decode_samples, encode_samples
 from building_vitals.series.splicing import inflate
 
 # Deflated while the client waits: speed before the last bytes.
 STREAM_COMPRESSION_LEVEL = 4
 _GZIP = 31
+
+
+class Encoder(Protocol):
+    """
+    Builds the body of one answer.
+
+    Attributes:
+        samples: Samples put in so far.
+        pending: Bytes that wait to be taken, where they may be many more than were put in.
+        is_counted: Whether a point can only be begun with the count of its samples.
+    """
+
+    samples: int
+    pending: int
+    is_counted: bool
+
+    def begin_point(self, point: str, count: int | None = None) -> None:
+        """
+        Begin the samples of a point.
+
+        Args:
+            count: Samples that will be put in; may be left out unless `is_counted`.
+        """
+        ...
+
+    def add(self, piece: Piece, data: bytes | memoryview) -> int:
+        """
+        Append a piece's samples to the point begun last, and return how many they are.
+        """
+        ...
+
+    def end_point(self) -> None:
+        """
+        End the point begun last.
+        """
+        ...
+
+    def take(self) -> bytes:
+        """
+        Return what has come together since the last call.
+        """
+        ...
+
+    def finish(self, meta: dict[str, Any]) -> bytes:
+        """
+        Return the rest of the body.
+        """
+        ...
+
+
+class BodyOptions(msgspec.Struct, frozen=True):
+    """
+    How the body of an answer is wanted.
+
+    Attributes:
+        points_count: Points that will be put in.
+        gzip: Compress the body.
+        max_points: Choose at most so many samples of each point; None for all.
+    """
+
+    points_count: int
+    gzip: bool
+    max_points: int | None = None
+
+
+class AnswerFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A format that answers come in.
+
+    Attributes:
+        content_type: The `Content-Type` header.
+        media_types: What `Accept` may call it.
+        encoder: Makes the encoder of one answer.
+    """
+
+    content_type: str
+    media_types: tuple[str, ...]
+    encoder: Callable[[BodyOptions], Encoder]
 
 
 def piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:
@@ -32,7 +117,7 @@ def piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:
     return piece.count, inflate(data, piece.raw_length)
 
 
-class _TextEncoder:
+class TextEncoder:
     """
     What the formats share that are made of the samples' text, gzipped or not.
 
@@ -42,12 +127,12 @@ class _TextEncoder:
 
     is_counted = False
 
-    def __init__(self, *, gzip: bool, max_points: int | None) -> None:
+    def __init__(self, options: BodyOptions) -> None:
         self.samples = 0
         self.pending = 0
         self._deflate = zlib.compressobj(STREAM_COMPRESSION_LEVEL, zlib.DEFLATED, _GZIP)
-        self._gzip = gzip
-        self._max_points = max_points
+        self._gzip = options.gzip
+        self._max_points = options.max_points
         self._parts: list[bytes] = []
         self._point = ""
         self._count = 0
@@ -80,8 +165,8 @@ class _TextEncoder:
         if self._max_points is not None:
             text, self._texts = b",".join(self._texts), []
             if self._count > self._max_points:
-                kept = downsample(formats.decode_samples(text), self._max_points)
-                self._count, text = len(kept), formats.encode_samples(kept)
+                kept = downsample(decode_samples(text), self._max_points)
+                self._count, text = len(kept), encode_samples(kept)
             self._emit(self._opening(self._point, self._count))
             if self._count:
                 self._emit(self._rows(self._point, text, is_first=True))
@@ -121,73 +206,3 @@ class _TextEncoder:
 
     def _end(self, meta: dict[str, Any]) -> bytes:
         return b""
-
-
-class TextJson(_TextEncoder):
-    """
-    JSON as text: for clients that do not take gzip, and for chosen samples.
-    """
-
-    def __init__(self, *, gzip: bool, max_points: int | None) -> None:
-        super().__init__(gzip=gzip, max_points=max_points)
-        self._emit(b'{"data":{')
-        self._separator = b""
-
-    def _opening(self, point: str, count: int) -> bytes:
-        separator, self._separator = self._separator, b","
-        return separator + msgspec.json.encode(point) + b':{"samples":['
-
-    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
-        return text if is_first else b"," + text
-
-    def _closing(self, count: int) -> bytes:
-        return b'],"count":%d,"error":null}' % count
-
-    def _end(self, meta: dict[str, Any]) -> bytes:
-        return b'},"_meta":' + msgspec.json.encode(meta) + b"}"
-
-
-class Csv(_TextEncoder):
-    """
-    CSV with one row a sample.
-    """
-
-    def __init__(self, *, gzip: bool, max_points: int | None) -> None:
-        super().__init__(gzip=gzip, max_points=max_points)
-        self._emit(formats.CSV_HEADER)
-
-    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
-        return formats.csv_rows(point, text)
-
-
-class Ndjson(_TextEncoder):
-    """
-    One JSON object a line and sample.
-    """
-
-    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
-        return formats.ndjson_rows(point, text)
-
-
-class MessagePack(_TextEncoder):
-    """
-    The JSON answer's structure as MessagePack.
-    """
-
-    is_counted = True
-
-    def __init__(self, points_count: int, *, gzip: bool, max_points: int | None) -> None:
-        super().__init__(gzip=gzip, max_points=max_points)
-        self._emit(formats.msgpack_head(points_count))
-
-    def _opening(self, point: str, count: int) -> bytes:
-        return formats.msgpack_point_head(point, count)
-
-    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
-        return formats.msgpack_rows(text)
-
-    def _closing(self, count: int) -> bytes:
-        return formats.msgpack_point_tail()
-
-    def _end(self, meta: dict[str, Any]) -> bytes:
-        return formats.msgpack_tail(meta)

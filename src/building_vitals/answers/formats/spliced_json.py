@@ -1,70 +1,18 @@
 """
-Turn pieces of objects into the body of an answer, format by format.
-
-An encoder takes points one after the other, each piece by piece, and gives bytes whenever asked,
-so that no answer need ever be whole in memory.
+Gzipped JSON out of stored frames, without a look at their samples.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from building_vitals.answers.formats.encoder import Csv, MessagePack, Ndjson, TextJson
 from building_vitals.cache.segments import Piece, cut_fragment, cut_piece_text, verify
 from building_vitals.series.splicing import Splicer
 
 # For the end of an answer: `_meta` of a hit takes 500 bytes, or 700 with the longest site.
 SEALED_ROOM_BYTES = 2048
-
-
-class Encoder(Protocol):
-    """
-    Builds the body of one answer.
-
-    Attributes:
-        samples: Samples put in so far.
-        pending: Bytes that wait to be taken, where they may be many more than were put in.
-        is_counted: Whether a point can only be begun with the count of its samples.
-    """
-
-    samples: int
-    pending: int
-    is_counted: bool
-
-    def begin_point(self, point: str, count: int | None = None) -> None:
-        """
-        Begin the samples of a point.
-
-        Args:
-            count: Samples that will be put in; may be left out unless `is_counted`.
-        """
-        ...
-
-    def add(self, piece: Piece, data: bytes | memoryview) -> int:
-        """
-        Append a piece's samples to the point begun last, and return how many they are.
-        """
-        ...
-
-    def end_point(self) -> None:
-        """
-        End the point begun last.
-        """
-        ...
-
-    def take(self) -> bytes:
-        """
-        Return what has come together since the last call.
-        """
-        ...
-
-    def finish(self, meta: dict[str, Any]) -> bytes:
-        """
-        Return the rest of the body.
-        """
-        ...
 
 
 class SealedJson(msgspec.Struct):
@@ -235,26 +183,3 @@ class SplicedJson:
         self._glue += b'},"_meta":' + msgspec.json.encode(meta) + b"}"
         self._flush()
         return self._splicer.finish()
-
-
-def encoder_for(
-    output: str, points_count: int, *, gzip: bool, max_points: int | None = None
-) -> Encoder:
-    """
-    Return the encoder of a format.
-
-    Args:
-        output: `json`, `csv`, `ndjson` or `msgpack`.
-        points_count: Points that will be put in.
-        gzip: Compress the body.
-        max_points: Choose at most so many samples of each point.
-    """
-    if output == "csv":
-        return Csv(gzip=gzip, max_points=max_points)
-    if output == "ndjson":
-        return Ndjson(gzip=gzip, max_points=max_points)
-    if output == "msgpack":
-        return MessagePack(points_count, gzip=gzip, max_points=max_points)
-    if gzip and max_points is None:
-        return SplicedJson()
-    return TextJson(gzip=gzip, max_points=max_points)

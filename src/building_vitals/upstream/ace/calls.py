@@ -8,7 +8,7 @@ and what an answer means is not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from building_vitals.upstream.ace.backoff import backoff_ms, parse_retry_after
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.ace.targets import Target
 from building_vitals.upstream.ace.wire import PageRefused
+from building_vitals.upstream.port import UpstreamGate
 
 ShapeT = TypeVar("ShapeT")
 
@@ -27,27 +28,6 @@ RETRY_AFTER_MAX_MS = 120_000
 _FAILURE_TEXT_MAX = 200
 _OK, _REDIRECT, _REFUSAL, _FAULT = 200, 300, 400, 500
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _LIMITED = 401, 403, 404, 429
-
-
-class UpstreamGate(Protocol):
-    """
-    Decides when the next request may go out: the Worker's own quota.
-    """
-
-    async def admit(self, deadline_ms: int | None) -> None:
-        """
-        Return when a request may be sent.
-
-        Raises:
-            UpstreamLimited: that will not be before *deadline_ms*; None waits as long as it takes.
-        """
-        ...
-
-    def limited(self, retry_after_ms: int | None) -> None:
-        """
-        Hear that the upstream answered 429; None when it didn't say for how long.
-        """
-        ...
 
 
 class FetchReport(msgspec.Struct):

@@ -14,15 +14,9 @@ from typing import Any
 from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
 from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace.calls import Calls, FetchReport, UpstreamGate
+from building_vitals.upstream.ace.calls import Calls, FetchReport
 from building_vitals.upstream.ace.settings import UpstreamSettings
-from building_vitals.upstream.ace.streams import (
-    Errand,
-    FilterIgnored,
-    SampleSink,
-    Stream,
-    run_streams,
-)
+from building_vitals.upstream.ace.streams import Errand, FilterIgnored, Stream, run_streams
 from building_vitals.upstream.ace.targets import (
     Target,
     bodies_of,
@@ -37,6 +31,7 @@ from building_vitals.upstream.ace.targets import (
     split_evenly,
 )
 from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing
+from building_vitals.upstream.port import SampleSink, UpstreamGate
 
 LIST_PAGE_SIZE = 500
 LIST_PAGES_MAX = 1_000

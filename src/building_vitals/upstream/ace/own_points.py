@@ -8,31 +8,12 @@ passed on when the site has a point of that name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
-from building_vitals.cache.need import FetchCount, OnPage, Upstream
 from building_vitals.ranges import Range
 from building_vitals.series.folding import Folder
 from building_vitals.upstream.ace.targets import fits_filter
-
-
-class PointLists(Protocol):
-    """
-    Knows which points a site has.
-    """
-
-    async def own_points(
-        self, site: str, names: Collection[str], *, deadline_ms: int | None
-    ) -> frozenset[str]:
-        """
-        Return those of *names* that are points of the site.
-
-        Raises:
-            UpstreamSiteUnknown: there is no such site.
-            UpstreamError: it can't be known.
-        """
-        ...
+from building_vitals.upstream.port import FetchCount, OnPage, PointLists, Upstream
 
 
 class OwnPoints:

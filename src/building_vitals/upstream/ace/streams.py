@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from building_vitals.errors import UpstreamError
 from building_vitals.instants import parse_iso
@@ -24,28 +23,12 @@ from building_vitals.upstream.ace.wire import (
     decode_page,
     guess_cursor,
 )
+from building_vitals.upstream.port import SampleSink
 
 # Empty pages in between are a habit of the upstream; so many in a row are not.
 EMPTY_PAGES_MAX = 1_000
 
 TargetOf = Callable[[str | None], Target]
-
-
-class SampleSink(Protocol):
-    """
-    Takes the samples of a fetch.
-    """
-
-    def add_page(self, samples: list[WireSample]) -> None:
-        """
-        Take one page, as it was sent: other points, other times, duplicates and disorder included.
-
-        Pages of one stream come in their order; those of streams of other points come in between.
-
-        Raises:
-            ValueError: a sample cannot be read; the fetch fails as the upstream's fault.
-        """
-        ...
 
 
 class FilterIgnored(Exception):

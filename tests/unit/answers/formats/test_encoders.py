@@ -11,12 +11,17 @@ import msgpack
 import pytest
 
 from builders import Samples, Stored, samples, stored
-from building_vitals.answers.formats.csv_rows import decode_samples, encode_samples
-from building_vitals.answers.formats.encoder import Csv, MessagePack, Ndjson, TextJson, piece_text
-from building_vitals.answers.formats.spliced_json import Encoder, SplicedJson, encoder_for
+from building_vitals.answers.formats.csv_rows import Csv
+from building_vitals.answers.formats.encoder import Encoder, piece_text
+from building_vitals.answers.formats.json_text import TextJson
+from building_vitals.answers.formats.msgpack_rows import MessagePack
+from building_vitals.answers.formats.ndjson_rows import Ndjson
+from building_vitals.answers.formats.registry import encoder_for
+from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.cache.segments import pieces
 from building_vitals.ranges import Range
 from building_vitals.series.downsample import downsample
+from building_vitals.series.sample_text import decode_samples, encode_samples
 
 HELD = stored("0-100", samples('10:1.50 20:"on" 30:null'), sizes=[1, 1])
 ALL = Range(0, 100)

@@ -13,9 +13,19 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from building_vitals.answers.formats import csv_rows as formats
+from building_vitals.answers.formats.csv_rows import CSV_HEADER, csv_rows
+from building_vitals.answers.formats.msgpack_rows import (
+    msgpack_head,
+    msgpack_point_head,
+    msgpack_point_tail,
+    msgpack_rows,
+    msgpack_tail,
+)
+from building_vitals.answers.formats.ndjson_rows import ndjson_rows
+from building_vitals.answers.formats.text_rows import ISO_TIMES_MAX
 from building_vitals.errors import CorruptSegment
 from building_vitals.instants import DAY_MS, format_instant
+from building_vitals.series.sample_text import decode_samples, decode_values, encode_samples
 
 T0 = 1_735_689_600_000
 ISO0 = b"2025-01-01T00:00:00.000Z"
@@ -76,7 +86,7 @@ def test_csv_value(value: str, cell: bytes, others: tuple[str, ...]) -> None:
     """
     Each kind of value becomes its cell, whether its run holds text or not.
     """
-    rows = formats.csv_rows("p", run(value, *others))
+    rows = csv_rows("p", run(value, *others))
     assert rows.startswith(ISO0 + b",p," + cell + b"\r\n2025-01-01T00:05:00.000Z,p,1.0\r\n")
 
 
@@ -100,14 +110,14 @@ def test_csv_point(point: str, cell: bytes, value: str) -> None:
     A point's name is quoted, and made harmless, as any text.
     """
     expected = ISO0 + b"," + cell + b"," + value.strip('"').encode() + b"\r\n"
-    assert expected == formats.csv_rows(point, run(value))
+    assert expected == csv_rows(point, run(value))
 
 
 def test_csv_whole() -> None:
     """
     Header and rows together are what a CSV reader takes for the samples.
     """
-    answer = formats.CSV_HEADER + formats.csv_rows("a,b", run("1.50", "null", '"x],[1"'))
+    answer = CSV_HEADER + csv_rows("a,b", run("1.50", "null", '"x],[1"'))
     rows = list(csv.reader(io.StringIO(answer.decode(), newline="")))
     assert rows == [
         ["time", "point", "value"],
@@ -123,13 +133,13 @@ def test_ndjson_value(value: str, others: tuple[str, ...]) -> None:
     """
     A line holds the value's JSON text as it came.
     """
-    rows = formats.ndjson_rows('p "1"', run(value, *others))
+    rows = ndjson_rows('p "1"', run(value, *others))
     line = '{"point":"p \\"1\\"","time":"2025-01-01T00:00:00.000Z","value":' + value + "}\n"
     assert rows.startswith(line.encode())
     assert rows.count(b"\n") == 1 + len(others)
 
 
-@pytest.mark.parametrize("make", [formats.csv_rows, formats.ndjson_rows])
+@pytest.mark.parametrize("make", [csv_rows, ndjson_rows])
 @pytest.mark.parametrize("value", ["1", '"on"'], ids=["numbers", "text"])
 @pytest.mark.parametrize(
     "instant_ms",
@@ -157,11 +167,11 @@ def test_times_beyond_the_cache() -> None:
     """
     More times than the cache holds, at once or after one another, stay right.
     """
-    count = formats.ISO_TIMES_MAX + 5
+    count = ISO_TIMES_MAX + 5
     for first in (0, 7, 10_000):
         stamps = [T0 + 1_001 * i for i in range(first, first + count)]
-        for part in (stamps, stamps[:100], stamps[-formats.ISO_TIMES_MAX :], stamps[50:9_000]):
-            rows = formats.csv_rows("p", b",".join(b"[%d,1]" % ms for ms in part))
+        for part in (stamps, stamps[:100], stamps[-ISO_TIMES_MAX:], stamps[50:9_000]):
+            rows = csv_rows("p", b",".join(b"[%d,1]" % ms for ms in part))
             assert [line[:24] for line in rows.decode().split("\r\n")[:-1]] == [
                 format_instant(ms) for ms in part
             ]
@@ -171,11 +181,11 @@ def test_empty_run() -> None:
     """
     No samples make no rows in any format.
     """
-    assert formats.csv_rows("p", b"") == b""
-    assert formats.ndjson_rows("p", b"") == b""
-    assert formats.msgpack_rows(b"") == b""
-    assert formats.decode_samples(b"") == []
-    assert formats.encode_samples([]) == b""
+    assert csv_rows("p", b"") == b""
+    assert ndjson_rows("p", b"") == b""
+    assert msgpack_rows(b"") == b""
+    assert decode_samples(b"") == []
+    assert encode_samples([]) == b""
 
 
 @pytest.mark.parametrize(
@@ -200,10 +210,10 @@ def test_empty_run() -> None:
 @pytest.mark.parametrize(
     "read",
     [
-        formats.decode_samples,
-        formats.msgpack_rows,
-        lambda text: formats.csv_rows("p", text),
-        lambda text: formats.ndjson_rows("p", text),
+        decode_samples,
+        msgpack_rows,
+        lambda text: csv_rows("p", text),
+        lambda text: ndjson_rows("p", text),
     ],
     ids=["decode", "msgpack", "csv", "ndjson"],
 )
@@ -215,7 +225,7 @@ def test_corrupt_text(read: Callable[[bytes], object], text: bytes) -> None:
         read(text)
 
 
-@pytest.mark.parametrize("make", [formats.csv_rows, formats.ndjson_rows])
+@pytest.mark.parametrize("make", [csv_rows, ndjson_rows])
 @pytest.mark.parametrize("instant_ms", [10**15, -(10**15)])
 def test_times_off_the_calendar(make: Callable[[str, bytes], bytes], instant_ms: int) -> None:
     """
@@ -231,9 +241,9 @@ def test_samples_round_trip(value: str) -> None:
     Decoding and encoding a run changes no byte.
     """
     text = run(value, "45.50", value)
-    samples = formats.decode_samples(text)
+    samples = decode_samples(text)
     assert [ms for ms, _ in samples] == [T0, T0 + 300_000, T0 + 600_000]
-    assert text == formats.encode_samples(samples)
+    assert text == encode_samples(samples)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +276,7 @@ def test_msgpack_value(value: str, expected: object, others: tuple[str, ...]) ->
     """
     Integers of 64 bits stay integers, larger ones become floats, what no float holds becomes nil.
     """
-    rows = formats.msgpack_rows(run(value, *others))
+    rows = msgpack_rows(run(value, *others))
     unpacked = msgspec.msgpack.decode(bytes([0x91 + len(others)]) + rows)
     assert unpacked[0] == [T0, expected]
     assert type(unpacked[0][1]) is type(expected)
@@ -277,16 +287,14 @@ def test_msgpack_sizes(count: int) -> None:
     """
     Heads announce as many samples, and as many points, as there are, at each size of header.
     """
-    rows = formats.msgpack_rows(b",".join(b"[%d,1]" % i for i in range(count)))
-    packed = formats.msgpack_point_head("p", count) + rows + formats.msgpack_point_tail()
-    answer = formats.msgpack_head(1) + packed + formats.msgpack_tail({})
+    rows = msgpack_rows(b",".join(b"[%d,1]" % i for i in range(count)))
+    packed = msgpack_point_head("p", count) + rows + msgpack_point_tail()
+    answer = msgpack_head(1) + packed + msgpack_tail({})
     point = msgspec.msgpack.decode(answer)["data"]["p"]
     assert point == {"samples": [[i, 1] for i in range(count)], "count": count, "error": None}
 
-    points = b"".join(
-        formats.msgpack_point_head(str(i), 0) + formats.msgpack_point_tail() for i in range(count)
-    )
-    answer = formats.msgpack_head(count) + points + formats.msgpack_tail({})
+    points = b"".join(msgpack_point_head(str(i), 0) + msgpack_point_tail() for i in range(count))
+    answer = msgpack_head(count) + points + msgpack_tail({})
     assert len(msgspec.msgpack.decode(answer)["data"]) == count
 
 
@@ -302,13 +310,13 @@ def test_msgpack_is_the_json_answer() -> None:
         "at": None,
     }
     error = "upstream answered 503"
-    answer = formats.msgpack_head(len(runs))
+    answer = msgpack_head(len(runs))
     for point, texts in runs.items():
-        count = sum(len(formats.decode_samples(text)) for text in texts)
-        answer += formats.msgpack_point_head(point, count)
-        answer += b"".join(formats.msgpack_rows(text) for text in texts)
-        answer += formats.msgpack_point_tail(None if count else error)
-    answer += formats.msgpack_tail(meta)
+        count = sum(len(decode_samples(text)) for text in texts)
+        answer += msgpack_point_head(point, count)
+        answer += b"".join(msgpack_rows(text) for text in texts)
+        answer += msgpack_point_tail(None if count else error)
+    answer += msgpack_tail(meta)
 
     assert msgspec.msgpack.decode(answer) == {
         "data": {
@@ -328,6 +336,6 @@ def test_decode_values_beyond_float() -> None:
     A number too large for a float is an infinity, and the values beside it are what they were.
     """
     texts = ("1e400", "-1e400", '"a"', "null", "1.5", "7", '"\\ud800"', "1" + "0" * 5000)
-    samples = formats.decode_samples(run(*texts))
-    values = formats.decode_values([raw for _, raw in samples])
+    samples = decode_samples(run(*texts))
+    values = decode_values([raw for _, raw in samples])
     assert values == [math.inf, -math.inf, "a", None, 1.5, 7, "\ufffd", math.inf]

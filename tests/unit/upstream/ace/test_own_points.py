@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from building_vitals.cache.need import FetchCount
 from building_vitals.cache.options import CacheOptions
 from building_vitals.datasets.cache import R2CacheService
 from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
@@ -19,6 +18,7 @@ from building_vitals.series.folding import Folder
 from building_vitals.sites.directory import RECHECK_MS, SiteDirectory
 from building_vitals.upstream.ace.calls import FetchReport
 from building_vitals.upstream.ace.own_points import OwnPoints
+from building_vitals.upstream.port import FetchCount
 from fakes.clock import VirtualClock
 from fakes.object_store import FakeObjectStore
 

@@ -1,0 +1,49 @@
+"""
+JSON: spliced from stored frames where it can be, else written as text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from building_vitals.answers.formats.encoder import AnswerFormat, BodyOptions, Encoder, TextEncoder
+from building_vitals.answers.formats.spliced_json import SplicedJson
+
+
+class TextJson(TextEncoder):
+    """
+    JSON as text: for clients that do not take gzip, and for chosen samples.
+    """
+
+    def __init__(self, options: BodyOptions) -> None:
+        super().__init__(options)
+        self._emit(b'{"data":{')
+        self._separator = b""
+
+    def _opening(self, point: str, count: int) -> bytes:
+        separator, self._separator = self._separator, b","
+        return separator + msgspec.json.encode(point) + b':{"samples":['
+
+    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
+        return text if is_first else b"," + text
+
+    def _closing(self, count: int) -> bytes:
+        return b'],"count":%d,"error":null}' % count
+
+    def _end(self, meta: dict[str, Any]) -> bytes:
+        return b'},"_meta":' + msgspec.json.encode(meta) + b"}"
+
+
+def _encoder(options: BodyOptions) -> Encoder:
+    if options.gzip and options.max_points is None:
+        return SplicedJson()
+    return TextJson(options)
+
+
+JSON = AnswerFormat(
+    content_type="application/json",
+    media_types=("application/json", "text/json"),
+    encoder=_encoder,
+)

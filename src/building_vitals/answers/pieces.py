@@ -1,0 +1,91 @@
+"""
+The pieces of stored objects that an answer is made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from building_vitals.cache.coverage import Cover
+from building_vitals.cache.segments import Piece, pieces
+
+# Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
+TOUCHED_MAX = 100
+
+
+class PointPieces(NamedTuple):
+    """
+    A requested point with what its samples are made of, in order of time.
+    """
+
+    point: str
+    pieces: list[Piece]
+
+
+def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
+    """
+    Return the pieces each cover is made of.
+
+    Raises:
+        DirectoryMissing: a segment must be cut whose directory was not loaded.
+    """
+    return [
+        PointPieces(
+            cover.point, [piece for segment, part in cover.known for piece in pieces(segment, part)]
+        )
+        for cover in covers
+    ]
+
+
+def identity(parts: Sequence[PointPieces], *about: object) -> str:
+    """
+    Return an entity tag: the same for the same samples in the same form.
+
+    Weak, because `_meta` differs from answer to answer. Objects are immutable and their keys never
+    used twice, so pieces identify samples.
+    """
+    digest = hashlib.sha256(repr(about).encode())
+    for point, of_point in parts:
+        digest.update(f"\n{point}\n".encode())
+        digest.update(
+            "".join(
+                f"{each.key},{each.offset},{each.length},{each.wanted};" for each in of_point
+            ).encode()
+        )
+    return f'W/"{digest.hexdigest()[:32]}"'
+
+
+def stored_bytes(parts: Sequence[PointPieces]) -> int:
+    """
+    Return the bytes of all pieces.
+    """
+    return sum(piece.length for part in parts for piece in part.pieces)
+
+
+def touched(parts: Sequence[PointPieces]) -> tuple[str, ...]:
+    """
+    Return the objects that the pieces lie in, at most `TOUCHED_MAX`.
+    """
+    keys: dict[str, None] = {}
+    for part in parts:
+        for piece in part.pieces:
+            keys[piece.key] = None
+            if len(keys) == TOUCHED_MAX:
+                return tuple(keys)
+    return tuple(keys)
+
+
+def most_samples(parts: Sequence[PointPieces]) -> int:
+    """
+    Return the most samples that one point may have.
+    """
+    return max((sum(piece.count for piece in part.pieces) for part in parts), default=0)
+
+
+def text_bytes(parts: Sequence[PointPieces]) -> int:
+    """
+    Return the bytes of all pieces' text.
+    """
+    return sum(piece.raw_length for part in parts for piece in part.pieces)

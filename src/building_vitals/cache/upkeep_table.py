@@ -1,0 +1,182 @@
+"""
+What maintenance removes from the cache's tables: a bounded part at a time, by indexes.
+
+Every statement may run again: what it has done is not found a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.ports import Database, Statement, json_parameter
+
+# When a segment may go, by today's configuration: expires_ms was filed under that of its day.
+# ?3: age at which data settle, ?4: life of settled data, ?5: of others, ?6: grace.
+_GONE_MS = "(fetched_ms + CASE WHEN end_ms <= fetched_ms - ?3 THEN ?4 ELSE ?5 END + ?6)"
+_EXPIRED = """
+SELECT site, point, end_ms, start_ms FROM cache_segments
+WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
+"""
+_REFILE_SEGMENTS = f"""
+UPDATE cache_segments SET expires_ms = {_GONE_MS}
+WHERE {_GONE_MS} >= ?1 AND (site, point, end_ms, start_ms) IN ({_EXPIRED})
+"""  # noqa: S608 - constants only
+_DELETE_SEGMENTS = f"""
+DELETE FROM cache_segments
+WHERE {_GONE_MS} < ?1 AND (site, point, end_ms, start_ms) IN ({_EXPIRED})
+"""  # noqa: S608 - constants only
+
+# Objects that have expired go once nothing is known of them any more; until then they are filed
+# under the last of their segments.
+_REFILE_OBJECTS = """
+UPDATE cache_metadata SET expires_ms = s.expires_ms
+FROM (
+    SELECT m.object_key, (
+        SELECT max(c.expires_ms) FROM cache_segments c WHERE c.object_key = m.object_key
+    ) AS expires_ms
+    FROM (
+        SELECT object_key FROM cache_metadata WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
+    ) m
+) s
+WHERE cache_metadata.object_key = s.object_key AND s.expires_ms <> cache_metadata.expires_ms
+"""
+_EXPIRED_OBJECTS = """
+SELECT object_key FROM cache_metadata m
+WHERE expires_ms < ?1
+    AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = m.object_key)
+ORDER BY expires_ms LIMIT ?2
+"""
+
+# Those of some keys that are still of use: with segments, or made or read lately.
+_KEPT = """
+SELECT k.value AS object_key FROM json_each(?1) k
+WHERE EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = k.value)
+    OR EXISTS (
+        SELECT 1 FROM cache_metadata m WHERE m.object_key = k.value
+            AND (m.created_ms >= ?2 OR m.last_access_ms >= ?2)
+    )
+"""
+
+
+# Few rows: what is under way, or was when an isolate died; one for each site lately purged.
+_OLD_LEASES = "DELETE FROM fetch_leases WHERE expires_ms < ?1"
+_OLD_PURGES = "DELETE FROM cache_purges WHERE purged_ms < ?1"
+
+_COUNTED = "SELECT counted_ms FROM cache_totals WHERE id = 1"
+_RECOUNT = """
+INSERT INTO cache_totals (id, objects, samples, original_size, compressed_size, counted_ms)
+SELECT 1, count(*), coalesce(sum(samples), 0), coalesce(sum(original_size), 0),
+    coalesce(sum(compressed_size), 0), ?1
+FROM cache_metadata WHERE true
+ON CONFLICT (id) DO UPDATE SET objects = excluded.objects, samples = excluded.samples,
+    original_size = excluded.original_size, compressed_size = excluded.compressed_size,
+    counted_ms = excluded.counted_ms
+"""
+
+_PLACE = "SELECT place FROM maintenance_state WHERE step = ?1"
+_KEEP_PLACE = """
+INSERT INTO maintenance_state (step, place, updated_ms) VALUES (?1, ?2, ?3)
+ON CONFLICT (step) DO UPDATE SET place = excluded.place, updated_ms = excluded.updated_ms
+"""
+
+
+class Expired(NamedTuple):
+    """
+    What became of segments that may have expired.
+
+    Attributes:
+        deleted: Segments that are gone.
+        refiled: Segments that live on by today's configuration.
+    """
+
+    deleted: int
+    refiled: int
+
+
+class CacheUpkeep:
+    """
+    Finds and removes what is not needed any more.
+    """
+
+    def __init__(self, database: Database, index: SegmentIndex) -> None:
+        self._database = database
+        self._index = index
+
+    async def delete_segments(self, freshness: Freshness, *, now_ms: int, limit: int) -> Expired:
+        """
+        Delete segments whose grace is over, those first that expired first.
+        """
+        values = (
+            *(now_ms, limit, freshness.settle_after_ms, freshness.settled_ttl_ms),
+            *(freshness.provisional_ttl_ms, freshness.grace_ms),
+        )
+        refiled, deleted = await self._database.batch(
+            [Statement(_REFILE_SEGMENTS, values), Statement(_DELETE_SEGMENTS, values)]
+        )
+        return Expired(deleted.changes, refiled.changes)
+
+    async def expired_objects(self, *, before_ms: int, limit: int) -> list[str]:
+        """
+        Return objects that expired before an instant and of which nothing is known any more.
+        """
+        outcomes = await self._database.batch(
+            [
+                Statement(_REFILE_OBJECTS, (before_ms, limit)),
+                Statement(_EXPIRED_OBJECTS, (before_ms, limit)),
+            ]
+        )
+        return [row["object_key"] for row in outcomes[1].rows]
+
+    async def kept_objects(self, keys: Sequence[str], *, since_ms: int) -> set[str]:
+        """
+        Return those of some objects that are of use: made or read lately, or with segments.
+        """
+        rows = await self._database.rows(_KEPT, json_parameter(keys), since_ms)
+        return {row["object_key"] for row in rows}
+
+    async def drop_objects(self, keys: Sequence[str]) -> None:
+        """
+        Remove the rows of objects.
+        """
+        await self._index.drop_objects(keys)
+
+    async def delete_leases(self, *, before_ms: int) -> int:
+        """
+        Delete leases that expired before an instant; return how many.
+        """
+        return (await self._database.batch([Statement(_OLD_LEASES, (before_ms,))]))[0].changes
+
+    async def delete_purges(self, *, before_ms: int) -> int:
+        """
+        Delete marks of purges before an instant; return how many.
+        """
+        return (await self._database.batch([Statement(_OLD_PURGES, (before_ms,))]))[0].changes
+
+    async def counted_ms(self) -> int:
+        """
+        Return when the cache's totals were last counted; 0 for never.
+        """
+        rows = await self._database.rows(_COUNTED)
+        return int(rows[0]["counted_ms"]) if rows else 0
+
+    async def recount(self, *, now_ms: int) -> None:
+        """
+        Count the cache's totals from the rows of its objects.
+        """
+        await self._database.batch([Statement(_RECOUNT, (now_ms,))])
+
+    async def place(self, step: str) -> str | None:
+        """
+        Return where a step is to go on; None for at the beginning.
+        """
+        rows = await self._database.rows(_PLACE, step)
+        return (str(rows[0]["place"]) or None) if rows else None
+
+    async def keep_place(self, step: str, place: str | None, *, now_ms: int) -> None:
+        """
+        Note where a step is to go on.
+        """
+        await self._database.batch([Statement(_KEEP_PLACE, (step, place or "", now_ms))])

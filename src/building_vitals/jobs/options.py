@@ -1,0 +1,26 @@
+"""
+Options of jobs.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Options of jobs.
+
+    Attributes:
+        max_retries: Attempts of a chunk after the first.
+        retry_delay: Milliseconds before the first of them; doubles each time.
+        batch_size: Points in a chunk, at most.
+        max_active_jobs: Jobs of one key that may be unfinished at once.
+        max_queued_samples: Estimated samples of them together.
+    """
+
+    max_retries: int = 3
+    retry_delay: int = 1000
+    batch_size: int = 50
+    max_active_jobs: int = 20
+    max_queued_samples: int = 50_000_000

@@ -1,0 +1,55 @@
+"""
+When a failed chunk is tried again, and what its failure is called.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from building_vitals.errors import (
+    AppError,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    UpstreamError,
+    UpstreamSiteUnknown,
+)
+
+FailureClass = Literal["upstream", "bad_request", "storage", "crash"]
+
+# A retry may wait that long at most; the platform allows a day.
+RETRY_DELAY_S_MAX = 3600
+
+
+def retry_delay_s(attempt: int, *, retry_delay_ms: int, retry_after_s: int | None) -> int:
+    """
+    Return the seconds before the next attempt: doubling, or what the upstream asked for if more.
+
+    Queues count delays in whole seconds, so each is rounded up.
+
+    Args:
+        attempt: The one that failed, from 1.
+        retry_delay_ms: Before the second attempt.
+    """
+    doubled: int = -(-retry_delay_ms * 2 ** min(attempt - 1, 30) // 1000)
+    return min(max(doubled, retry_after_s or 0), RETRY_DELAY_S_MAX)
+
+
+def failure_class(error: BaseException) -> FailureClass:
+    """
+    Return what kind of failure ended a chunk.
+    """
+    if isinstance(error, (UpstreamSiteUnknown, InvalidRequest, NotFound)):
+        return "bad_request"
+    if isinstance(error, UpstreamError):
+        return "upstream"
+    return "storage" if isinstance(error, Unavailable) else "crash"
+
+
+def failure_text(error: BaseException) -> str:
+    """
+    Return the reason as a job shows it; of what nobody foresaw only its kind.
+    """
+    if isinstance(error, AppError):
+        return error.detail[:500]
+    return f"unexpected failure: {type(error).__name__}"

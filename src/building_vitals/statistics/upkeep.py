@@ -1,0 +1,37 @@
+"""
+The periodic work of statistics.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from building_vitals.instants import DAY_MS
+from building_vitals.statistics.requests_table import RequestAnalytics
+from building_vitals.upkeep import repeat_rounds
+
+REQUESTS_AT_ONCE = 2000
+REQUEST_AGE_MS = 30 * DAY_MS
+
+
+class OldRequests:
+    """
+    Deletes what is kept of requests older than 30 days.
+    """
+
+    name = "old requests"
+
+    def __init__(self, requests: RequestAnalytics) -> None:
+        self._requests = requests
+
+    async def run(self, now_ms: int) -> int:
+        """
+        Delete some rows, the oldest first; return how many.
+        """
+        return await repeat_rounds(
+            partial(
+                self._requests.delete,
+                before_ms=now_ms - REQUEST_AGE_MS,
+                limit=REQUESTS_AT_ONCE,
+            )
+        )

@@ -1,0 +1,123 @@
+"""
+What an upstream must do, whichever it is.
+
+An upstream of another kind is a folder beside `ace/` that does this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Protocol
+
+from building_vitals.ranges import Range
+from building_vitals.series.folding import Folder
+from building_vitals.upstream.ace.wire import WireSample
+
+Items = list[dict[str, Any]]
+
+
+class FetchCount(Protocol):
+    """
+    What a fetch has cost so far.
+    """
+
+    requests: int
+    samples_received: int
+
+
+OnPage = Callable[[FetchCount], Awaitable[None]]
+
+
+class Upstream(Protocol):
+    """
+    Where samples come from.
+    """
+
+    async def fetch_samples(
+        self,
+        site: str,
+        points: Sequence[str],
+        wanted: Range,
+        sink: Folder,
+        *,
+        deadline_ms: int | None = None,
+        on_page: OnPage | None = None,
+    ) -> FetchCount:
+        """
+        Give *sink* every page; return only when all has come, else raise an AppError.
+        """
+        ...
+
+
+class PointLists(Protocol):
+    """
+    Knows which points a site has.
+    """
+
+    async def own_points(
+        self, site: str, names: Collection[str], *, deadline_ms: int | None
+    ) -> frozenset[str]:
+        """
+        Return those of *names* that are points of the site.
+
+        Raises:
+            UpstreamSiteUnknown: there is no such site.
+            UpstreamError: it can't be known.
+        """
+        ...
+
+
+class Listings(Protocol):
+    """
+    Where the lists come from.
+    """
+
+    async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
+        """
+        Return every site.
+        """
+        ...
+
+    async def list_points(self, site: str, *, deadline_ms: int | None = None) -> Items:
+        """
+        Return every point of a site.
+        """
+        ...
+
+
+class SampleSink(Protocol):
+    """
+    Takes the samples of a fetch.
+    """
+
+    def add_page(self, samples: list[WireSample]) -> None:
+        """
+        Take one page, as it was sent: other points, other times, duplicates and disorder included.
+
+        Pages of one stream come in their order; those of streams of other points come in between.
+
+        Raises:
+            ValueError: a sample cannot be read; the fetch fails as the upstream's fault.
+        """
+        ...
+
+
+class UpstreamGate(Protocol):
+    """
+    Decides when the next request may go out: the Worker's own quota.
+    """
+
+    async def admit(self, deadline_ms: int | None) -> None:
+        """
+        Return when a request may be sent.
+
+        Raises:
+            UpstreamLimited: that will not be before *deadline_ms*; None waits as long as it takes.
+        """
+        ...
+
+    def limited(self, retry_after_ms: int | None) -> None:
+        """
+        Hear that the upstream answered 429; None when it didn't say for how long.
+        """
+        ...
