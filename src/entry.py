@@ -1,6 +1,4 @@
-"""
-The Worker's entry point: three handlers that hand over to the package.
-"""
+"""The Worker's entry point: three handlers that hand over to the package."""
 
 from __future__ import annotations
 
@@ -12,24 +10,16 @@ from building_vitals.platform.runtime import consume_batch, run_scheduled, serve
 
 
 class Default(WorkerEntrypoint):
-    """
-    Receives what the runtime delivers to this Worker.
-    """
+    """Receives what the runtime delivers to this Worker."""
 
     async def fetch(self, request: Any) -> Any:
-        """
-        Answer one HTTP request.
-        """
+        """Answer one HTTP request."""
         return await serve_request(request, self.env, self.ctx)
 
     async def queue(self, batch: Any, env: Any = None, ctx: Any = None) -> None:
-        """
-        Deal with a batch of queue messages.
-        """
+        """Deal with a batch of queue messages."""
         await consume_batch(batch, self.env, self.ctx)
 
     async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:
-        """
-        Do what the cron trigger is for.
-        """
+        """Do what the cron trigger is for."""
         await run_scheduled(controller, self.env, self.ctx)

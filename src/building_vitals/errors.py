@@ -61,9 +61,7 @@ class AppError(Exception):
 
 
 class InvalidRequest(AppError):
-    """
-    The request cannot be answered as it is; *problems* lists all that is wrong.
-    """
+    """The request cannot be answered as it is; *problems* lists all that is wrong."""
 
     code = "invalid_request"
     status = 400
@@ -74,36 +72,28 @@ class InvalidRequest(AppError):
 
 
 class Unauthorized(AppError):
-    """
-    The request carries no API key, or one that is unknown, revoked or expired.
-    """
+    """The request carries no API key, or one that is unknown, revoked or expired."""
 
     code = "unauthorized"
     status = 401
 
 
 class Forbidden(AppError):
-    """
-    The key is known but may not do this.
-    """
+    """The key is known but may not do this."""
 
     code = "forbidden"
     status = 403
 
 
 class NotFound(AppError):
-    """
-    There is nothing at this path, or nothing the caller may see.
-    """
+    """There is nothing at this path, or nothing the caller may see."""
 
     code = "not_found"
     status = 404
 
 
 class MethodNotAllowed(AppError):
-    """
-    The path exists but not with this method; *allowed* goes into `Allow`.
-    """
+    """The path exists but not with this method; *allowed* goes into `Allow`."""
 
     code = "method_not_allowed"
     status = 405
@@ -114,36 +104,28 @@ class MethodNotAllowed(AppError):
 
 
 class Conflict(AppError):
-    """
-    The thing is in a state that does not allow this.
-    """
+    """The thing is in a state that does not allow this."""
 
     code = "conflict"
     status = 409
 
 
 class Gone(AppError):
-    """
-    The thing was there and is no longer kept.
-    """
+    """The thing was there and is no longer kept."""
 
     code = "gone"
     status = 410
 
 
 class TooLarge(AppError):
-    """
-    The request is larger than a named limit.
-    """
+    """The request is larger than a named limit."""
 
     code = "too_large"
     status = 413
 
 
 class RateLimited(AppError):
-    """
-    The caller has asked too often or too much.
-    """
+    """The caller has asked too often or too much."""
 
     code = "rate_limited"
     status = 429
@@ -175,41 +157,31 @@ class UpstreamError(AppError):
 
 
 class UpstreamSiteUnknown(UpstreamError):
-    """
-    The upstream says that there is no such site.
-    """
+    """The upstream says that there is no such site."""
 
     code = "site_unknown"
     status = 404
 
 
 class UpstreamLimited(UpstreamError):
-    """
-    The upstream's rate limit held until the retries ran out.
-    """
+    """The upstream's rate limit held until the retries ran out."""
 
     code = "upstream_limited"
 
 
 class UpstreamTimeout(UpstreamError):
-    """
-    The upstream did not answer within the time allowed.
-    """
+    """The upstream did not answer within the time allowed."""
 
     code = "upstream_timeout"
     status = 504
 
 
 class UpstreamBusy(UpstreamTimeout):
-    """
-    Somebody else is fetching the same data, and has not finished within the time allowed.
-    """
+    """Somebody else is fetching the same data, and has not finished within the time allowed."""
 
 
 class Unavailable(AppError):
-    """
-    A binding the request needs is missing or did not answer.
-    """
+    """A binding the request needs is missing or did not answer."""
 
     code = "unavailable"
     status = 503
@@ -217,9 +189,7 @@ class Unavailable(AppError):
 
 
 class CorruptSegment(AppError):
-    """
-    A stored segment is not what its index row says.
-    """
+    """A stored segment is not what its index row says."""
 
     code = "corrupt_segment"
 

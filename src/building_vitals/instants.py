@@ -82,9 +82,7 @@ def parse_instant(value: str | int) -> int:
 
 
 def format_instant(instant_ms: int) -> str:
-    """
-    Return the instant as ISO 8601 in UTC with milliseconds (`2025-01-01T00:00:00.000Z`).
-    """
+    """Return the instant as ISO 8601 in UTC with milliseconds (`2025-01-01T00:00:00.000Z`)."""
     return f"{_format_second(instant_ms // 1000)}.{instant_ms % 1000:03d}Z"
 
 
@@ -95,7 +93,5 @@ def _format_second(instant_s: int) -> str:
 
 
 def floor_day(instant_ms: int) -> int:
-    """
-    Return the UTC midnight at or before the instant.
-    """
+    """Return the UTC midnight at or before the instant."""
     return instant_ms - instant_ms % DAY_MS

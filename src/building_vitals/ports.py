@@ -29,21 +29,15 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 
 
 class HttpFailure(Exception):
-    """
-    No whole answer came: connection refused or lost, a body cut short.
-    """
+    """No whole answer came: connection refused or lost, a body cut short."""
 
 
 class HttpTimeout(HttpFailure):
-    """
-    No whole answer came within the time allowed.
-    """
+    """No whole answer came within the time allowed."""
 
 
 class HttpClient(Protocol):
-    """
-    Sends one request and reads the whole answer.
-    """
+    """Sends one request and reads the whole answer."""
 
     async def request(
         self,
@@ -65,20 +59,14 @@ class HttpClient(Protocol):
 
 
 class Clock(Protocol):
-    """
-    Time and waiting.
-    """
+    """Time and waiting."""
 
     def now_ms(self) -> int:
-        """
-        Return the present instant, epoch milliseconds.
-        """
+        """Return the present instant, epoch milliseconds."""
         ...
 
     async def sleep(self, delay_ms: int) -> None:
-        """
-        Return after *delay_ms*.
-        """
+        """Return after *delay_ms*."""
         ...
 
     async def turn(self) -> None:
@@ -90,28 +78,20 @@ class Clock(Protocol):
         ...
 
     def jitter(self) -> float:
-        """
-        Return a random number, 0 <= x < 1.
-        """
+        """Return a random number, 0 <= x < 1."""
         ...
 
 
 class RateLimiter(Protocol):
-    """
-    A limit of requests in a minute.
-    """
+    """A limit of requests in a minute."""
 
     async def take(self, key: str) -> bool:
-        """
-        Count one request of a key; return whether it is within the limit.
-        """
+        """Count one request of a key; return whether it is within the limit."""
         ...
 
 
 class Statement(NamedTuple):
-    """
-    One SQL statement with the values of `?1`, `?2`, …
-    """
+    """One SQL statement with the values of `?1`, `?2`, …"""
 
     sql: str
     values: tuple[str | int | float | None, ...] = ()
@@ -143,15 +123,11 @@ class Database(Protocol):
     """
 
     async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
-        """
-        Return the rows of one statement.
-        """
+        """Return the rows of one statement."""
         ...
 
     async def batch(self, statements: Sequence[Statement]) -> list[Outcome]:
-        """
-        Run statements in one transaction: all of them or none.
-        """
+        """Run statements in one transaction: all of them or none."""
         ...
 
 
@@ -178,9 +154,7 @@ class ObjectInfo(msgspec.Struct, frozen=True):
 
 
 class ObjectPage(NamedTuple):
-    """
-    Some objects of a listing, and where it goes on (None: nowhere).
-    """
+    """Some objects of a listing, and where it goes on (None: nowhere)."""
 
     objects: list[ObjectInfo]
     cursor: str | None
@@ -199,9 +173,7 @@ class OpenObject(Protocol):
     body: Any
 
     async def close(self) -> None:
-        """
-        Let go of the bytes, where nobody wants them.
-        """
+        """Let go of the bytes, where nobody wants them."""
         ...
 
 
@@ -221,9 +193,7 @@ class ObjectStore(Protocol):
         content_encoding: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
-        """
-        Store an object, replacing any other of that key.
-        """
+        """Store an object, replacing any other of that key."""
         ...
 
     async def put_stream(
@@ -246,9 +216,7 @@ class ObjectStore(Protocol):
         ...
 
     async def open(self, key: str, *, etag: str) -> OpenObject | None:
-        """
-        Return an object to be streamed; None when there is none of this entity tag.
-        """
+        """Return an object to be streamed; None when there is none of this entity tag."""
         ...
 
     async def get(
@@ -269,21 +237,15 @@ class ObjectStore(Protocol):
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """
-        Return what is known of an object, or None when there is none.
-        """
+        """Return what is known of an object, or None when there is none."""
         ...
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """
-        Remove objects; those that are not there do not matter.
-        """
+        """Remove objects; those that are not there do not matter."""
         ...
 
     async def list(
         self, *, prefix: str = "", cursor: str | None = None, limit: int = 1000
     ) -> ObjectPage:
-        """
-        Return the objects whose key begins with *prefix*, by key, a page at a time.
-        """
+        """Return the objects whose key begins with *prefix*, by key, a page at a time."""
         ...

@@ -24,15 +24,11 @@ class Range(NamedTuple):
 
     @property
     def duration_ms(self) -> int:
-        """
-        Length of the range.
-        """
+        """Length of the range."""
         return self.end_ms - self.start_ms
 
     def clip(self, other: Range) -> Range | None:
-        """
-        Return the part of this range that lies in *other*, or None when there is none.
-        """
+        """Return the part of this range that lies in *other*, or None when there is none."""
         start_ms, end_ms = max(self.start_ms, other.start_ms), min(self.end_ms, other.end_ms)
         return Range(start_ms, end_ms) if start_ms < end_ms else None
 
@@ -86,9 +82,7 @@ def gaps(haves: Sequence[Range], need: Range) -> list[Range]:
 
 
 def split_at(ranges: Iterable[Range], instant_ms: int) -> list[Range]:
-    """
-    Return the ranges with those that hold *instant_ms* inside cut in two there.
-    """
+    """Return the ranges with those that hold *instant_ms* inside cut in two there."""
     pieces: list[Range] = []
     for each in ranges:
         if each.start_ms < instant_ms < each.end_ms:

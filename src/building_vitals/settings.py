@@ -1,6 +1,4 @@
-"""
-Reads what the operator has set: vars and secrets of wrangler.toml into the services' options.
-"""
+"""Reads what the operator has set: vars and secrets of wrangler.toml into the services' options."""
 
 from __future__ import annotations
 
@@ -22,15 +20,11 @@ ValueT = TypeVar("ValueT")
 
 
 class SettingsError(Exception):
-    """
-    A var has a value it can't have; the text names it.
-    """
+    """A var has a value it can't have; the text names it."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    Everything that is set, in the form its user needs.
-    """
+    """Everything that is set, in the form its user needs."""
 
     auth_mode: str
     cors_origins: str
@@ -95,30 +89,22 @@ def read_settings(env: Any) -> Settings:
 
 
 class _Reader:
-    """
-    Reads single values; an unset or empty one takes its default.
-    """
+    """Reads single values; an unset or empty one takes its default."""
 
     def __init__(self, env: Any) -> None:
         self._env = env
 
     def text(self, name: str, default: str) -> str:
-        """
-        Return a var as it is.
-        """
+        """Return a var as it is."""
         value = getattr(self._env, name, None)
         return value if isinstance(value, str) and value else default
 
     def integer(self, name: str, default: int, least: int, most: int) -> int:
-        """
-        Return a whole number within bounds.
-        """
+        """Return a whole number within bounds."""
         return self._bounded(name, default, least, most, int)
 
     def number(self, name: str, default: float, least: float, most: float) -> float:
-        """
-        Return a number within bounds.
-        """
+        """Return a number within bounds."""
         return self._bounded(name, default, least, most, float)
 
     def _bounded(
@@ -137,9 +123,7 @@ class _Reader:
     def choice(
         self, name: str, default: ValueT, allowed: tuple[ValueT, ...], read: Callable[[str], ValueT]
     ) -> ValueT:
-        """
-        Return one of the allowed values.
-        """
+        """Return one of the allowed values."""
         text = self.text(name, str(default))
         try:
             value = read(text)

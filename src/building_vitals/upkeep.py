@@ -1,6 +1,4 @@
-"""
-What the periodic work of every room shares.
-"""
+"""What the periodic work of every room shares."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ OBJECT_GRACE_MS = 10 * MINUTE_MS
 
 
 async def repeat_rounds(change: Callable[[], Awaitable[int]]) -> int:
-    """
-    Repeat a change until nothing is left of it, or the run has had its share; return the sum.
-    """
+    """Repeat a change until nothing is left of it, or the run has had its share; return the sum."""
     total = 0
     for _ in range(ROUNDS_MAX):
         changed = await change()
@@ -31,19 +27,13 @@ async def repeat_rounds(change: Callable[[], Awaitable[int]]) -> int:
 
 
 class Step(Protocol):
-    """
-    One thing the maintenance run does.
-    """
+    """One thing the maintenance run does."""
 
     @property
     def name(self) -> str:
-        """
-        As the report calls it.
-        """
+        """As the report calls it."""
         ...
 
     async def run(self, now_ms: int) -> int:
-        """
-        Do some of it, and return how much has changed.
-        """
+        """Do some of it, and return how much has changed."""
         ...

@@ -1,6 +1,4 @@
-"""
-Each port twice: its stand-in in memory, and the real adapter on the real runtime.
-"""
+"""Each port twice: its stand-in in memory, and the real adapter on the real runtime."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The ports as they are in the real runtime, reached over HTTP.
-"""
+"""The ports as they are in the real runtime, reached over HTTP."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ TIMEOUT_S = 60.0
 
 
 class Remote:
-    """
-    Sends operations to the contract Worker on a port of this machine.
-    """
+    """Sends operations to the contract Worker on a port of this machine."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -36,9 +32,7 @@ class Remote:
         return await asyncio.to_thread(self.call_now, operation, arguments)
 
     def call_now(self, operation: str, arguments: Mapping[str, Any]) -> Any:
-        """
-        Do the same, and wait for it.
-        """
+        """Do the same, and wait for it."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
         try:
             body = json.dumps({"operation": operation, "arguments": arguments})
@@ -56,9 +50,7 @@ class Remote:
 
 
 class RemoteObjects:
-    """
-    The ObjectStore of the real runtime.
-    """
+    """The ObjectStore of the real runtime."""
 
     def __init__(self, remote: Remote, binding: str = "BUCKET") -> None:
         self._remote = remote
@@ -76,9 +68,7 @@ class RemoteObjects:
         content_encoding: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
-        """
-        Store an object.
-        """
+        """Store an object."""
         info = await self._call(
             "put",
             key=key,
@@ -99,9 +89,7 @@ class RemoteObjects:
         content_encoding: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
-        """
-        Store an object chunk by chunk; a failure of the chunks is one over there too.
-        """
+        """Store an object chunk by chunk; a failure of the chunks is one over there too."""
         texts: list[str | None] = []
         failure: Exception | None = None
         try:
@@ -125,9 +113,7 @@ class RemoteObjects:
         return ObjectInfo(**info)
 
     async def open(self, key: str, *, etag: str) -> FakeOpenObject | None:
-        """
-        Return an object to be streamed, with all that its stream gave.
-        """
+        """Return an object to be streamed, with all that its stream gave."""
         text = await self._call("open", key=key, etag=etag)
         if text is None:
             return None
@@ -138,57 +124,43 @@ class RemoteObjects:
     async def get(
         self, key: str, *, offset: int = 0, length: int | None = None, etag: str | None = None
     ) -> bytes | None:
-        """
-        Return the bytes of an object or of a part of it.
-        """
+        """Return the bytes of an object or of a part of it."""
         text = await self._call("get", key=key, offset=offset, length=length, etag=etag)
         return None if text is None else base64.b64decode(text)
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """
-        Return what is known of an object.
-        """
+        """Return what is known of an object."""
         info = await self._call("head", key=key)
         return None if info is None else ObjectInfo(**info)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """
-        Remove objects.
-        """
+        """Remove objects."""
         await self._call("delete", keys=list(keys))
 
     async def list(
         self, *, prefix: str = "", cursor: str | None = None, limit: int = 1000
     ) -> ObjectPage:
-        """
-        Return a page of a listing.
-        """
+        """Return a page of a listing."""
         page = await self._call("list", prefix=prefix, cursor=cursor, limit=limit)
         return ObjectPage([ObjectInfo(**info) for info in page["objects"]], page["cursor"])
 
 
 class RemoteDatabase:
-    """
-    The Database of the real runtime.
-    """
+    """The Database of the real runtime."""
 
     def __init__(self, remote: Remote, binding: str = "DB") -> None:
         self._remote = remote
         self._binding = binding
 
     async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
-        """
-        Return the rows of one statement.
-        """
+        """Return the rows of one statement."""
         found: list[dict[str, Any]] = await self._remote.call(
             "database.rows", binding=self._binding, sql=sql, values=values
         )
         return found
 
     async def batch(self, statements: Sequence[Statement]) -> list[Outcome]:
-        """
-        Run statements in one transaction.
-        """
+        """Run statements in one transaction."""
         answers = await self._remote.call(
             "database.batch", binding=self._binding, statements=list(statements)
         )

@@ -1,6 +1,4 @@
-"""
-What holds for every Database, in memory or real.
-"""
+"""What holds for every Database, in memory or real."""
 
 from __future__ import annotations
 

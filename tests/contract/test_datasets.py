@@ -1,6 +1,4 @@
-"""
-Datasets on the real runtime, with the compression that it has.
-"""
+"""Datasets on the real runtime, with the compression that it has."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-What the adapters do in a Worker that was deployed without a binding.
-"""
+"""What the adapters do in a Worker that was deployed without a binding."""
 
 from __future__ import annotations
 

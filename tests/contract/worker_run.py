@@ -1,6 +1,4 @@
-"""
-One run of the contract Worker on the real runtime, with the tools of scripts/dev.py.
-"""
+"""One run of the contract Worker on the real runtime, with the tools of scripts/dev.py."""
 
 from __future__ import annotations
 
@@ -49,9 +47,7 @@ simple = {{ limit = 3, period = 60 }}
 
 @contextmanager
 def contract_worker(folder: Path) -> Iterator[Remote]:
-    """
-    Serve the contract Worker from a new folder; at the end nothing of it is left running.
-    """
+    """Serve the contract Worker from a new folder; at the end nothing of it is left running."""
     project = _project(folder)
     port, log = free_port(), folder / "wrangler.log"
     with Children(StopSignals()) as children, log.open("wb") as output:
@@ -71,9 +67,7 @@ def contract_worker(folder: Path) -> Iterator[Remote]:
 
 
 def _project(folder: Path) -> Path:
-    """
-    Lay out a Worker of its own that holds the package and the contract's entry module.
-    """
+    """Lay out a Worker of its own that holds the package and the contract's entry module."""
     project = folder / "project"
     skip = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "src" / "building_vitals", project / "src/building_vitals", ignore=skip)

@@ -22,43 +22,33 @@ TRUTH = [every(1, WORLD), every(3, WORLD, seed=1), every(400, WORLD, seed=2), Sa
 
 
 class Blobs:
-    """
-    Gives the bytes of frames.
-    """
+    """Gives the bytes of frames."""
 
     def __init__(self, held: list[Stored]) -> None:
         self._blobs = {each.segment.key: each.blob for each in held}
 
     def read(self, segment: Segment, frame: Frame) -> memoryview:
-        """
-        Return the bytes of a frame.
-        """
+        """Return the bytes of a frame."""
         start = segment.offset + frame.offset
         return memoryview(self._blobs[segment.key])[start : start + frame.length]
 
 
 def draw_range(rng: random.Random, limit: int) -> Range:
-    """
-    Return a range below *limit*, more often short than long.
-    """
+    """Return a range below *limit*, more often short than long."""
     length = min(rng.choice((1, 5, 40, 500, 1500, 3000)), limit - 1)
     start_ms = rng.randrange(limit - length)
     return Range(start_ms, start_ms + length)
 
 
 def draw_sizes(rng: random.Random) -> list[int]:
-    """
-    Return sizes of frames, small and large.
-    """
+    """Return sizes of frames, small and large."""
     return [rng.choice((1, 3, 90, 511, 512, 700)) for _ in range(rng.randrange(8))]
 
 
 @settings(deadline=None, max_examples=80)
 @given(st.randoms(use_true_random=False), st.sampled_from(TRUTH))
 def test_joined_parts_have_the_same_samples(rng: random.Random, truth: Samples) -> None:
-    """
-    Whatever segments a run is made of, the whole has their samples, in frames that are right.
-    """
+    """Whatever segments a run is made of, the whole has their samples, in frames that are right."""
     held = [
         stored(draw_range(rng, WORLD.end_ms), truth, sizes=draw_sizes(rng), key=str(i))
         for i in range(rng.randrange(1, 7))

@@ -1,6 +1,4 @@
-"""
-Fewer samples are a part of all samples, and hold what was promised, whatever the samples are.
-"""
+"""Fewer samples are a part of all samples, and hold what was promised, whatever the samples are."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ LIMITS = st.integers(2, 60)
 
 @st.composite
 def points(draw: st.DrawFn, values: st.SearchStrategy[str]) -> list[tuple[int, msgspec.Raw]]:
-    """
-    Draw the samples of a point.
-    """
+    """Draw the samples of a point."""
     times = draw(TIMES | CLOSE_TIMES)
     return [(time_ms, msgspec.Raw(draw(values).encode())) for time_ms in times]
 
@@ -36,9 +32,7 @@ def value_of(raw: msgspec.Raw) -> Any:
 
 
 def state_of(raw: msgspec.Raw) -> str:
-    """
-    Return the JSON text of a state, and one word for all numbers.
-    """
+    """Return the JSON text of a state, and one word for all numbers."""
     value = value_of(raw)
     return "number" if type(value) in (int, float) else json.dumps(value)
 
@@ -49,9 +43,7 @@ def is_number(raw: msgspec.Raw) -> bool:
 
 @given(points(NUMBERS) | points(STATES) | points(NUMBERS | STATES), LIMITS)
 def test_part_of_the_samples(samples: list[tuple[int, msgspec.Raw]], max_points: int) -> None:
-    """
-    At most the limit, a subsequence, with both ends; and all of it when there is no more.
-    """
+    """At most the limit, a subsequence, with both ends; and all of it when there is no more."""
     kept = downsample(samples, max_points)
     assert len(kept) <= max_points
     assert kept[0] is samples[0]
@@ -66,9 +58,7 @@ def test_part_of_the_samples(samples: list[tuple[int, msgspec.Raw]], max_points:
 
 @given(points(NUMBERS) | points(NUMBERS | STATES), st.integers(4, 60))
 def test_peaks_stay(samples: list[tuple[int, msgspec.Raw]], max_points: int) -> None:
-    """
-    From four samples on, the smallest and the largest number are there.
-    """
+    """From four samples on, the smallest and the largest number are there."""
     before = [value_of(raw) for _, raw in samples if is_number(raw)]
     after = [value_of(raw) for _, raw in downsample(samples, max_points) if is_number(raw)]
     if before:
@@ -114,9 +104,7 @@ def test_changes_stay(samples: list[tuple[int, msgspec.Raw]], max_points: int) -
 
 @given(points(STATES), st.integers(4, 60))
 def test_thinned_changes_end_right(samples: list[tuple[int, msgspec.Raw]], max_points: int) -> None:
-    """
-    With too many changes, the latest one stays, so that the point's present state is shown.
-    """
+    """With too many changes, the latest one stays, so that the point's present state is shown."""
     changes = [
         after for before, after in pairwise(samples) if state_of(before[1]) != state_of(after[1])
     ]

@@ -1,6 +1,4 @@
-"""
-Folding against the plain way: collect everything, let the last win, sort, cut.
-"""
+"""Folding against the plain way: collect everything, let the last win, sort, cut."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ ORDERS = ("ordered", "reversed", "shuffled", "shuffled pages", "late", "repeated
 def pages_of(
     rng: random.Random, order: str, count: int, step_ms: int, page_size: int
 ) -> list[list[Sent]]:
-    """
-    Return pages as an upstream might send them.
-    """
+    """Return pages as an upstream might send them."""
     start_ms = T0 - rng.randrange(3 * step_ms)
     drawn = [
         Sent(
@@ -62,9 +58,7 @@ def pages_of(
 
 
 def expected_samples(pages: list[list[Sent]], wanted: Range) -> dict[str, dict[int, str]]:
-    """
-    Return what must be known of each point: instant to JSON text of the value, by time.
-    """
+    """Return what must be known of each point: instant to JSON text of the value, by time."""
     known: dict[str, dict[int, str]] = {point: {} for point in POINTS}
     for sample in (sample for page in pages for sample in page):
         instant_ms = (datetime.fromisoformat(sample.time) - EPOCH) // MILLISECOND
@@ -74,9 +68,7 @@ def expected_samples(pages: list[list[Sent]], wanted: Range) -> dict[str, dict[i
 
 
 def expected_frames(times: list[int]) -> list[list[int]]:
-    """
-    Return the instants of each frame, one sample after the other.
-    """
+    """Return the instants of each frame, one sample after the other."""
     frames: list[list[int]] = []
     closes_ms: int | None = None
     for instant_ms in times:
@@ -90,9 +82,7 @@ def expected_frames(times: list[int]) -> list[list[int]]:
 
 
 def read(fold: Fold) -> list[tuple[list[int], str]]:
-    """
-    Return the instants and the text of each frame of a fold.
-    """
+    """Return the instants and the text of each frame of a fold."""
     found = []
     for frame in fold.series.frames:
         data = fold.series.data[frame.offset : frame.offset + frame.length]
@@ -151,9 +141,7 @@ def test_folds_are_the_sorted_samples(
 @settings(deadline=None, max_examples=30)
 @given(st.randoms(use_true_random=False), st.integers(600, 4000), st.integers(1, 50))
 def test_pages_make_no_difference(rng: random.Random, count: int, pages_count: int) -> None:
-    """
-    How samples are put on pages changes no byte, however they are ordered within.
-    """
+    """How samples are put on pages changes no byte, however they are ordered within."""
     drawn = pages_of(rng, rng.choice(ORDERS), count, 15 * MINUTE_MS, count * 2)[0]
     wanted, split_ms = Range(T0, T0 + 40 * DAY_MS), T0 + rng.randrange(20 * DAY_MS)
     cuts = sorted({0, len(drawn), *(rng.randrange(len(drawn)) for _ in range(pages_count))})

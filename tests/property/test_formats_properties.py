@@ -1,6 +1,4 @@
-"""
-Every format gives back, through other people's readers, the samples it was made of.
-"""
+"""Every format gives back, through other people's readers, the samples it was made of."""
 
 from __future__ import annotations
 
@@ -55,9 +53,7 @@ TIMES = st.integers(-62_135_510_400_000, 253_402_127_999_999)
 
 @st.composite
 def runs(draw: st.DrawFn) -> list[tuple[int, str]]:
-    """
-    Draw a run of samples, with text or without; values are JSON text.
-    """
+    """Draw a run of samples, with text or without; values are JSON text."""
     kinds = [NUMBERS, NUMBERS | WORDS, NUMBERS | WORDS | QUOTED, NESTED, NESTED | BROKEN]
     values = draw(st.sampled_from(kinds))
     times = draw(st.lists(TIMES, max_size=30, unique=True))
@@ -65,46 +61,34 @@ def runs(draw: st.DrawFn) -> list[tuple[int, str]]:
 
 
 def write(run: list[tuple[int, str]]) -> bytes:
-    """
-    Return the run as frames hold it.
-    """
+    """Return the run as frames hold it."""
     return ",".join(f"[{time_ms},{value}]" for time_ms, value in run).encode()
 
 
 def defuse(text: str) -> str:
-    """
-    Return text as a spreadsheet may see it.
-    """
+    """Return text as a spreadsheet may see it."""
     return f"'{text}" if text[:1] in set("=+-@\t\r") else text
 
 
 def mend(text: str) -> str:
-    """
-    Return text with U+FFFD for each half of a surrogate pair.
-    """
+    """Return text with U+FFFD for each half of a surrogate pair."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def cell_of(value: str) -> str:
-    """
-    Return what a CSV reader must find where the value was *value*.
-    """
+    """Return what a CSV reader must find where the value was *value*."""
     if value.startswith('"'):
         return defuse(mend(json.loads(value)))
     return "" if value == "null" else value
 
 
 def packed_value(value: str) -> Any:
-    """
-    Return what a MessagePack reader must find where the value was *value*.
-    """
+    """Return what a MessagePack reader must find where the value was *value*."""
     return packed(json.loads(value))
 
 
 def packed(read: Any) -> Any:
-    """
-    Return what MessagePack makes of a value that was read from JSON.
-    """
+    """Return what MessagePack makes of a value that was read from JSON."""
     if isinstance(read, list):
         return [packed(each) for each in read]
     if isinstance(read, dict):
@@ -118,9 +102,7 @@ def packed(read: Any) -> Any:
 
 @given(runs(), TEXTS)
 def test_csv(run: list[tuple[int, str]], point: str) -> None:
-    """
-    The csv module reads the times, the point and the values back, digit by digit.
-    """
+    """The csv module reads the times, the point and the values back, digit by digit."""
     rows = csv_rows(point, write(run)).decode()
     assert list(csv.reader(io.StringIO(rows, newline=""), strict=True)) == [
         [format_instant(time_ms), defuse(point), cell_of(value)] for time_ms, value in run
@@ -129,9 +111,7 @@ def test_csv(run: list[tuple[int, str]], point: str) -> None:
 
 @given(runs(), TEXTS)
 def test_ndjson(run: list[tuple[int, str]], point: str) -> None:
-    """
-    Each line is one object of JSON that holds time, point and value, digits unchanged.
-    """
+    """Each line is one object of JSON that holds time, point and value, digits unchanged."""
     lines = ndjson_rows(point, write(run)).decode().split("\n")
     assert lines.pop() == ""
     assert [json.loads(line, parse_float=str, parse_int=str) for line in lines] == [
@@ -146,9 +126,7 @@ def test_ndjson(run: list[tuple[int, str]], point: str) -> None:
 
 @given(st.lists(runs(), max_size=4), TEXTS, st.none() | TEXTS)
 def test_msgpack(pieces: list[list[tuple[int, str]]], point: str, error: str | None) -> None:
-    """
-    Two readers find the same structure as in JSON, and the same types.
-    """
+    """Two readers find the same structure as in JSON, and the same types."""
     meta = {"site": "s", "duration": 1.5, "cache": {"fetched": [[1, 2]]}}
     count = sum(map(len, pieces))
     answer = b"".join(
@@ -173,9 +151,7 @@ def test_msgpack(pieces: list[list[tuple[int, str]]], point: str, error: str | N
 
 @given(runs())
 def test_samples(run: list[tuple[int, str]]) -> None:
-    """
-    Decoding splits a run where its samples part, and encoding puts the same bytes together.
-    """
+    """Decoding splits a run where its samples part, and encoding puts the same bytes together."""
     text = write(run)
     samples = decode_samples(text)
     assert [(time_ms, bytes(raw).decode()) for time_ms, raw in samples] == run

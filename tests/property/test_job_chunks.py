@@ -1,6 +1,4 @@
-"""
-The cutting of jobs into chunks: everything once, nothing too large, as few as can be.
-"""
+"""The cutting of jobs into chunks: everything once, nothing too large, as few as can be."""
 
 from __future__ import annotations
 

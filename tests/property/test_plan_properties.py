@@ -1,6 +1,4 @@
-"""
-Plans against sets of instants, in a world of 60 milliseconds and of 60 days.
-"""
+"""Plans against sets of instants, in a world of 60 milliseconds and of 60 days."""
 
 from __future__ import annotations
 
@@ -33,18 +31,14 @@ PAGE_SIZES = st.sampled_from([100, 288, 1000, 5000, 100_000])
 
 
 def instants(ranges: Iterable[Range]) -> list[int]:
-    """
-    Return all instants of the ranges, those of overlapping ones as often as they occur.
-    """
+    """Return all instants of the ranges, those of overlapping ones as often as they occur."""
     return [instant_ms for each in ranges for instant_ms in range(*each)]
 
 
 @settings(deadline=None)
 @given(st.lists(RANGES, max_size=6), RANGES)
 def test_known_and_gaps_make_up_the_need(ranges: list[Range], needed: Range) -> None:
-    """
-    Parts known and gaps hold each instant of the need once; a part lies in its segment.
-    """
+    """Parts known and gaps hold each instant of the need once; a part lies in its segment."""
     segments = [stored(each).segment for each in ranges]
     found = cover("p", segments, needed)
     parts = [part for _, part in found.known]
@@ -98,9 +92,7 @@ def test_expiry_is_judged_segment_by_segment(
 
 
 def pages(fetch: Fetch, page_size: int) -> int:
-    """
-    Return the pages a fetch is estimated to take; the world's days have 288 samples a point.
-    """
+    """Return the pages a fetch is estimated to take; the world's days have 288 samples a point."""
     estimate = len(fetch.points) * fetch.wanted.duration_ms * SAMPLES_PER_DAY
     return max(1, -(-estimate // (page_size * DAY_MS)))
 
@@ -156,9 +148,7 @@ def test_fetches_cover_the_gaps(missing: dict[str, list[Range]], page_size: int)
 def test_the_same_gaps_are_fetched_together(
     ranges: list[Range], points_count: int, page_size: int
 ) -> None:
-    """
-    Where all points miss the same, every fetch is for all of them, at most one a gap.
-    """
+    """Where all points miss the same, every fetch is for all of them, at most one a gap."""
     points = tuple(f"p{i}" for i in range(points_count))
     in_days = [Range(each.start_ms * DAY_MS, each.end_ms * DAY_MS) for each in ranges]
     fetches = plan_fetches(dict.fromkeys(points, in_days), page_size=page_size)
@@ -172,9 +162,7 @@ def test_the_same_gaps_are_fetched_together(
 def test_any_rate_gives_a_plan(
     missing: dict[str, list[Range]], page_size: int, samples_per_day: float
 ) -> None:
-    """
-    Whatever rate a site is seen to have, all gaps are fetched.
-    """
+    """Whatever rate a site is seen to have, all gaps are fetched."""
     fetches = plan_fetches(missing, page_size=page_size, samples_per_day=samples_per_day)
     for point, ranges in missing.items():
         asked = merge(each.wanted for each in fetches if point in each.points)

@@ -1,6 +1,4 @@
-"""
-Ranges against sets of instants, in a world of 40 milliseconds.
-"""
+"""Ranges against sets of instants, in a world of 40 milliseconds."""
 
 from __future__ import annotations
 
@@ -20,16 +18,12 @@ LISTS = st.lists(RANGES, max_size=8)
 
 
 def instants(ranges: Iterable[Range]) -> set[int]:
-    """
-    Return all instants of the ranges.
-    """
+    """Return all instants of the ranges."""
     return {instant_ms for each in ranges for instant_ms in range(*each)}
 
 
 def assert_tidy(ranges: list[Range]) -> None:
-    """
-    Sorted, not empty, disjoint and with something between them.
-    """
+    """Sorted, not empty, disjoint and with something between them."""
     assert all(each.start_ms < each.end_ms for each in ranges)
     assert all(before.end_ms < after.start_ms for before, after in pairwise(ranges))
 
@@ -37,9 +31,7 @@ def assert_tidy(ranges: list[Range]) -> None:
 @settings(deadline=None)
 @given(LISTS, RANGES)
 def test_gaps_are_what_is_not_known(haves: list[Range], need: Range) -> None:
-    """
-    Gaps and what is known make up the need, and share no instant.
-    """
+    """Gaps and what is known make up the need, and share no instant."""
     missing = gaps(sorted(haves), need)
 
     assert_tidy(missing)
@@ -49,9 +41,7 @@ def test_gaps_are_what_is_not_known(haves: list[Range], need: Range) -> None:
 @settings(deadline=None)
 @given(LISTS, st.randoms())
 def test_merge_keeps_instants(ranges: list[Range], rng: random.Random) -> None:
-    """
-    Merging keeps the instants, whatever the order, and merging again changes nothing.
-    """
+    """Merging keeps the instants, whatever the order, and merging again changes nothing."""
     merged = merge(ranges)
     shuffled = list(ranges)
     rng.shuffle(shuffled)
@@ -64,9 +54,7 @@ def test_merge_keeps_instants(ranges: list[Range], rng: random.Random) -> None:
 @settings(deadline=None)
 @given(LISTS, st.integers(-2, 42))
 def test_split_at_keeps_instants(ranges: list[Range], instant_ms: int) -> None:
-    """
-    Cutting keeps the instants and the order, and leaves no range with the cut inside.
-    """
+    """Cutting keeps the instants and the order, and leaves no range with the cut inside."""
     pieces = split_at(ranges, instant_ms)
 
     assert [t for each in ranges for t in range(*each)] == [t for p in pieces for t in range(*p)]
@@ -77,9 +65,7 @@ def test_split_at_keeps_instants(ranges: list[Range], instant_ms: int) -> None:
 @settings(deadline=None)
 @given(RANGES, RANGES)
 def test_clip_is_the_intersection(one: Range, other: Range) -> None:
-    """
-    What two ranges share is the intersection of their instants.
-    """
+    """What two ranges share is the intersection of their instants."""
     shared = one.clip(other)
 
     assert instants([one]) & instants([other]) == instants([shared] if shared else [])

@@ -1,6 +1,4 @@
-"""
-Nothing that a stranger sends gets past the readers: it is a request, or an AppError.
-"""
+"""Nothing that a stranger sends gets past the readers: it is a request, or an AppError."""
 
 from __future__ import annotations
 

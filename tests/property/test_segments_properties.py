@@ -1,6 +1,4 @@
-"""
-Answers out of segments against slices of the plain list, format by format.
-"""
+"""Answers out of segments against slices of the plain list, format by format."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ SIZES = st.lists(st.integers(1, 6), max_size=12)
 
 @st.composite
 def truths(draw: st.DrawFn) -> Samples:
-    """
-    Draw all samples of a point in the world.
-    """
+    """Draw all samples of a point in the world."""
     times = draw(st.lists(st.integers(0, 59), unique=True, max_size=40).map(sorted))
     kinds = draw(st.sampled_from([("1", "2.50", "-3e5"), ("1", "null", '"on"'), VALUES]))
     return Samples((t, draw(st.sampled_from(kinds))) for t in times)
@@ -45,9 +41,7 @@ def truths(draw: st.DrawFn) -> Samples:
 
 @st.composite
 def known_points(draw: st.DrawFn) -> tuple[Samples, list[Stored]]:
-    """
-    Draw a point's samples and segments: any number, overlapping, empty ones too.
-    """
+    """Draw a point's samples and segments: any number, overlapping, empty ones too."""
     truth = draw(truths())
     ranges = draw(st.lists(RANGES, max_size=5))
     held = [
@@ -58,9 +52,7 @@ def known_points(draw: st.DrawFn) -> tuple[Samples, list[Stored]]:
 
 
 def read_pieces(held: list[Stored], wanted: Range) -> tuple[list[Range], list[tuple[Piece, bytes]]]:
-    """
-    Return what is known of a range, and its pieces with their bytes.
-    """
+    """Return what is known of a range, and its pieces with their bytes."""
     objects = {each.segment.key: each for each in held}
     covered = cover("p", [each.segment for each in held], wanted)
     return [part for _, part in covered.known], [
@@ -71,9 +63,7 @@ def read_pieces(held: list[Stored], wanted: Range) -> tuple[list[Range], list[tu
 
 
 def answer(encoder: Encoder, points: dict[str, list[tuple[Piece, bytes]]]) -> bytes:
-    """
-    Return the whole body.
-    """
+    """Return the whole body."""
     body = b""
     for point, read in points.items():
         encoder.begin_point(point, sum(piece_text(*each)[0] for each in read))
@@ -85,9 +75,7 @@ def answer(encoder: Encoder, points: dict[str, list[tuple[Piece, bytes]]]) -> by
 
 
 def json_answer(points: dict[str, Samples]) -> bytes:
-    """
-    Return the JSON the API promises.
-    """
+    """Return the JSON the API promises."""
     rows = [
         b'%b:{"samples":[%b],"count":%d,"error":null}'
         % (msgspec.json.encode(point), of_point.text, len(of_point))
@@ -101,9 +89,7 @@ def json_answer(points: dict[str, Samples]) -> bytes:
 def test_every_format_equals_the_slice(
     drawn: tuple[tuple[Samples, list[Stored]], ...], wanted: Range
 ) -> None:
-    """
-    Of any segments and any range, each format holds the samples of the range that are known.
-    """
+    """Of any segments and any range, each format holds the samples of the range that are known."""
     read: dict[str, list[tuple[Piece, bytes]]] = {}
     expected: dict[str, Samples] = {}
     for point, (truth, held) in zip(POINTS, drawn, strict=True):
@@ -135,18 +121,14 @@ def test_every_format_equals_the_slice(
 
 
 def well_formed(read: Any) -> Any:
-    """
-    Return what was read from JSON without halves of surrogate pairs.
-    """
+    """Return what was read from JSON without halves of surrogate pairs."""
     return json.loads(json.dumps(read).replace('"\\ud800"', '"\ufffd"'))
 
 
 @settings(deadline=None)
 @given(truths(), SIZES, RANGES, RANGES)
 def test_counts_are_exact(truth: Samples, sizes: list[int], known: Range, wanted: Range) -> None:
-    """
-    What an encoder says a piece gave is what it gave, and a run's own count is right.
-    """
+    """What an encoder says a piece gave is what it gave, and a run's own count is right."""
     held = stored(known, truth, sizes=sizes)
     shared = known.clip(wanted)
     encoders = (SplicedJson(), encoder_for("json", 1, gzip=False))
@@ -198,9 +180,7 @@ def test_a_changed_byte_is_noticed(
 def test_foreign_bytes_are_refused(
     truth: Samples, sizes: list[int], wanted: Range, data: bytes
 ) -> None:
-    """
-    Any other bytes in place of a piece are refused by ValueError.
-    """
+    """Any other bytes in place of a piece are refused by ValueError."""
     held = stored(WORLD, truth, sizes=sizes)
     for piece in pieces(held.segment, wanted):
         if data == held.bytes_of(piece):

@@ -1,6 +1,4 @@
-"""
-Splicing against plain bytes, and the arithmetic of CRCs against its definition.
-"""
+"""Splicing against plain bytes, and the arithmetic of CRCs against its definition."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ def _reflect(word: int) -> int:
 
 
 def _times(one: int, other: int) -> int:
-    """
-    Return the product modulo the CRC-32 polynomial by long division; zlib's order of bits.
-    """
+    """Return the product modulo the CRC-32 polynomial by long division; zlib's order of bits."""
     one, other, product = _reflect(one), _reflect(other), 0
     for bit in range(32):
         if other >> bit & 1:
@@ -44,27 +40,21 @@ X32 = _reflect(0x04C1_1DB7)
 @settings(deadline=None)
 @given(WORDS, WORDS)
 def test_multiply_is_the_definition(one: int, other: int) -> None:
-    """
-    The fast product is the slow one times x^32.
-    """
+    """The fast product is the slow one times x^32."""
     assert _times(X32, _times(one, other)) == multiply(one, other)
 
 
 @settings(deadline=None)
 @given(LENGTHS, LENGTHS)
 def test_growths_add_up(one: int, other: int) -> None:
-    """
-    To grow by one length and by another is to grow by both, also where one is negative.
-    """
+    """To grow by one length and by another is to grow by both, also where one is negative."""
     assert growth(one + other) == multiply(growth(one), growth(other))
 
 
 @settings(deadline=None)
 @given(st.integers(-(2**20), 2**20), WORDS)
 def test_growing_and_shrinking_undo_each_other(length: int, crc: int) -> None:
-    """
-    What a growth does, the growth of minus the length takes back.
-    """
+    """What a growth does, the growth of minus the length takes back."""
     assert crc == multiply(growth(-length), multiply(growth(length), crc))
     assert crc == multiply(growth(0), crc)
 
@@ -72,18 +62,14 @@ def test_growing_and_shrinking_undo_each_other(length: int, crc: int) -> None:
 @settings(deadline=None)
 @given(st.integers(0, 2**38))
 def test_growths_repeat(length: int) -> None:
-    """
-    The powers of x come again after 2^32 - 1 bytes.
-    """
+    """The powers of x come again after 2^32 - 1 bytes."""
     assert growth(length) == growth(length + 2**32 - 1) == growth(length - (2**32 - 1))
 
 
 @settings(deadline=None)
 @given(BYTES, BYTES)
 def test_crcs_combine(before: bytes, behind: bytes) -> None:
-    """
-    The CRC of two texts together follows from theirs and a length.
-    """
+    """The CRC of two texts together follows from theirs and a length."""
     combined = multiply(growth(len(behind)), zlib.crc32(before)) ^ zlib.crc32(behind)
 
     assert zlib.crc32(before + behind) == combined
@@ -92,9 +78,7 @@ def test_crcs_combine(before: bytes, behind: bytes) -> None:
 @settings(deadline=None)
 @given(st.lists(BYTES, max_size=5), st.integers(0, 9))
 def test_fragments_follow_each_other(texts: list[bytes], level: int) -> None:
-    """
-    Fragments of any level, and stored ones, are together the text together.
-    """
+    """Fragments of any level, and stored ones, are together the text together."""
     data = b"".join(fragment(text, level) + stored(text) for text in texts)
     text = b"".join(text * 2 for text in texts)
 
@@ -102,9 +86,7 @@ def test_fragments_follow_each_other(texts: list[bytes], level: int) -> None:
 
 
 def series_of(texts: list[bytes]) -> Series:
-    """
-    Return a series with a frame of each text.
-    """
+    """Return a series with a frame of each text."""
     builder = SeriesBuilder()
     for number, text in enumerate(texts):
         builder.add_text(number, number, 1, text)
@@ -113,9 +95,7 @@ def series_of(texts: list[bytes]) -> Series:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> list[tuple[str, bytes, Series, int, int]]:
-    """
-    Draw what a body is made of: glue, a fragment, or a run of frames i..j of a series.
-    """
+    """Draw what a body is made of: glue, a fragment, or a run of frames i..j of a series."""
     parts = []
     for kind in draw(st.lists(st.sampled_from(["glue", "fragment", "run"]), max_size=8)):
         texts = draw(TEXTS)
@@ -129,9 +109,7 @@ def bodies(draw: st.DrawFn) -> list[tuple[str, bytes, Series, int, int]]:
 @settings(deadline=None)
 @given(bodies())
 def test_any_body_is_the_text(parts: list[tuple[str, bytes, Series, int, int]]) -> None:
-    """
-    Whatever glue, fragments and runs a body is made of, it reads as their texts in a row.
-    """
+    """Whatever glue, fragments and runs a body is made of, it reads as their texts in a row."""
     splicer, expected, body = Splicer(), b"", b""
     for kind, text, series, first, last in parts:
         expected += text
@@ -158,9 +136,7 @@ def test_any_body_is_the_text(parts: list[tuple[str, bytes, Series, int, int]]) 
 @settings(deadline=None)
 @given(TEXTS)
 def test_a_run_from_the_start_needs_nothing_before(texts: list[bytes]) -> None:
-    """
-    For a run that begins its series, to say what lies before makes no difference.
-    """
+    """For a run that begins its series, to say what lies before makes no difference."""
     bodies = []
     series = series_of(texts)
     first, last = series.frames[0], series.frames[-1]

@@ -1,6 +1,4 @@
-"""
-Tests of instants: what is read as one, what is refused, how they are written.
-"""
+"""Tests of instants: what is read as one, what is refused, how they are written."""
 
 from __future__ import annotations
 
@@ -48,9 +46,7 @@ T0 = 1_735_689_600_000  # 2025-01-01T00:00:00Z
     ],
 )
 def test_iso_is_read(text: str, expected: int) -> None:
-    """
-    Every spelling of an instant gives the same integer.
-    """
+    """Every spelling of an instant gives the same integer."""
     assert expected == parse_iso(text)
 
 
@@ -106,9 +102,7 @@ NO_INTEGER = [
 
 @pytest.mark.parametrize("text", NO_ISO + FOREIGN_DIGITS)
 def test_what_is_no_iso_time_is_refused(text: str) -> None:
-    """
-    Neither reader takes what is not an ISO 8601 instant in ASCII.
-    """
+    """Neither reader takes what is not an ISO 8601 instant in ASCII."""
     for parse in (parse_iso, parse_instant):
         with pytest.raises(ValueError):
             parse(text)
@@ -116,9 +110,7 @@ def test_what_is_no_iso_time_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["2025", "20250101", "0"])
 def test_bare_digits_are_milliseconds(text: str) -> None:
-    """
-    Digits alone are epoch milliseconds to a request and no time at all to a page.
-    """
+    """Digits alone are epoch milliseconds to a request and no time at all to a page."""
     assert int(text) == parse_instant(text)
     with pytest.raises(ValueError, match="not an ISO 8601 time"):
         parse_iso(text)
@@ -126,9 +118,7 @@ def test_bare_digits_are_milliseconds(text: str) -> None:
 
 @pytest.mark.parametrize("text", NO_INTEGER)
 def test_what_is_no_integer_is_refused(text: str) -> None:
-    """
-    Epoch milliseconds are an optional minus and up to 15 ASCII digits, nothing else.
-    """
+    """Epoch milliseconds are an optional minus and up to 15 ASCII digits, nothing else."""
     with pytest.raises(ValueError, match="not an ISO 8601 time"):
         parse_instant(text)
 
@@ -146,9 +136,7 @@ def test_what_is_no_integer_is_refused(text: str) -> None:
     ],
 )
 def test_parameters_are_read(value: str | int, expected: int) -> None:
-    """
-    A parameter is an ISO time or epoch milliseconds.
-    """
+    """A parameter is an ISO time or epoch milliseconds."""
     assert expected == parse_instant(value)
 
 
@@ -164,17 +152,13 @@ def test_parameters_are_read(value: str | int, expected: int) -> None:
     ],
 )
 def test_outside_the_calendar_is_refused(value: str | int) -> None:
-    """
-    What could not be written as an instant again is not read as one.
-    """
+    """What could not be written as an instant again is not read as one."""
     with pytest.raises(ValueError, match="outside the years 1 to 9999"):
         parse_instant(value)
 
 
 def test_long_nonsense_is_not_repeated_at_length() -> None:
-    """
-    The message quotes the beginning of what was sent, however long that is.
-    """
+    """The message quotes the beginning of what was sent, however long that is."""
     with pytest.raises(ValueError, match="not an ISO 8601 time") as caught:
         parse_iso("x" * 100_000)
 
@@ -188,9 +172,7 @@ def test_long_nonsense_is_not_repeated_at_length() -> None:
     st.sampled_from(["T", " "]),
 )
 def test_reads_what_datetime_writes(moment: datetime, offset_min: int, between: str) -> None:
-    """
-    For any moment and offset, the instant is the standard library's, cut to milliseconds.
-    """
+    """For any moment and offset, the instant is the standard library's, cut to milliseconds."""
     aware = moment.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
 
     assert (aware - EPOCH) // MILLISECOND == parse_iso(aware.isoformat(between))
@@ -199,9 +181,7 @@ def test_reads_what_datetime_writes(moment: datetime, offset_min: int, between: 
 @settings(deadline=None)
 @given(st.integers(INSTANT_MIN_MS, INSTANT_MAX_MS))
 def test_writing_and_reading_meet(instant_ms: int) -> None:
-    """
-    An instant is written so that both readers find it again, 24 characters long.
-    """
+    """An instant is written so that both readers find it again, 24 characters long."""
     text = format_instant(instant_ms)
 
     assert len(text) == 24
@@ -211,9 +191,7 @@ def test_writing_and_reading_meet(instant_ms: int) -> None:
 @settings(deadline=None)
 @given(st.text())
 def test_any_text_is_an_instant_or_refused(text: str) -> None:
-    """
-    No text makes a reader fail in another way than by ValueError.
-    """
+    """No text makes a reader fail in another way than by ValueError."""
     try:
         instant_ms = parse_instant(text)
     except ValueError:
@@ -225,9 +203,7 @@ def test_any_text_is_an_instant_or_refused(text: str) -> None:
 @settings(deadline=None)
 @given(st.integers(INSTANT_MIN_MS, INSTANT_MAX_MS))
 def test_midnight_before(instant_ms: int) -> None:
-    """
-    The midnight at or before an instant is UTC's, before 1970 too.
-    """
+    """The midnight at or before an instant is UTC's, before 1970 too."""
     midnight_ms = floor_day(instant_ms)
     moment = EPOCH + timedelta(milliseconds=instant_ms)
 

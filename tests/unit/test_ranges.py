@@ -1,6 +1,4 @@
-"""
-Tests of the arithmetic of ranges, by picture.
-"""
+"""Tests of the arithmetic of ranges, by picture."""
 
 from __future__ import annotations
 
@@ -22,18 +20,14 @@ from building_vitals.ranges import Range, gaps, merge, split_at
     ],
 )
 def test_clip(one: str, other: str, expected: str | None) -> None:
-    """
-    A range cut to another is what both have, or nothing.
-    """
+    """A range cut to another is what both have, or nothing."""
     wanted = None if expected is None else span(expected)
 
     assert wanted == span(one).clip(span(other)) == span(other).clip(span(one))
 
 
 def test_duration() -> None:
-    """
-    A range is as long as it has milliseconds.
-    """
+    """A range is as long as it has milliseconds."""
     assert Range(-5, 5).duration_ms == 10
 
 
@@ -51,9 +45,7 @@ def test_duration() -> None:
     ],
 )
 def test_merge(ranges: str, expected: str) -> None:
-    """
-    Merged ranges hold the same instants, in as few ranges as there can be.
-    """
+    """Merged ranges hold the same instants, in as few ranges as there can be."""
     assert spans(expected) == merge(spans(ranges))
 
 
@@ -74,16 +66,12 @@ def test_merge(ranges: str, expected: str) -> None:
     ],
 )
 def test_gaps(haves: str, expected: str) -> None:
-    """
-    What is not known of a range are the parts between the known ones.
-    """
+    """What is not known of a range are the parts between the known ones."""
     assert spans(expected) == gaps(spans(haves), Range(10, 50))
 
 
 def test_gaps_refuse_disorder() -> None:
-    """
-    Ranges out of order are a mistake of the caller and do not give a wrong answer.
-    """
+    """Ranges out of order are a mistake of the caller and do not give a wrong answer."""
     with pytest.raises(ValueError, match="ranges out of order: 0 after 20"):
         gaps(spans("20-30 0-10"), Range(0, 50))
 
@@ -99,7 +87,5 @@ def test_gaps_refuse_disorder() -> None:
     ],
 )
 def test_split_at(instant_ms: int, expected: str) -> None:
-    """
-    Only a range with the instant inside is cut, and no part is empty.
-    """
+    """Only a range with the instant inside is cut, and no part is empty."""
     assert spans(expected) == split_at(spans("0-10 20-30"), instant_ms)

@@ -28,9 +28,7 @@ NOT_VALID = "API key not valid: it is malformed, unknown, revoked or expired"
 
 
 def is_well_formed(key: str) -> bool:
-    """
-    Return whether a text could be a key at all.
-    """
+    """Return whether a text could be a key at all."""
     return _KEY.fullmatch(key) is not None
 
 

@@ -1,6 +1,4 @@
-"""
-Who asks, and what that caller may do.
-"""
+"""Who asks, and what that caller may do."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     sites: frozenset[str] | None
 
     def may_read(self, site: str) -> bool:
-        """
-        Return whether the caller may read a site.
-        """
+        """Return whether the caller may read a site."""
         return self.sites is None or site in self.sites
 
     def require_site(self, site: str) -> None:

@@ -1,6 +1,4 @@
-"""
-The access mode `keys`: a caller is who its API key says.
-"""
+"""The access mode `keys`: a caller is who its API key says."""
 
 from __future__ import annotations
 
@@ -25,34 +23,26 @@ USE_NOTED_MS = 3_600_000
 
 
 class _Memory(NamedTuple):
-    """
-    What D1 said of a hash, and until when that counts; None for no such key.
-    """
+    """What D1 said of a hash, and until when that counts; None for no such key."""
 
     key: ApiKey | None
     until_ms: int
 
 
 class KeyMemory:
-    """
-    What an isolate remembers of keys, from one request to the next: plain data, by hash.
-    """
+    """What an isolate remembers of keys, from one request to the next: plain data, by hash."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Memory] = {}
         self._unknown: dict[str, _Memory] = {}
 
     def recall(self, key_hash: str, now_ms: int) -> _Memory | None:
-        """
-        Return what is remembered, unless its time is over.
-        """
+        """Return what is remembered, unless its time is over."""
         memory = self._known.get(key_hash) or self._unknown.get(key_hash)
         return memory if memory is not None and now_ms < memory.until_ms else None
 
     def remember(self, key_hash: str, key: ApiKey | None, now_ms: int) -> None:
-        """
-        Remember what D1 said, for as long as it may count.
-        """
+        """Remember what D1 said, for as long as it may count."""
         self._known.pop(key_hash, None)
         self._unknown.pop(key_hash, None)
         is_known = key is not None and key.is_usable(now_ms)
@@ -63,16 +53,12 @@ class KeyMemory:
         kept[key_hash] = _Memory(key, now_ms + lasts_ms)
 
     def __len__(self) -> int:
-        """
-        Return how many hashes are remembered.
-        """
+        """Return how many hashes are remembered."""
         return len(self._known) + len(self._unknown)
 
 
 class KeyAccess:
-    """
-    Lets in who has a valid key.
-    """
+    """Lets in who has a valid key."""
 
     def __init__(
         self,

@@ -1,6 +1,4 @@
-"""
-API keys in D1: found by the hash of what a caller sends.
-"""
+"""API keys in D1: found by the hash of what a caller sends."""
 
 from __future__ import annotations
 
@@ -41,16 +39,12 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     last_used_ms: int | None
 
     def is_usable(self, now_ms: int) -> bool:
-        """
-        Return whether the key is neither revoked nor expired.
-        """
+        """Return whether the key is neither revoked nor expired."""
         return self.revoked_ms is None and (self.expires_ms is None or now_ms < self.expires_ms)
 
 
 class ApiKeys:
-    """
-    Finds keys; they are made and revoked by `scripts/api_key.py`.
-    """
+    """Finds keys; they are made and revoked by `scripts/api_key.py`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -77,22 +71,16 @@ class ApiKeys:
         )
 
     async def note_use(self, key_id: str, now_ms: int) -> None:
-        """
-        Keep when a key was last used.
-        """
+        """Keep when a key was last used."""
         await self._database.batch([Statement(_TOUCH, (key_id, now_ms))])
 
     async def is_any_usable(self, now_ms: int) -> bool:
-        """
-        Return whether anybody could be let in.
-        """
+        """Return whether anybody could be let in."""
         return bool(await self._database.rows(_ANY_USABLE, now_ms))
 
 
 def _read_sites(text: str) -> frozenset[str] | None:
-    """
-    Return the sites of a row: `*` for all (None), or a JSON array of names.
-    """
+    """Return the sites of a row: `*` for all (None), or a JSON array of names."""
     if text == "*":
         return None
     try:

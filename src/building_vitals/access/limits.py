@@ -1,6 +1,4 @@
-"""
-How often one key may ask.
-"""
+"""How often one key may ask."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The access mode `open`: everybody may do everything.
-"""
+"""The access mode `open`: everybody may do everything."""
 
 from __future__ import annotations
 
@@ -10,12 +8,8 @@ from building_vitals.access.caller import ANYBODY, Caller
 
 
 class OpenAccess:
-    """
-    Lets everybody in.
-    """
+    """Lets everybody in."""
 
     async def identify(self, headers: Mapping[str, str]) -> Caller:
-        """
-        Return the caller that everybody is.
-        """
+        """Return the caller that everybody is."""
         return ANYBODY

@@ -1,6 +1,4 @@
-"""
-Answers: what is sent, and what `_meta` says of it.
-"""
+"""Answers: what is sent, and what `_meta` says of it."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ class StoredBody(msgspec.Struct):
 
     @property
     def size(self) -> int:
-        """
-        Bytes of all of it.
-        """
+        """Bytes of all of it."""
         return self.found.size + len(self.end)
 
 
@@ -62,9 +58,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
 
 
 def answer_meta(answer: TimeseriesAnswer, asked: Asked, now_ms: int) -> dict[str, Any]:
-    """
-    Return `_meta` as api.md has it.
-    """
+    """Return `_meta` as api.md has it."""
     request = asked.request
     meta = {
         "requestId": asked.request_id,
@@ -104,7 +98,5 @@ class CacheReport(msgspec.Struct, rename="camel"):
 
     @property
     def is_hit(self) -> bool:
-        """
-        Whether nothing of the answer came from upstream.
-        """
+        """Whether nothing of the answer came from upstream."""
         return self.status in ("hit", "stale")

@@ -27,9 +27,7 @@ Batch = list[tuple[PointPieces, int, int]]
 
 
 def batches(parts: Sequence[PointPieces]) -> Iterator[Batch]:
-    """
-    Yield the pieces in order, some at a time.
-    """
+    """Yield the pieces in order, some at a time."""
     batch: Batch = []
     size = 0
     for part in parts:

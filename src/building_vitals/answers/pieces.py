@@ -1,6 +1,4 @@
-"""
-The pieces of stored objects that an answer is made of.
-"""
+"""The pieces of stored objects that an answer is made of."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ TOUCHED_MAX = 100
 
 
 class PointPieces(NamedTuple):
-    """
-    A requested point with what its samples are made of, in order of time.
-    """
+    """A requested point with what its samples are made of, in order of time."""
 
     point: str
     pieces: list[Piece]
@@ -58,16 +54,12 @@ def identity(parts: Sequence[PointPieces], *about: object) -> str:
 
 
 def stored_bytes(parts: Sequence[PointPieces]) -> int:
-    """
-    Return the bytes of all pieces.
-    """
+    """Return the bytes of all pieces."""
     return sum(piece.length for part in parts for piece in part.pieces)
 
 
 def touched(parts: Sequence[PointPieces]) -> tuple[str, ...]:
-    """
-    Return the objects that the pieces lie in, at most `TOUCHED_MAX`.
-    """
+    """Return the objects that the pieces lie in, at most `TOUCHED_MAX`."""
     keys: dict[str, None] = {}
     for part in parts:
         for piece in part.pieces:
@@ -78,14 +70,10 @@ def touched(parts: Sequence[PointPieces]) -> tuple[str, ...]:
 
 
 def most_samples(parts: Sequence[PointPieces]) -> int:
-    """
-    Return the most samples that one point may have.
-    """
+    """Return the most samples that one point may have."""
     return max((sum(piece.count for piece in part.pieces) for part in parts), default=0)
 
 
 def text_bytes(parts: Sequence[PointPieces]) -> int:
-    """
-    Return the bytes of all pieces' text.
-    """
+    """Return the bytes of all pieces' text."""
     return sum(piece.raw_length for part in parts for piece in part.pieces)

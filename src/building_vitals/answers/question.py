@@ -45,9 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def question(self) -> Hashable:
-        """
-        What has the same answer as long as the same is known.
-        """
+        """What has the same answer as long as the same is known."""
         request = self.request
         return (
             *(request.site, request.points, request.wanted, request.max_points),

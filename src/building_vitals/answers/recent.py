@@ -36,9 +36,7 @@ class Prepared(NamedTuple):
 
 
 class RecentAnswers:
-    """
-    Keeps the answers used last, as many as fit.
-    """
+    """Keeps the answers used last, as many as fit."""
 
     def __init__(self, look_ups: LookUps, bytes_max: int = MEMORY_BYTES_MAX) -> None:
         self._look_ups = look_ups
@@ -48,15 +46,11 @@ class RecentAnswers:
 
     @property
     def moment(self) -> int:
-        """
-        What `prepare` is to be given that was read before the index was asked.
-        """
+        """What `prepare` is to be given that was read before the index was asked."""
         return self._look_ups.moment
 
     def answer(self, asked: Asked, now_ms: int) -> TimeseriesAnswer | None:
-        """
-        Return the answer, if it was given a moment ago.
-        """
+        """Return the answer, if it was given a moment ago."""
         prepared = self.prepared(asked, now_ms)
         if prepared is None:
             return None
@@ -68,9 +62,7 @@ class RecentAnswers:
         return None
 
     def prepared(self, asked: Asked, now_ms: int) -> Prepared | None:
-        """
-        Return what an answer needs, if the index said so a moment ago.
-        """
+        """Return what an answer needs, if the index said so a moment ago."""
         prepared: Prepared | None = self._look_ups.find(asked.question, now_ms)
         return prepared if prepared is not None and now_ms < prepared.expires_ms else None
 
@@ -81,9 +73,7 @@ class RecentAnswers:
         self._look_ups.keep(asked.question, prepared, found_ms, moment)
 
     def resume(self, answer: TimeseriesAnswer, asked: Asked, now_ms: int) -> bool:
-        """
-        Give an answer its body, if one with its entity tag is kept; return whether it is.
-        """
+        """Give an answer its body, if one with its entity tag is kept; return whether it is."""
         sealed = self._sealed.get(answer.etag or "")
         if sealed is None or answer.etag is None:
             return False
@@ -94,9 +84,7 @@ class RecentAnswers:
         return True
 
     def keep(self, etag: str, sealed: SealedJson) -> None:
-        """
-        Keep a body, and let go of those that were used least recently.
-        """
+        """Keep a body, and let go of those that were used least recently."""
         if etag in self._sealed or len(sealed.data) > self._bytes_max:
             return
         self._sealed[etag] = sealed

@@ -1,6 +1,4 @@
-"""
-Which route a request takes, by a rule of thumb for its size.
-"""
+"""Which route a request takes, by a rule of thumb for its size."""
 
 from __future__ import annotations
 

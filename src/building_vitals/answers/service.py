@@ -1,6 +1,4 @@
-"""
-Answers requests for samples: lets what is missing be fetched, says what it took.
-"""
+"""Answers requests for samples: lets what is missing be fetched, says what it took."""
 
 from __future__ import annotations
 
@@ -43,9 +41,7 @@ CHOSEN_FROM_MAX = 1_000_000
 
 
 class EnhancedTimeseriesService:
-    """
-    Answers requests for samples by whichever route suits their size.
-    """
+    """Answers requests for samples by whichever route suits their size."""
 
     def __init__(
         self,
@@ -128,9 +124,7 @@ class EnhancedTimeseriesService:
         asked: Asked,
         need: Need,
     ) -> TimeseriesAnswer:
-        """
-        Answer from segments, after the gaps have been filled.
-        """
+        """Answer from segments, after the gaps have been filled."""
         prepared = self._recent.prepared(asked, need.now_ms)
         if prepared is not None:
             try:
@@ -162,9 +156,7 @@ class EnhancedTimeseriesService:
         asked: Asked,
         need: Need,
     ) -> TimeseriesAnswer:
-        """
-        Answer from upstream alone.
-        """
+        """Answer from upstream alone."""
         if need.deadline_ms <= self._clock.now_ms():
             raise UpstreamTimeout("no time left to ask the upstream", retryable=True)
         filled = await self._filler.fetch_directly(need)
@@ -225,9 +217,7 @@ class EnhancedTimeseriesService:
         return answer
 
     async def _with_directories(self, need: Need, filled: Filled) -> Filled:
-        """
-        Return the same cover with every frame directory loaded.
-        """
+        """Return the same cover with every frame directory loaded."""
         loaded = {
             _place(each): each
             for each in await self._index.find(
@@ -256,9 +246,7 @@ class EnhancedTimeseriesService:
         report: CacheReport,
         etag: str | None,
     ) -> TimeseriesAnswer:
-        """
-        Return the answer with the beginning of its body; a small body is whole then.
-        """
+        """Return the answer with the beginning of its body; a small body is whole then."""
         answer = TimeseriesAnswer(report=report, touched=touched(parts), etag=etag)
         if etag is not None and asked.matches(etag):
             return answer
@@ -291,9 +279,7 @@ class EnhancedTimeseriesService:
 
 
 def _status(filled: Filled) -> str:
-    """
-    Return the cache status: what share of the answer had been known.
-    """
+    """Return the cache status: what share of the answer had been known."""
     if filled.is_stale:
         return "stale"
     if not filled.fetched:

@@ -1,6 +1,4 @@
-"""
-What the handlers are given: the services of one invocation.
-"""
+"""What the handlers are given: the services of one invocation."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ from building_vitals.statistics.report import StatisticsService
 
 
 class Access(Protocol):
-    """
-    Decides who asks: the one place.
-    """
+    """Decides who asks: the one place."""
 
     async def identify(self, headers: Mapping[str, str]) -> Caller:
         """
@@ -82,7 +78,5 @@ class Context(Protocol):
     def maintenance(self) -> Maintenance: ...
 
     def log(self, event: str, **fields: Any) -> None:
-        """
-        Write one log line.
-        """
+        """Write one log line."""
         ...

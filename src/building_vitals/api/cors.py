@@ -1,6 +1,4 @@
-"""
-Which other origins' pages may call, and the headers that keep browsers careful.
-"""
+"""Which other origins' pages may call, and the headers that keep browsers careful."""
 
 from __future__ import annotations
 

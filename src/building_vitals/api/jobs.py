@@ -1,6 +1,4 @@
-"""
-`/api/jobs`, `/api/queue/dlq` and the maintenance run.
-"""
+"""`/api/jobs`, `/api/queue/dlq` and the maintenance run."""
 
 from __future__ import annotations
 
@@ -20,25 +18,19 @@ NO_STORE = ("Cache-Control", "no-store")
 
 
 async def list_jobs(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    List jobs, the newest first.
-    """
+    """List jobs, the newest first."""
     values = parse_page_query(request.query, p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR)
     return json_reply(await context.jobs.list_jobs(caller, **values), 200, [NO_STORE])
 
 
 async def read_job(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Show a job.
-    """
+    """Show a job."""
     job = await context.jobs.get_job_status(request.captured[0], caller)
     return json_reply(job.document(), 200, [NO_STORE], jobStatus=job.status)
 
 
 async def cancel_job(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Cancel a job.
-    """
+    """Cancel a job."""
     job_id = request.captured[0]
     await context.jobs.cancel_job(job_id, caller)
     context.analytics.record_ended_job(job_id, since_ms=request.started_ms)
@@ -46,9 +38,7 @@ async def cancel_job(request: HttpRequest, context: Context, caller: Caller) -> 
 
 
 async def read_job_data(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Answer with the result of a completed job.
-    """
+    """Answer with the result of a completed job."""
     values = parse_page_query(request.query, p.FORMAT, p.MAX_POINTS)
     job, result = await context.jobs.get_job_with_result(request.captured[0], caller)
     caller.require_site(job.site)
@@ -70,16 +60,12 @@ async def read_job_data(request: HttpRequest, context: Context, caller: Caller) 
 
 
 def _note(request: HttpRequest, asked: Asked, job: Job) -> None:
-    """
-    Have the log line tell of the job, whose points are not always loaded.
-    """
+    """Have the log line tell of the job, whose points are not always loaded."""
     request.notes.update({**about(asked), "points": job.points_count})
 
 
 async def follow_job(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Tell of a job's changes until it has ended.
-    """
+    """Tell of a job's changes until it has ended."""
     job = await context.jobs.get_job_status(request.captured[0], caller)
     return Reply(
         status=200,
@@ -89,31 +75,23 @@ async def follow_job(request: HttpRequest, context: Context, caller: Caller) -> 
 
 
 async def read_dlq_stats(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Count the chunks that have failed for good.
-    """
+    """Count the chunks that have failed for good."""
     return json_reply(await context.jobs.dlq_stats(), 200, [NO_STORE])
 
 
 async def list_dlq_failures(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    List the chunks that have failed for good, the latest first.
-    """
+    """List the chunks that have failed for good, the latest first."""
     values = parse_page_query(request.query, p.LIMIT)
     return json_reply(await context.jobs.dlq_failures(values["limit"]), 200, [NO_STORE])
 
 
 async def retry_dlq_failure(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Put a failed job back.
-    """
+    """Put a failed job back."""
     job = await context.jobs.retry_job(request.captured[0], caller)
     return json_reply(job.document(), 202, [("Location", f"/api/jobs/{job.job_id}"), NO_STORE])
 
 
 async def run_maintenance(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Do what the cron handler does.
-    """
+    """Do what the cron handler does."""
     done = await context.maintenance.run()
     return json_reply(done, 200, [NO_STORE], steps=done["steps"])

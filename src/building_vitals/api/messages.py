@@ -1,6 +1,4 @@
-"""
-Requests and replies as the handlers see them, free of the runtime's classes.
-"""
+"""Requests and replies as the handlers see them, free of the runtime's classes."""
 
 from __future__ import annotations
 
@@ -71,9 +69,7 @@ class Reply(msgspec.Struct, kw_only=True):
 def json_reply(
     document: Any, status: int = 200, headers: list[tuple[str, str]] | None = None, **log: Any
 ) -> Reply:
-    """
-    Return a reply with a JSON document.
-    """
+    """Return a reply with a JSON document."""
     return Reply(
         status=status,
         headers=[("Content-Type", "application/json"), *(headers or [])],

@@ -22,9 +22,7 @@ _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 class _Entry(NamedTuple):
-    """
-    One entry of an `Accept` or `Accept-Encoding` header.
-    """
+    """One entry of an `Accept` or `Accept-Encoding` header."""
 
     name: str
     weight: float
@@ -60,9 +58,7 @@ def choose_format(override: Format | None, accept: str | None) -> Format:
 
 
 def _best_match(offered: Format, entries: list[_Entry]) -> tuple[int, int] | None:
-    """
-    Return specificity and place of the entry that has the say about a format.
-    """
+    """Return specificity and place of the entry that has the say about a format."""
     family = CONTENT_TYPES[offered].partition("/")[0]
     best: tuple[int, int] | None = None
     for place, entry in enumerate(entries):

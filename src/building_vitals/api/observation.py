@@ -72,9 +72,7 @@ def event_of(
 
 
 class _Stored:
-    """
-    A body out of the bucket, whose request is recorded when it has been sent or is given up.
-    """
+    """A body out of the bucket, whose request is recorded when it has been sent or is given up."""
 
     def __init__(self, request: HttpRequest, reply: Reply, context: Context) -> None:
         self._request = request
@@ -82,9 +80,7 @@ class _Stored:
         self._context = context
 
     def end(self, error: str | None) -> None:
-        """
-        Record the request.
-        """
+        """Record the request."""
         stored = self._reply.stored
         duration_ms = max(0, self._context.clock.now_ms() - self._request.started_ms)
         self._context.analytics.record_request(
@@ -99,9 +95,7 @@ class _Stored:
 
 
 class _Observed:
-    """
-    The rest of an answer, whose request is recorded when it ends, breaks or is given up.
-    """
+    """The rest of an answer, whose request is recorded when it ends, breaks or is given up."""
 
     def __init__(
         self, rest: AsyncIterator[bytes], request: HttpRequest, reply: Reply, context: Context
@@ -129,9 +123,7 @@ class _Observed:
         return chunk
 
     async def aclose(self) -> None:
-        """
-        End the stream, wherever it is.
-        """
+        """End the stream, wherever it is."""
         self._end(CLIENT_GONE)
         close: Any = getattr(self._rest, "aclose", None)
         if close is not None:

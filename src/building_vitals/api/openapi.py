@@ -1,6 +1,4 @@
-"""
-The API as an OpenAPI 3.1 document, made from the definitions that requests are validated by.
-"""
+"""The API as an OpenAPI 3.1 document, made from the definitions that requests are validated by."""
 
 from __future__ import annotations
 

@@ -68,9 +68,7 @@ def operation(
 
 
 def open_operation(operation_id: str, summary: str, answers: JsonObject) -> JsonObject:
-    """
-    Return an operation that needs no key.
-    """
+    """Return an operation that needs no key."""
     return {
         "operationId": operation_id,
         "tags": ["operations"],
@@ -81,9 +79,7 @@ def open_operation(operation_id: str, summary: str, answers: JsonObject) -> Json
 
 
 def query_parameter(parameter: Parameter) -> JsonObject:
-    """
-    Return a parameter of a query.
-    """
+    """Return a parameter of a query."""
     described = {
         "name": parameter.name,
         "in": "query",
@@ -97,9 +93,7 @@ def query_parameter(parameter: Parameter) -> JsonObject:
 
 
 def points_parameters() -> list[JsonObject]:
-    """
-    Return `points` and `point`; one of them at least must be given.
-    """
+    """Return `points` and `point`; one of them at least must be given."""
     listed = {
         "type": "string",
         "maxLength": POINT_LENGTH_MAX,
@@ -129,9 +123,7 @@ def points_parameters() -> list[JsonObject]:
 
 
 def path_parameter(name: str, description: str, schema: Schema, **more: Any) -> JsonObject:
-    """
-    Return a parameter of a path.
-    """
+    """Return a parameter of a path."""
     return {
         "name": name,
         "in": "path",
@@ -143,16 +135,12 @@ def path_parameter(name: str, description: str, schema: Schema, **more: Any) -> 
 
 
 def job_id_schema() -> Schema:
-    """
-    Return what a job's id looks like.
-    """
+    """Return what a job's id looks like."""
     return {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"}
 
 
 def if_none_match() -> JsonObject:
-    """
-    Return the header that asks whether an answer has changed.
-    """
+    """Return the header that asks whether an answer has changed."""
     return {
         "name": "If-None-Match",
         "in": "header",
@@ -162,9 +150,7 @@ def if_none_match() -> JsonObject:
 
 
 def json_answer(description: str, schema: Schema) -> JsonObject:
-    """
-    Return an answer in JSON.
-    """
+    """Return an answer in JSON."""
     return {
         "description": description,
         "headers": header_refs("X-Request-Id"),
@@ -173,9 +159,7 @@ def json_answer(description: str, schema: Schema) -> JsonObject:
 
 
 def samples_answer(description: str) -> JsonObject:
-    """
-    Return an answer with samples, in any format.
-    """
+    """Return an answer with samples, in any format."""
     content: JsonObject = {
         content_type.partition(";")[0]: {"schema": {"type": "string"}}
         for content_type in CONTENT_TYPES.values()
@@ -199,9 +183,7 @@ def samples_answer(description: str) -> JsonObject:
 
 
 def queued_answer() -> JsonObject:
-    """
-    Return the answer to a request that became a job.
-    """
+    """Return the answer to a request that became a job."""
     answer = json_answer("The request became a job, or is one already.", ref("QueuedAnswer"))
     answer["headers"] |= header_refs("Location", "Retry-After")
     answer["links"] = {
@@ -211,9 +193,7 @@ def queued_answer() -> JsonObject:
 
 
 def not_modified() -> JsonObject:
-    """
-    Return the answer to a client that has it.
-    """
+    """Return the answer to a client that has it."""
     return {
         "description": "The client has this answer already.",
         "headers": header_refs("X-Request-Id", "ETag"),
@@ -221,9 +201,7 @@ def not_modified() -> JsonObject:
 
 
 def failures() -> JsonObject:
-    """
-    Return the answers to failures, by the names that `operation` refers to.
-    """
+    """Return the answers to failures, by the names that `operation` refers to."""
     return {
         f"Failure{status}": {
             "description": description,
@@ -237,16 +215,12 @@ def failures() -> JsonObject:
 
 
 def header_refs(*names: str) -> JsonObject:
-    """
-    Return references to headers of the document.
-    """
+    """Return references to headers of the document."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def headers() -> JsonObject:
-    """
-    Return the document's headers, by name.
-    """
+    """Return the document's headers, by name."""
     text: Schema = {"type": "string"}
     count: Schema = {"type": "integer", "minimum": 0}
     schemas: dict[str, tuple[str, Schema]] = {

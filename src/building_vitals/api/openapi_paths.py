@@ -1,6 +1,4 @@
-"""
-Every path of the API: its operations, what they take and what they answer.
-"""
+"""Every path of the API: its operations, what they take and what they answer."""
 
 from __future__ import annotations
 

@@ -46,16 +46,12 @@ _INSTANT: Schema = {
 
 
 def ref(name: str) -> Schema:
-    """
-    Return a reference to a schema of the document.
-    """
+    """Return a reference to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def parameter_schema(parameter: Parameter) -> Schema:
-    """
-    Return what a parameter may be.
-    """
+    """Return what a parameter may be."""
     schema: Schema
     if parameter.kind == "instant":
         schema = dict(_INSTANT)
@@ -81,9 +77,7 @@ def parameter_schema(parameter: Parameter) -> Schema:
 
 
 def timeseries_body_schema(timeout_ms_max: int) -> Schema:
-    """
-    Return the body of `POST /api/timeseries`.
-    """
+    """Return the body of `POST /api/timeseries`."""
     required = [p.SITE, p.START_TIME, p.END_TIME]
     optional = [
         p.ROUTE,
@@ -123,9 +117,7 @@ def timeseries_body_schema(timeout_ms_max: int) -> Schema:
 
 
 def _nullable(schema: Schema) -> Schema:
-    """
-    Return the schema with null added: in a body it stands for not given.
-    """
+    """Return the schema with null added: in a body it stands for not given."""
     nullable = schema | {"type": [schema["type"], "null"]}
     if "enum" in schema:
         nullable["enum"] = [*schema["enum"], None]

@@ -1,6 +1,4 @@
-"""
-Health, the API's description, and the administrators' view of the cache.
-"""
+"""Health, the API's description, and the administrators' view of the cache."""
 
 from __future__ import annotations
 
@@ -17,18 +15,14 @@ from building_vitals.maintenance.health import VERSION
 
 
 async def read_health(request: HttpRequest, context: Context) -> Reply:
-    """
-    Say whether the Worker and what it stands on are well.
-    """
+    """Say whether the Worker and what it stands on are well."""
     document = await context.health.check()
     status = 200 if document["status"] == "healthy" else 503
     return json_reply(document, status, [("Cache-Control", "no-store")])
 
 
 async def read_openapi(request: HttpRequest, context: Context) -> Reply:
-    """
-    Describe the API.
-    """
+    """Describe the API."""
     return Reply(
         status=200,
         headers=[("Content-Type", "application/json"), ("Cache-Control", "public, max-age=300")],
@@ -42,9 +36,7 @@ def _openapi(timeout_ms_max: int) -> bytes:
 
 
 async def list_cache_objects(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    List the bucket's objects, a page at a time.
-    """
+    """List the bucket's objects, a page at a time."""
     query = parse_cache_list_query(request.query)
     return json_reply(
         await context.cache_admin.list_objects(
@@ -54,9 +46,7 @@ async def list_cache_objects(request: HttpRequest, context: Context, caller: Cal
 
 
 async def purge_cache(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Forget what is known of a site, of some points, of a range.
-    """
+    """Forget what is known of a site, of some points, of a range."""
     query = parse_cache_purge_query(request.query)
     deleted = await context.cache_admin.purge(query.site, query.points, query.wanted)
     return json_reply({"deleted": deleted}, site=query.site)

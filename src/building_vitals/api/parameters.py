@@ -138,9 +138,7 @@ class Parameter:
 
 
 def shown(value: object) -> str:
-    """
-    Return a value as messages show it: on one line, printable, and short.
-    """
+    """Return a value as messages show it: on one line, printable, and short."""
     if isinstance(value, str):
         return repr(value[:_SHOWN_CHARACTERS])
     if isinstance(value, dict):
@@ -154,9 +152,7 @@ def shown(value: object) -> str:
 
 
 def one_of(choices: Sequence[str]) -> str:
-    """
-    Return the choices as error messages name them.
-    """
+    """Return the choices as error messages name them."""
     return f"{', '.join(choices[:-1])} or {choices[-1]} is allowed"
 
 

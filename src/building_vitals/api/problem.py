@@ -70,9 +70,7 @@ def problem_document(error: BaseException, request_id: str) -> dict[str, Any]:
 
 
 def problem_headers(error: BaseException) -> list[tuple[str, str]]:
-    """
-    Return the headers that a failure adds: `Retry-After`, `Allow`, `WWW-Authenticate`.
-    """
+    """Return the headers that a failure adds: `Retry-After`, `Allow`, `WWW-Authenticate`."""
     headers: list[tuple[str, str]] = []
     if isinstance(error, AppError):
         retry_after_s = error.retry_after_s
@@ -100,7 +98,5 @@ def _document(code: str, status: int, detail: str, request_id: str) -> dict[str,
 
 
 def _writable(text: str) -> str:
-    """
-    Return the text with halves of surrogate pairs replaced: JSON in UTF-8 can't hold them.
-    """
+    """Return the text with halves of surrogate pairs replaced: JSON in UTF-8 can't hold them."""
     return text.encode("utf-8", "replace").decode("utf-8")

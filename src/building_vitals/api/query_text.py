@@ -30,9 +30,7 @@ _STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DO
 
 
 class QueryText:
-    """
-    The parameters of a query, decoded when asked for.
-    """
+    """The parameters of a query, decoded when asked for."""
 
     def __init__(self, query: str) -> None:
         """
@@ -143,9 +141,7 @@ def read_json_object(
 
 
 class _Members(dict[str, object]):
-    """
-    The members of a JSON object; of those that have the same name the last one.
-    """
+    """The members of a JSON object; of those that have the same name the last one."""
 
     def __init__(self, pairs: list[tuple[str, object]]) -> None:
         super().__init__(pairs)

@@ -22,17 +22,13 @@ WRONG_POINTS_TOLD_MAX = 20
 
 
 class Source(ABC):
-    """
-    Where parameters are read from; collects what is wrong with them.
-    """
+    """Where parameters are read from; collects what is wrong with them."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
     def read(self, parameter: Parameter) -> Any:
-        """
-        Return a parameter's value, its default, or None where neither is or it is wrong.
-        """
+        """Return a parameter's value, its default, or None where neither is or it is wrong."""
         try:
             value = self.value_of(parameter)
         except ValueError as error:
@@ -58,9 +54,7 @@ class Source(ABC):
         """
 
     def refuse(self, field: str, message: str) -> None:
-        """
-        Note a problem.
-        """
+        """Note a problem."""
         self.problems.append(Problem(field, message))
 
     def read_points(self, *, is_required: bool = True) -> tuple[str, ...] | None:
@@ -99,9 +93,7 @@ class Source(ABC):
     def check_range(
         self, start_ms: int, end_ms: int, *, duration_ms_max: int | None = None
     ) -> Range:
-        """
-        Return the range; it is only fit for use when no problem has been noted.
-        """
+        """Return the range; it is only fit for use when no problem has been noted."""
         wanted = Range(start_ms, end_ms)
         if wanted.duration_ms <= 0:
             start, end = format_instant(start_ms), format_instant(end_ms)
@@ -117,17 +109,13 @@ class Source(ABC):
         return wanted
 
     def raise_problems(self) -> None:
-        """
-        Raise what is wrong, if anything is.
-        """
+        """Raise what is wrong, if anything is."""
         if self.problems:
             raise InvalidRequest(self.problems)
 
 
 class QuerySource(Source):
-    """
-    A query.
-    """
+    """A query."""
 
     def __init__(self, query: str) -> None:
         super().__init__()
@@ -156,9 +144,7 @@ class QuerySource(Source):
 
 
 class BodySource(Source):
-    """
-    The members of a JSON object.
-    """
+    """The members of a JSON object."""
 
     def __init__(self, members: Mapping[str, object], repeated: frozenset[str]) -> None:
         super().__init__()

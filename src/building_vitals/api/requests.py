@@ -39,9 +39,7 @@ class CachePurgeQuery:
 
 @dataclass(frozen=True, slots=True)
 class CacheListQuery:
-    """
-    Which page of the bucket's objects is asked for.
-    """
+    """Which page of the bucket's objects is asked for."""
 
     prefix: str
     limit: int

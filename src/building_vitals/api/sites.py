@@ -1,6 +1,4 @@
-"""
-`/api/sites`: what there is to ask about.
-"""
+"""`/api/sites`: what there is to ask about."""
 
 from __future__ import annotations
 
@@ -15,16 +13,12 @@ _PRIVATE = [("Cache-Control", "private, no-cache")]
 
 
 async def list_sites(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    List the sites that the caller may read.
-    """
+    """List the sites that the caller may read."""
     return json_reply(await context.sites.sites(caller), headers=_PRIVATE)
 
 
 async def list_points(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    List the points of a site, a page at a time.
-    """
+    """List the points of a site, a page at a time."""
     site = parse_site(request.captured[0])
     caller.require_site(site)
     values = parse_page_query(request.query, SEARCH, PAGE, PER_PAGE)

@@ -1,6 +1,4 @@
-"""
-`/api/stats`.
-"""
+"""`/api/stats`."""
 
 from __future__ import annotations
 
@@ -10,7 +8,5 @@ from building_vitals.api.messages import HttpRequest, Reply, json_reply
 
 
 async def read_statistics(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Say how the Worker does.
-    """
+    """Say how the Worker does."""
     return json_reply(await context.statistics.read(), 200, [("Cache-Control", "no-store")])

@@ -1,6 +1,4 @@
-"""
-A large request becomes a job.
-"""
+"""A large request becomes a job."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ from building_vitals.jobs.service import POLL_INTERVAL_MS
 async def queue_request(
     wanted: TimeseriesRequest, estimated: int, context: Context, caller: Caller
 ) -> Reply:
-    """
-    Make a request a job, and say where to ask for it.
-    """
+    """Make a request a job, and say where to ask for it."""
     await context.limits.admit_job(caller)
     queued = await context.jobs.queue_large_request(wanted, caller, estimated)
     if queued.is_new:

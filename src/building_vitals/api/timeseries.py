@@ -1,6 +1,4 @@
-"""
-`/api/timeseries`: from a request's parameters to the service and back to a reply.
-"""
+"""`/api/timeseries`: from a request's parameters to the service and back to a reply."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ from building_vitals.errors import InvalidRequest, Problem
 
 
 async def read_timeseries(request: HttpRequest, context: Context, caller: Caller) -> Reply:
-    """
-    Answer a question for samples by whichever route suits it.
-    """
+    """Answer a question for samples by whichever route suits it."""
     wanted = await _parse(request, context)
     caller.require_site(wanted.site)
     route, estimated = _route(wanted, context.routing)
@@ -43,9 +39,7 @@ async def read_timeseries(request: HttpRequest, context: Context, caller: Caller
 
 
 def _route(wanted: TimeseriesRequest, options: RoutingOptions) -> tuple[str, int]:
-    """
-    Return the route of a request and its estimated samples.
-    """
+    """Return the route of a request and its estimated samples."""
     estimate = estimated_samples(len(wanted.points), wanted.wanted)
     thresholds = (options.small_threshold, options.large_threshold)
     return choose_route(estimate, wanted.route, *thresholds), estimate
@@ -78,9 +72,7 @@ _accepts_gzip = lru_cache(maxsize=64)(accepts_gzip)
 def asked_of(
     request: HttpRequest, wanted: TimeseriesRequest, *, route: str, estimated: int
 ) -> Asked:
-    """
-    Return how the client wants its answer.
-    """
+    """Return how the client wants its answer."""
     headers = request.headers
     known = headers.get("if-none-match")
     return Asked(
@@ -96,9 +88,7 @@ def asked_of(
 
 
 def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -> Reply:
-    """
-    Return an answer with the headers that tell how it came about.
-    """
+    """Return an answer with the headers that tell how it came about."""
     duration_ms = context.clock.now_ms() - asked.started_ms
     report = answer.report
     headers = [
@@ -137,9 +127,7 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
 
 
 def about(asked: Asked) -> dict[str, object]:
-    """
-    Return what the log and the statistics say of a request, however it ends.
-    """
+    """Return what the log and the statistics say of a request, however it ends."""
     return {
         "route": asked.route,
         "site": asked.request.site,

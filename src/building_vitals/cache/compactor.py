@@ -35,9 +35,7 @@ COMPACTED_BYTES_MAX = 8_388_608
 
 
 class Compactor:
-    """
-    Joins the segments that answers are made of.
-    """
+    """Joins the segments that answers are made of."""
 
     def __init__(
         self,
@@ -62,9 +60,7 @@ class Compactor:
         return len(object_keys) > OBJECTS_MAX
 
     async def compact(self, need: Need) -> None:
-        """
-        Join the segments that a request touches; failures are reported and change nothing.
-        """
+        """Join the segments that a request touches; failures are reported and change nothing."""
         try:
             await self._compact(need)
         except LostObjects as lost:
@@ -111,9 +107,7 @@ class Compactor:
             await self._store.commit(made, now_ms=now_ms, before=removal)
 
     def _superseded(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[Segment]:
-        """
-        Return the expired segments that are of no use, because all they hold is known anew.
-        """
+        """Return the expired segments that are of no use, because all they hold is known anew."""
         found: list[Segment] = []
         for of_point in by_point.values():
             is_fresh = [
@@ -129,9 +123,7 @@ class Compactor:
         return found
 
     def _plan(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[_Run]:
-        """
-        Return the runs to join, as far as they fit into memory.
-        """
+        """Return the runs to join, as far as they fit into memory."""
         planned: list[_Run] = []
         size = 0
         for point, of_point in by_point.items():
@@ -163,9 +155,7 @@ def _verify(wanted: Sequence[Piece], blobs: Blobs) -> None:
 
 
 class _Run(NamedTuple):
-    """
-    Segments of one point to be joined.
-    """
+    """Segments of one point to be joined."""
 
     point: str
     known: Range

@@ -87,9 +87,7 @@ def covers(
 
 
 def _with_expired(fresh: Cover, expired: list[Segment]) -> Cover:
-    """
-    Return the cover with its gaps answered from expired segments as far as they reach.
-    """
+    """Return the cover with its gaps answered from expired segments as far as they reach."""
     if not expired or not fresh.gaps:
         return fresh
     known, missing = list(fresh.known), []
@@ -101,14 +99,10 @@ def _with_expired(fresh: Cover, expired: list[Segment]) -> Cover:
 
 
 def known_until(wanted: Range, now_ms: int) -> Range | None:
-    """
-    Return the part of *wanted* that has happened; nothing later can be known.
-    """
+    """Return the part of *wanted* that has happened; nothing later can be known."""
     return wanted.clip(Range(min(wanted.start_ms, now_ms - 1), now_ms))
 
 
 def gaps_of(covered: Iterable[Cover]) -> dict[str, list[Range]]:
-    """
-    Return the gaps of each point that has any.
-    """
+    """Return the gaps of each point that has any."""
     return {each.point: each.gaps for each in covered if each.gaps}

@@ -1,6 +1,4 @@
-"""
-How many samples a request may have, by a rule of thumb.
-"""
+"""How many samples a request may have, by a rule of thumb."""
 
 from __future__ import annotations
 

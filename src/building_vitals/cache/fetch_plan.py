@@ -23,9 +23,7 @@ FETCHES_JOINED_MAX = 64
 
 
 class Fetch(msgspec.Struct, frozen=True):
-    """
-    One question to the upstream: all of *points* over all of *wanted*.
-    """
+    """One question to the upstream: all of *points* over all of *wanted*."""
 
     points: tuple[str, ...]
     wanted: Range
@@ -64,16 +62,12 @@ def plan_fetches(
 
 
 def _asked_ms(fetch: Fetch) -> int:
-    """
-    Return the time a fetch asks for, summed over its points.
-    """
+    """Return the time a fetch asks for, summed over its points."""
     return len(fetch.points) * fetch.wanted.duration_ms
 
 
 def _gap_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
-    """
-    Return a fetch for each gap, for all points that have just that one.
-    """
+    """Return a fetch for each gap, for all points that have just that one."""
     by_range: dict[Range, list[str]] = {}
     for point, ranges in missing.items():
         for each in ranges:
@@ -82,9 +76,7 @@ def _gap_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
 
 
 def _stretch_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
-    """
-    Return a fetch for each stretch of time that the same points miss.
-    """
+    """Return a fetch for each stretch of time that the same points miss."""
     by_range = {each.wanted: each.points for each in _gap_fetches(missing)}
     edges = sorted({edge for each in by_range for edge in each})
     stretches: list[tuple[Range, frozenset[str]]] = []
@@ -111,9 +103,7 @@ def _stretch_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
 def _joined(
     fetches: list[Fetch], missing: Mapping[str, Sequence[Range]], pages: Callable[[Fetch], int]
 ) -> list[Fetch]:
-    """
-    Return the fetches with pairs made one for as long as that saves pages.
-    """
+    """Return the fetches with pairs made one for as long as that saves pages."""
     while len(fetches) <= FETCHES_JOINED_MAX:
         better = (
             _join(fetches, one, other, missing, pages) for one, other in combinations(fetches, 2)
@@ -132,9 +122,7 @@ def _join(
     missing: Mapping[str, Sequence[Range]],
     pages: Callable[[Fetch], int],
 ) -> list[Fetch] | None:
-    """
-    Return the fetches with one in place of two, or None when that is not better.
-    """
+    """Return the fetches with one in place of two, or None when that is not better."""
     wanted = Range(
         min(one.wanted.start_ms, other.wanted.start_ms), max(one.wanted.end_ms, other.wanted.end_ms)
     )
@@ -160,9 +148,7 @@ def _join(
 
 
 def _is_wasteful(fetch: Fetch, missing: Mapping[str, Sequence[Range]]) -> bool:
-    """
-    Return whether a fetch asks for more than it may without need.
-    """
+    """Return whether a fetch asks for more than it may without need."""
     needed = sum(
         part.duration_ms
         for point in fetch.points
@@ -174,7 +160,5 @@ def _is_wasteful(fetch: Fetch, missing: Mapping[str, Sequence[Range]]) -> bool:
 
 
 def fetched_ranges(fetches: Iterable[Fetch]) -> list[Range]:
-    """
-    Return the ranges that go upstream, merged over all points.
-    """
+    """Return the ranges that go upstream, merged over all points."""
     return merge(fetch.wanted for fetch in fetches)

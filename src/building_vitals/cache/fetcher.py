@@ -1,6 +1,4 @@
-"""
-Carries out a plan of fetches: all of them, or as many as succeed, and says what came.
-"""
+"""Carries out a plan of fetches: all of them, or as many as succeed, and says what came."""
 
 from __future__ import annotations
 
@@ -38,16 +36,12 @@ class Fetched(msgspec.Struct):
 
     @property
     def samples(self) -> int:
-        """
-        Samples in all folds.
-        """
+        """Samples in all folds."""
         return sum(fold.series.count for fold in self.folds)
 
 
 class GapFetcher:
-    """
-    Fetches from the upstream.
-    """
+    """Fetches from the upstream."""
 
     def __init__(self, upstream: Upstream, freshness: Freshness) -> None:
         self._upstream = upstream
@@ -56,9 +50,7 @@ class GapFetcher:
     async def fetch(
         self, need: Need, fetches: Sequence[Fetch], now_ms: int, on_page: OnPage | None = None
     ) -> Fetched:
-        """
-        Run every fetch, some side by side; after a failure none is begun any more.
-        """
+        """Run every fetch, some side by side; after a failure none is begun any more."""
         fetched = Fetched(now_ms)
         gate = asyncio.Semaphore(FETCHES_MAX)
 

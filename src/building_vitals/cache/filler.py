@@ -35,9 +35,7 @@ FETCHED_ALONG_MAX = 200_000
 
 
 class SegmentFiller:
-    """
-    Fetches what is missing and nothing else, and lets one fetch serve all who wait for it.
-    """
+    """Fetches what is missing and nothing else, and lets one fetch serve all who wait for it."""
 
     def __init__(
         self,
@@ -78,15 +76,11 @@ class SegmentFiller:
         self._waiting = waiting or Waiting()
 
     async def look_up(self, need: Need) -> list[Segment]:
-        """
-        Return the segments there are, fresh or expired.
-        """
+        """Return the segments there are, fresh or expired."""
         return await self._index.find(need.site, need.points, need.wanted)
 
     def cover(self, need: Need, segments: Sequence[Segment], *, grace: bool = False) -> list[Cover]:
-        """
-        Return what the segments cover of the need.
-        """
+        """Return what the segments cover of the need."""
         return covers(
             need.points,
             segments,
@@ -97,9 +91,7 @@ class SegmentFiller:
         )
 
     def expires_ms(self, covered: Sequence[Cover]) -> int:
-        """
-        Return when the first segment of a cover stops being known.
-        """
+        """Return when the first segment of a cover stops being known."""
         return min(
             (
                 self._freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
@@ -185,9 +177,7 @@ class SegmentFiller:
         missing: dict[str, list[Range]],
         on_page: OnPage | None,
     ) -> Filled:
-        """
-        Fetch the gaps under the lease, and have stored what came, also if not all came.
-        """
+        """Fetch the gaps under the lease, and have stored what came, also if not all came."""
         fetched_ms = self._clock.now_ms()
         heartbeat = asyncio.ensure_future(self._renew(lease))
         try:
@@ -261,9 +251,7 @@ class SegmentFiller:
         return {point: merge(ranges) for point, ranges in together.items()}
 
     async def fetch_directly(self, need: Need) -> Filled:
-        """
-        Fetch everything, whatever is known, and store nothing.
-        """
+        """Fetch everything, whatever is known, and store nothing."""
         now_ms = self._clock.now_ms()
         fetch = Fetch(need.points, need.wanted)
         fetched = await self._fetcher.fetch(need, [fetch], now_ms)
@@ -291,9 +279,7 @@ class SegmentFiller:
         return segment_object(site, folds, fetched_ms=fetched_ms, nonce=self._new_id())
 
     async def _keep(self, made: SegmentObject | None, lease: Lease) -> None:
-        """
-        Store what was fetched, then let go of the lease: those who wait find it then.
-        """
+        """Store what was fetched, then let go of the lease: those who wait find it then."""
         release: Statement = self._leases.release_statement(lease.lease_id)
         try:
             if made is None:
@@ -312,9 +298,7 @@ class SegmentFiller:
             self._report("release", error)
 
     async def _renew(self, lease: Lease) -> None:
-        """
-        Keep a lease alive until cancelled.
-        """
+        """Keep a lease alive until cancelled."""
         while True:
             await self._clock.sleep(self._lease_ms // 3)
             try:

@@ -1,6 +1,4 @@
-"""
-How long what was fetched counts as known.
-"""
+"""How long what was fetched counts as known."""
 
 from __future__ import annotations
 
@@ -24,14 +22,10 @@ class Freshness(msgspec.Struct, frozen=True):
     grace_ms: int
 
     def is_settled(self, end_ms: int, fetched_ms: int) -> bool:
-        """
-        Return whether all of a segment that ends at *end_ms* was settled when fetched.
-        """
+        """Return whether all of a segment that ends at *end_ms* was settled when fetched."""
         return end_ms <= fetched_ms - self.settle_after_ms
 
     def expires_ms(self, end_ms: int, fetched_ms: int) -> int:
-        """
-        Return when a segment that ends at *end_ms* stops being known.
-        """
+        """Return when a segment that ends at *end_ms* stops being known."""
         is_settled = self.is_settled(end_ms, fetched_ms)
         return fetched_ms + (self.settled_ttl_ms if is_settled else self.provisional_ttl_ms)

@@ -148,9 +148,7 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentIndex:
-    """
-    Finds, records and forgets segments.
-    """
+    """Finds, records and forgets segments."""
 
     def __init__(self, database: Database, look_ups: LookUps | None = None) -> None:
         """
@@ -176,17 +174,13 @@ class SegmentIndex:
     def find_statement(
         site: str, points: Sequence[str], wanted: Range, *, directories: bool = False
     ) -> Statement:
-        """
-        Return the statement whose rows `found` reads.
-        """
+        """Return the statement whose rows `found` reads."""
         names = json_parameter(points)
         return Statement(_FIND, (site, names, wanted.start_ms, wanted.end_ms, int(directories)))
 
     @staticmethod
     def found(rows: Iterable[Mapping[str, str]]) -> list[Segment]:
-        """
-        Return the segments in the rows of a find statement.
-        """
+        """Return the segments in the rows of a find statement."""
         return [segment for row in rows for segment in _SEGMENTS.decode(row["segments"])]
 
     @staticmethod
@@ -246,9 +240,7 @@ class SegmentIndex:
 
     @staticmethod
     def remove_statements(site: str, segments: Iterable[Segment]) -> list[Statement]:
-        """
-        Return what removes these very segments, and none that have taken their place.
-        """
+        """Return what removes these very segments, and none that have taken their place."""
         return [
             Statement(_REMOVE, (site, names))
             for names in _json_lists(
@@ -276,38 +268,28 @@ class SegmentIndex:
         return outcomes[1].changes
 
     async def probe(self) -> None:
-        """
-        Return when the database answers and has the tables.
-        """
+        """Return when the database answers and has the tables."""
         await self._database.rows(_PROBE)
 
     async def orphans(self, site: str) -> list[str]:
-        """
-        Return objects of a site that no segment lies in any more, at most 1,000.
-        """
+        """Return objects of a site that no segment lies in any more, at most 1,000."""
         return [row["object_key"] for row in await self._database.rows(_ORPHANS, site)]
 
     async def drop_objects(self, keys: Sequence[str]) -> None:
-        """
-        Remove the rows of objects.
-        """
+        """Remove the rows of objects."""
         names = json_parameter(keys)
         await self._database.batch(
             [Statement(_DISCOUNT_OBJECTS, (names,)), Statement(_DROP_OBJECTS, (names,))]
         )
 
     async def forget(self, site: str, keys: Sequence[str]) -> int:
-        """
-        Forget all segments that lie in these objects; return how many.
-        """
+        """Forget all segments that lie in these objects; return how many."""
         names = json_parameter(keys)
         outcomes = await self._remove([Statement(_FORGET, (site, names))])
         return outcomes[0].changes
 
     async def _remove(self, statements: Sequence[Statement]) -> list[Outcome]:
-        """
-        Run statements that remove segments, after which no look-up from before is believed.
-        """
+        """Run statements that remove segments, after which no look-up from before is believed."""
         try:
             return await self._database.batch(statements)
         finally:
@@ -317,9 +299,7 @@ class SegmentIndex:
 
 
 def _json_lists(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """
-    Yield the rows as JSON arrays, each below what one parameter may hold.
-    """
+    """Yield the rows as JSON arrays, each below what one parameter may hold."""
     texts: list[str] = []
     size = 0
     for row in rows:

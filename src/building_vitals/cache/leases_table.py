@@ -1,6 +1,4 @@
-"""
-Leases in D1: who fetches which points over which range, so that nobody else does.
-"""
+"""Leases in D1: who fetches which points over which range, so that nobody else does."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ _RELEASE = "DELETE FROM fetch_leases WHERE lease_id = ?1"
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """
-    The right to fetch *points* over *wanted* until *expires_ms*.
-    """
+    """The right to fetch *points* over *wanted* until *expires_ms*."""
 
     lease_id: str
     site: str
@@ -52,44 +48,32 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Leases:
-    """
-    Takes, renews and releases leases.
-    """
+    """Takes, renews and releases leases."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @staticmethod
     def take_statement(lease: Lease, *, now_ms: int) -> Statement:
-        """
-        Return the statement that inserts one row if the lease can be had, else none.
-        """
+        """Return the statement that inserts one row if the lease can be had, else none."""
         return Statement(_TAKE, _values(lease, now_ms))
 
     @staticmethod
     def widen_statement(lease: Lease, *, now_ms: int) -> Statement:
-        """
-        Return the statement that changes one row, if a lease that is held can cover so much.
-        """
+        """Return the statement that changes one row, if a lease that is held can cover so much."""
         return Statement(_WIDEN, _values(lease, now_ms))
 
     @staticmethod
     def release_statement(lease_id: str) -> Statement:
-        """
-        Return the statement that ends a lease.
-        """
+        """Return the statement that ends a lease."""
         return Statement(_RELEASE, (lease_id,))
 
     async def renew(self, lease_id: str, expires_ms: int) -> None:
-        """
-        Let a lease live until *expires_ms*.
-        """
+        """Let a lease live until *expires_ms*."""
         await self._database.batch([Statement(_RENEW, (lease_id, expires_ms))])
 
     async def release(self, lease_id: str) -> None:
-        """
-        End a lease.
-        """
+        """End a lease."""
         await self._database.batch([self.release_statement(lease_id)])
 
 

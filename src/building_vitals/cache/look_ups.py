@@ -17,9 +17,7 @@ ANSWERS_MAX = 128
 
 
 class LookUps:
-    """
-    Keeps the latest look-ups, and what was made of them.
-    """
+    """Keeps the latest look-ups, and what was made of them."""
 
     def __init__(self, believed_ms: int = BELIEVED_MS) -> None:
         self._believed_ms = believed_ms
@@ -28,15 +26,11 @@ class LookUps:
 
     @property
     def moment(self) -> int:
-        """
-        What `keep` is to be given that was read before the index was asked.
-        """
+        """What `keep` is to be given that was read before the index was asked."""
         return self._forgotten
 
     def find(self, question: Hashable, now_ms: int) -> Any | None:
-        """
-        Return what was kept, if it was found a moment ago.
-        """
+        """Return what was kept, if it was found a moment ago."""
         kept = self._found.get(question)
         if kept is None or not 0 <= now_ms - kept[0] < self._believed_ms:
             return None
@@ -56,8 +50,6 @@ class LookUps:
             self._found.popitem(last=False)
 
     def forget(self) -> None:
-        """
-        Forget everything: something has been removed from the index.
-        """
+        """Forget everything: something has been removed from the index."""
         self._forgotten += 1
         self._found.clear()

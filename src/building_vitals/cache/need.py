@@ -38,9 +38,7 @@ class Filled(msgspec.Struct):
     is_stale: bool = False
 
     def after(self, earlier: Filled) -> Filled:
-        """
-        Return the same with what an earlier attempt had to fetch.
-        """
+        """Return the same with what an earlier attempt had to fetch."""
         return msgspec.structs.replace(
             self,
             fresh={**earlier.fresh, **self.fresh},
@@ -72,7 +70,5 @@ class Need(msgspec.Struct, frozen=True):
 
     @property
     def happened(self) -> Range | None:
-        """
-        The part of the range that can be known.
-        """
+        """The part of the range that can be known."""
         return known_until(self.wanted, self.now_ms - self.now_ms % LIVE_EDGE_MS)

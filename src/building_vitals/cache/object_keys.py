@@ -1,6 +1,4 @@
-"""
-The one place where keys of objects are made.
-"""
+"""The one place where keys of objects are made."""
 
 from __future__ import annotations
 
@@ -64,9 +62,7 @@ def result_object_key(site: str, job_id: str, nonce: str) -> str:
 
 
 def _identity(*parts: str) -> str:
-    """
-    Return a digest that no other parts have: the length before each keeps neighbours apart.
-    """
+    """Return a digest that no other parts have: the length before each keeps neighbours apart."""
     digest = hashlib.sha256()
     for part in parts:
         text = part.encode()

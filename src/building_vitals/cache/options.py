@@ -1,6 +1,4 @@
-"""
-What an operator may set of the services; `platform.settings` reads it from the vars.
-"""
+"""What an operator may set of the services; `platform.settings` reads it from the vars."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: int = 30
 
     def freshness(self) -> Freshness:
-        """
-        Return the same in milliseconds.
-        """
+        """Return the same in milliseconds."""
         return Freshness(
             settle_after_ms=self.settle_after * 1000,
             settled_ttl_ms=self.max_cache_age * 1000,

@@ -54,9 +54,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def range(self) -> Range:
-        """
-        The range that is known.
-        """
+        """The range that is known."""
         return Range(self.start_ms, self.end_ms)
 
     @property
@@ -74,9 +72,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def segment_of(
     point: str, known: Range, series: Series, *, fetched_ms: int, key: str, offset: int
 ) -> Segment:
-    """
-    Return the segment a series makes, placed at *offset* of the object *key*.
-    """
+    """Return the segment a series makes, placed at *offset* of the object *key*."""
     frames = series.frames
     last = frames[-1] if frames else None
     return Segment(
@@ -173,9 +169,7 @@ def pieces(segment: Segment, wanted: Range) -> list[Piece]:
 
 
 class DirectoryMissing(LookupError):
-    """
-    A segment has to be cut, but its frame directory was not loaded.
-    """
+    """A segment has to be cut, but its frame directory was not loaded."""
 
 
 def _run_piece(segment: Segment, run: list[Frame]) -> Piece:
@@ -240,7 +234,5 @@ def cut_piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:
 
 
 def cut_fragment(text: bytes) -> bytes:
-    """
-    Return the text of a cut frame as a fragment.
-    """
+    """Return the text of a cut frame as a fragment."""
     return fragment(text, CUT_COMPRESSION_LEVEL)

@@ -48,17 +48,13 @@ class SegmentObject(msgspec.Struct, frozen=True):
 
     @property
     def known(self) -> Range:
-        """
-        From the first segment's start to the last one's end.
-        """
+        """From the first segment's start to the last one's end."""
         return Range(
             min(each.start_ms for each in self.segments), max(each.end_ms for each in self.segments)
         )
 
     def row(self) -> ObjectRow:
-        """
-        Return what the index keeps of the object.
-        """
+        """Return what the index keeps of the object."""
         filled = [each for each in self.segments if each.count]
         return ObjectRow(
             key=self.key,
@@ -73,9 +69,7 @@ class SegmentObject(msgspec.Struct, frozen=True):
 def segment_object(
     site: str, folds: Sequence[Fold], *, fetched_ms: int, nonce: str
 ) -> SegmentObject:
-    """
-    Lay the series of *folds* one behind the other, point by point.
-    """
+    """Lay the series of *folds* one behind the other, point by point."""
     known = Range(
         min(fold.known.start_ms for fold in folds), max(fold.known.end_ms for fold in folds)
     )
@@ -101,17 +95,13 @@ def segment_object(
 
 
 class Blobs:
-    """
-    Parts of objects that have been read, and the pieces within them.
-    """
+    """Parts of objects that have been read, and the pieces within them."""
 
     def __init__(self) -> None:
         self._parts: dict[str, list[tuple[int, memoryview]]] = {}
 
     def add(self, key: str, offset: int, data: bytes) -> None:
-        """
-        Keep the bytes of an object from *offset* on.
-        """
+        """Keep the bytes of an object from *offset* on."""
         self._parts.setdefault(key, []).append((offset, memoryview(data)))
 
     def piece(self, piece: Piece) -> memoryview:
@@ -138,9 +128,7 @@ class Blobs:
 
 
 class LostObjects(CorruptSegment):
-    """
-    Objects the index promises are gone or are not what it says.
-    """
+    """Objects the index promises are gone or are not what it says."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         super().__init__(f"{len(keys)} objects are gone or changed")
@@ -148,9 +136,7 @@ class LostObjects(CorruptSegment):
 
 
 class SegmentStore:
-    """
-    Stores fetched segments, and reads the pieces that answers need.
-    """
+    """Stores fetched segments, and reads the pieces that answers need."""
 
     def __init__(
         self,
@@ -193,9 +179,7 @@ class SegmentStore:
         return blobs
 
     async def _read(self, read: _Read, blobs: Blobs) -> str | None:
-        """
-        Read one part of an object; return the key when it is not there.
-        """
+        """Read one part of an object; return the key when it is not there."""
         length = read.stop - read.start
         data = await self._objects.get(read.key, offset=read.start, length=length, etag=read.etag)
         if data is None:
@@ -204,9 +188,7 @@ class SegmentStore:
         return None
 
     async def put(self, stored: SegmentObject) -> SegmentObject:
-        """
-        Store the object, and return it with the entity tag it got.
-        """
+        """Store the object, and return it with the entity tag it got."""
         if not stored.key:
             return stored
         row = stored.row()
@@ -241,9 +223,7 @@ class SegmentStore:
         before: Sequence[Statement] = (),
         after: Sequence[Statement] = (),
     ) -> None:
-        """
-        Make stored objects known, in one transaction with what is to happen before and after.
-        """
+        """Make stored objects known, in one transaction with what is to happen before and after."""
         statements = [*before]
         for each in stored:
             expires_ms = [
@@ -262,9 +242,7 @@ class SegmentStore:
 
 
 class _Read(msgspec.Struct, frozen=True):
-    """
-    Bytes [start, stop) of an object.
-    """
+    """Bytes [start, stop) of an object."""
 
     key: str
     etag: str
@@ -273,9 +251,7 @@ class _Read(msgspec.Struct, frozen=True):
 
 
 def _ranged_reads(pieces: Iterable[Piece]) -> Iterable[_Read]:
-    """
-    Yield what to read so that every piece lies within one read.
-    """
+    """Yield what to read so that every piece lies within one read."""
     by_object: dict[tuple[str, str], list[Piece]] = {}
     for piece in pieces:
         by_object.setdefault((piece.key, piece.etag), []).append(piece)

@@ -1,6 +1,4 @@
-"""
-The cache's periodic work.
-"""
+"""The cache's periodic work."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ RECOUNT_AGE_MS = DAY_MS
 
 
 class ExpiredSegments:
-    """
-    Deletes segments that have expired, grace included.
-    """
+    """Deletes segments that have expired, grace included."""
 
     name = "expired segments"
 
@@ -38,9 +34,7 @@ class ExpiredSegments:
         self._freshness = freshness
 
     async def run(self, now_ms: int) -> int:
-        """
-        Delete some, the longest expired first; return how many.
-        """
+        """Delete some, the longest expired first; return how many."""
         total = 0
         for _ in range(ROUNDS_MAX):
             expired = await self._upkeep.delete_segments(
@@ -67,9 +61,7 @@ class ExpiredObjects:
         self._objects = objects
 
     async def run(self, now_ms: int) -> int:
-        """
-        Delete some, the longest expired first; return how many.
-        """
+        """Delete some, the longest expired first; return how many."""
         total = 0
         for _ in range(ROUNDS_MAX):
             keys = await self._upkeep.expired_objects(
@@ -97,9 +89,7 @@ class OrphanObjects:
         self._objects = objects
 
     async def run(self, now_ms: int) -> int:
-        """
-        Look at some pages of the listing; return how many objects were deleted.
-        """
+        """Look at some pages of the listing; return how many objects were deleted."""
         cursor = await self._upkeep.place(self.name)
         total = 0
         for _ in range(PAGES_MAX):
@@ -117,9 +107,7 @@ class OrphanObjects:
         return total
 
     async def _sweep(self, listed: Sequence[ObjectInfo], now_ms: int) -> int:
-        """
-        Delete those of the listed objects that nobody needs.
-        """
+        """Delete those of the listed objects that nobody needs."""
         since_ms = now_ms - ORPHAN_AGE_MS
         old = [each.key for each in listed if each.uploaded_ms < since_ms]
         if not old:
@@ -143,17 +131,13 @@ class OldMarks:
         self._upkeep = upkeep
 
     async def run(self, now_ms: int) -> int:
-        """
-        Delete them; return how many.
-        """
+        """Delete them; return how many."""
         leases = await self._upkeep.delete_leases(before_ms=now_ms - LEASE_AGE_MS)
         return leases + await self._upkeep.delete_purges(before_ms=now_ms - PURGE_AGE_MS)
 
 
 class Recount:
-    """
-    Counts the cache's totals from its rows once a day, should they have been changed by hand.
-    """
+    """Counts the cache's totals from its rows once a day, should they have been changed by hand."""
 
     name = "recount"
 
@@ -161,9 +145,7 @@ class Recount:
         self._upkeep = upkeep
 
     async def run(self, now_ms: int) -> int:
-        """
-        Count if it is time; return how often.
-        """
+        """Count if it is time; return how often."""
         if now_ms - await self._upkeep.counted_ms() < RECOUNT_AGE_MS:
             return 0
         await self._upkeep.recount(now_ms=now_ms)

@@ -97,18 +97,14 @@ class Expired(NamedTuple):
 
 
 class CacheUpkeep:
-    """
-    Finds and removes what is not needed any more.
-    """
+    """Finds and removes what is not needed any more."""
 
     def __init__(self, database: Database, index: SegmentIndex) -> None:
         self._database = database
         self._index = index
 
     async def delete_segments(self, freshness: Freshness, *, now_ms: int, limit: int) -> Expired:
-        """
-        Delete segments whose grace is over, those first that expired first.
-        """
+        """Delete segments whose grace is over, those first that expired first."""
         values = (
             *(now_ms, limit, freshness.settle_after_ms, freshness.settled_ttl_ms),
             *(freshness.provisional_ttl_ms, freshness.grace_ms),
@@ -119,9 +115,7 @@ class CacheUpkeep:
         return Expired(deleted.changes, refiled.changes)
 
     async def expired_objects(self, *, before_ms: int, limit: int) -> list[str]:
-        """
-        Return objects that expired before an instant and of which nothing is known any more.
-        """
+        """Return objects that expired before an instant and of which nothing is known any more."""
         outcomes = await self._database.batch(
             [
                 Statement(_REFILE_OBJECTS, (before_ms, limit)),
@@ -131,52 +125,36 @@ class CacheUpkeep:
         return [row["object_key"] for row in outcomes[1].rows]
 
     async def kept_objects(self, keys: Sequence[str], *, since_ms: int) -> set[str]:
-        """
-        Return those of some objects that are of use: made or read lately, or with segments.
-        """
+        """Return those of some objects that are of use: made or read lately, or with segments."""
         rows = await self._database.rows(_KEPT, json_parameter(keys), since_ms)
         return {row["object_key"] for row in rows}
 
     async def drop_objects(self, keys: Sequence[str]) -> None:
-        """
-        Remove the rows of objects.
-        """
+        """Remove the rows of objects."""
         await self._index.drop_objects(keys)
 
     async def delete_leases(self, *, before_ms: int) -> int:
-        """
-        Delete leases that expired before an instant; return how many.
-        """
+        """Delete leases that expired before an instant; return how many."""
         return (await self._database.batch([Statement(_OLD_LEASES, (before_ms,))]))[0].changes
 
     async def delete_purges(self, *, before_ms: int) -> int:
-        """
-        Delete marks of purges before an instant; return how many.
-        """
+        """Delete marks of purges before an instant; return how many."""
         return (await self._database.batch([Statement(_OLD_PURGES, (before_ms,))]))[0].changes
 
     async def counted_ms(self) -> int:
-        """
-        Return when the cache's totals were last counted; 0 for never.
-        """
+        """Return when the cache's totals were last counted; 0 for never."""
         rows = await self._database.rows(_COUNTED)
         return int(rows[0]["counted_ms"]) if rows else 0
 
     async def recount(self, *, now_ms: int) -> None:
-        """
-        Count the cache's totals from the rows of its objects.
-        """
+        """Count the cache's totals from the rows of its objects."""
         await self._database.batch([Statement(_RECOUNT, (now_ms,))])
 
     async def place(self, step: str) -> str | None:
-        """
-        Return where a step is to go on; None for at the beginning.
-        """
+        """Return where a step is to go on; None for at the beginning."""
         rows = await self._database.rows(_PLACE, step)
         return (str(rows[0]["place"]) or None) if rows else None
 
     async def keep_place(self, step: str, place: str | None, *, now_ms: int) -> None:
-        """
-        Note where a step is to go on.
-        """
+        """Note where a step is to go on."""
         await self._database.batch([Statement(_KEEP_PLACE, (step, place or "", now_ms))])

@@ -15,30 +15,22 @@ WAITING_MAX = 500
 
 
 class Waiting:
-    """
-    Needs that wait.
-    """
+    """Needs that wait."""
 
     def __init__(self) -> None:
         self._needs: dict[str, Need] = {}
 
     def add(self, waiter: str, need: Need) -> None:
-        """
-        Let a need wait.
-        """
+        """Let a need wait."""
         if len(self._needs) < WAITING_MAX:
             self._needs[waiter] = need
 
     def remove(self, waiter: str) -> None:
-        """
-        Let it wait no longer.
-        """
+        """Let it wait no longer."""
         self._needs.pop(waiter, None)
 
     def behind(self, lease: Lease, now_ms: int) -> list[Need]:
-        """
-        Return the needs that the holder of a lease keeps waiting.
-        """
+        """Return the needs that the holder of a lease keeps waiting."""
         leased = set(lease.points)
         return [
             need

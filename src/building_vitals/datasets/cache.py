@@ -114,9 +114,7 @@ class R2CacheService:
         )
 
     async def get(self, key: DatasetKey) -> Dataset | None:
-        """
-        Return a dataset; None when there is none, it has expired, or it is not what was put.
-        """
+        """Return a dataset; None when there is none, it has expired, or it is not what was put."""
         for _ in range(READS_MAX):
             info = await self._objects.head(key.object_key)
             if info is None or (about := self._about(info)) is None:
@@ -127,16 +125,12 @@ class R2CacheService:
         return None
 
     async def exists(self, key: DatasetKey) -> bool:
-        """
-        Return whether there is a dataset that has not expired.
-        """
+        """Return whether there is a dataset that has not expired."""
         info = await self._objects.head(key.object_key)
         return info is not None and self._about(info) is not None
 
     async def delete(self, key: DatasetKey) -> None:
-        """
-        Remove a dataset, if it is there.
-        """
+        """Remove a dataset, if it is there."""
         await self._objects.delete([key.object_key])
 
     async def cleanup(self, max_age: int | None = None) -> int:
@@ -162,9 +156,7 @@ class R2CacheService:
         return deleted + len(outdated)
 
     async def get_stats(self) -> CacheStats:
-        """
-        Return what there is, expired datasets included; takes a listing of them all.
-        """
+        """Return what there is, expired datasets included; takes a listing of them all."""
         count = size = original = 0
         oldest_ms: int | None = None
         newest_ms: int | None = None
@@ -184,9 +176,7 @@ class R2CacheService:
         )
 
     async def _all(self) -> AsyncIterator[ObjectInfo]:
-        """
-        Yield every dataset's object; only the cursor says whether there are more.
-        """
+        """Yield every dataset's object; only the cursor says whether there are more."""
         cursor: str | None = None
         for _ in range(LIST_PAGES_MAX):
             page = await self._objects.list(prefix=DATASETS_PREFIX, cursor=cursor, limit=KEYS_MAX)
@@ -217,9 +207,7 @@ class R2CacheService:
         return about if self._clock.now_ms() < about.expires_ms else None
 
     def _dataset(self, info: ObjectInfo, about: _About, stored: bytes) -> Dataset | None:
-        """
-        Return the dataset in an object's bytes; None when they are not what was put.
-        """
+        """Return the dataset in an object's bytes; None when they are not what was put."""
         try:
             content = decompress(
                 stored, info.content_encoding, about.original_size, self._compressor
@@ -240,9 +228,7 @@ class R2CacheService:
 
 
 class _About(msgspec.Struct, rename="camel"):
-    """
-    What an object's metadata say of its dataset.
-    """
+    """What an object's metadata say of its dataset."""
 
     original_size: int
     generated_at: str

@@ -1,6 +1,4 @@
-"""
-Datasets: what is asked and given back whole, and how its bytes are made smaller.
-"""
+"""Datasets: what is asked and given back whole, and how its bytes are made smaller."""
 
 from __future__ import annotations
 
@@ -28,15 +26,11 @@ class Compressor(Protocol):
     encoding: str
 
     def compress(self, data: bytes) -> bytes:
-        """
-        Return the data compressed.
-        """
+        """Return the data compressed."""
         ...
 
     def decompress(self, data: bytes, size: int) -> bytes:
-        """
-        Return what was compressed, *size* bytes, or raise a ValueError.
-        """
+        """Return what was compressed, *size* bytes, or raise a ValueError."""
         ...
 
 
@@ -58,9 +52,7 @@ class DatasetKey(msgspec.Struct, frozen=True):
 
     @property
     def object_key(self) -> str:
-        """
-        The key of its object.
-        """
+        """The key of its object."""
         return dataset_object_key(self.site, self.points, self.wanted, self.output)
 
 
@@ -87,9 +79,7 @@ class Dataset(msgspec.Struct, frozen=True):
     content_encoding: str | None
 
     def json(self) -> Any:
-        """
-        Return the content read as JSON.
-        """
+        """Return the content read as JSON."""
         return msgspec.json.decode(self.content)
 
 

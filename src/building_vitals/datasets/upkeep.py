@@ -1,6 +1,4 @@
-"""
-The periodic work of datasets.
-"""
+"""The periodic work of datasets."""
 
 from __future__ import annotations
 
@@ -8,9 +6,7 @@ from building_vitals.datasets.cache import R2CacheService
 
 
 class OldDatasets:
-    """
-    Deletes datasets that are not given any more.
-    """
+    """Deletes datasets that are not given any more."""
 
     name = "old datasets"
 
@@ -18,7 +14,5 @@ class OldDatasets:
         self._datasets = datasets
 
     async def run(self, now_ms: int) -> int:
-        """
-        Delete them; return how many.
-        """
+        """Delete them; return how many."""
         return await self._datasets.cleanup()

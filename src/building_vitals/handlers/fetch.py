@@ -1,6 +1,4 @@
-"""
-Every HTTP request: found its route, let in or not, answered, logged.
-"""
+"""Every HTTP request: found its route, let in or not, answered, logged."""
 
 from __future__ import annotations
 
@@ -91,9 +89,7 @@ ROUTES: list[tuple[re.Pattern[str], dict[str, Route]]] = [
 
 
 async def answer(request: HttpRequest, context: Context) -> Reply:
-    """
-    Return the reply to a request, whatever happens; nothing is raised.
-    """
+    """Return the reply to a request, whatever happens; nothing is raised."""
     policy = parse_policy(context.cors_origins)
     try:
         reply = await _route(request, context)
@@ -131,18 +127,14 @@ async def answer(request: HttpRequest, context: Context) -> Reply:
 
 
 def _size(reply: Reply) -> int | None:
-    """
-    Return the bytes of a reply's body, where they are known before it is sent.
-    """
+    """Return the bytes of a reply's body, where they are known before it is sent."""
     if reply.stored is not None:
         return reply.stored.size
     return len(reply.body) if reply.rest is None else None
 
 
 async def _route(request: HttpRequest, context: Context) -> Reply:
-    """
-    Find the handler, find out who asks, and let the one answer the other.
-    """
+    """Find the handler, find out who asks, and let the one answer the other."""
     method = "GET" if request.method == "HEAD" else request.method
     open_handler = OPEN_ROUTES.get(request.path)
     if open_handler is not None:
@@ -186,9 +178,7 @@ def _not_allowed(request: HttpRequest, methods: list[str] | dict[str, Route]) ->
 
 
 def _problem(error: Exception, request: HttpRequest) -> Reply:
-    """
-    Return a failure as a problem document (RFC 9457).
-    """
+    """Return a failure as a problem document (RFC 9457)."""
     document = problem_document(error, request.request_id)
     log = {"code": error.code, "error": error.detail} if isinstance(error, AppError) else {}
     return Reply(

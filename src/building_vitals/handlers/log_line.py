@@ -36,9 +36,7 @@ def log_line(event: str, fields: dict[str, Any]) -> str:
 
 
 def encode_line(line: dict[str, Any]) -> str:
-    """
-    Return one line of printable JSON, whatever the texts hold.
-    """
+    """Return one line of printable JSON, whatever the texts hold."""
     try:
         text = msgspec.json.encode(line).decode()
     except UnicodeEncodeError:

@@ -46,15 +46,11 @@ class Message(Protocol):
     def attempts(self) -> int: ...
 
     def ack(self) -> None:
-        """
-        Have done with it.
-        """
+        """Have done with it."""
         ...
 
     def retry(self, delay_s: int) -> None:
-        """
-        Have it delivered again, not before *delay_s* have passed.
-        """
+        """Have it delivered again, not before *delay_s* have passed."""
         ...
 
 
@@ -79,9 +75,7 @@ async def consume(queue: str, messages: Sequence[Message], context: Context) -> 
 
 
 async def _deal_with(message: Message, queue: str, context: Context) -> None:
-    """
-    Run or bury one chunk; whatever happens, the message is acknowledged or sent back.
-    """
+    """Run or bury one chunk; whatever happens, the message is acknowledged or sent back."""
     started_ms = context.clock.now_ms()
     ref: ChunkRef | None = None
     trouble: str | None = None
@@ -123,9 +117,7 @@ def _record(
     context: Context,
     started_ms: int,
 ) -> None:
-    """
-    Have recorded what became of a chunk, as far as it matters to anybody.
-    """
+    """Have recorded what became of a chunk, as far as it matters to anybody."""
     if queue.endswith(DEAD_LETTER_SUFFIX):
         context.analytics.record_dead_letter(
             DeadLetterEvent(

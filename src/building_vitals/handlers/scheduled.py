@@ -1,6 +1,4 @@
-"""
-The cron handler: the maintenance run, and one log line about it.
-"""
+"""The cron handler: the maintenance run, and one log line about it."""
 
 from __future__ import annotations
 
@@ -10,9 +8,7 @@ from building_vitals.api.context import Context
 
 
 async def run(cron: str, context: Context) -> None:
-    """
-    Run the maintenance steps; nothing is raised, the next run is due anyway.
-    """
+    """Run the maintenance steps; nothing is raised, the next run is due anyway."""
     started_ms = context.clock.now_ms()
     try:
         done = await context.maintenance.run()

@@ -1,6 +1,4 @@
-"""
-How a job is cut into chunks.
-"""
+"""How a job is cut into chunks."""
 
 from __future__ import annotations
 
@@ -60,9 +58,7 @@ def plan_chunks(
 
 
 def _time_parts(wanted: Range, count: int) -> list[Range]:
-    """
-    Return the range in about *count* parts of nearly the same length.
-    """
+    """Return the range in about *count* parts of nearly the same length."""
     length_ms = wanted.duration_ms / count
     step_ms = DAY_MS if length_ms >= 2 * DAY_MS else HOUR_MS
     edges = {wanted.start_ms, wanted.end_ms}

@@ -193,9 +193,7 @@ class ChunkState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """
-    A chunk whose message seems lost, or whose claim seems abandoned.
-    """
+    """A chunk whose message seems lost, or whose claim seems abandoned."""
 
     job_id: str
     chunk: int
@@ -210,9 +208,7 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """
-    What a finished chunk holds, and what it took.
-    """
+    """What a finished chunk holds, and what it took."""
 
     samples: int
     raw_bytes: int
@@ -220,9 +216,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class JobChunks:
-    """
-    Finds and changes chunks.
-    """
+    """Finds and changes chunks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -257,17 +251,13 @@ class JobChunks:
         return _state(outcomes[1].rows)
 
     async def look(self, ref: ChunkRef) -> ChunkState | None:
-        """
-        Return a chunk's state; None when there is no such job.
-        """
+        """Return a chunk's state; None when there is no such job."""
         return _state(await self._database.rows(_STATE, ref.job_id, ref.chunk, None))
 
     async def renew(
         self, ref: ChunkRef, claim: str, *, now_ms: int, expires_ms: int, due_ms: int, share: float
     ) -> bool:
-        """
-        Keep a claim and note how far it has come; return whether the work is still wanted.
-        """
+        """Keep a claim and note how far it has come; return whether the work is still wanted."""
         outcomes = await self._database.batch(
             [
                 Statement(_RENEW, (ref.job_id, ref.chunk, claim, expires_ms, due_ms, share)),
@@ -277,9 +267,7 @@ class JobChunks:
         return outcomes[0].changes > 0
 
     async def goes_on(self, ref: ChunkRef, claim: str) -> bool:
-        """
-        Return whether the claim holds and the job is wanted.
-        """
+        """Return whether the claim holds and the job is wanted."""
         return bool(await self._database.rows(_CHECK, ref.job_id, ref.chunk, claim))
 
     async def finish(self, ref: ChunkRef, result: Result, *, now_ms: int) -> bool:
@@ -325,9 +313,7 @@ class JobChunks:
         await self._change(ref, Statement(_FAIL, values), now_ms)
 
     async def count_dead_letter(self, ref: ChunkRef) -> None:
-        """
-        Note that the queue has given up a message of a chunk.
-        """
+        """Note that the queue has given up a message of a chunk."""
         await self._database.batch([Statement(_DEAD_LETTER, (ref.job_id, ref.chunk))])
 
     async def find_due(self, *, queued_ms: int, claimed_ms: int, limit: int) -> list[Due]:
@@ -339,9 +325,7 @@ class JobChunks:
         return [msgspec.convert(row, Due) for row in rows]
 
     async def mark_resent(self, sent: Iterable[tuple[ChunkRef, int]], *, now_ms: int) -> None:
-        """
-        Note that chunks were sent again, and when each is due the next time.
-        """
+        """Note that chunks were sent again, and when each is due the next time."""
         rows = msgspec.json.encode([[ref.job_id, ref.chunk, due_ms] for ref, due_ms in sent])
         await self._database.batch([Statement(_RESENT, (rows.decode(), now_ms))])
 

@@ -1,6 +1,4 @@
-"""
-The right to work on a chunk: taken, kept alive, and lost when somebody cancels the job.
-"""
+"""The right to work on a chunk: taken, kept alive, and lost when somebody cancels the job."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ class WorkStopped(AppError):
 
 
 class Claim:
-    """
-    One attempt at one chunk.
-    """
+    """One attempt at one chunk."""
 
     def __init__(self, chunks: JobChunks, ref: ChunkRef, claim_id: str, clock: Clock) -> None:
         self.claim_id = claim_id
@@ -51,9 +47,7 @@ class Claim:
         self._is_lost = False
 
     async def take(self, *, attempts_max: int, patience_ms: int) -> ChunkState | None:
-        """
-        Claim the chunk if that can be, and return its state; None when there is no such job.
-        """
+        """Claim the chunk if that can be, and return its state; None when there is no such job."""
         now_ms = self._clock.now_ms()
         self._written_ms = now_ms
         return await self._chunks.claim(
@@ -67,9 +61,7 @@ class Claim:
         )
 
     async def keep(self) -> None:
-        """
-        Renew the claim until cancelled: pages may be slow.
-        """
+        """Renew the claim until cancelled: pages may be slow."""
         while not self._is_lost:
             await self._clock.sleep(RENEW_MS)
             if self._clock.now_ms() - self._written_ms >= RENEW_MS:

@@ -1,6 +1,4 @@
-"""
-Jobs that ended long ago, moved to `job_history`.
-"""
+"""Jobs that ended long ago, moved to `job_history`."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ class JobHistory:
         self._database = database
 
     async def archive(self, status: str, *, before_ms: int, now_ms: int, limit: int) -> int:
-        """
-        Move jobs that ended before an instant to job_history; return how many.
-        """
+        """Move jobs that ended before an instant to job_history; return how many."""
         rows = await self._database.rows(_ENDED, status, before_ms, limit)
         if not rows:
             return 0

@@ -1,6 +1,4 @@
-"""
-Jobs in D1: submitted once, found, listed, cancelled, put back.
-"""
+"""Jobs in D1: submitted once, found, listed, cancelled, put back."""
 
 from __future__ import annotations
 
@@ -169,9 +167,7 @@ class Submitted(NamedTuple):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """
-    A chunk that failed for good.
-    """
+    """A chunk that failed for good."""
 
     job_id: str
     site: str
@@ -183,9 +179,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class FailureCount(msgspec.Struct, frozen=True):
-    """
-    Failed chunks of one class.
-    """
+    """Failed chunks of one class."""
 
     error_class: str | None
     total: int
@@ -193,9 +187,7 @@ class FailureCount(msgspec.Struct, frozen=True):
 
 
 class Jobs:
-    """
-    Finds and changes jobs.
-    """
+    """Finds and changes jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -228,31 +220,23 @@ class Jobs:
         return Submitted(job_id, job_id == job.job_id, usage["jobs"], usage["samples"])
 
     async def find_active(self, owner: str, request_hash: str) -> str | None:
-        """
-        Return the active job of a request.
-        """
+        """Return the active job of a request."""
         rows = await self._database.rows(_FIND_ACTIVE, owner, request_hash)
         return str(rows[0]["job_id"]) if rows else None
 
     async def remove(self, job_id: str) -> None:
-        """
-        Remove a job of which nobody has heard.
-        """
+        """Remove a job of which nobody has heard."""
         await self._database.batch([Statement(sql, (job_id,)) for sql in _REMOVE])
 
     async def find(self, job_id: str) -> Job | None:
-        """
-        Return a job.
-        """
+        """Return a job."""
         rows = await self._database.rows(_FIND, job_id)
         return msgspec.convert(rows[0], Job) if rows else None
 
     async def find_with_result(
         self, job_id: str, *, now_ms: int
     ) -> tuple[Job | None, JobResult | None]:
-        """
-        Return a job and where its result has been laid down.
-        """
+        """Return a job and where its result has been laid down."""
         job, result = await self._database.batch(
             [Statement(_FIND, (job_id,)), JobResults.find_statement(job_id, now_ms)]
         )
@@ -260,9 +244,7 @@ class Jobs:
         return found, JobResults.found(result.rows)
 
     async def points(self, job_id: str) -> tuple[str, ...]:
-        """
-        Return the points of a job, in the order of its request.
-        """
+        """Return the points of a job, in the order of its request."""
         rows = await self._database.rows(_POINTS, job_id)
         return msgspec.json.decode(rows[0]["points"], type=tuple[str, ...]) if rows else ()
 
@@ -288,18 +270,14 @@ class Jobs:
         return msgspec.convert(rows, list[Job])
 
     async def cancel(self, job_id: str, *, now_ms: int) -> bool:
-        """
-        Cancel a job; return whether it was active.
-        """
+        """Cancel a job; return whether it was active."""
         outcomes = await self._database.batch(
             [Statement(_CANCEL, (job_id, now_ms)), Statement(_CANCEL_CHUNKS, (job_id,))]
         )
         return outcomes[0].changes > 0
 
     async def revive(self, job_id: str, *, now_ms: int, due_ms: int) -> list[int] | None:
-        """
-        Put a failed job back; return the chunks to run again, or None when it can't be.
-        """
+        """Put a failed job back; return the chunks to run again, or None when it can't be."""
         outcomes = await self._database.batch(
             [
                 Statement(_REVIVE, (job_id, now_ms)),
@@ -311,21 +289,15 @@ class Jobs:
         return [int(row["chunk"]) for row in outcomes[1].rows]
 
     async def failures(self, limit: int) -> list[Failure]:
-        """
-        Return failed chunks, the latest first.
-        """
+        """Return failed chunks, the latest first."""
         return msgspec.convert(await self._database.rows(_FAILURES, limit), list[Failure])
 
     async def failure_counts(self, since_ms: int) -> list[FailureCount]:
-        """
-        Return how many chunks have failed, by class, and how many of them since *since_ms*.
-        """
+        """Return how many chunks have failed, by class, and how many of them since *since_ms*."""
         rows = await self._database.rows(_FAILURE_COUNTS, since_ms)
         return msgspec.convert(rows, list[FailureCount])
 
     async def seen_rate(self, site: str) -> tuple[int, int]:
-        """
-        Return samples and milliseconds of segments of a site; (0, 0) where none is known.
-        """
+        """Return samples and milliseconds of segments of a site; (0, 0) where none is known."""
         row = (await self._database.rows(_RATE, site))[0]
         return int(row["samples"]), int(row["duration_ms"])

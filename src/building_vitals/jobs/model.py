@@ -25,9 +25,7 @@ PROGRESS_DONE = 100
 
 
 class ChunkRef(msgspec.Struct, frozen=True, rename="camel"):
-    """
-    What a queue message says: which chunk of which job.
-    """
+    """What a queue message says: which chunk of which job."""
 
     job_id: str
     chunk: int
@@ -89,22 +87,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> Range:
-        """
-        The range asked for.
-        """
+        """The range asked for."""
         return Range(self.start_ms, self.end_ms)
 
     @property
     def is_over(self) -> bool:
-        """
-        Whether nothing will happen any more unless somebody asks for it.
-        """
+        """Whether nothing will happen any more unless somebody asks for it."""
         return self.status in TERMINAL
 
     def document(self) -> dict[str, object]:
-        """
-        Return the job as api.md shows it.
-        """
+        """Return the job as api.md shows it."""
         is_completed = self.status == "completed"
         return {
             "jobId": self.job_id,
@@ -132,9 +124,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChunkSender(Protocol):
-    """
-    Puts messages into the queue of a priority.
-    """
+    """Puts messages into the queue of a priority."""
 
     async def send(self, refs: list[ChunkRef], priority: str, *, delay_s: int = 0) -> None:
         """
@@ -147,9 +137,7 @@ class ChunkSender(Protocol):
 
 
 def encode_cursor(job: Job) -> str:
-    """
-    Return where the list goes on after a job.
-    """
+    """Return where the list goes on after a job."""
     return base64.urlsafe_b64encode(f"{job.created_ms}:{job.job_id}".encode()).decode()
 
 

@@ -1,6 +1,4 @@
-"""
-Options of jobs.
-"""
+"""Options of jobs."""
 
 from __future__ import annotations
 

@@ -44,9 +44,7 @@ CONTENT_TYPE = "application/json"
 
 
 class JobResultService:
-    """
-    Lays results down and answers from them.
-    """
+    """Lays results down and answers from them."""
 
     def __init__(
         self,
@@ -123,9 +121,7 @@ class JobResultService:
         return sum([await self.lay_down(job_id) for job_id in lost])
 
     async def _give_up(self, place: ResultPlace) -> None:
-        """
-        Forget a result that could not be laid down, so that it can be tried again.
-        """
+        """Forget a result that could not be laid down, so that it can be tried again."""
         try:
             await self._objects.delete([place.object_key])
             await self._results.drop([place])
@@ -134,9 +130,7 @@ class JobResultService:
             self._report("job result", error)
 
     async def _make(self, job: Job, points: tuple[str, ...], place: ResultPlace) -> bool:
-        """
-        Store the object and make it known; return False when it is not worth it, or can't be.
-        """
+        """Store the object and make it known; return False when it is not worth it, or can't be."""
         found = await self._find(job, points)
         if found is None:
             return False
@@ -203,9 +197,7 @@ class JobResultService:
         return None
 
     async def answer(self, asked: Asked, result: JobResult) -> TimeseriesAnswer | None:
-        """
-        Return the answer made from a result; None when it is wanted in another form, or gone.
-        """
+        """Return the answer made from a result; None when it is wanted in another form, or gone."""
         if not (asked.output == "json" and asked.gzip and asked.request.max_points is None):
             return None
         report = CacheReport("hit", samples_from_cache=result.samples)
@@ -231,9 +223,7 @@ class JobResultService:
 
 
 async def _size(source: Source) -> int:
-    """
-    Return how many bytes `_spliced` will give; only frames that must be cut are read for it.
-    """
+    """Return how many bytes `_spliced` will give; only frames that must be cut are read for it."""
     encoder, size = SplicedJson(), 0
     for batch in batches(source.parts):
         cut = [

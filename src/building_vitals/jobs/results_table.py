@@ -1,6 +1,4 @@
-"""
-Results of large jobs in D1: which object each lies in, and what its end is made from.
-"""
+"""Results of large jobs in D1: which object each lies in, and what its end is made from."""
 
 from __future__ import annotations
 
@@ -69,18 +67,14 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResultPlace(NamedTuple):
-    """
-    A job, and the object its result lies in.
-    """
+    """A job, and the object its result lies in."""
 
     job_id: str
     object_key: str
 
 
 class JobResults:
-    """
-    Records, finds and forgets results.
-    """
+    """Records, finds and forgets results."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -98,9 +92,7 @@ class JobResults:
         return (await self._database.batch([Statement(_BEGIN, values)]))[0].changes > 0
 
     async def finish(self, job_id: str, result: JobResult, *, expires_ms: int) -> None:
-        """
-        Make a result known, unless it was purged in the meantime.
-        """
+        """Make a result known, unless it was purged in the meantime."""
         values = (
             *(job_id, result.object_key, expires_ms, result.etag, result.tag, result.size),
             *(result.raw_length, result.crc, result.glue, result.samples),
@@ -109,43 +101,31 @@ class JobResults:
 
     @staticmethod
     def find_statement(job_id: str, now_ms: int) -> Statement:
-        """
-        Return the statement whose rows `found` reads.
-        """
+        """Return the statement whose rows `found` reads."""
         return Statement(_FIND, (job_id, now_ms))
 
     @staticmethod
     def found(rows: Sequence[dict[str, object]]) -> JobResult | None:
-        """
-        Return the result in the rows of a find statement.
-        """
+        """Return the result in the rows of a find statement."""
         return msgspec.convert(rows[0], JobResult) if rows else None
 
     async def missing(
         self, *, since_ms: int, before_ms: int, data_size_min: int, limit: int
     ) -> list[str]:
-        """
-        Return large jobs completed between two instants that have no result, not even begun.
-        """
+        """Return large jobs completed between two instants that have no result, not even begun."""
         rows = await self._database.rows(_MISSING, since_ms, before_ms, data_size_min, limit)
         return [row["job_id"] for row in rows]
 
     async def expired(self, *, before_ms: int, limit: int) -> list[ResultPlace]:
-        """
-        Return results that expired before an instant or were purged.
-        """
+        """Return results that expired before an instant or were purged."""
         return _places(await self._database.rows(_EXPIRED, before_ms, limit))
 
     async def purged(self, site: str) -> list[ResultPlace]:
-        """
-        Return a site's purged results, at most 1,000.
-        """
+        """Return a site's purged results, at most 1,000."""
         return _places(await self._database.rows(_PURGED, site))
 
     async def drop(self, places: Sequence[ResultPlace]) -> None:
-        """
-        Forget results.
-        """
+        """Forget results."""
         names = json_parameter(places)
         await self._database.batch([Statement(_DROP, (names,))])
 

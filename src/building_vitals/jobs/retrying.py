@@ -1,6 +1,4 @@
-"""
-When a failed chunk is tried again, and what its failure is called.
-"""
+"""When a failed chunk is tried again, and what its failure is called."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ def retry_delay_s(attempt: int, *, retry_delay_ms: int, retry_after_s: int | Non
 
 
 def failure_class(error: BaseException) -> FailureClass:
-    """
-    Return what kind of failure ended a chunk.
-    """
+    """Return what kind of failure ended a chunk."""
     if isinstance(error, (UpstreamSiteUnknown, InvalidRequest, NotFound)):
         return "bad_request"
     if isinstance(error, UpstreamError):
@@ -47,9 +43,7 @@ def failure_class(error: BaseException) -> FailureClass:
 
 
 def failure_text(error: BaseException) -> str:
-    """
-    Return the reason as a job shows it; of what nobody foresaw only its kind.
-    """
+    """Return the reason as a job shows it; of what nobody foresaw only its kind."""
     if isinstance(error, AppError):
         return error.detail[:500]
     return f"unexpected failure: {type(error).__name__}"

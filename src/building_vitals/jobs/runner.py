@@ -57,9 +57,7 @@ class Verdict(NamedTuple):
 
 
 class ChunkRunner:
-    """
-    Runs chunks.
-    """
+    """Runs chunks."""
 
     def __init__(
         self,
@@ -109,9 +107,7 @@ class ChunkRunner:
         return await self._not_claimed(ref, state)
 
     async def _not_claimed(self, ref: ChunkRef, state: ChunkState) -> Verdict:
-        """
-        Decide on a message whose chunk could not be claimed.
-        """
+        """Decide on a message whose chunk could not be claimed."""
         now_ms = self._clock.now_ms()
         if state.status == "failed":
             return Verdict("ended")
@@ -158,9 +154,7 @@ class ChunkRunner:
         return Verdict("sent again")
 
     async def _fail_crashed(self, ref: ChunkRef, state: ChunkState) -> None:
-        """
-        Mark a chunk as failed whose consumers died without a word.
-        """
+        """Mark a chunk as failed whose consumers died without a word."""
         await self._chunks.fail(
             ref,
             None,
@@ -170,9 +164,7 @@ class ChunkRunner:
         )
 
     async def _work(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Verdict:
-        """
-        Fill a claimed chunk, and say how it went.
-        """
+        """Fill a claimed chunk, and say how it went."""
         heartbeat = asyncio.ensure_future(claim.keep())
         try:
             result = await self._fill(ref, claim, state)
@@ -228,9 +220,7 @@ class ChunkRunner:
         return Result(samples, raw_bytes, filled.upstream_requests)
 
     async def _measure(self, need: Need, covered: list[Cover]) -> tuple[int, int]:
-        """
-        Return samples and bytes of text; only frames that the chunk's range cuts are read.
-        """
+        """Return samples and bytes of text; only frames that the chunk's range cuts are read."""
         try:
             found = _pieces(covered)
         except DirectoryMissing:
@@ -251,9 +241,7 @@ class ChunkRunner:
     async def _put_off(
         self, ref: ChunkRef, claim: Claim, state: ChunkState, error: UpstreamBusy
     ) -> Verdict:
-        """
-        Put a chunk back whose data somebody else is fetching.
-        """
+        """Put a chunk back whose data somebody else is fetching."""
         now_ms = self._clock.now_ms()
         next_ms = now_ms + BUSY_DELAY_S * 1000
         await self._chunks.release(

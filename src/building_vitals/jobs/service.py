@@ -1,6 +1,4 @@
-"""
-Jobs from their owners' side: queued, looked at, cancelled, put back after a failure.
-"""
+"""Jobs from their owners' side: queued, looked at, cancelled, put back after a failure."""
 
 from __future__ import annotations
 
@@ -60,9 +58,7 @@ class Queued(msgspec.Struct, frozen=True):
 
 
 class ChartQueueService:
-    """
-    Turns large requests into jobs, and answers for them.
-    """
+    """Turns large requests into jobs, and answers for them."""
 
     def __init__(
         self,
@@ -176,9 +172,7 @@ class ChartQueueService:
     async def _send(
         self, refs: Sequence[ChunkRef], priority: str
     ) -> tuple[int, Unavailable | None]:
-        """
-        Send messages until one send fails; return how many were sent, and the failure.
-        """
+        """Send messages until one send fails; return how many were sent, and the failure."""
         for start in range(0, len(refs), MESSAGES_PER_SEND_MAX):
             try:
                 await self._sender.send(list(refs[start : start + MESSAGES_PER_SEND_MAX]), priority)
@@ -198,9 +192,7 @@ class ChartQueueService:
     async def get_job_with_result(
         self, job_id: str, caller: Caller
     ) -> tuple[Job, JobResult | None]:
-        """
-        Return a job as `get_job_status` does, and where its result has been laid down.
-        """
+        """Return a job as `get_job_status` does, and where its result has been laid down."""
         now_ms, moment = self._clock.now_ms(), self._look_ups.moment
         kept: tuple[Job, JobResult] | None = self._look_ups.find(("job", job_id), now_ms)
         if kept is not None:
@@ -288,15 +280,11 @@ class ChartQueueService:
         return job
 
     def events(self, job: Job) -> AsyncIterator[bytes]:
-        """
-        Yield Server-Sent Events about a job until it has ended.
-        """
+        """Yield Server-Sent Events about a job until it has ended."""
         return job_events(job, self._jobs.find, self._clock)
 
     async def dlq_stats(self) -> dict[str, Any]:
-        """
-        Return the document of `GET /api/queue/dlq/stats`.
-        """
+        """Return the document of `GET /api/queue/dlq/stats`."""
         now_ms = self._clock.now_ms()
         counts = await self._jobs.failure_counts(now_ms - DLQ_RECENT_MS)
         return {
@@ -309,9 +297,7 @@ class ChartQueueService:
         }
 
     async def dlq_failures(self, limit: int) -> dict[str, Any]:
-        """
-        Return the document of `GET /api/queue/dlq/failures`.
-        """
+        """Return the document of `GET /api/queue/dlq/failures`."""
         failures = [
             {
                 "jobId": each.job_id,

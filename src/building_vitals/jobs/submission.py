@@ -1,6 +1,4 @@
-"""
-What makes two requests the same job.
-"""
+"""What makes two requests the same job."""
 
 from __future__ import annotations
 
@@ -19,16 +17,12 @@ def canonical_request(request: TimeseriesRequest) -> bytes:
 
 
 def request_hash(request: TimeseriesRequest) -> str:
-    """
-    Return the SHA-256 of the canonical request, in hexadecimal.
-    """
+    """Return the SHA-256 of the canonical request, in hexadecimal."""
     return hashlib.sha256(canonical_request(request)).hexdigest()
 
 
 def _identity(request: TimeseriesRequest, owner: str) -> str:
-    """
-    Return what makes two requests the same job: the canonical request and its owner, hashed.
-    """
+    """Return what makes two requests the same job: the canonical request and its owner, hashed."""
     digest = hashlib.sha256(request_hash(request).encode())
     digest.update(f"\n{owner}".encode())
     return digest.hexdigest()

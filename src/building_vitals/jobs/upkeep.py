@@ -1,6 +1,4 @@
-"""
-The periodic work of jobs.
-"""
+"""The periodic work of jobs."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ CLAIMED_AHEAD_MS = 2_500
 
 
 class OldJobs:
-    """
-    Moves jobs that ended a week ago to the history, without their chunks and points.
-    """
+    """Moves jobs that ended a week ago to the history, without their chunks and points."""
 
     name = "old jobs"
 
@@ -38,9 +34,7 @@ class OldJobs:
         self._history = history
 
     async def run(self, now_ms: int) -> int:
-        """
-        Move some, the longest ended first; return how many.
-        """
+        """Move some, the longest ended first; return how many."""
         total = 0
         for status in TERMINAL:
             total += await repeat_rounds(
@@ -56,9 +50,7 @@ class OldJobs:
 
 
 class OldResults:
-    """
-    Deletes results of jobs that have expired or were purged: first the object, then its row.
-    """
+    """Deletes results of jobs that have expired or were purged: first the object, then its row."""
 
     name = "old results"
 
@@ -67,9 +59,7 @@ class OldResults:
         self._objects = objects
 
     async def run(self, now_ms: int) -> int:
-        """
-        Delete some, the longest expired first; return how many.
-        """
+        """Delete some, the longest expired first; return how many."""
         places = await self._results.expired(
             before_ms=now_ms - OBJECT_GRACE_MS, limit=OBJECTS_AT_ONCE
         )
@@ -93,9 +83,7 @@ class LostChunks:
         self._sender = sender
 
     async def run(self, now_ms: int) -> int:
-        """
-        Send messages for the chunks that are due; return how many.
-        """
+        """Send messages for the chunks that are due; return how many."""
         due = await self._chunks.find_due(
             queued_ms=now_ms + QUEUED_AHEAD_MS,
             claimed_ms=now_ms + CLAIMED_AHEAD_MS,
@@ -120,9 +108,7 @@ class LostChunks:
 
 
 class LostResults:
-    """
-    The step of the maintenance run that stores results which were lost.
-    """
+    """The step of the maintenance run that stores results which were lost."""
 
     name = "lost results"
 
@@ -130,7 +116,5 @@ class LostResults:
         self._results = results
 
     async def run(self, now_ms: int) -> int:
-        """
-        Store some; return how many.
-        """
+        """Store some; return how many."""
         return await self._results.lay_down_lost(now_ms)

@@ -1,6 +1,4 @@
-"""
-Whether what the Worker stands on answers.
-"""
+"""Whether what the Worker stands on answers."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ PROBE_KEY = "health/probe"
 
 
 class HealthService:
-    """
-    Asks each binding one cheap question, all at once and within a time limit.
-    """
+    """Asks each binding one cheap question, all at once and within a time limit."""
 
     def __init__(
         self,
@@ -48,9 +44,7 @@ class HealthService:
         self._report = report
 
     async def check(self) -> dict[str, Any]:
-        """
-        Return the document of `/api/health`; `status` is `healthy` or `degraded`.
-        """
+        """Return the document of `/api/health`; `status` is `healthy` or `degraded`."""
         database, objects, keys = await asyncio.gather(
             self._probe(self._index.probe()),
             self._probe(self._objects.head(PROBE_KEY)),
@@ -71,9 +65,7 @@ class HealthService:
         }
 
     async def _check_keys(self) -> str | None:
-        """
-        Return whether anybody could be let in; None where no key is asked for.
-        """
+        """Return whether anybody could be let in; None where no key is asked for."""
         if self._auth_mode == "open":
             return None
         found: list[bool] = []
@@ -85,9 +77,7 @@ class HealthService:
         return NO_KEY if found == [False] else told
 
     async def _probe(self, question: Awaitable[object]) -> str:
-        """
-        Return `ok`, or why there was no answer, as far as strangers may know.
-        """
+        """Return `ok`, or why there was no answer, as far as strangers may know."""
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_MS / 1000):
                 await question

@@ -1,6 +1,4 @@
-"""
-What an administrator may do with the cache: look at its objects, and make it forget.
-"""
+"""What an administrator may do with the cache: look at its objects, and make it forget."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ EVER = Range(INSTANT_MIN_MS, INSTANT_MAX_MS)
 
 
 class CacheAdmin:
-    """
-    Lists and forgets.
-    """
+    """Lists and forgets."""
 
     def __init__(
         self,
@@ -40,9 +36,7 @@ class CacheAdmin:
         self._report = report
 
     async def list_objects(self, *, prefix: str, limit: int, cursor: str | None) -> dict[str, Any]:
-        """
-        Return the document of `GET /api/cache/objects`.
-        """
+        """Return the document of `GET /api/cache/objects`."""
         page = await self._objects.list(prefix=prefix, limit=limit, cursor=cursor)
         return {
             "objects": [
@@ -72,9 +66,7 @@ class CacheAdmin:
         return deleted
 
     async def _remove_orphans(self, site: str) -> None:
-        """
-        Delete the objects of a site that no segment lies in any more, and its purged results.
-        """
+        """Delete the objects of a site that no segment lies in any more, and its purged results."""
         try:
             keys = await self._index.orphans(site)
             if keys:

@@ -15,9 +15,7 @@ from building_vitals.upkeep import Step
 
 
 class Maintenance:
-    """
-    Runs the steps one after the other.
-    """
+    """Runs the steps one after the other."""
 
     def __init__(
         self, steps: Sequence[Step], clock: Clock, report: Callable[[str, AppError], None]
@@ -27,9 +25,7 @@ class Maintenance:
         self._report = report
 
     async def run(self) -> dict[str, Any]:
-        """
-        Return what each step has changed; one that fails says so and stops no other.
-        """
+        """Return what each step has changed; one that fails says so and stops no other."""
         done: list[dict[str, Any]] = []
         for step in self._steps:
             try:
@@ -44,7 +40,5 @@ class Maintenance:
 
 
 def _unforeseen(error: Exception) -> AppError:
-    """
-    Return a fault of the code as a failure: it must not keep the other steps from their work.
-    """
+    """Return a fault of the code as a failure: it must not keep the other steps from their work."""
     return AppError(f"{type(error).__name__}: {error}")

@@ -16,9 +16,7 @@ from building_vitals.statistics.metrics import POINTS_PER_INVOCATION_MAX, DataPo
 
 
 class AnalyticsEngine:
-    """
-    Writes points for one invocation; where the Worker has no such binding, they are dropped.
-    """
+    """Writes points for one invocation; where the Worker has no such binding, they are dropped."""
 
     def __init__(
         self, find_binding: Callable[[], Any | None], send: Callable[[Any, str], None]
@@ -33,9 +31,7 @@ class AnalyticsEngine:
         self._left = POINTS_PER_INVOCATION_MAX
 
     def write(self, points: Sequence[DataPoint]) -> int:
-        """
-        Write points, as many as the invocation may; return how many.
-        """
+        """Write points, as many as the invocation may; return how many."""
         written = points[: self._left]
         if not written:
             return 0

@@ -1,6 +1,4 @@
-"""
-Puts the services together out of the Worker's bindings, once for each invocation.
-"""
+"""Puts the services together out of the Worker's bindings, once for each invocation."""
 
 from __future__ import annotations
 
@@ -56,9 +54,7 @@ from building_vitals.upstream.ace.own_points import OwnPoints
 
 
 class Services:
-    """
-    Everything a handler may need, each made when first used.
-    """
+    """Everything a handler may need, each made when first used."""
 
     def __init__(
         self, env: Any, wait_until: Callable[[Any], None], *, is_queued: bool = False
@@ -78,52 +74,38 @@ class Services:
 
     @cached_property
     def access(self) -> Access:
-        """
-        Who may ask.
-        """
+        """Who may ask."""
         return make_access(
             keys=self.keys, clock=self.clock, settings=self.settings, background=self.background
         )
 
     @cached_property
     def keys(self) -> ApiKeys:
-        """
-        The API keys.
-        """
+        """The API keys."""
         return ApiKeys(self.database)
 
     @cached_property
     def limits(self) -> RequestLimits:
-        """
-        How often one key may ask.
-        """
+        """How often one key may ask."""
         return make_limits(self._env)
 
     @property
     def cors_origins(self) -> str:
-        """
-        The var as it is set.
-        """
+        """The var as it is set."""
         return self.settings.cors_origins
 
     @property
     def routing(self) -> RoutingOptions:
-        """
-        Options of the routing.
-        """
+        """Options of the routing."""
         return self.settings.routing
 
     def log(self, event: str, **fields: Any) -> None:
-        """
-        Write one log line.
-        """
+        """Write one log line."""
         write_line(event, **fields)
 
     @cached_property
     def analytics(self) -> AnalyticsService:
-        """
-        Records requests, jobs and dead letters.
-        """
+        """Records requests, jobs and dead letters."""
         return make_analytics(
             find_binding=lambda: getattr(self._env, "ANALYTICS", None),
             database=self.database,
@@ -135,16 +117,12 @@ class Services:
 
     @cached_property
     def datasets(self) -> R2CacheService:
-        """
-        The cache of whole documents.
-        """
+        """The cache of whole documents."""
         return make_datasets(objects=self.objects, clock=self.clock, settings=self.settings)
 
     @cached_property
     def sites(self) -> SiteDirectory:
-        """
-        Lists sites and points.
-        """
+        """Lists sites and points."""
         return make_directory(
             listings=self.upstream,
             datasets=self.datasets,
@@ -155,16 +133,12 @@ class Services:
 
     @cached_property
     def statistics(self) -> StatisticsService:
-        """
-        Says how the Worker does.
-        """
+        """Says how the Worker does."""
         return make_statistics(database=self.database, clock=self.clock, settings=self.settings)
 
     @cached_property
     def health(self) -> HealthService:
-        """
-        Checks the bindings.
-        """
+        """Checks the bindings."""
         return HealthService(
             index=self.index,
             objects=self.objects,
@@ -176,9 +150,7 @@ class Services:
 
     @cached_property
     def cache_admin(self) -> CacheAdmin:
-        """
-        Lists and forgets.
-        """
+        """Lists and forgets."""
         return CacheAdmin(
             objects=self.objects,
             index=self.index,
@@ -190,30 +162,22 @@ class Services:
 
     @cached_property
     def database(self) -> D1Database:
-        """
-        The D1 database; without the binding, every use fails as unavailable.
-        """
+        """The D1 database; without the binding, every use fails as unavailable."""
         return D1Database(self._env, "DB")
 
     @cached_property
     def objects(self) -> R2Objects:
-        """
-        The R2 bucket; without the binding, every use fails as unavailable.
-        """
+        """The R2 bucket; without the binding, every use fails as unavailable."""
         return R2Objects(self._env, "TIMESERIES_CACHE")
 
     @cached_property
     def freshness(self) -> Freshness:
-        """
-        How long what was fetched counts as known.
-        """
+        """How long what was fetched counts as known."""
         return self.settings.cache.freshness()
 
     @cached_property
     def upstream(self) -> AceClient:
-        """
-        The client of the upstream.
-        """
+        """The client of the upstream."""
         gate = make_quota(
             database=self.database,
             clock=self.clock,
@@ -226,29 +190,21 @@ class Services:
 
     @cached_property
     def index(self) -> SegmentIndex:
-        """
-        The index of segments.
-        """
+        """The index of segments."""
         return SegmentIndex(self.database, isolate.LOOK_UPS)
 
     @cached_property
     def store(self) -> SegmentStore:
-        """
-        The segments' objects.
-        """
+        """The segments' objects."""
         return SegmentStore(self.objects, self.database, self.freshness)
 
     @cached_property
     def filler(self) -> SegmentFiller:
-        """
-        Fetches what is missing.
-        """
+        """Fetches what is missing."""
         return self._filler(self.background, self.settings.cache.lease_seconds * 1000)
 
     def filler_for(self, background: Background) -> SegmentFiller:
-        """
-        Return a filler for a chunk, whose leases end with its claim should its consumer die.
-        """
+        """Return a filler for a chunk, whose leases end with its claim should its consumer die."""
         return self._filler(background, min(self.settings.cache.lease_seconds * 1000, CLAIM_MS))
 
     def _filler(self, background: Background, lease_ms: int) -> SegmentFiller:
@@ -268,9 +224,7 @@ class Services:
 
     @cached_property
     def timeseries(self) -> EnhancedTimeseriesService:
-        """
-        Answers requests for samples.
-        """
+        """Answers requests for samples."""
         return EnhancedTimeseriesService(
             filler=self.filler,
             store=self.store,
@@ -287,16 +241,12 @@ class Services:
 
     @cached_property
     def sender(self) -> QueueSender:
-        """
-        The queues; without a binding, its use fails as unavailable.
-        """
+        """The queues; without a binding, its use fails as unavailable."""
         return QueueSender(self._env)
 
     @cached_property
     def jobs(self) -> ChartQueueService:
-        """
-        Queues large requests.
-        """
+        """Queues large requests."""
         return ChartQueueService(
             jobs=Jobs(self.database),
             sender=self.sender,
@@ -309,9 +259,7 @@ class Services:
 
     @cached_property
     def results(self) -> JobResultService:
-        """
-        The results of large jobs.
-        """
+        """The results of large jobs."""
         return make_results(
             database=self.database,
             objects=self.objects,
@@ -323,9 +271,7 @@ class Services:
 
     @cached_property
     def chunk_runner(self) -> ChunkRunner:
-        """
-        Runs the chunks of jobs.
-        """
+        """Runs the chunks of jobs."""
         return ChunkRunner(
             chunks=JobChunks(self.database),
             filler_for=self.filler_for,
@@ -341,9 +287,7 @@ class Services:
 
     @cached_property
     def maintenance(self) -> Maintenance:
-        """
-        Does what has to be done again and again.
-        """
+        """Does what has to be done again and again."""
         return make_maintenance(
             first=LostChunks(JobChunks(self.database), self.sender),
             last=LostResults(self.results),

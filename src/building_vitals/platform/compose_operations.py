@@ -63,18 +63,14 @@ _grants = (Grant(), Grant())
 
 
 def new_id() -> str:
-    """
-    Return a random identity.
-    """
+    """Return a random identity."""
     return uuid.uuid4().hex
 
 
 def make_access(
     *, keys: ApiKeys, clock: Clock, settings: Settings, background: Callable[[Any], None]
 ) -> Access:
-    """
-    Return who decides who may ask.
-    """
+    """Return who decides who may ask."""
     if settings.auth_mode == "open":
         return OpenAccess()
     return KeyAccess(
@@ -87,9 +83,7 @@ def make_access(
 
 
 def make_limits(env: Any) -> RequestLimits:
-    """
-    Return how often one key may ask.
-    """
+    """Return how often one key may ask."""
     return RequestLimits(
         reads=BoundRateLimiter(env, "READ_LIMIT"), jobs=BoundRateLimiter(env, "JOB_LIMIT")
     )
@@ -98,9 +92,7 @@ def make_limits(env: Any) -> RequestLimits:
 def make_compactor(
     *, store: SegmentStore, index: SegmentIndex, clock: Clock, freshness: Freshness
 ) -> Compactor:
-    """
-    Return what joins segments that lie in too many objects.
-    """
+    """Return what joins segments that lie in too many objects."""
     return Compactor(
         store=store,
         index=index,
@@ -120,9 +112,7 @@ def make_analytics(
     background: Callable[[Any], None],
     report: Report,
 ) -> AnalyticsService:
-    """
-    Return what records requests, jobs and dead letters.
-    """
+    """Return what records requests, jobs and dead letters."""
     return AnalyticsService(
         requests=RequestAnalytics(database),
         points=AnalyticsEngine(find_binding, send_points),
@@ -135,9 +125,7 @@ def make_analytics(
 
 
 def make_statistics(*, database: Database, clock: Clock, settings: Settings) -> StatisticsService:
-    """
-    Return what says how the Worker does.
-    """
+    """Return what says how the Worker does."""
     return StatisticsService(
         statistics=Statistics(database),
         clock=clock,
@@ -154,9 +142,7 @@ def make_quota(
     background: Callable[[Any], None],
     report: Report,
 ) -> UpstreamQuota | None:
-    """
-    Return the gate of the upstream client; None where there is no limit of ours.
-    """
+    """Return the gate of the upstream client; None where there is no limit of ours."""
     limit = settings.upstream_requests_per_minute
     if not limit:
         return None
@@ -217,9 +203,7 @@ def make_results(
     freshness: Freshness,
     clock: Clock,
 ) -> JobResultService:
-    """
-    Return what lays down the results of large jobs and answers from them.
-    """
+    """Return what lays down the results of large jobs and answers from them."""
     return JobResultService(
         results=JobResults(database),
         jobs=Jobs(database),
@@ -234,9 +218,7 @@ def make_results(
 
 
 def make_datasets(*, objects: ObjectStore, clock: Clock, settings: Settings) -> R2CacheService:
-    """
-    Return the cache of whole documents.
-    """
+    """Return the cache of whole documents."""
     cache = settings.cache
     return R2CacheService(
         objects,
@@ -256,9 +238,7 @@ def make_directory(
     settings: Settings,
     background: Callable[[Any], None],
 ) -> SiteDirectory:
-    """
-    Return the directory of sites and points.
-    """
+    """Return the directory of sites and points."""
     return SiteDirectory(
         listings=listings,
         datasets=datasets,

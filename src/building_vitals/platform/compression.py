@@ -11,16 +11,12 @@ QUALITY = 5
 
 
 class Brotli:
-    """
-    A `Compressor` of datasets.
-    """
+    """A `Compressor` of datasets."""
 
     encoding = "br"
 
     def compress(self, data: bytes) -> bytes:
-        """
-        Return the data compressed.
-        """
+        """Return the data compressed."""
         import cramjam  # noqa: PLC0415 - see above
 
         return bytes(cramjam.brotli.compress(data, level=QUALITY))

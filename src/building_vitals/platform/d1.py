@@ -1,6 +1,4 @@
-"""
-The `Database` port on a D1 binding.
-"""
+"""The `Database` port on a D1 binding."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ from building_vitals.ports import Outcome, Statement
 
 
 class D1Database:
-    """
-    Runs statements on D1 and gives rows as plain dicts.
-    """
+    """Runs statements on D1 and gives rows as plain dicts."""
 
     def __init__(self, env: Any, name: str) -> None:
         """
@@ -29,9 +25,7 @@ class D1Database:
 
     @cached_property
     def _binding(self) -> Any:
-        """
-        The binding, looked up when first used: that takes a dozen crossings into JavaScript.
-        """
+        """The binding, looked up when first used: that takes a dozen crossings into JavaScript."""
         binding = getattr(self._env, self._name, None)
         if binding is None:
             raise Unavailable(f"the binding {self._name} is missing")
@@ -39,18 +33,14 @@ class D1Database:
         return getattr(binding, "_binding", binding)
 
     async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
-        """
-        Return the rows of one statement.
-        """
+        """Return the rows of one statement."""
         try:
             return _rows(await self._prepare(Statement(sql, values)).all())
         except JsException as error:
             raise _unavailable(error) from error
 
     async def batch(self, statements: Sequence[Statement]) -> list[Outcome]:
-        """
-        Run statements in one transaction: all of them or none.
-        """
+        """Run statements in one transaction: all of them or none."""
         if not statements:
             return []
         try:
@@ -68,9 +58,7 @@ class D1Database:
 
 
 def _rows(answer: Any) -> list[dict[str, Any]]:
-    """
-    Return the rows of D1's answer: converted in one go, which is what costs time here.
-    """
+    """Return the rows of D1's answer: converted in one go, which is what costs time here."""
     rows: list[dict[str, Any]] = answer.results.to_py() if answer.results else []
     for row in rows:
         for name, value in row.items():

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 
 def heap_bytes() -> int:
-    """
-    Return the size of the WebAssembly memory; it never shrinks, so this is also its peak.
-    """
+    """Return the size of the WebAssembly memory; it never shrinks, so this is also its peak."""
     import pyodide_js  # type: ignore[import-not-found]  # noqa: PLC0415 - the runtime has it
 
     return int(pyodide_js._module.HEAPU8.length)

@@ -1,6 +1,4 @@
-"""
-The `HttpClient` and `Clock` ports on the runtime's own `fetch` and event loop.
-"""
+"""The `HttpClient` and `Clock` ports on the runtime's own `fetch` and event loop."""
 
 from __future__ import annotations
 
@@ -38,9 +36,7 @@ class RuntimeHttp:
         body: bytes | None = None,
         timeout_ms: int,
     ) -> HttpAnswer:
-        """
-        Return the answer, whatever its status; redirects are not followed.
-        """
+        """Return the answer, whatever its status; redirects are not followed."""
         async with self._slots:
             return await self._send(method, url, headers, body, timeout_ms)
 
@@ -69,20 +65,14 @@ class RuntimeHttp:
 
 
 class RuntimeClock:
-    """
-    The runtime's time; in production it stands still while Python computes.
-    """
+    """The runtime's time; in production it stands still while Python computes."""
 
     def now_ms(self) -> int:
-        """
-        Return the present instant, epoch milliseconds.
-        """
+        """Return the present instant, epoch milliseconds."""
         return int(time.time() * 1000)
 
     async def sleep(self, delay_ms: int) -> None:
-        """
-        Return after *delay_ms*.
-        """
+        """Return after *delay_ms*."""
         await asyncio.sleep(delay_ms / 1000)
 
     async def turn(self) -> None:
@@ -97,7 +87,5 @@ class RuntimeClock:
             await js.scheduler.wait(0)
 
     def jitter(self) -> float:
-        """
-        Return a random number, 0 <= x < 1.
-        """
+        """Return a random number, 0 <= x < 1."""
         return random.random()  # noqa: S311 - spreads retries, guards nothing

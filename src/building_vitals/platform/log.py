@@ -29,14 +29,10 @@ def write_line(event: str, **fields: Any) -> None:
 
 
 def report_fault(where: str, error: AppError) -> None:
-    """
-    Log a failure that no answer tells of.
-    """
+    """Log a failure that no answer tells of."""
     write_line("fault", where=where, code=error.code, detail=error.detail)
 
 
 def report_crash(where: str, error: BaseException) -> None:
-    """
-    Log a failure that nobody foresaw.
-    """
+    """Log a failure that nobody foresaw."""
     write_line("fault", where=where, detail="".join(traceback.format_exception(error))[-2000:])

@@ -1,6 +1,4 @@
-"""
-Queue messages on their way out and in: the `ChunkSender` port, and the consumer's messages.
-"""
+"""Queue messages on their way out and in: the `ChunkSender` port, and the consumer's messages."""
 
 from __future__ import annotations
 
@@ -17,17 +15,13 @@ DELAY_S_MAX = 86_400
 
 
 class QueueSender:
-    """
-    Sends chunks to the queue of their priority.
-    """
+    """Sends chunks to the queue of their priority."""
 
     def __init__(self, env: Any) -> None:
         self._env = env
 
     async def send(self, refs: list[ChunkRef], priority: str, *, delay_s: int = 0) -> None:
-        """
-        Send one message a chunk, at most 100: all of them or none.
-        """
+        """Send one message a chunk, at most 100: all of them or none."""
         name = BINDINGS[priority]
         binding = getattr(self._env, name, None)
         if binding is None:
@@ -43,36 +37,26 @@ class QueueSender:
 
 
 class QueueMessage:
-    """
-    One message as the runtime delivers it.
-    """
+    """One message as the runtime delivers it."""
 
     def __init__(self, message: Any) -> None:
         self._message = message
 
     @property
     def body(self) -> Any:
-        """
-        What was sent; a JSON object is a plain dict.
-        """
+        """What was sent; a JSON object is a plain dict."""
         body = self._message.body
         return dict(body) if isinstance(body, dict) else body
 
     @property
     def attempts(self) -> int:
-        """
-        Deliveries, this one included.
-        """
+        """Deliveries, this one included."""
         return int(self._message.attempts)
 
     def ack(self) -> None:
-        """
-        Have done with it.
-        """
+        """Have done with it."""
         self._message.ack()
 
     def retry(self, delay_s: int) -> None:
-        """
-        Have it delivered again, not before *delay_s* have passed.
-        """
+        """Have it delivered again, not before *delay_s* have passed."""
         self._message.retry({"delaySeconds": min(max(delay_s, 0), DELAY_S_MAX)})

@@ -1,6 +1,4 @@
-"""
-The `ObjectStore` port on an R2 binding.
-"""
+"""The `ObjectStore` port on an R2 binding."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ _ABSENT = ("(10007)", "(10039)")
 
 
 class R2Objects:
-    """
-    Stores and reads objects in an R2 bucket.
-    """
+    """Stores and reads objects in an R2 bucket."""
 
     def __init__(self, env: Any, name: str) -> None:
         """
@@ -38,9 +34,7 @@ class R2Objects:
 
     @cached_property
     def _binding(self) -> Any:
-        """
-        The binding, looked up when first used: that takes a dozen crossings into JavaScript.
-        """
+        """The binding, looked up when first used: that takes a dozen crossings into JavaScript."""
         binding = getattr(self._env, self._name, None)
         if binding is None:
             raise Unavailable(f"the binding {self._name} is missing")
@@ -55,9 +49,7 @@ class R2Objects:
         content_encoding: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
-        """
-        Store an object, replacing any other of that key.
-        """
+        """Store an object, replacing any other of that key."""
         return await self._put(key, data, _put_options(content_type, content_encoding, metadata))
 
     async def get(
@@ -142,9 +134,7 @@ class R2Objects:
             raise _unavailable(error) from error
 
     async def open(self, key: str, *, etag: str) -> R2OpenObject | None:
-        """
-        Return an object to be streamed; None when there is none of this entity tag.
-        """
+        """Return an object to be streamed; None when there is none of this entity tag."""
         options = _object({"onlyIf": {"etagMatches": etag}})
         try:
             found = await self._binding._binding.get(key, options)
@@ -157,9 +147,7 @@ class R2Objects:
         return R2OpenObject(found)
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """
-        Return what is known of an object, or None when there is none.
-        """
+        """Return what is known of an object, or None when there is none."""
         try:
             found = await self._binding.head(key)
         except JsException as error:
@@ -167,9 +155,7 @@ class R2Objects:
         return None if found is None else _info(found)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """
-        Remove objects; those that are not there do not matter.
-        """
+        """Remove objects; those that are not there do not matter."""
         try:
             for start in range(0, len(keys), DELETE_KEYS_MAX):
                 await self._binding.delete(list(keys[start : start + DELETE_KEYS_MAX]))
@@ -179,9 +165,7 @@ class R2Objects:
     async def list(
         self, *, prefix: str = "", cursor: str | None = None, limit: int = LIST_OBJECTS_MAX
     ) -> ObjectPage:
-        """
-        Return the objects whose key begins with *prefix*, by key, a page at a time.
-        """
+        """Return the objects whose key begins with *prefix*, by key, a page at a time."""
         options: dict[str, Any] = {
             "limit": min(limit, LIST_OBJECTS_MAX),
             "include": ["httpMetadata", "customMetadata"],
@@ -199,18 +183,14 @@ class R2Objects:
 
 
 class R2OpenObject:
-    """
-    The `OpenObject` port on what R2's `get` returns.
-    """
+    """The `OpenObject` port on what R2's `get` returns."""
 
     def __init__(self, found: Any) -> None:
         self.size = int(found.size)
         self.body = found.body
 
     async def close(self) -> None:
-        """
-        Let go of the bytes, where nobody wants them.
-        """
+        """Let go of the bytes, where nobody wants them."""
         await _quietly(self.body.cancel())
 
 
@@ -228,24 +208,18 @@ async def _abort(writer: Any) -> None:
 
 
 async def _quietly(promise: Any) -> None:
-    """
-    Wait for what ends a stream: that it is broken already is no news.
-    """
+    """Wait for what ends a stream: that it is broken already is no news."""
     with suppress(JsException):
         await promise
 
 
 def _info(found: Any) -> ObjectInfo:
-    """
-    Return what a wrapped R2 object says of itself.
-    """
+    """Return what a wrapped R2 object says of itself."""
     return _raw_info(found._binding)
 
 
 def _raw_info(found: Any) -> ObjectInfo:
-    """
-    Return what an R2 object of JavaScript says of itself.
-    """
+    """Return what an R2 object of JavaScript says of itself."""
     http = found.httpMetadata
     custom = found.customMetadata
     return ObjectInfo(
@@ -260,9 +234,7 @@ def _raw_info(found: Any) -> ObjectInfo:
 
 
 def _object(options: dict[str, Any]) -> Any:
-    """
-    Return the options as a plain object of JavaScript.
-    """
+    """Return the options as a plain object of JavaScript."""
     return to_js(options, dict_converter=js.Object.fromEntries)
 
 

@@ -1,6 +1,4 @@
-"""
-The `RateLimiter` port on a rate limiting binding.
-"""
+"""The `RateLimiter` port on a rate limiting binding."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ class BoundRateLimiter:
         self._name = name
 
     async def take(self, key: str) -> bool:
-        """
-        Count one request of a key; return whether it is within the limit.
-        """
+        """Count one request of a key; return whether it is within the limit."""
         binding = getattr(self._env, self._name, None)
         if binding is None:
             self._tell("the binding is missing: no limit")

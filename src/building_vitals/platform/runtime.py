@@ -28,9 +28,7 @@ from building_vitals.settings import SettingsError
 
 
 async def serve_request(request: Any, env: Any, ctx: Any) -> Any:
-    """
-    Return the runtime's response to a request of the runtime.
-    """
+    """Return the runtime's response to a request of the runtime."""
     raw = request.js_object
     try:
         return await _serve(raw, env, ctx)
@@ -42,9 +40,7 @@ async def serve_request(request: Any, env: Any, ctx: Any) -> Any:
 
 
 async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
-    """
-    Return the response; what is raised is a fault of the code between runtime and handlers.
-    """
+    """Return the response; what is raised is a fault of the code between runtime and handlers."""
     body = RequestBody(raw)
     asked = read_request(raw, body, RuntimeClock().now_ms())
     try:
@@ -75,9 +71,7 @@ def _unexpected() -> Reply:
 
 
 async def consume_batch(batch: Any, env: Any, ctx: Any) -> None:
-    """
-    Deal with a batch of queue messages; nothing is raised.
-    """
+    """Deal with a batch of queue messages; nothing is raised."""
     messages = [QueueMessage(each) for each in batch.messages]
     try:
         services = Services(env, ctx.waitUntil, is_queued=True)
@@ -90,9 +84,7 @@ async def consume_batch(batch: Any, env: Any, ctx: Any) -> None:
 
 
 async def run_scheduled(controller: Any, env: Any, ctx: Any) -> None:
-    """
-    Do what the cron trigger is for; nothing is raised.
-    """
+    """Do what the cron trigger is for; nothing is raised."""
     try:
         services = Services(env, ctx.waitUntil)
     except SettingsError as error:

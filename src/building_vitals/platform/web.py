@@ -1,6 +1,4 @@
-"""
-Between the runtime's requests and responses and the handlers' own.
-"""
+"""Between the runtime's requests and responses and the handlers' own."""
 
 from __future__ import annotations
 
@@ -86,9 +84,7 @@ class RequestHeaders(Mapping[str, str]):
 
 
 class RequestBody:
-    """
-    The body of a request, read once at most.
-    """
+    """The body of a request, read once at most."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
@@ -96,9 +92,7 @@ class RequestBody:
         self._is_over = False
 
     async def read(self, bytes_max: int) -> bytes:
-        """
-        Return the body, having kept no more than is allowed.
-        """
+        """Return the body, having kept no more than is allowed."""
         if not self._raw.body:
             return b""
         declared = self._raw.headers.get("content-length")
@@ -132,9 +126,7 @@ class RequestBody:
             return
 
     async def _part(self) -> Any:
-        """
-        Return the next bytes, a JavaScript array; None behind the last.
-        """
+        """Return the next bytes, a JavaScript array; None behind the last."""
         try:
             if self._reader is None:
                 self._reader = self._raw.body.getReader()
@@ -210,9 +202,7 @@ def _view(body: bytes | SealedBody) -> bytes | memoryview:
 
 
 async def _pump(reply: Reply, writer: Any) -> None:
-    """
-    Write the body; when it can't be completed, cut the connection rather than end it early.
-    """
+    """Write the body; when it can't be completed, cut the connection rather than end it early."""
     rest = reply.rest
     if rest is None:
         return

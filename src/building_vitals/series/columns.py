@@ -24,9 +24,7 @@ _MICROSECONDS_LENGTH_MAX = len("2025-01-01T00:00:00.123456Z")
 
 
 class Sample(Protocol):
-    """
-    One sample as the upstream sent it.
-    """
+    """One sample as the upstream sent it."""
 
     @property
     def name(self) -> str: ...
@@ -79,9 +77,7 @@ def columns(samples: Sequence[Sample], points: Mapping[str, object]) -> Iterator
 
 
 def _period(names: Sequence[str]) -> int:
-    """
-    Return after how many samples the first one's point comes again; 0 when it does not.
-    """
+    """Return after how many samples the first one's point comes again; 0 when it does not."""
     try:
         return names.index(names[0], 1)
     except (IndexError, ValueError):
@@ -102,9 +98,7 @@ def _grouped(samples: Sequence[Sample], points: Mapping[str, object]) -> Iterato
 
 
 def are_plain(values: Sequence[Any]) -> bool:
-    """
-    Return whether all values are text of JSON numbers as they stand.
-    """
+    """Return whether all values are text of JSON numbers as they stand."""
     try:
         text = ",".join(values)
         # Numbers as many as values: none holds a comma, since none can be empty instead.

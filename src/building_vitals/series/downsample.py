@@ -60,9 +60,7 @@ def downsample(samples: Samples, max_points: int) -> Samples:
 
 
 def _choose(times: list[int], values: list[Any], max_points: int) -> set[int]:
-    """
-    Return the indices of the samples to keep; fewer than all of them are allowed.
-    """
+    """Return the indices of the samples to keep; fewer than all of them are allowed."""
     if _NUMBERS.issuperset(map(type, values)):
         numeric: Sequence[int] = range(len(values))
         numbers, number_times = values, times
@@ -100,9 +98,7 @@ def _outline(count: int, numeric: Sequence[int], numbers: list[Any]) -> list[int
 
 
 def _find_changes(values: list[Any]) -> list[int]:
-    """
-    Return the index of each sample whose state is not that of the sample before.
-    """
+    """Return the index of each sample whose state is not that of the sample before."""
     states = _states(values)
     return [i for i, (before, state) in enumerate(pairwise(states), 1) if before != state]
 

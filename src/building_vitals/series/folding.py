@@ -41,15 +41,11 @@ VALUES_REMEMBERED_MAX = 8_192
 
 
 class UnreadableTime(ValueError):
-    """
-    The upstream sent a time that is none.
-    """
+    """The upstream sent a time that is none."""
 
 
 class Fold(msgspec.Struct, frozen=True, gc=False):
-    """
-    What is now known of one point over one range.
-    """
+    """What is now known of one point over one range."""
 
     point: str
     known: Range
@@ -57,9 +53,7 @@ class Fold(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Times:
-    """
-    Remembers times: as sent → the instant, and the text a sample of that time begins with.
-    """
+    """Remembers times: as sent → the instant, and the text a sample of that time begins with."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, str]] = {}
@@ -164,23 +158,17 @@ class _PointFold:
             self._close(is_last=False)
 
     def _hold(self, values: Mapping[int, str]) -> None:
-        """
-        Make these the open samples.
-        """
+        """Make these the open samples."""
         self.times = sorted(values)
         self._heads = list(map(head_text, self.times))
         self._values = [values[instant_ms] for instant_ms in self.times]
 
     def _drop(self, count: int) -> None:
-        """
-        Forget the first open samples.
-        """
+        """Forget the first open samples."""
         del self.times[:count], self._heads[:count], self._values[:count]
 
     def _close(self, *, is_last: bool) -> None:
-        """
-        Close the frames after whose end a sample is known, or all of them.
-        """
+        """Close the frames after whose end a sample is known, or all of them."""
         times, total, start = self.times, len(self.times), 0
         while True:
             part_end_ms = self._parts[self._part].end_ms
@@ -206,9 +194,7 @@ class _PointFold:
         self._drop(start)
 
     def finish(self) -> list[tuple[Range, Series]]:
-        """
-        Return each part of the range with its series.
-        """
+        """Return each part of the range with its series."""
         self.tidy()
         self._close(is_last=True)
         if self._late:
@@ -217,9 +203,7 @@ class _PointFold:
         return list(zip(self._parts, series, strict=True))
 
     def _reopen(self) -> None:
-        """
-        Take the closed frames apart for samples that came after their frame was closed.
-        """
+        """Take the closed frames apart for samples that came after their frame was closed."""
         known: dict[int, str] = {}
         for builder in self._builders:
             series = builder.build()

@@ -58,16 +58,12 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def raw_end(self) -> int:
-        """
-        Bytes of the series' text up to the frame's end.
-        """
+        """Bytes of the series' text up to the frame's end."""
         return self.raw_offset + self.raw_length
 
     @property
     def own_crc(self) -> int:
-        """
-        CRC-32 of the frame's text alone.
-        """
+        """CRC-32 of the frame's text alone."""
         return self.crc ^ multiply(growth(self.raw_length), self.crc_before)
 
 
@@ -85,16 +81,12 @@ class Series(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def count(self) -> int:
-        """
-        Samples in all frames.
-        """
+        """Samples in all frames."""
         return sum(frame.count for frame in self.frames)
 
 
 class SeriesBuilder:
-    """
-    Puts frames one behind the other.
-    """
+    """Puts frames one behind the other."""
 
     __slots__ = ("_crc", "_frames", "_grow", "_length", "_parts", "_raw_length")
 
@@ -120,9 +112,7 @@ class SeriesBuilder:
         self._append((first_ms, last_ms), count, data, raw_length=len(text), crc=zlib.crc32(text))
 
     def add_frame(self, frame: Frame, data: bytes | memoryview) -> None:
-        """
-        Append a frame of another series as it is.
-        """
+        """Append a frame of another series as it is."""
         times = (frame.first_ms, frame.last_ms)
         self._append(
             times, frame.count, bytes(data), raw_length=frame.raw_length, crc=frame.own_crc
@@ -161,9 +151,7 @@ class SeriesBuilder:
         self._raw_length += raw_length
 
     def build(self) -> Series:
-        """
-        Return the series.
-        """
+        """Return the series."""
         return Series(tuple(self._frames), b"".join(self._parts))
 
 
@@ -248,8 +236,6 @@ def _seek(text: bytes, instant_ms: int) -> int:
 
 
 def text_times(text: bytes) -> tuple[int, int]:
-    """
-    Return the instants of the first and the last sample of a text that is not empty.
-    """
+    """Return the instants of the first and the last sample of a text that is not empty."""
     samples = _decode(text)
     return samples[0][0], samples[-1][0]

@@ -79,16 +79,12 @@ def read_value(raw: bytes) -> Any:
 
 
 def make_well_formed(text: str) -> str:
-    """
-    Return the text with U+FFFD in place of each lone surrogate.
-    """
+    """Return the text with U+FFFD in place of each lone surrogate."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _read_int(digits: str) -> int | float:
-    """
-    Return the integer, or a float where Python refuses as many digits.
-    """
+    """Return the integer, or a float where Python refuses as many digits."""
     try:
         return int(digits)
     except ValueError:

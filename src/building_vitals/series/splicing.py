@@ -52,9 +52,7 @@ def multiply(growth: int, crc: int) -> int:
 
 
 def _multiply_slowly(a: int, b: int) -> int:
-    """
-    Return a * b modulo the polynomial, bit by bit: the definition, for the constants below.
-    """
+    """Return a * b modulo the polynomial, bit by bit: the definition, for the constants below."""
     product = 0
     for bit in range(31, -1, -1):
         if a >> bit & 1:
@@ -64,9 +62,7 @@ def _multiply_slowly(a: int, b: int) -> int:
 
 
 def _power(exponent: int) -> int:
-    """
-    Return x^exponent modulo the polynomial; the exponent may be negative.
-    """
+    """Return x^exponent modulo the polynomial; the exponent may be negative."""
     result, base, left = _ONE, _X, exponent % _ORDER
     while left:
         if left & 1:
@@ -81,9 +77,7 @@ _NO_GROWTH = _power(-32)
 
 @cache
 def _byte_growth(position: int, byte: int) -> int:
-    """
-    Return the growth of byte * 256^position bytes; of as many less, when *byte* is negative.
-    """
+    """Return the growth of byte * 256^position bytes; of as many less, when *byte* is negative."""
     if position == 0 and abs(byte) == 1:
         return _power(8 * byte - 32)
     half, sign = abs(byte) // 2, (1 if byte > 0 else -1)
@@ -114,17 +108,13 @@ def growth(length: int) -> int:
 
 
 def fragment(text: bytes, level: int = COMPRESSION_LEVEL) -> bytes:
-    """
-    Return *text* as a DEFLATE fragment.
-    """
+    """Return *text* as a DEFLATE fragment."""
     deflate = zlib.compressobj(level, zlib.DEFLATED, -15, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED)
     return deflate.compress(text) + deflate.flush(zlib.Z_FULL_FLUSH)
 
 
 def stored(text: bytes) -> bytes:
-    """
-    Return *text* as stored blocks: a fragment that costs no compression.
-    """
+    """Return *text* as stored blocks: a fragment that costs no compression."""
     blocks = []
     for start in range(0, len(text), STORED_BLOCK_BYTES_MAX):
         block = text[start : start + STORED_BLOCK_BYTES_MAX]
@@ -174,17 +164,13 @@ class Splicer:
         self.crc = crc
 
     def add_text(self, text: bytes) -> None:
-        """
-        Append *text* uncompressed; meant for the short pieces between fragments.
-        """
+        """Append *text* uncompressed; meant for the short pieces between fragments."""
         self._parts.append(stored(text))
         self.crc = zlib.crc32(text, self.crc)
         self.length += len(text)
 
     def add_fragment(self, data: bytes, text: bytes) -> None:
-        """
-        Append a fragment whose text is at hand.
-        """
+        """Append a fragment whose text is at hand."""
         self._parts.append(data)
         self.crc = zlib.crc32(text, self.crc)
         self.length += len(text)
@@ -216,15 +202,11 @@ class Splicer:
         self.length += length
 
     def take(self) -> bytes:
-        """
-        Return what has come together since the last call.
-        """
+        """Return what has come together since the last call."""
         parts, self._parts = self._parts, []
         return b"".join(parts)
 
     def finish(self) -> bytes:
-        """
-        Return the rest, with the final empty block and the trailer.
-        """
+        """Return the rest, with the final empty block and the trailer."""
         self._parts.append(b"\x03\x00" + struct.pack("<II", self.crc, self.length & _ALL_BITS))
         return self.take()

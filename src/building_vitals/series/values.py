@@ -66,9 +66,7 @@ def value_text(value: Any) -> str:
 
 
 def _text_text(value: str) -> str:
-    """
-    Return the JSON text of a text or NumberText.
-    """
+    """Return the JSON text of a text or NumberText."""
     match = _JSON_NUMBER.fullmatch(value)
     if match is not None:
         return _within_double(str(value), has_exponent=match[1] is not None)
@@ -87,18 +85,14 @@ def _text_text(value: str) -> str:
 
 
 def _within_double(text: str, *, has_exponent: bool) -> str:
-    """
-    Return the number's text, or `null` when it is beyond IEEE double.
-    """
+    """Return the number's text, or `null` when it is beyond IEEE double."""
     if (has_exponent or len(text) > _SAFE_DIGITS) and isinf(float(text)):
         return "null"
     return text
 
 
 def _int_text(value: int) -> str:
-    """
-    Return the digits of an integer, or `null` when it is beyond IEEE double.
-    """
+    """Return the digits of an integer, or `null` when it is beyond IEEE double."""
     if value.bit_length() > _SAFE_BITS:
         try:
             float(value)
@@ -118,9 +112,7 @@ def _string_text(value: str) -> str:
 
 
 def _nested_text(value: Any, depth: int) -> str:
-    """
-    Return the JSON text of an array or object; text inside stays text, whatever it says.
-    """
+    """Return the JSON text of an array or object; text inside stays text, whatever it says."""
     if depth == 0:
         return "null"
     if isinstance(value, list):
@@ -134,9 +126,7 @@ def _nested_text(value: Any, depth: int) -> str:
 
 
 def _member_text(value: Any, depth: int) -> str:
-    """
-    Return the JSON text of a member of an array or object.
-    """
+    """Return the JSON text of a member of an array or object."""
     if isinstance(value, str) and not isinstance(value, NumberText):
         return _string_text(value)
     if isinstance(value, list | dict):

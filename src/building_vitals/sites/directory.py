@@ -1,6 +1,4 @@
-"""
-The upstream's lists of sites and of their points: long, seldom changed, kept as datasets.
-"""
+"""The upstream's lists of sites and of their points: long, seldom changed, kept as datasets."""
 
 from __future__ import annotations
 
@@ -161,9 +159,7 @@ def _items(items: Items) -> Items:
 
 
 def _page(items: Items, *, page: int, per_page: int) -> dict[str, Any]:
-    """
-    Return some of the items in the form of the upstream's own pages.
-    """
+    """Return some of the items in the form of the upstream's own pages."""
     first = (page - 1) * per_page
     return {
         "page": page,

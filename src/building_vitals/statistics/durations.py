@@ -12,9 +12,7 @@ _BITS = 5
 
 
 def duration_step(duration_ms: int) -> int:
-    """
-    Return the longest duration of the step that a duration belongs to; milliseconds.
-    """
+    """Return the longest duration of the step that a duration belongs to; milliseconds."""
     duration_ms = max(0, duration_ms)
     shift = max(0, duration_ms.bit_length() - _BITS - 1)
     return ((duration_ms >> shift) + 1 << shift) - 1

@@ -1,6 +1,4 @@
-"""
-What the statistics are told: a request answered, a job changed, a message given up.
-"""
+"""What the statistics are told: a request answered, a job changed, a message given up."""
 
 from __future__ import annotations
 
@@ -53,16 +51,12 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_success(self) -> bool:
-        """
-        Whether the client got the whole of what it asked for.
-        """
+        """Whether the client got the whole of what it asked for."""
         return self.error is None and self.status < 400  # noqa: PLR2004 - HTTP
 
     @property
     def is_hit(self) -> bool:
-        """
-        Whether nothing of the answer came from upstream.
-        """
+        """Whether nothing of the answer came from upstream."""
         return self.cache_status in ("hit", "stale")
 
 

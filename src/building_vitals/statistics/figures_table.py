@@ -1,6 +1,4 @@
-"""
-The figures of `/api/stats`, from sums and indexes: the same time whatever the tables hold.
-"""
+"""The figures of `/api/stats`, from sums and indexes: the same time whatever the tables hold."""
 
 from __future__ import annotations
 
@@ -52,9 +50,7 @@ WHERE faster * 100 >= total * 95 GROUP BY route_type
 
 
 class CacheFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What is stored; bytes, and epoch milliseconds of the oldest and the newest object.
-    """
+    """What is stored; bytes, and epoch milliseconds of the oldest and the newest object."""
 
     objects: int = 0
     original_size: int = 0
@@ -64,9 +60,7 @@ class CacheFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The requests of one route; durations in milliseconds.
-    """
+    """The requests of one route; durations in milliseconds."""
 
     route_type: str
     count: int
@@ -91,9 +85,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statistics:
-    """
-    Reads the figures.
-    """
+    """Reads the figures."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -66,17 +66,13 @@ def data_point(
 
 
 def cut_text(text: str, bytes_max: int) -> str:
-    """
-    Return the beginning of a text that fits, no character cut in half.
-    """
+    """Return the beginning of a text that fits, no character cut in half."""
     data = text.encode("utf-8", "replace")
     return data.decode() if len(data) <= bytes_max else data[:bytes_max].decode("utf-8", "ignore")
 
 
 def _within(blobs: list[str], bytes_max: int) -> tuple[str, ...]:
-    """
-    Return the texts with the longest cut so that all together fit.
-    """
+    """Return the texts with the longest cut so that all together fit."""
     sizes = [len(each.encode("utf-8", "replace")) for each in blobs]
     left, share = bytes_max, 0
     # The short ones keep what they have; what they leave is shared by the long ones.
@@ -123,9 +119,7 @@ def request_point(event: RequestEvent, weight: int) -> DataPoint:
 
 
 def job_point(event: JobEvent) -> DataPoint:
-    """
-    Return the point of a job that was queued or has ended.
-    """
+    """Return the point of a job that was queued or has ended."""
     return data_point(
         event.site,
         ("job", event.job_id, "queued", "", event.outcome, event.error, "", event.priority),
@@ -144,9 +138,7 @@ def job_point(event: JobEvent) -> DataPoint:
 
 
 def dead_letter_point(event: DeadLetterEvent) -> DataPoint:
-    """
-    Return the point of a message that the queue gave up.
-    """
+    """Return the point of a message that the queue gave up."""
     return data_point(
         event.site,
         ("dead_letter", event.job_id, "queued", "", event.outcome, event.error, "", ""),

@@ -34,9 +34,7 @@ REQUESTS_PER_BATCH_MAX = 100
 
 
 class PointWriter(Protocol):
-    """
-    Where data points go.
-    """
+    """Where data points go."""
 
     def write(self, points: Sequence[DataPoint]) -> int:
         """
@@ -49,33 +47,25 @@ class PointWriter(Protocol):
 
 
 class Batch(msgspec.Struct):
-    """
-    Requests that are written together, by the invocation of the first.
-    """
+    """Requests that are written together, by the invocation of the first."""
 
     opened_ms: int
     requests: list[Counted] = []
 
     def take(self) -> list[Counted]:
-        """
-        Return the requests; nobody else gets them.
-        """
+        """Return the requests; nobody else gets them."""
         taken, self.requests = self.requests, []
         return taken
 
 
 class Outbox:
-    """
-    Requests that wait to be written, of all invocations of an isolate.
-    """
+    """Requests that wait to be written, of all invocations of an isolate."""
 
     def __init__(self) -> None:
         self._open: Batch | None = None
 
     def add(self, counted: Counted, now_ms: int) -> Batch | None:
-        """
-        Let a request wait; return the batch when its invocation is the one to write it.
-        """
+        """Let a request wait; return the batch when its invocation is the one to write it."""
         batch = self._open
         is_overdue = batch is not None and now_ms - batch.opened_ms >= OVERDUE_MS
         if batch is None or is_overdue or len(batch.requests) >= REQUESTS_PER_BATCH_MAX:
@@ -86,18 +76,14 @@ class Outbox:
         return None
 
     def close(self, batch: Batch) -> list[Counted]:
-        """
-        Let nothing more into a batch, and return what is in it.
-        """
+        """Let nothing more into a batch, and return what is in it."""
         if self._open is batch:
             self._open = None
         return batch.take()
 
 
 class AnalyticsService:
-    """
-    Records what happens.
-    """
+    """Records what happens."""
 
     def __init__(
         self,
@@ -148,15 +134,11 @@ class AnalyticsService:
             self._report("analytics", error)
 
     def record_queued_job(self, job_id: str) -> None:
-        """
-        Record that a job was queued.
-        """
+        """Record that a job was queued."""
         self._background(self._tell_of_job(job_id, since_ms=0, is_new=True))
 
     def record_ended_job(self, job_id: str, *, since_ms: int) -> None:
-        """
-        Record that a job has ended, if that is what has happened to it since an instant.
-        """
+        """Record that a job has ended, if that is what has happened to it since an instant."""
         self._background(self._tell_of_job(job_id, since_ms=since_ms, is_new=False))
 
     async def _tell_of_job(self, job_id: str, *, since_ms: int, is_new: bool) -> None:
@@ -171,9 +153,7 @@ class AnalyticsService:
             self._write_points([job_point(job)])
 
     def record_dead_letter(self, event: DeadLetterEvent) -> None:
-        """
-        Record that the queue gave up a message.
-        """
+        """Record that the queue gave up a message."""
         self._background(self._tell_of_dead_letter(event))
 
     async def _tell_of_dead_letter(self, event: DeadLetterEvent) -> None:

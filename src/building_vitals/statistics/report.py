@@ -1,6 +1,4 @@
-"""
-The document of `/api/stats`.
-"""
+"""The document of `/api/stats`."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ MEGABYTE = 1_048_576
 
 
 class StatisticsService:
-    """
-    Says how the cache, the jobs, the requests and the upstream quota do.
-    """
+    """Says how the cache, the jobs, the requests and the upstream quota do."""
 
     def __init__(self, *, statistics: Statistics, clock: Clock, upstream_limit: int) -> None:
         """
@@ -29,9 +25,7 @@ class StatisticsService:
         self._upstream_limit = upstream_limit
 
     async def read(self) -> dict[str, Any]:
-        """
-        Return the document; requests are those of the last 24 hours.
-        """
+        """Return the document; requests are those of the last 24 hours."""
         now_ms = self._clock.now_ms()
         figures = await self._statistics.read(since_ms=now_ms - DAY_MS)
         return {
@@ -43,9 +37,7 @@ class StatisticsService:
         }
 
     def _upstream(self, figures: Figures, now_ms: int) -> dict[str, int]:
-        """
-        Return how much of the present minute's quota is used; zeros where there is no limit.
-        """
+        """Return how much of the present minute's quota is used; zeros where there is no limit."""
         limit, quota = self._upstream_limit, figures.quota
         if not limit or quota is None:
             return {"limit": limit, "used": 0, "current": limit}
@@ -57,9 +49,7 @@ class StatisticsService:
 
 
 def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> dict[str, Any]:
-    """
-    Return what is stored, and what share of the requests that asked the cache it answered.
-    """
+    """Return what is stored, and what share of the requests that asked the cache it answered."""
     asked = [each for each in routes if each.route_type != "direct"]
     requests = sum(each.count for each in asked)
     hits = sum(each.cache_hits for each in asked)

@@ -100,18 +100,14 @@ DELETE FROM request_durations_hourly WHERE (hour_ms, route_type, duration_ms) IN
 
 
 class Counted(NamedTuple):
-    """
-    A request and how many it stands for.
-    """
+    """A request and how many it stands for."""
 
     event: RequestEvent
     weight: int
 
 
 class RequestAnalytics:
-    """
-    Records requests.
-    """
+    """Records requests."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -136,16 +132,12 @@ class RequestAnalytics:
         await self._database.batch(statements)
 
     async def find_job(self, job_id: str, *, since_ms: int = 0) -> JobEvent | None:
-        """
-        Return a job as it is, if it has changed since an instant.
-        """
+        """Return a job as it is, if it has changed since an instant."""
         rows = await self._database.rows(_JOB, job_id, since_ms)
         return msgspec.convert(rows[0], JobEvent) if rows else None
 
     async def delete(self, *, before_ms: int, limit: int) -> int:
-        """
-        Delete what is kept of requests that came in before an instant; return how many rows.
-        """
+        """Delete what is kept of requests that came in before an instant; return how many rows."""
         outcomes = await self._database.batch(
             [
                 Statement(sql, (before_ms, limit))
@@ -178,9 +170,7 @@ def _row(counted: Counted) -> list[Any]:
 
 
 def _sums(requests: Iterable[Counted]) -> list[list[Any]]:
-    """
-    Return the sums by hour and route.
-    """
+    """Return the sums by hour and route."""
     sums: dict[tuple[int, str], list[int]] = {}
     for event, weight in requests:
         one = (
@@ -199,9 +189,7 @@ def _sums(requests: Iterable[Counted]) -> list[list[Any]]:
 
 
 def _durations(requests: Iterable[Counted]) -> list[list[Any]]:
-    """
-    Return how many requests took how long, by hour and route.
-    """
+    """Return how many requests took how long, by hour and route."""
     counts: dict[tuple[int, str, int], int] = {}
     for event, weight in requests:
         place = (_hour(event), event.route, duration_step(event.duration_ms))
@@ -210,9 +198,7 @@ def _durations(requests: Iterable[Counted]) -> list[list[Any]]:
 
 
 def _touched(requests: Iterable[Counted]) -> list[list[Any]]:
-    """
-    Return each object with when it was of use, and to how many requests at that instant.
-    """
+    """Return each object with when it was of use, and to how many requests at that instant."""
     touched: dict[tuple[str, int], int] = {}
     for event, weight in requests:
         for key in event.touched:

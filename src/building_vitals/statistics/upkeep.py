@@ -1,6 +1,4 @@
-"""
-The periodic work of statistics.
-"""
+"""The periodic work of statistics."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ REQUEST_AGE_MS = 30 * DAY_MS
 
 
 class OldRequests:
-    """
-    Deletes what is kept of requests older than 30 days.
-    """
+    """Deletes what is kept of requests older than 30 days."""
 
     name = "old requests"
 
@@ -25,9 +21,7 @@ class OldRequests:
         self._requests = requests
 
     async def run(self, now_ms: int) -> int:
-        """
-        Delete some rows, the oldest first; return how many.
-        """
+        """Delete some rows, the oldest first; return how many."""
         return await repeat_rounds(
             partial(
                 self._requests.delete,

@@ -37,9 +37,7 @@ class Grant(msgspec.Struct):
 
 
 class UpstreamQuota:
-    """
-    The gate of the upstream client, for requests of one kind.
-    """
+    """The gate of the upstream client, for requests of one kind."""
 
     def __init__(
         self,
@@ -87,18 +85,14 @@ class UpstreamQuota:
                     await self._wait(state, deadline_ms)
 
     def _is_left(self) -> bool:
-        """
-        Use up one request of the grant; return whether there was one.
-        """
+        """Use up one request of the grant; return whether there was one."""
         if self._grant.left <= 0 or self._grant.minute_ms != minute_of(self._clock.now_ms()):
             return False
         self._grant.left -= 1
         return True
 
     async def _take(self) -> QuotaState | None:
-        """
-        Ask for a grant; return None when there is one, else the state that allows none.
-        """
+        """Ask for a grant; return None when there is one, else the state that allows none."""
         now_ms = self._clock.now_ms()
         minute_ms = minute_of(now_ms)
         taken = await self._quotas.take(
@@ -115,9 +109,7 @@ class UpstreamQuota:
         return None
 
     async def _wait(self, state: QuotaState, deadline_ms: int | None) -> None:
-        """
-        Wait until requests may be free again.
-        """
+        """Wait until requests may be free again."""
         now_ms = self._clock.now_ms()
         free_ms = minute_of(now_ms) + MINUTE_MS
         if state.closed_until_ms > now_ms:

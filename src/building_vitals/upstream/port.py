@@ -17,9 +17,7 @@ Items = list[dict[str, Any]]
 
 
 class FetchCount(Protocol):
-    """
-    What a fetch has cost so far.
-    """
+    """What a fetch has cost so far."""
 
     requests: int
     samples_received: int
@@ -29,9 +27,7 @@ OnPage = Callable[[FetchCount], Awaitable[None]]
 
 
 class Upstream(Protocol):
-    """
-    Where samples come from.
-    """
+    """Where samples come from."""
 
     async def fetch_samples(
         self,
@@ -43,16 +39,12 @@ class Upstream(Protocol):
         deadline_ms: int | None = None,
         on_page: OnPage | None = None,
     ) -> FetchCount:
-        """
-        Give *sink* every page; return only when all has come, else raise an AppError.
-        """
+        """Give *sink* every page; return only when all has come, else raise an AppError."""
         ...
 
 
 class PointLists(Protocol):
-    """
-    Knows which points a site has.
-    """
+    """Knows which points a site has."""
 
     async def own_points(
         self, site: str, names: Collection[str], *, deadline_ms: int | None
@@ -68,27 +60,19 @@ class PointLists(Protocol):
 
 
 class Listings(Protocol):
-    """
-    Where the lists come from.
-    """
+    """Where the lists come from."""
 
     async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
-        """
-        Return every site.
-        """
+        """Return every site."""
         ...
 
     async def list_points(self, site: str, *, deadline_ms: int | None = None) -> Items:
-        """
-        Return every point of a site.
-        """
+        """Return every point of a site."""
         ...
 
 
 class SampleSink(Protocol):
-    """
-    Takes the samples of a fetch.
-    """
+    """Takes the samples of a fetch."""
 
     def add_page(self, samples: list[WireSample]) -> None:
         """
@@ -103,9 +87,7 @@ class SampleSink(Protocol):
 
 
 class UpstreamGate(Protocol):
-    """
-    Decides when the next request may go out: the Worker's own quota.
-    """
+    """Decides when the next request may go out: the Worker's own quota."""
 
     async def admit(self, deadline_ms: int | None) -> None:
         """
@@ -117,7 +99,5 @@ class UpstreamGate(Protocol):
         ...
 
     def limited(self, retry_after_ms: int | None) -> None:
-        """
-        Hear that the upstream answered 429; None when it didn't say for how long.
-        """
+        """Hear that the upstream answered 429; None when it didn't say for how long."""
         ...

@@ -25,23 +25,17 @@ GRANT_MAX = 10
 
 
 def minute_of(now_ms: int) -> int:
-    """
-    Return the start of the minute of an instant.
-    """
+    """Return the start of the minute of an instant."""
     return now_ms - now_ms % MINUTE_MS
 
 
 def recovery(limit: int) -> int:
-    """
-    Return how many requests a minute are regained in each minute.
-    """
+    """Return how many requests a minute are regained in each minute."""
     return max(1, int(limit * RECOVERY_SHARE))
 
 
 def grant_size(limit: int) -> int:
-    """
-    Return how many requests are granted at once.
-    """
+    """Return how many requests are granted at once."""
     return min(GRANT_MAX, max(1, int(limit * GRANT_SHARE)))
 
 
@@ -62,14 +56,10 @@ class QuotaState(msgspec.Struct, frozen=True, kw_only=True):
     closed_until_ms: int
 
     def used_now(self, now_ms: int) -> int:
-        """
-        Return the requests granted in the present minute.
-        """
+        """Return the requests granted in the present minute."""
         return self.used if self.minute_ms >= minute_of(now_ms) else 0
 
     def allowed_now(self, limit: int, now_ms: int) -> int:
-        """
-        Return the requests that the present minute allows.
-        """
+        """Return the requests that the present minute allows."""
         minutes = max(0, minute_of(now_ms) - self.minute_ms) // MINUTE_MS
         return max(1, min(limit, self.allowed + recovery(limit) * minutes))

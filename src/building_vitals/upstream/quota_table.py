@@ -1,6 +1,4 @@
-"""
-The upstream quota in D1: one row that all isolates share.
-"""
+"""The upstream quota in D1: one row that all isolates share."""
 
 from __future__ import annotations
 
@@ -66,9 +64,7 @@ class Taken(NamedTuple):
 
 
 class UpstreamQuotas:
-    """
-    Grants requests.
-    """
+    """Grants requests."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -92,22 +88,16 @@ class UpstreamQuotas:
         return Taken(granted, msgspec.convert(outcomes[2].rows[0], QuotaState))
 
     async def fall(self, *, limit: int, now_ms: int, fall_ms: int, closed_until_ms: int) -> None:
-        """
-        Allow half, unless that was done less than *fall_ms* ago; allow nothing for a while.
-        """
+        """Allow half, unless that was done less than *fall_ms* ago; allow nothing for a while."""
         values = (limit, now_ms, fall_ms, closed_until_ms)
         await self._database.batch([Statement(_FALL, values)])
 
     @staticmethod
     def state_statement() -> Statement:
-        """
-        Return the statement whose rows `state_of` reads.
-        """
+        """Return the statement whose rows `state_of` reads."""
         return Statement(_STATE)
 
     @staticmethod
     def state_of(rows: list[dict[str, int]]) -> QuotaState | None:
-        """
-        Return the state in the rows of a state statement; None when nobody has asked yet.
-        """
+        """Return the state in the rows of a state statement; None when nobody has asked yet."""
         return msgspec.convert(rows[0], QuotaState) if rows else None

@@ -29,14 +29,10 @@ COMPUTING_S = 0.5
 
 
 class Default(WorkerEntrypoint):
-    """
-    Answers `{"operation", "arguments"}` with `{"result"}` or `{"error"}`.
-    """
+    """Answers `{"operation", "arguments"}` with `{"result"}` or `{"error"}`."""
 
     async def fetch(self, request: Any) -> Any:
-        """
-        Run one operation.
-        """
+        """Run one operation."""
         asked = json.loads(await request.text())
         try:
             result = await self._run(asked["operation"], asked["arguments"])
@@ -93,9 +89,7 @@ class Default(WorkerEntrypoint):
         return {"size": opened.size, "data": base64.b64encode(data).decode()}
 
     async def _dataset(self, given: dict[str, Any]) -> Any:
-        """
-        Put a dataset, and return what is then got, and what is in the bucket.
-        """
+        """Put a dataset, and return what is then got, and what is in the bucket."""
         objects = R2Objects(self.env, "BUCKET")
         service = R2CacheService(objects, RuntimeClock(), compressor=Brotli())
         key = DatasetKey(given["site"], ("a", "b"), Range(0, 1000))
@@ -120,9 +114,7 @@ class Default(WorkerEntrypoint):
 
 
 async def _computing(url: str) -> int:
-    """
-    Start a request, give it a turn, compute for a while; return when that ended, epoch ms.
-    """
+    """Start a request, give it a turn, compute for a while; return when that ended, epoch ms."""
     clock = RuntimeClock()
     sending = asyncio.create_task(RuntimeHttp().request("GET", url, headers={}, timeout_ms=10_000))
     await clock.turn()
@@ -135,9 +127,7 @@ async def _computing(url: str) -> int:
 
 
 async def _chunks(texts: list[str | None]) -> AsyncIterator[bytes]:
-    """
-    Yield chunks; None stands for a failure.
-    """
+    """Yield chunks; None stands for a failure."""
     for text in texts:
         if text is None:
             raise ValueError("no more chunks")
@@ -145,7 +135,5 @@ async def _chunks(texts: list[str | None]) -> AsyncIterator[bytes]:
 
 
 def _fields(info: Any) -> dict[str, Any]:
-    """
-    Return what an ObjectInfo holds; that its fields are plain is part of the contract.
-    """
+    """Return what an ObjectInfo holds; that its fields are plain is part of the contract."""
     return {name: getattr(info, name) for name in info.__struct_fields__}

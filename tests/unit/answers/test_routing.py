@@ -1,6 +1,4 @@
-"""
-Tests of the routing's rule of thumb.
-"""
+"""Tests of the routing's rule of thumb."""
 
 from __future__ import annotations
 

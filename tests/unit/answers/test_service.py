@@ -1,6 +1,4 @@
-"""
-The cached route: what is fetched, what is not, and what the answer says of it.
-"""
+"""The cached route: what is fetched, what is not, and what the answer says of it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Tests of who may call from a browser.
-"""
+"""Tests of who may call from a browser."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Tests of what is made of the client's headers.
-"""
+"""Tests of what is made of the client's headers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Tests of the API's description: that it is valid, whole, and says what validation does.
-"""
+"""Tests of the API's description: that it is valid, whole, and says what validation does."""
 
 from __future__ import annotations
 

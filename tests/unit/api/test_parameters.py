@@ -1,6 +1,4 @@
-"""
-Tests of what each parameter may be.
-"""
+"""Tests of what each parameter may be."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Tests of failures as problem documents.
-"""
+"""Tests of failures as problem documents."""
 
 from __future__ import annotations
 

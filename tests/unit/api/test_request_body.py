@@ -1,6 +1,4 @@
-"""
-Tests of how JSON bodies become requests, and of all that they are refused for.
-"""
+"""Tests of how JSON bodies become requests, and of all that they are refused for."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Tests of how queries become requests, and of all that they are refused for.
-"""
+"""Tests of how queries become requests, and of all that they are refused for."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Reloading charts: what scatters over many objects comes together again, and stays right.
-"""
+"""Reloading charts: what scatters over many objects comes together again, and stays right."""
 
 from __future__ import annotations
 

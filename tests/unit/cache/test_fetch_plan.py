@@ -1,6 +1,4 @@
-"""
-Tests of plans: what of a request is known, until when, and how the rest is fetched.
-"""
+"""Tests of plans: what of a request is known, until when, and how the rest is fetched."""
 
 from __future__ import annotations
 
@@ -20,16 +18,12 @@ TWENTY = tuple(f"p{number}" for number in range(20))
 
 
 def segments(*known: str, fetched_ms: int = NOW, point: str = "p") -> list[Segment]:
-    """
-    Return segments of a point.
-    """
+    """Return segments of a point."""
     return [stored(each, point=point, fetched_ms=fetched_ms).segment for each in known]
 
 
 def picture(covered: Cover) -> str:
-    """
-    Return the cover as text: parts known, each from the segment that starts at, and gaps.
-    """
+    """Return the cover as text: parts known, each from the segment that starts at, and gaps."""
     parts = [
         (part, f"{segment.start_ms}:{part.start_ms}-{part.end_ms}")
         for segment, part in covered.known
@@ -54,16 +48,12 @@ def picture(covered: Cover) -> str:
     ],
 )
 def test_cover(known: list[str], expected: str) -> None:
-    """
-    Segments and gaps follow each other through the whole request, each instant once.
-    """
+    """Segments and gaps follow each other through the whole request, each instant once."""
     assert expected == picture(cover("p", segments(*known), Range(10, 50)))
 
 
 def test_nothing_is_covered_where_nothing_can_be_known() -> None:
-    """
-    A range that lies in the future has neither segments nor gaps.
-    """
+    """A range that lies in the future has neither segments nor gaps."""
     assert Cover("p", [], []) == cover("p", segments("0-90"), None)
 
 
@@ -79,9 +69,7 @@ def test_nothing_is_covered_where_nothing_can_be_known() -> None:
     ],
 )
 def test_known_until_now(wanted: str, now_ms: int, expected: str | None) -> None:
-    """
-    Nothing later than the moment of asking can be known.
-    """
+    """Nothing later than the moment of asking can be known."""
     assert (span(expected) if expected else None) == known_until(span(wanted), now_ms)
 
 
@@ -95,9 +83,7 @@ def test_known_until_now(wanted: str, now_ms: int, expected: str | None) -> None
     ],
 )
 def test_expiry(end_ms: int, fetched_ms: int, lives_ms: int) -> None:
-    """
-    What was old when it was fetched is kept long, what was young is kept shortly.
-    """
+    """What was old when it was fetched is kept long, what was young is kept shortly."""
     assert (lives_ms == 24_000) == FRESHNESS.is_settled(end_ms, fetched_ms)
     assert fetched_ms + lives_ms == FRESHNESS.expires_ms(end_ms, fetched_ms)
 
@@ -117,9 +103,7 @@ def test_expiry(end_ms: int, fetched_ms: int, lives_ms: int) -> None:
     ],
 )
 def test_expired_segments_are_gaps(now_ms: int, *, grace: bool, expected: str) -> None:
-    """
-    Segments are known until they expire, and in need until their grace is over.
-    """
+    """Segments are known until they expire, and in need until their grace is over."""
     held = segments("0-10000", "10000-12000", fetched_ms=12_000)
     [found] = covers(["p"], held, Range(0, 12_000), freshness=FRESHNESS, now_ms=now_ms, grace=grace)
 
@@ -127,9 +111,7 @@ def test_expired_segments_are_gaps(now_ms: int, *, grace: bool, expected: str) -
 
 
 def test_expired_segments_only_fill_gaps() -> None:
-    """
-    In need, what is fresh still comes first; expired parts stand between, in order of time.
-    """
+    """In need, what is fresh still comes first; expired parts stand between, in order of time."""
     fresh = segments("20-30", fetched_ms=NOW)
     expired = segments("0-25", "28-90", fetched_ms=NOW - 24_000)
     [found] = covers(
@@ -141,9 +123,7 @@ def test_expired_segments_only_fill_gaps() -> None:
 
 
 def test_configuration_of_today_decides() -> None:
-    """
-    Expiry is judged when reading: a shorter TTL takes effect for what is stored already.
-    """
+    """Expiry is judged when reading: a shorter TTL takes effect for what is stored already."""
     held = segments("0-10", fetched_ms=NOW)
     stricter = msgspec.structs.replace(FRESHNESS, settled_ttl_ms=500)
     found = [
@@ -155,9 +135,7 @@ def test_configuration_of_today_decides() -> None:
 
 
 def test_points_are_covered_in_the_order_asked_for() -> None:
-    """
-    Every point has its cover, from its own segments only.
-    """
+    """Every point has its cover, from its own segments only."""
     held = segments("0-50", point="b") + segments("0-20", point="a")
     found = covers(["b", "c", "a"], held, Range(0, 50), freshness=FRESHNESS, now_ms=NOW)
 
@@ -170,9 +148,7 @@ def test_points_are_covered_in_the_order_asked_for() -> None:
 
 
 def plan(missing: dict[str, str], *, page_size: int = 1000) -> list[str]:
-    """
-    Return the fetches of a plan as text; time in days, 288 samples each.
-    """
+    """Return the fetches of a plan as text; time in days, 288 samples each."""
     days = {
         point: [Range(each.start_ms * DAY_MS, each.end_ms * DAY_MS) for each in spans(text)]
         for point, text in missing.items()
@@ -204,16 +180,12 @@ def plan(missing: dict[str, str], *, page_size: int = 1000) -> list[str]:
     ],
 )
 def test_fetches(missing: dict[str, str], page_size: int, expected: list[str]) -> None:
-    """
-    Fetches take few pages first and few needless samples then.
-    """
+    """Fetches take few pages first and few needless samples then."""
     assert expected == plan(missing, page_size=page_size)
 
 
 def test_one_more_point_is_one_fetch_for_it() -> None:
-    """
-    A point added to a chart of 20 is all that is fetched.
-    """
+    """A point added to a chart of 20 is all that is fetched."""
     held = [segment for point in TWENTY for segment in segments("0-90", point=point)]
     found = covers([*TWENTY, "new"], held, Range(0, 90), freshness=FRESHNESS, now_ms=NOW)
 
@@ -221,9 +193,7 @@ def test_one_more_point_is_one_fetch_for_it() -> None:
 
 
 def test_a_slid_range_is_one_fetch_of_the_new_part() -> None:
-    """
-    A chart of 20 points that slides on fetches the new part of all of them at once.
-    """
+    """A chart of 20 points that slides on fetches the new part of all of them at once."""
     held = [segment for point in TWENTY for segment in segments("0-90", point=point)]
     found = covers(TWENTY, held, Range(10, 95), freshness=FRESHNESS, now_ms=NOW)
     fetches = plan_fetches(gaps_of(found), page_size=1000)
@@ -243,9 +213,7 @@ def test_many_nested_gaps_cost_no_more_than_alone() -> None:
 
 
 def test_fetched_ranges_are_merged() -> None:
-    """
-    What an answer says was fetched is merged over all points.
-    """
+    """What an answer says was fetched is merged over all points."""
     fetches = [
         Fetch(("a",), Range(5, 10)),
         Fetch(("b",), Range(0, 7)),

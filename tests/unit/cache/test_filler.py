@@ -1,6 +1,4 @@
-"""
-One fetch for many: who fetches, who waits, and what happens when somebody dies.
-"""
+"""One fetch for many: who fetches, who waits, and what happens when somebody dies."""
 
 from __future__ import annotations
 

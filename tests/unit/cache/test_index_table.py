@@ -1,6 +1,4 @@
-"""
-The index of segments: found by point and range, replaced by newer ones, purged and forgotten.
-"""
+"""The index of segments: found by point and range, replaced by newer ones, purged and forgotten."""
 
 from __future__ import annotations
 

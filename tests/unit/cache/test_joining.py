@@ -1,6 +1,4 @@
-"""
-Tests of making one segment of several: which ones, and what becomes of their frames.
-"""
+"""Tests of making one segment of several: which ones, and what becomes of their frames."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ NOW = 120_900
 
 
 def segment(text: str) -> Segment:
-    """
-    Return the segment `10-20@500`: its range and when it was fetched.
-    """
+    """Return the segment `10-20@500`: its range and when it was fetched."""
     known, _, fetched = text.partition("@")
     return stored(known, samples("15:1"), fetched_ms=int(fetched), key=text).segment
 
@@ -67,9 +63,7 @@ def test_runs(held: str, expected: list[str]) -> None:
 
 
 def test_clocks_that_disagree_with_no_life_at_all() -> None:
-    """
-    Where nothing is to be kept, segments from a clock that is ahead are no reason to fail.
-    """
+    """Where nothing is to be kept, segments from a clock that is ahead are no reason to fail."""
     freshness = msgspec.structs.replace(FRESHNESS, settled_ttl_ms=0, provisional_ttl_ms=0)
     held = [segment("0-10@120000"), segment("10-20@120000")]
 
@@ -79,9 +73,7 @@ def test_clocks_that_disagree_with_no_life_at_all() -> None:
 
 
 def test_large_segments_stay_as_they_are() -> None:
-    """
-    What is worth a read of its own is not copied, and parts what lies around it.
-    """
+    """What is worth a read of its own is not copied, and parts what lies around it."""
     held = [segment(f"{start}-{start + 10}@120000") for start in (0, 10, 20, 30, 40)]
     held[2] = msgspec.structs.replace(held[2], length=SEGMENT_BYTES_MAX + 1)
 
@@ -91,9 +83,7 @@ def test_large_segments_stay_as_they_are() -> None:
 
 
 def joined(*parts: tuple[Stored, str]) -> Fold:
-    """
-    Return stored segments as one, each cut to a range.
-    """
+    """Return stored segments as one, each cut to a range."""
     blobs = {each.segment.key: each for each, _ in parts}
 
     def read(of: Segment, frame: Frame) -> bytes:
@@ -105,17 +95,13 @@ def joined(*parts: tuple[Stored, str]) -> Fold:
 
 
 def text_of(fold: Fold) -> bytes:
-    """
-    Return the text of all samples of a fold.
-    """
+    """Return the text of all samples of a fold."""
     frames = fold.series.frames
     return inflate(fold.series.data, frames[-1].raw_end if frames else 0)
 
 
 def test_slivers_become_one_frame() -> None:
-    """
-    Many small frames are put together, empty segments between them included.
-    """
+    """Many small frames are put together, empty segments between them included."""
     parts = [
         (stored(f"{start}-{start + 10}", samples(f"{start}:{start}"), key=str(start)), start)
         for start in range(0, 100, 10)
@@ -130,9 +116,7 @@ def test_slivers_become_one_frame() -> None:
 
 
 def test_good_frames_are_copied() -> None:
-    """
-    Whole frames of a good size keep their bytes.
-    """
+    """Whole frames of a good size keep their bytes."""
     one, other = every(1, Range(0, 600)), every(1, Range(600, 1300), seed=1)
     first = stored("0-600", one, key="a")
     second = stored("600-1300", other, key="b")
@@ -157,9 +141,7 @@ def test_good_frames_are_copied() -> None:
     ],
 )
 def test_sizes_of_frames(sizes: list[int], expected: list[int]) -> None:
-    """
-    Frames are put together until they have a good size.
-    """
+    """Frames are put together until they have a good size."""
     held = every(1, Range(0, sum(sizes)))
     whole = f"0-{sum(sizes)}"
     fold = joined((stored(whole, held, sizes=sizes), whole))
@@ -169,9 +151,7 @@ def test_sizes_of_frames(sizes: list[int], expected: list[int]) -> None:
 
 
 def test_overlapping_parts_are_cut() -> None:
-    """
-    Of segments that overlap, each gives its part and no more, though frames reach further.
-    """
+    """Of segments that overlap, each gives its part and no more, though frames reach further."""
     held = every(1, Range(0, 2000))
     first, second = stored("0-1200", held, key="a"), stored("400-2000", held, key="b")
     fold = joined((first, "0-1200"), (second, "1200-2000"))
@@ -182,9 +162,7 @@ def test_overlapping_parts_are_cut() -> None:
 
 
 def test_a_part_may_take_nothing_of_a_frame() -> None:
-    """
-    A part that lies between two samples of a frame gives none of them.
-    """
+    """A part that lies between two samples of a frame gives none of them."""
     first = stored("0-20", samples("10:1"), key="a")
     second = stored("0-100", samples("5:0 90:2"), key="b")
     third = stored("50-100", samples("60:3"), key="c")
@@ -195,9 +173,7 @@ def test_a_part_may_take_nothing_of_a_frame() -> None:
 
 
 def test_a_missing_directory_is_no_empty_segment() -> None:
-    """
-    A segment whose directory was left out is not joined as if it had no samples.
-    """
+    """A segment whose directory was left out is not joined as if it had no samples."""
     held = stored("0-100", samples("5:1"))
     bare = held._replace(segment=msgspec.structs.replace(held.segment, frames=None))
 
@@ -206,9 +182,7 @@ def test_a_missing_directory_is_no_empty_segment() -> None:
 
 
 def test_other_bytes_are_not_joined() -> None:
-    """
-    Frames that are looked into are told from other bytes.
-    """
+    """Frames that are looked into are told from other bytes."""
     held, other = (stored("0-100", samples(text)) for text in ("5:1 10:2", "5:1 10:3"))
 
     with pytest.raises(ValueError, match="another text"):

@@ -1,6 +1,4 @@
-"""
-Keys of objects: nothing collides, nothing escapes.
-"""
+"""Keys of objects: nothing collides, nothing escapes."""
 
 from __future__ import annotations
 

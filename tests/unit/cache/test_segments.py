@@ -1,6 +1,4 @@
-"""
-Tests of what a range takes of a segment, and of bytes that are not those stored.
-"""
+"""Tests of what a range takes of a segment, and of bytes that are not those stored."""
 
 from __future__ import annotations
 
@@ -46,9 +44,7 @@ ALL = Range(0, 100)
     ],
 )
 def test_pieces(wanted: str, expected: list[str]) -> None:
-    """
-    A range takes a cut frame, a run of whole frames and a cut frame at most.
-    """
+    """A range takes a cut frame, a run of whole frames and a cut frame at most."""
     held = stored("0-100", HELD, sizes=[2, 2, 2])
     found = []
     for piece in pieces(held.segment, span(wanted)):
@@ -67,9 +63,7 @@ def test_pieces(wanted: str, expected: list[str]) -> None:
 
 
 def test_an_empty_segment_takes_nothing() -> None:
-    """
-    A range known to be empty has no object and no pieces, with or without its directory.
-    """
+    """A range known to be empty has no object and no pieces, with or without its directory."""
     segment = stored("0-100").segment
 
     assert ("", 0, 0) == (segment.key, segment.length, segment.count)
@@ -77,9 +71,7 @@ def test_an_empty_segment_takes_nothing() -> None:
 
 
 def test_directory_is_needed_for_cuts_only() -> None:
-    """
-    A segment taken whole needs no directory; one that must be cut says that it does.
-    """
+    """A segment taken whole needs no directory; one that must be cut says that it does."""
     segment = msgspec.structs.replace(stored("0-100", HELD).segment, frames=None)
 
     assert [7] == [piece.count for piece in pieces(segment, ALL)]
@@ -88,18 +80,14 @@ def test_directory_is_needed_for_cuts_only() -> None:
 
 
 def test_a_segment_survives_the_index() -> None:
-    """
-    What the index stores as JSON comes back equal.
-    """
+    """What the index stores as JSON comes back equal."""
     segment = stored("0-100", HELD, sizes=[3]).segment
 
     assert segment == msgspec.json.decode(msgspec.json.encode(segment), type=Segment)
 
 
 def test_a_run_is_no_cut() -> None:
-    """
-    To cut a piece that says nothing about cutting is a mistake of the caller.
-    """
+    """To cut a piece that says nothing about cutting is a mistake of the caller."""
     held = stored("0-100", HELD)
     [piece] = pieces(held.segment, ALL)
 
@@ -108,9 +96,7 @@ def test_a_run_is_no_cut() -> None:
 
 
 def test_what_a_cut_leaves_is_a_fragment() -> None:
-    """
-    The text of a cut frame is deflated anew.
-    """
+    """The text of a cut frame is deflated anew."""
     text = every(60_000, Range(0, 600 * 60_000)).text
 
     assert text == inflate(cut_fragment(text), len(text))
@@ -128,9 +114,7 @@ def test_what_a_cut_leaves_is_a_fragment() -> None:
     ],
 )
 def test_other_bytes_are_noticed(wanted: str, spoil: Callable[[bytes], bytes]) -> None:
-    """
-    Whole frames are told from other bytes before they are passed on.
-    """
+    """Whole frames are told from other bytes before they are passed on."""
     held = stored("0-100", HELD, sizes=[2, 2, 2])
     [piece] = pieces(held.segment, span(wanted))
 

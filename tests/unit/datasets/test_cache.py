@@ -1,6 +1,4 @@
-"""
-Datasets in a bucket: stored small, given for a while, counted and cleaned up page by page.
-"""
+"""Datasets in a bucket: stored small, given for a while, counted and cleaned up page by page."""
 
 from __future__ import annotations
 

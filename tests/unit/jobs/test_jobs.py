@@ -1,6 +1,4 @@
-"""
-Jobs: whatever queues and consumers do, the result is what the upstream has.
-"""
+"""Jobs: whatever queues and consumers do, the result is what the upstream has."""
 
 from __future__ import annotations
 

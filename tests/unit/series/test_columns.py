@@ -1,6 +1,4 @@
-"""
-Tests of pages as columns: what is done by many at once gives what one by one would give.
-"""
+"""Tests of pages as columns: what is done by many at once gives what one by one would give."""
 
 from __future__ import annotations
 
@@ -42,9 +40,7 @@ def pages(draw: st.DrawFn) -> list[Sent]:
 @settings(deadline=None, max_examples=500)
 @given(pages())
 def test_columns_hold_every_sample_of_their_points(page: list[Sent]) -> None:
-    """
-    Each point's samples come in the order they were sent, those of other points not at all.
-    """
+    """Each point's samples come in the order they were sent, those of other points not at all."""
     found: dict[str, list[tuple[str, Any]]] = {}
     for column in columns(page, POINTS):
         assert column.times
@@ -60,9 +56,7 @@ def test_columns_hold_every_sample_of_their_points(page: list[Sent]) -> None:
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["1", "-0.50", "1e5"]), max_size=4), st.text() | st.none())
 def test_plain_values_are_their_own_json_text(values: list[Any], one: str | None) -> None:
-    """
-    Values count as plain only when each is, as it stands, the JSON text that it becomes.
-    """
+    """Values count as plain only when each is, as it stands, the JSON text that it becomes."""
     values.append(one)
     if are_plain(values):
         assert values == [value_text(value) for value in values]
@@ -71,17 +65,13 @@ def test_plain_values_are_their_own_json_text(values: list[Any], one: str | None
 
 @pytest.mark.parametrize("value", ["1,2", " 1", "1 ", "01", "", "NaN", "null", "1]", "\ud800", 1])
 def test_what_needs_a_closer_look_is_not_plain(value: Any) -> None:
-    """
-    A value that is not surely a number makes none of them plain.
-    """
+    """A value that is not surely a number makes none of them plain."""
     assert not are_plain(["1", value, "2"])
     assert not are_plain([value])
 
 
 def test_frames_are_woven_from_beginnings_and_values() -> None:
-    """
-    The text of a frame is that of its samples, one after the other.
-    """
+    """The text of a frame is that of its samples, one after the other."""
     times = range(-1, len(VALUES) - 1)
     expected = ",".join(f"[{at},{value}]" for at, value in zip(times, VALUES, strict=True))
 
@@ -98,9 +88,7 @@ LOOSE_TIME = (
 @settings(deadline=None, max_examples=1000)
 @given(st.lists(st.from_regex(LOOSE_TIME, fullmatch=True), min_size=1, max_size=2))
 def test_many_are_read_as_one_by_one(texts: list[str]) -> None:
-    """
-    Reading many at once gives what reading each gives, or refuses what reading one refuses.
-    """
+    """Reading many at once gives what reading each gives, or refuses what reading one refuses."""
     try:
         expected = [parse_iso(text) for text in texts]
     except ValueError:

@@ -1,6 +1,4 @@
-"""
-Tests of folding pages into frames: what is kept, what it becomes, when a frame closes.
-"""
+"""Tests of folding pages into frames: what is kept, what it becomes, when a frame closes."""
 
 from __future__ import annotations
 
@@ -22,17 +20,13 @@ DAY = Range(T0, T0 + DAY_MS)
 
 
 def text_of(fold: Fold) -> str:
-    """
-    Return the JSON text of all samples of a fold.
-    """
+    """Return the JSON text of all samples of a fold."""
     frames = fold.series.frames
     return inflate(fold.series.data, frames[-1].raw_end if frames else 0).decode()
 
 
 def sent(instant_ms: int, value: Any = 1, name: str = "p") -> Sent:
-    """
-    Return a sample of an instant as the upstream sends it.
-    """
+    """Return a sample of an instant as the upstream sends it."""
     return Sent(name, value, format_instant(instant_ms))
 
 
@@ -69,9 +63,7 @@ def test_values_are_those_the_api_promises(value: Any, expected: str) -> None:
 
 
 def test_equal_values_of_different_types_stay_apart() -> None:
-    """
-    1, true and 1.0 are equal in Python; their samples are not.
-    """
+    """1, true and 1.0 are equal in Python; their samples are not."""
     folder = Folder(["p"], DAY)
     folder.add_page([sent(T0 + i, value) for i, value in enumerate((1, True, 1.0, "1", "true"))])
     [fold] = folder.finish()
@@ -81,9 +73,7 @@ def test_equal_values_of_different_types_stay_apart() -> None:
 
 
 def test_only_what_was_asked_for_is_kept() -> None:
-    """
-    Other points and instants outside the half-open range are dropped and counted.
-    """
+    """Other points and instants outside the half-open range are dropped and counted."""
     folder = Folder(["p", "q"], Range(T0, T0 + 10))
     folder.add_page(
         [
@@ -102,9 +92,7 @@ def test_only_what_was_asked_for_is_kept() -> None:
 
 
 def test_every_point_is_known_afterwards() -> None:
-    """
-    A point without samples is known too: to have none; points come in the order asked for.
-    """
+    """A point without samples is known too: to have none; points come in the order asked for."""
     folds = Folder(["q", "p"], Range(0, 10)).finish()
 
     assert [("q", Range(0, 10), 0), ("p", Range(0, 10), 0)] == [
@@ -122,9 +110,7 @@ def test_every_point_is_known_afterwards() -> None:
     ],
 )
 def test_last_received_of_duplicates_wins(order: list[list[str]]) -> None:
-    """
-    Of samples with the same instant, the one received last is kept.
-    """
+    """Of samples with the same instant, the one received last is kept."""
     folder = Folder(["p"], Range(0, 10))
     for page in order:
         folder.add_page([sent(t, value) for text in page for t, value in samples(text)])
@@ -135,17 +121,13 @@ def test_last_received_of_duplicates_wins(order: list[list[str]]) -> None:
 
 @pytest.mark.parametrize("time", ["", "yesterday", "2025-02-30T00:00:00Z", "\u0662\u0660\u0662"])
 def test_unreadable_times_are_refused(time: str) -> None:
-    """
-    A requested point's sample without a readable time makes the page unusable.
-    """
+    """A requested point's sample without a readable time makes the page unusable."""
     with pytest.raises(UnreadableTime):
         Folder(["p"], DAY).add_page([Sent("p", 1, time)])
 
 
 def minutes(start_ms: int, count: int) -> list[Sent]:
-    """
-    Return one sample a minute.
-    """
+    """Return one sample a minute."""
     return [sent(start_ms + i * MINUTE_MS, i) for i in range(count)]
 
 
@@ -190,9 +172,7 @@ def test_frames_close_at_midnight(
     ],
 )
 def test_split(split_ms: int | None, expected: list[tuple[Range, int]]) -> None:
-    """
-    A split inside the range makes two folds that meet there; one outside makes no difference.
-    """
+    """A split inside the range makes two folds that meet there; one outside makes no difference."""
     folder = Folder(["p"], Range(0, 10), split_ms)
     folder.add_page([sent(t) for t in (0, 4, 5, 9)])
 

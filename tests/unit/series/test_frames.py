@@ -1,6 +1,4 @@
-"""
-Tests of frames: how samples are laid out in a series, and how one is cut.
-"""
+"""Tests of frames: how samples are laid out in a series, and how one is cut."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ HELD = samples('0:1 10:"on" 20:2.50 30:null 40:3')
 
 
 def test_series_is_one_text() -> None:
-    """
-    The bytes of a series are, commas between frames included, the text of all its samples.
-    """
+    """The bytes of a series are, commas between frames included, the text of all its samples."""
     series = HELD.series([2, 1])
 
     assert HELD.text == inflate(series.data, len(HELD.text))
@@ -38,9 +34,7 @@ def test_series_is_one_text() -> None:
 
 
 def test_directory_says_where_frames_lie() -> None:
-    """
-    Each frame's place, lengths and CRCs are those of its bytes and text.
-    """
+    """Each frame's place, lengths and CRCs are those of its bytes and text."""
     series = HELD.series([2, 1])
     text = HELD.text
     for frame in series.frames:
@@ -57,9 +51,7 @@ def test_directory_says_where_frames_lie() -> None:
 
 
 def test_no_samples_are_no_frames() -> None:
-    """
-    A series without samples has no bytes.
-    """
+    """A series without samples has no bytes."""
     series = SeriesBuilder().build()
 
     assert ((), b"", 0) == (series.frames, series.data, series.count)
@@ -83,9 +75,7 @@ def test_frames_of_other_series_are_taken_as_they_are() -> None:
     ["0-1", "0-100", "1-100", "100-150", "100-151", "101-149", "149-301", "250-9999", "0-1401"],
 )
 def test_cut(values: tuple[str, ...], wanted: str) -> None:
-    """
-    A cut frame is the text of the samples inside the range, whatever their values are.
-    """
+    """A cut frame is the text of the samples inside the range, whatever their values are."""
     held = Samples((100 + 50 * i, value) for i, value in enumerate(values))
     inside = held.within(span(wanted))
 
@@ -105,9 +95,7 @@ def test_cut(values: tuple[str, ...], wanted: str) -> None:
     ],
 )
 def test_cut_is_not_misled(held: str) -> None:
-    """
-    Where a sample begins is told from its place, not from what it looks like.
-    """
+    """Where a sample begins is told from its place, not from what it looks like."""
     whole = samples(held)
     for wanted in (Range(10, 11), Range(-5, 10), Range(5, 11), Range(6, 7)):
         inside = whole.within(wanted)
@@ -129,9 +117,7 @@ def test_cut_is_not_misled(held: str) -> None:
     ],
 )
 def test_text_that_is_none_of_samples(text: bytes) -> None:
-    """
-    What is no text of samples is refused by ValueError, and by nothing else.
-    """
+    """What is no text of samples is refused by ValueError, and by nothing else."""
     with pytest.raises(ValueError):
         value_texts(text)
     for wanted in (Range(0, 2), Range(2, 9)):
@@ -142,9 +128,7 @@ def test_text_that_is_none_of_samples(text: bytes) -> None:
 
 
 def test_times_of_a_text() -> None:
-    """
-    The first and the last instant of a text are found, whatever the values hold.
-    """
+    """The first and the last instant of a text are found, whatever the values hold."""
     held = every(7, Range(-100, 900))
 
     assert (-100, 894) == text_times(held.text)
@@ -152,9 +136,7 @@ def test_times_of_a_text() -> None:
 
 
 def test_another_text_of_the_same_length_is_noticed() -> None:
-    """
-    Bytes that are valid DEFLATE of valid samples, but not those of the frame, are refused.
-    """
+    """Bytes that are valid DEFLATE of valid samples, but not those of the frame, are refused."""
     frame = samples("0:1 10:2").series().frames[0]
     other = samples("0:1 10:3").series()
 

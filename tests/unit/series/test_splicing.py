@@ -1,6 +1,4 @@
-"""
-Tests of splicing: what comes out is a gzip member like any other.
-"""
+"""Tests of splicing: what comes out is a gzip member like any other."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ GIB = 1 << 30
 
 
 def gunzip(body: bytes) -> bytes:
-    """
-    Return the text of a body that is one gzip member and nothing behind it.
-    """
+    """Return the text of a body that is one gzip member and nothing behind it."""
     reader = zlib.decompressobj(31)
     text = reader.decompress(body)
     assert reader.eof
@@ -92,9 +88,7 @@ def test_runs_become_one_member_for_gzip() -> None:
 
 
 def test_taking_early_changes_nothing() -> None:
-    """
-    What is taken on the way and the rest are together the same body.
-    """
+    """What is taken on the way and the rest are together the same body."""
     whole, parts = Splicer(), Splicer()
     taken = []
     for text in (b"a" * 100, b"", b"b" * 100):
@@ -108,9 +102,7 @@ def test_taking_early_changes_nothing() -> None:
 
 @pytest.mark.parametrize("length", [0, 1, STORED_BLOCK_BYTES_MAX, STORED_BLOCK_BYTES_MAX + 1])
 def test_stored_text_is_a_fragment(length: int) -> None:
-    """
-    Stored blocks hold any length of text, as a fragment does.
-    """
+    """Stored blocks hold any length of text, as a fragment does."""
     text = bytes(range(256)) * 257
 
     assert text[:length] == inflate(stored(text[:length]), length)
@@ -129,17 +121,13 @@ def test_stored_text_is_a_fragment(length: int) -> None:
     ],
 )
 def test_other_bytes_are_refused(data: bytes, length: int) -> None:
-    """
-    Bytes that do not hold the text of that length are refused by ValueError.
-    """
+    """Bytes that do not hold the text of that length are refused by ValueError."""
     with pytest.raises(ValueError, match="fragment"):
         inflate(data, length)
 
 
 def _times_x(polynomial: int, exponent: int) -> int:
-    """
-    Return polynomial * x^exponent modulo the CRC-32 polynomial, bit 0 being x^0.
-    """
+    """Return polynomial * x^exponent modulo the CRC-32 polynomial, bit 0 being x^0."""
     square, left = 0b10, exponent
     while left:
         if left & 1:
@@ -160,26 +148,20 @@ def _times(one: int, other: int) -> int:
 
 
 def _crc_of_zeros(length: int) -> int:
-    """
-    Return the CRC-32 of so many zero bytes, from its definition (RFC 1952, section 8).
-    """
+    """Return the CRC-32 of so many zero bytes, from its definition (RFC 1952, section 8)."""
     remainder = _times_x(0xFFFFFFFF, 8 * length)
     return int(f"{remainder:032b}"[::-1], 2) ^ 0xFFFFFFFF
 
 
 def test_definition_of_the_oracle() -> None:
-    """
-    The definition used below agrees with zlib where zlib can be asked.
-    """
+    """The definition used below agrees with zlib where zlib can be asked."""
     for length in (0, 1, 5, 1_000_000):
         assert zlib.crc32(bytes(length)) == _crc_of_zeros(length)
 
 
 @pytest.mark.parametrize("length", [4 * GIB - 1, 4 * GIB, 4 * GIB + 1, 5 * GIB + 7, 1000 * GIB])
 def test_texts_of_many_gigabytes(length: int) -> None:
-    """
-    Behind 4 GiB the CRC stays right and the length counts modulo 2^32, as RFC 1952 has it.
-    """
+    """Behind 4 GiB the CRC stays right and the length counts modulo 2^32, as RFC 1952 has it."""
     half = length // 2
     splicer = Splicer()
     for part in (half, length - half):
@@ -190,9 +172,7 @@ def test_texts_of_many_gigabytes(length: int) -> None:
 
 
 def test_a_run_behind_gigabytes_of_its_series() -> None:
-    """
-    What a run leaves out in front may be longer than 4 GiB too.
-    """
+    """What a run leaves out in front may be longer than 4 GiB too."""
     before, part = 5 * GIB + 3, 1000
     splicer = Splicer()
     splicer.add_run(

@@ -1,6 +1,4 @@
-"""
-Tests of what values become in our JSON.
-"""
+"""Tests of what values become in our JSON."""
 
 from __future__ import annotations
 
@@ -51,9 +49,7 @@ def test_number_in_text_keeps_its_digits(number: str) -> None:
     ],
 )
 def test_loose_spellings_become_the_nearest_json_number(sent: str, expected: str) -> None:
-    """
-    Numbers that only JSON would refuse become numbers JSON takes.
-    """
+    """Numbers that only JSON would refuse become numbers JSON takes."""
     assert expected == value_text(sent)
 
 
@@ -89,9 +85,7 @@ def test_loose_spellings_become_the_nearest_json_number(sent: str, expected: str
     ],
 )
 def test_other_text_stays_text(sent: str) -> None:
-    """
-    What only resembles a number or a literal is a JSON string of the same characters.
-    """
+    """What only resembles a number or a literal is a JSON string of the same characters."""
     assert sent == json.loads(value_text(sent))
 
 
@@ -120,9 +114,7 @@ def test_other_text_stays_text(sent: str) -> None:
     ],
 )
 def test_what_is_not_finite_becomes_null(sent: Any) -> None:
-    """
-    NaN, infinity and numbers beyond IEEE double have no JSON number, so they are null.
-    """
+    """NaN, infinity and numbers beyond IEEE double have no JSON number, so they are null."""
     assert value_text(sent) == "null"
 
 
@@ -143,16 +135,12 @@ def test_what_is_not_finite_becomes_null(sent: Any) -> None:
     ],
 )
 def test_values_that_are_not_text(sent: Any, expected: str) -> None:
-    """
-    Literals, integers, arrays and objects give their JSON text, digits unchanged.
-    """
+    """Literals, integers, arrays and objects give their JSON text, digits unchanged."""
     assert expected == value_text(sent)
 
 
 def test_largest_double_is_kept_and_the_next_integer_is_not() -> None:
-    """
-    The limit for integers is the one of IEEE double.
-    """
+    """The limit for integers is the one of IEEE double."""
     largest = int(1.7976931348623157e308)
 
     assert str(largest) == value_text(largest)
@@ -162,9 +150,7 @@ def test_largest_double_is_kept_and_the_next_integer_is_not() -> None:
 
 
 def test_lone_surrogates_are_escaped() -> None:
-    """
-    Text that UTF-8 cannot hold gives ASCII escapes that mean the same text.
-    """
+    """Text that UTF-8 cannot hold gives ASCII escapes that mean the same text."""
     text = value_text("a\ud800é")
 
     assert text.isascii()
@@ -173,9 +159,7 @@ def test_lone_surrogates_are_escaped() -> None:
 
 
 def test_absurd_nesting_becomes_null() -> None:
-    """
-    What is nested deeper than a reader would follow ends in null, at any depth.
-    """
+    """What is nested deeper than a reader would follow ends in null, at any depth."""
     deep: Any = []
     for _ in range(5_000):
         deep = [deep]
@@ -185,18 +169,14 @@ def test_absurd_nesting_becomes_null() -> None:
 
 
 def test_foreign_types_are_refused() -> None:
-    """
-    A value no JSON decoder makes is a mistake of the caller.
-    """
+    """A value no JSON decoder makes is a mistake of the caller."""
     with pytest.raises(TypeError, match="not a JSON value: bytes"):
         value_text(b"x")
 
 
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_survives(number: float) -> None:
-    """
-    A number, its text and its NumberText all give JSON that reads as the same number.
-    """
+    """A number, its text and its NumberText all give JSON that reads as the same number."""
     expected = number if isinstance(number, float) else value_or_none(number)
     spelled = json.dumps(number)
 
@@ -206,9 +186,7 @@ def test_every_number_survives(number: float) -> None:
 
 
 def value_or_none(number: int) -> int | None:
-    """
-    Return the integer, or None when no double comes near it.
-    """
+    """Return the integer, or None when no double comes near it."""
     try:
         float(number)
     except OverflowError:
@@ -219,9 +197,7 @@ def value_or_none(number: int) -> int | None:
 @example("9007199254740993")
 @given(st.text())
 def test_any_text_gives_valid_json(text: str) -> None:
-    """
-    Any text gives JSON: itself, null, or a number float() reads the same.
-    """
+    """Any text gives JSON: itself, null, or a number float() reads the same."""
     value = json.loads(value_text(text), parse_constant=pytest.fail)
 
     # Integers keep more digits than a double has.
@@ -232,9 +208,7 @@ def test_any_text_gives_valid_json(text: str) -> None:
 
 @given(st.from_regex(r"[ ]?[+-]?[0-9]{0,3}\.?[0-9]{0,3}([eE][+-]?[0-9]{1,2})?[ ]?", fullmatch=True))
 def test_number_like_text_is_a_number_or_itself(text: str) -> None:
-    """
-    Text that looks like a number either means that number or stays as it is.
-    """
+    """Text that looks like a number either means that number or stays as it is."""
     value = json.loads(value_text(text))
 
     assert text == value if isinstance(value, str) else float(text) == value
@@ -249,7 +223,5 @@ _JSON = st.recursive(
 
 @given(st.lists(_JSON) | st.dictionaries(st.text(), _JSON))
 def test_arrays_and_objects_survive(value: Any) -> None:
-    """
-    Nested values give JSON that reads as the same value.
-    """
+    """Nested values give JSON that reads as the same value."""
     assert value == json.loads(value_text(value))

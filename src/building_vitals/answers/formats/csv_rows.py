@@ -1,6 +1,4 @@
-"""
-CSV: one row per sample, RFC 4180, harmless to spreadsheets.
-"""
+"""CSV: one row per sample, RFC 4180, harmless to spreadsheets."""
 
 from __future__ import annotations
 
@@ -54,16 +52,12 @@ def csv_rows(point: str, text: bytes) -> bytes:
 
 
 def _csv_value(raw: bytes) -> str:
-    """
-    Return the field for text, an array or an object.
-    """
+    """Return the field for text, an array or an object."""
     return _csv_cell(read_value(raw) if raw[0] == _QUOTE else raw.decode())
 
 
 def _csv_cell(content: str) -> str:
-    """
-    Return text as one CSV field, harmless to spreadsheets, quoted where it must be.
-    """
+    """Return text as one CSV field, harmless to spreadsheets, quoted where it must be."""
     if content.startswith(("=", "+", "-", "@", "\t", "\r")):
         content = f"'{content}"
     if not content or any(mark in content for mark in '",\r\n'):
@@ -75,9 +69,7 @@ def _csv_cell(content: str) -> str:
 
 
 class Csv(TextEncoder):
-    """
-    CSV with one row a sample.
-    """
+    """CSV with one row a sample."""
 
     def __init__(self, options: BodyOptions) -> None:
         super().__init__(options)

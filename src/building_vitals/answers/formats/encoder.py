@@ -50,27 +50,19 @@ class Encoder(Protocol):
         ...
 
     def add(self, piece: Piece, data: bytes | memoryview) -> int:
-        """
-        Append a piece's samples to the point begun last, and return how many they are.
-        """
+        """Append a piece's samples to the point begun last, and return how many they are."""
         ...
 
     def end_point(self) -> None:
-        """
-        End the point begun last.
-        """
+        """End the point begun last."""
         ...
 
     def take(self) -> bytes:
-        """
-        Return what has come together since the last call.
-        """
+        """Return what has come together since the last call."""
         ...
 
     def finish(self, meta: dict[str, Any]) -> bytes:
-        """
-        Return the rest of the body.
-        """
+        """Return the rest of the body."""
         ...
 
 
@@ -139,17 +131,13 @@ class TextEncoder:
         self._texts: list[bytes] = []
 
     def begin_point(self, point: str, count: int | None = None) -> None:
-        """
-        Begin the samples of a point.
-        """
+        """Begin the samples of a point."""
         self._point, self._count, self._texts = point, 0, []
         if self._max_points is None:
             self._emit(self._opening(point, count or 0))
 
     def add(self, piece: Piece, data: bytes | memoryview) -> int:
-        """
-        Append a piece's samples to the point begun last, and return how many they are.
-        """
+        """Append a piece's samples to the point begun last, and return how many they are."""
         count, text = piece_text(piece, data)
         if count and self._max_points is None:
             self._emit(self._rows(self._point, text, is_first=not self._count))
@@ -159,9 +147,7 @@ class TextEncoder:
         return count
 
     def end_point(self) -> None:
-        """
-        End the point begun last.
-        """
+        """End the point begun last."""
         if self._max_points is not None:
             text, self._texts = b",".join(self._texts), []
             if self._count > self._max_points:
@@ -180,16 +166,12 @@ class TextEncoder:
             self.pending += len(part)
 
     def take(self) -> bytes:
-        """
-        Return what has come together since the last call.
-        """
+        """Return what has come together since the last call."""
         parts, self._parts, self.pending = self._parts, [], 0
         return b"".join(parts)
 
     def finish(self, meta: dict[str, Any]) -> bytes:
-        """
-        Return the rest of the body.
-        """
+        """Return the rest of the body."""
         self._emit(self._end(meta))
         if self._gzip:
             self._parts.append(self._deflate.flush())

@@ -1,6 +1,4 @@
-"""
-JSON: spliced from stored frames where it can be, else written as text.
-"""
+"""JSON: spliced from stored frames where it can be, else written as text."""
 
 from __future__ import annotations
 
@@ -13,9 +11,7 @@ from building_vitals.answers.formats.spliced_json import SplicedJson
 
 
 class TextJson(TextEncoder):
-    """
-    JSON as text: for clients that do not take gzip, and for chosen samples.
-    """
+    """JSON as text: for clients that do not take gzip, and for chosen samples."""
 
     def __init__(self, options: BodyOptions) -> None:
         super().__init__(options)

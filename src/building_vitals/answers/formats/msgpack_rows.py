@@ -1,6 +1,4 @@
-"""
-MessagePack: the structure of the JSON answer.
-"""
+"""MessagePack: the structure of the JSON answer."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ def msgpack_head(points_count: int) -> bytes:
 
 
 def msgpack_point_head(point: str, count: int) -> bytes:
-    """
-    Return the beginning of a point: its name, `"count": count` and `"samples": [`.
-    """
+    """Return the beginning of a point: its name, `"count": count` and `"samples": [`."""
     encode = msgspec.msgpack.encode
     samples = encode("samples") + _array_header(count)
     return encode(point) + b"\x83" + encode("count") + encode(count) + samples
@@ -67,16 +63,12 @@ def msgpack_rows(text: bytes) -> bytes:
 
 
 def msgpack_point_tail(error: str | None = None) -> bytes:
-    """
-    Return the end of a point: `"error": error`.
-    """
+    """Return the end of a point: `"error": error`."""
     return msgspec.msgpack.encode("error") + msgspec.msgpack.encode(error)
 
 
 def msgpack_tail(meta: Mapping[str, Any]) -> bytes:
-    """
-    Return the end of a MessagePack answer: `"_meta": meta`.
-    """
+    """Return the end of a MessagePack answer: `"_meta": meta`."""
     return msgspec.msgpack.encode("_meta") + msgspec.msgpack.encode(meta)
 
 
@@ -89,9 +81,7 @@ def _array_header(count: int) -> bytes:
 
 
 def _header(count: int, fixed: int, marker16: int) -> bytes:
-    """
-    Return the shortest header of a map or array; the 32-bit marker is next to the 16-bit one.
-    """
+    """Return the shortest header of a map or array; the 32-bit marker is next to the 16-bit one."""
     if count <= _FIXED_MAX:
         return bytes([fixed | count])
     if count <= _UINT16_MAX:
@@ -100,9 +90,7 @@ def _header(count: int, fixed: int, marker16: int) -> bytes:
 
 
 def _packable(value: Any) -> Any:
-    """
-    Return a value that MessagePack can hold.
-    """
+    """Return a value that MessagePack can hold."""
     if type(value) is list:
         return [_packable(each) for each in value]
     if type(value) is dict:
@@ -118,9 +106,7 @@ def _packable(value: Any) -> Any:
 
 
 class MessagePack(TextEncoder):
-    """
-    The JSON answer's structure as MessagePack.
-    """
+    """The JSON answer's structure as MessagePack."""
 
     is_counted = True
 

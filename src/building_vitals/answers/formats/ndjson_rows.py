@@ -1,6 +1,4 @@
-"""
-NDJSON: one JSON object per sample and line.
-"""
+"""NDJSON: one JSON object per sample and line."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ def ndjson_rows(point: str, text: bytes) -> bytes:
 
 
 class Ndjson(TextEncoder):
-    """
-    One JSON object a line and sample.
-    """
+    """One JSON object a line and sample."""
 
     def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
         return ndjson_rows(point, text)

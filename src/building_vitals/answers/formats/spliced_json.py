@@ -1,6 +1,4 @@
-"""
-Gzipped JSON out of stored frames, without a look at their samples.
-"""
+"""Gzipped JSON out of stored frames, without a look at their samples."""
 
 from __future__ import annotations
 
@@ -60,15 +58,11 @@ class SealedBody:
 
     @property
     def has_room(self) -> bool:
-        """
-        Whether the end fits behind the bytes.
-        """
+        """Whether the end fits behind the bytes."""
         return len(self) <= len(self.sealed.data)
 
     def view(self) -> memoryview:
-        """
-        Return the whole body; good until another one of the same sealed answer is looked at.
-        """
+        """Return the whole body; good until another one of the same sealed answer is looked at."""
         sealed, size = self.sealed, len(self)
         if not self.has_room:
             return memoryview(bytes(sealed.data[: sealed.size]) + self.end)
@@ -77,9 +71,7 @@ class SealedBody:
 
 
 class SplicedJson:
-    """
-    Gzipped JSON out of stored frames, without a look at their samples.
-    """
+    """Gzipped JSON out of stored frames, without a look at their samples."""
 
     pending = 0
     is_counted = False
@@ -94,9 +86,7 @@ class SplicedJson:
 
     @classmethod
     def resumed(cls, sealed: SealedJson) -> SplicedJson:
-        """
-        Return an encoder that has all points behind it, and none of their bytes.
-        """
+        """Return an encoder that has all points behind it, and none of their bytes."""
         encoder = cls()
         encoder._splicer = Splicer(sealed.length, sealed.crc, is_begun=True)
         encoder._glue = sealed.glue
@@ -120,18 +110,14 @@ class SplicedJson:
         )
 
     def begin_point(self, point: str, count: int | None = None) -> None:
-        """
-        Begin the samples of a point.
-        """
+        """Begin the samples of a point."""
         name = msgspec.json.encode(point)
         self._glue += (b"," if self._points else b"") + name + b':{"samples":['
         self._points += 1
         self._point_samples = 0
 
     def add(self, piece: Piece, data: bytes | memoryview) -> int:
-        """
-        Append a piece's samples to the point begun last, and return how many they are.
-        """
+        """Append a piece's samples to the point begun last, and return how many they are."""
         if piece.frame is not None:
             count, text = cut_piece_text(piece, data)
             if not count:
@@ -147,9 +133,7 @@ class SplicedJson:
         return piece.count
 
     def pass_over(self, piece: Piece) -> None:
-        """
-        Count in a piece that is not cut, without its bytes: `take` gives what lies around it.
-        """
+        """Count in a piece that is not cut, without its bytes: `take` gives what lies around it."""
         self._add_run(piece, b"")
 
     def _add_run(self, piece: Piece, data: bytes | memoryview) -> None:
@@ -160,9 +144,7 @@ class SplicedJson:
         self._point_samples += piece.count
 
     def end_point(self) -> None:
-        """
-        End the point begun last.
-        """
+        """End the point begun last."""
         self._glue += b'],"count":%d,"error":null}' % self._point_samples
         self.samples += self._point_samples
 
@@ -171,15 +153,11 @@ class SplicedJson:
         self._glue = b""
 
     def take(self) -> bytes:
-        """
-        Return what has come together since the last call.
-        """
+        """Return what has come together since the last call."""
         return self._splicer.take()
 
     def finish(self, meta: dict[str, Any]) -> bytes:
-        """
-        Return the rest of the body.
-        """
+        """Return the rest of the body."""
         self._glue += b'},"_meta":' + msgspec.json.encode(meta) + b"}"
         self._flush()
         return self._splicer.finish()

@@ -51,9 +51,7 @@ def text_columns(text: bytes) -> tuple[list[str], list[str], bool]:
 
 
 def _format_times(stamps: list[str]) -> list[str]:
-    """
-    Return ISO 8601 in UTC with milliseconds for each epoch milliseconds in decimal.
-    """
+    """Return ISO 8601 in UTC with milliseconds for each epoch milliseconds in decimal."""
     try:
         return list(map(_iso_times.__getitem__, stamps))
     except KeyError:
@@ -87,8 +85,6 @@ def _make_times(times_ms: list[int]) -> list[str]:
 def join_rows(
     head: str, times: Iterable[str], middle: str, values: Iterable[str], tail: str
 ) -> bytes:
-    """
-    Return *head*, time, *middle*, value, *tail* of each sample, one after the other.
-    """
+    """Return *head*, time, *middle*, value, *tail* of each sample, one after the other."""
     rows = map(middle.join, zip(times, values, strict=True))
     return utf8_bytes(f"{head}{(tail + head).join(rows)}{tail}")

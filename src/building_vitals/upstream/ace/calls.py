@@ -52,9 +52,7 @@ class FetchReport(msgspec.Struct):
 
 
 class Calls:
-    """
-    What the calls of one fetch share: ports, limits, deadline, counts.
-    """
+    """What the calls of one fetch share: ports, limits, deadline, counts."""
 
     def __init__(
         self,
@@ -106,9 +104,7 @@ class Calls:
 
 
 class Call:
-    """
-    One question with its attempts, at most `max_retries` + 1.
-    """
+    """One question with its attempts, at most `max_retries` + 1."""
 
     def __init__(self, calls: Calls, target: Target, *, may_be_absent: bool) -> None:
         self._calls = calls
@@ -172,9 +168,7 @@ class Call:
         return self._judged(answer)
 
     def _judged(self, answer: HttpAnswer) -> bytes | None:
-        """
-        Return the body, or raise what the status means.
-        """
+        """Return the body, or raise what the status means."""
         status = answer.status
         if status == _OK:
             return answer.body
@@ -210,9 +204,7 @@ class Call:
         )
 
     async def _wait_after(self, failure: UpstreamError) -> None:
-        """
-        Wait before the next attempt, or raise *failure* when there is none.
-        """
+        """Wait before the next attempt, or raise *failure* when there is none."""
         calls, settings = self._calls, self._calls.settings
         if not failure.retryable or self._attempts > settings.max_retries:
             raise failure
@@ -257,9 +249,7 @@ class Call:
         return f"upstream {self._target.path} {what} after {self._attempts} attempt{plural}"
 
     def _redacted(self, failure: HttpFailure) -> str:
-        """
-        Return the failure's own words, which come from another layer, without the token.
-        """
+        """Return the failure's own words, which come from another layer, without the token."""
         text = str(failure) or "no reason given"
         token = self._calls.settings.token
         return (text.replace(token, "***") if token else text)[:_FAILURE_TEXT_MAX]

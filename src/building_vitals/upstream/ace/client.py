@@ -224,9 +224,7 @@ class AceClient:
         *,
         checked: frozenset[str] | None = None,
     ) -> list[Stream]:
-        """
-        Return the streams of one filter, each waiting for the one before it.
-        """
+        """Return the streams of one filter, each waiting for the one before it."""
         streams: list[Stream] = []
         before = None
         for part in ranges:
@@ -278,9 +276,7 @@ class AceClient:
     async def _list(
         self, calls: Calls, path: str, page: int | None, per_page: int
     ) -> list[dict[str, Any]] | None:
-        """
-        Return the items of one page or of all; None when the list is not there.
-        """
+        """Return the items of one page or of all; None when the list is not there."""
         number = 1 if page is None else page
         items: list[dict[str, Any]] = []
         while True:
@@ -304,9 +300,7 @@ class AceClient:
 
 
 def _decode_list_page(number: int, body: bytes) -> Listing:
-    """
-    Return a page of a list; one without items cannot be followed by others.
-    """
+    """Return a page of a list; one without items cannot be followed by others."""
     listing = decode_listing(body)
     if not listing.items and number < (listing.pages or 1):
         raise PageRefused(f"sent an empty page {number} of {listing.pages}")
@@ -314,7 +308,5 @@ def _decode_list_page(number: int, body: bytes) -> Listing:
 
 
 def _same(target: Target, _cursor: str | None) -> Target:
-    """
-    Return the question of a call without pages, where no cursor follows.
-    """
+    """Return the question of a call without pages, where no cursor follows."""
     return target

@@ -17,9 +17,7 @@ from building_vitals.upstream.port import FetchCount, OnPage, PointLists, Upstre
 
 
 class OwnPoints:
-    """
-    An upstream that gives samples of the site's own points alone.
-    """
+    """An upstream that gives samples of the site's own points alone."""
 
     def __init__(self, upstream: Upstream, lists: PointLists) -> None:
         self._upstream = upstream

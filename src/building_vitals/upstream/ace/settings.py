@@ -36,13 +36,9 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     url_length_max: int = 7_000
 
     def __repr__(self) -> str:
-        """
-        Name the address only: reprs end up in logs.
-        """
+        """Name the address only: reprs end up in logs."""
         return f"UpstreamSettings(base_url={self.base_url!r})"
 
     def __rich_repr__(self) -> list[tuple[str, str]]:
-        """
-        Name the address only, like the repr.
-        """
+        """Name the address only, like the repr."""
         return [("base_url", self.base_url)]

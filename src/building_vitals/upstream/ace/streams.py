@@ -32,15 +32,11 @@ TargetOf = Callable[[str | None], Target]
 
 
 class FilterIgnored(Exception):
-    """
-    A page holds points that its filter does not name.
-    """
+    """A page holds points that its filter does not name."""
 
 
 class Errand:
-    """
-    What the streams of one fetch share.
-    """
+    """What the streams of one fetch share."""
 
     def __init__(
         self,
@@ -150,9 +146,7 @@ class Stream:
         await self._errand.site_exists()
 
     async def _arrived(self) -> bytes | None:
-        """
-        Return the page that is on its way.
-        """
+        """Return the page that is on its way."""
         body = None if self._ahead is None else await self._ahead
         self._ahead = None
         return body
@@ -255,9 +249,7 @@ class Stream:
         self.probed.set()
 
     async def _abandon(self) -> None:
-        """
-        End a page that is still on its way; its failure, if any, is of no interest any more.
-        """
+        """End a page that is still on its way; its failure, if any, is of no interest any more."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             ahead.cancel()
@@ -265,9 +257,7 @@ class Stream:
 
 
 def _cut(samples: list[WireSample], part: Range) -> list[WireSample]:
-    """
-    Return the samples in a part of the range, and those whose time only the sink can judge.
-    """
+    """Return the samples in a part of the range, and those whose time only the sink can judge."""
     keeps: dict[str, bool] = {}
     kept: list[WireSample] = []
     for sample in samples:

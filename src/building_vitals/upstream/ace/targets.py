@@ -47,9 +47,7 @@ class Target(msgspec.Struct, frozen=True):
     body: bytes | None = None
 
     def url(self, base_url: str) -> str:
-        """
-        Return the whole address.
-        """
+        """Return the whole address."""
         address = base_url.rstrip("/") + self.path
         return f"{address}?{self.query}" if self.query else address
 
@@ -67,16 +65,12 @@ def site_path(site: str) -> str:
 
 
 def site_target(site: str) -> Target:
-    """
-    Return the question whether there is such a site.
-    """
+    """Return the question whether there is such a site."""
     return Target("GET", site_path(site))
 
 
 def list_target(path: str, page: int, per_page: int) -> Target:
-    """
-    Return the question for one page of a list.
-    """
+    """Return the question for one page of a list."""
     return Target("GET", path, f"page={page}&per_page={per_page}")
 
 
@@ -102,9 +96,7 @@ def pages_target(
 
 
 def points_target(points: Sequence[str], wanted: Range) -> Target:
-    """
-    Return the question for all samples of some points at once, without pages.
-    """
+    """Return the question for all samples of some points at once, without pages."""
     body: dict[str, Any] = {"points": [{"name": point} for point in points]}
     query = _range_query(wanted)
     return Target("POST", "/points/get_timeseries", query, msgspec.json.encode(body))
@@ -150,9 +142,7 @@ def filters_of(points: Iterable[str], length_max: int) -> list[tuple[str, list[s
 def filter_length_max(
     site: str, wanted: Range, *, base_url: str, page_size: int, url_max: int
 ) -> int:
-    """
-    Return how long a filter may be for the address of any page to stay within *url_max*.
-    """
+    """Return how long a filter may be for the address of any page to stay within *url_max*."""
     bare = pages_target(site, "", wanted, page_size=page_size, cursor="").url(base_url)
     return url_max - len(bare) - CURSOR_LENGTH_RESERVED
 
@@ -186,8 +176,6 @@ def split_evenly(wanted: Range, count: int) -> list[Range]:
 
 
 def _range_query(wanted: Range) -> str:
-    """
-    Return the part of a query that all questions for samples share.
-    """
+    """Return the part of a query that all questions for samples share."""
     start, end = format_instant(wanted.start_ms), format_instant(wanted.end_ms)
     return f"start_time={start}&end_time={end}&raw_data=true"

@@ -65,9 +65,7 @@ class Listing(msgspec.Struct):
 
 
 class PageRefused(Exception):
-    """
-    A body that cannot be the answer; the text goes on from `upstream /path`.
-    """
+    """A body that cannot be the answer; the text goes on from `upstream /path`."""
 
 
 # What comes after the samples of a page is a cursor and little else.
@@ -153,7 +151,5 @@ def _decode(decoder: msgspec.json.Decoder[ShapeT], shape: type[ShapeT], body: by
 
 
 def _loose_int(digits: str) -> Any:
-    """
-    Return an integer, as text where it has more digits than int() takes.
-    """
+    """Return an integer, as text where it has more digits than int() takes."""
     return int(digits) if len(digits) <= _INT_DIGITS_MAX else NumberText(digits)

@@ -1,6 +1,4 @@
-"""
-Tests of the encoders: which one answers, what it makes of nothing, of cuts and of limits.
-"""
+"""Tests of the encoders: which one answers, what it makes of nothing, of cuts and of limits."""
 
 from __future__ import annotations
 
@@ -51,9 +49,7 @@ ONE = {
 
 
 def fill(encoder: Encoder, held: Stored, wanted: Range, point: str = "p") -> None:
-    """
-    Put a range of a segment in as a point.
-    """
+    """Put a range of a segment in as a point."""
     read = [(piece, held.bytes_of(piece)) for piece in pieces(held.segment, wanted)]
     encoder.begin_point(point, sum(piece_text(*each)[0] for each in read))
     for each in read:
@@ -64,9 +60,7 @@ def fill(encoder: Encoder, held: Stored, wanted: Range, point: str = "p") -> Non
 @pytest.mark.parametrize("output", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("compressed", [True, False])
 def test_bodies(output: str, compressed: bool) -> None:
-    """
-    No points and one point look as the API says, gzipped or not.
-    """
+    """No points and one point look as the API says, gzipped or not."""
     unpack = gzip.decompress if compressed else bytes
     nothing = encoder_for(output, 0, gzip=compressed)
     one = encoder_for(output, 1, gzip=compressed)
@@ -91,17 +85,13 @@ def test_bodies(output: str, compressed: bool) -> None:
 def test_choice(
     *, output: str, compressed: bool, max_points: int | None, expected: type[Encoder]
 ) -> None:
-    """
-    Frames are copied where that is possible; everything else goes through their text.
-    """
+    """Frames are copied where that is possible; everything else goes through their text."""
     assert expected is type(encoder_for(output, 1, gzip=compressed, max_points=max_points))
 
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_cuts_that_leave_nothing(*, compressed: bool) -> None:
-    """
-    Cut frames that leave nothing leave no comma either, at the front, between and at the end.
-    """
+    """Cut frames that leave nothing leave no comma either, at the front, between and at the end."""
     first = stored("0-50", samples("10:1 40:2"))
     last = stored("50-100", samples("60:3 90:4"))
     encoder = encoder_for("json", 1, gzip=compressed)
@@ -127,9 +117,7 @@ def test_cuts_that_leave_nothing(*, compressed: bool) -> None:
 )
 @pytest.mark.parametrize("compressed", [True, False])
 def test_names_of_points(point: str, *, compressed: bool) -> None:
-    """
-    Any name is a key of the answer, and points without samples are there too.
-    """
+    """Any name is a key of the answer, and points without samples are there too."""
     encoder = encoder_for("json", 2, gzip=compressed)
     fill(encoder, HELD, ALL, point)
     fill(encoder, stored("0-100"), ALL, "empty")
@@ -143,9 +131,7 @@ def test_names_of_points(point: str, *, compressed: bool) -> None:
 @pytest.mark.parametrize("output", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("max_points", [2, 10, 99, 100, 1000])
 def test_samples_are_chosen(output: str, max_points: int) -> None:
-    """
-    With a limit, a body is the one that the chosen samples alone would have made.
-    """
+    """With a limit, a body is the one that the chosen samples alone would have made."""
     many = Samples((t, str(t * 7 % 101)) for t in range(100))
     chosen = decode_samples(many.text)
     if len(many) > max_points:
@@ -162,9 +148,7 @@ def test_samples_are_chosen(output: str, max_points: int) -> None:
 
 
 def test_text_of_pieces() -> None:
-    """
-    A piece's text is that of its samples: of all for a run, of those inside for a cut.
-    """
+    """A piece's text is that of its samples: of all for a run, of those inside for a cut."""
     held = stored("0-100", samples("10:1 20:2 30:3"), sizes=[2])
     [whole] = pieces(held.segment, ALL)
     [cut, run] = pieces(held.segment, Range(15, 99))
@@ -176,9 +160,7 @@ def test_text_of_pieces() -> None:
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_other_bytes_never_reach_an_answer(*, compressed: bool) -> None:
-    """
-    Another object's bytes under the same key are refused, whole or cut.
-    """
+    """Another object's bytes under the same key are refused, whole or cut."""
     other = stored("0-100", samples('10:1.51 20:"on" 30:null'), sizes=[1, 1])
     for wanted in (ALL, Range(5, 31), Range(10, 20)):
         encoder = encoder_for("json", 1, gzip=compressed)

@@ -1,6 +1,4 @@
-"""
-Samples as CSV, NDJSON and MessagePack, case by case.
-"""
+"""Samples as CSV, NDJSON and MessagePack, case by case."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ ISO0 = b"2025-01-01T00:00:00.000Z"
 
 
 def run(*values: str) -> bytes:
-    """
-    Return a run of samples five minutes apart, each value given as JSON text.
-    """
+    """Return a run of samples five minutes apart, each value given as JSON text."""
     return ",".join(f"[{T0 + 300_000 * i},{value}]" for i, value in enumerate(values)).encode()
 
 
@@ -83,9 +79,7 @@ VALUES = [
 @pytest.mark.parametrize(("value", "cell"), VALUES)
 @pytest.mark.parametrize("others", [("1.0",), ("1.0", '"x"')], ids=["with numbers", "with text"])
 def test_csv_value(value: str, cell: bytes, others: tuple[str, ...]) -> None:
-    """
-    Each kind of value becomes its cell, whether its run holds text or not.
-    """
+    """Each kind of value becomes its cell, whether its run holds text or not."""
     rows = csv_rows("p", run(value, *others))
     assert rows.startswith(ISO0 + b",p," + cell + b"\r\n2025-01-01T00:05:00.000Z,p,1.0\r\n")
 
@@ -106,17 +100,13 @@ def test_csv_value(value: str, cell: bytes, others: tuple[str, ...]) -> None:
 )
 @pytest.mark.parametrize("value", ["1.0", '"on"'], ids=["numbers", "text"])
 def test_csv_point(point: str, cell: bytes, value: str) -> None:
-    """
-    A point's name is quoted, and made harmless, as any text.
-    """
+    """A point's name is quoted, and made harmless, as any text."""
     expected = ISO0 + b"," + cell + b"," + value.strip('"').encode() + b"\r\n"
     assert expected == csv_rows(point, run(value))
 
 
 def test_csv_whole() -> None:
-    """
-    Header and rows together are what a CSV reader takes for the samples.
-    """
+    """Header and rows together are what a CSV reader takes for the samples."""
     answer = CSV_HEADER + csv_rows("a,b", run("1.50", "null", '"x],[1"'))
     rows = list(csv.reader(io.StringIO(answer.decode(), newline="")))
     assert rows == [
@@ -130,9 +120,7 @@ def test_csv_whole() -> None:
 @pytest.mark.parametrize("value", [case.values[0] for case in VALUES])
 @pytest.mark.parametrize("others", [("1.0",), ("1.0", '"x"')], ids=["with numbers", "with text"])
 def test_ndjson_value(value: str, others: tuple[str, ...]) -> None:
-    """
-    A line holds the value's JSON text as it came.
-    """
+    """A line holds the value's JSON text as it came."""
     rows = ndjson_rows('p "1"', run(value, *others))
     line = '{"point":"p \\"1\\"","time":"2025-01-01T00:00:00.000Z","value":' + value + "}\n"
     assert rows.startswith(line.encode())
@@ -164,9 +152,7 @@ def test_times(make: Callable[[str, bytes], bytes], value: str, instant_ms: int)
 
 
 def test_times_beyond_the_cache() -> None:
-    """
-    More times than the cache holds, at once or after one another, stay right.
-    """
+    """More times than the cache holds, at once or after one another, stay right."""
     count = ISO_TIMES_MAX + 5
     for first in (0, 7, 10_000):
         stamps = [T0 + 1_001 * i for i in range(first, first + count)]
@@ -178,9 +164,7 @@ def test_times_beyond_the_cache() -> None:
 
 
 def test_empty_run() -> None:
-    """
-    No samples make no rows in any format.
-    """
+    """No samples make no rows in any format."""
     assert csv_rows("p", b"") == b""
     assert ndjson_rows("p", b"") == b""
     assert msgpack_rows(b"") == b""
@@ -218,9 +202,7 @@ def test_empty_run() -> None:
     ids=["decode", "msgpack", "csv", "ndjson"],
 )
 def test_corrupt_text(read: Callable[[bytes], object], text: bytes) -> None:
-    """
-    Text that is no run of samples is named as corrupt, not as a parser's failure.
-    """
+    """Text that is no run of samples is named as corrupt, not as a parser's failure."""
     with pytest.raises(CorruptSegment):
         read(text)
 
@@ -228,18 +210,14 @@ def test_corrupt_text(read: Callable[[bytes], object], text: bytes) -> None:
 @pytest.mark.parametrize("make", [csv_rows, ndjson_rows])
 @pytest.mark.parametrize("instant_ms", [10**15, -(10**15)])
 def test_times_off_the_calendar(make: Callable[[str, bytes], bytes], instant_ms: int) -> None:
-    """
-    A time outside the years 1 to 9999 is corrupt.
-    """
+    """A time outside the years 1 to 9999 is corrupt."""
     with pytest.raises(CorruptSegment):
         make("p", b"[%d,1]" % instant_ms)
 
 
 @pytest.mark.parametrize("value", [case.values[0] for case in VALUES])
 def test_samples_round_trip(value: str) -> None:
-    """
-    Decoding and encoding a run changes no byte.
-    """
+    """Decoding and encoding a run changes no byte."""
     text = run(value, "45.50", value)
     samples = decode_samples(text)
     assert [ms for ms, _ in samples] == [T0, T0 + 300_000, T0 + 600_000]
@@ -284,9 +262,7 @@ def test_msgpack_value(value: str, expected: object, others: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 65_535, 65_536])
 def test_msgpack_sizes(count: int) -> None:
-    """
-    Heads announce as many samples, and as many points, as there are, at each size of header.
-    """
+    """Heads announce as many samples, and as many points, as there are, at each size of header."""
     rows = msgpack_rows(b",".join(b"[%d,1]" % i for i in range(count)))
     packed = msgpack_point_head("p", count) + rows + msgpack_point_tail()
     answer = msgpack_head(1) + packed + msgpack_tail({})
@@ -299,9 +275,7 @@ def test_msgpack_sizes(count: int) -> None:
 
 
 def test_msgpack_is_the_json_answer() -> None:
-    """
-    A streamed MessagePack answer holds what the JSON answer holds.
-    """
+    """A streamed MessagePack answer holds what the JSON answer holds."""
     runs = {"a/b": [run("1.5", "2"), b"[1735999999999,null]"], "\U0001f525": [], "c": [run('"on"')]}
     meta = {
         "site": "s",

@@ -1,6 +1,4 @@
-"""
-Tests of one call: what is repeated, how long that lasts, and what the errors say.
-"""
+"""Tests of one call: what is repeated, how long that lasts, and what the errors say."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ HTML = b"<html>bad gateway</html>"
 
 
 class Gate:
-    """
-    A gate that takes a second, and remembers what it heard.
-    """
+    """A gate that takes a second, and remembers what it heard."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
@@ -32,23 +28,17 @@ class Gate:
         self.admitted = 0
 
     async def admit(self, deadline_ms: int | None) -> None:
-        """
-        Admit after a second.
-        """
+        """Admit after a second."""
         self.admitted += 1
         self._clock.advance(1_000)
 
     def limited(self, retry_after_ms: int | None) -> None:
-        """
-        Remember.
-        """
+        """Remember."""
         self.heard.append(retry_after_ms)
 
 
 class Bench:
-    """
-    One call over a script.
-    """
+    """One call over a script."""
 
     def __init__(
         self,
@@ -64,16 +54,12 @@ class Bench:
         self.calls = Calls(self.http, self.clock, settings, self.gate, deadline_ms)
 
     async def answer(self, *, may_be_absent: bool = False) -> bytes | None:
-        """
-        Return what the call answers.
-        """
+        """Return what the call answers."""
         return await self.calls.begin(TARGET, may_be_absent=may_be_absent).answer()
 
 
 async def test_request_carries_the_token_and_asks_for_json() -> None:
-    """
-    A request has the bearer token, the address and the page's time-out.
-    """
+    """A request has the bearer token, the address and the page's time-out."""
     bench = Bench(answer(200, b"{}"))
 
     assert await bench.answer() == b"{}"
@@ -84,9 +70,7 @@ async def test_request_carries_the_token_and_asks_for_json() -> None:
 
 
 async def test_without_a_token_none_is_sent() -> None:
-    """
-    No token, no header.
-    """
+    """No token, no header."""
     bench = Bench(answer(200, b"{}"), settings=UpstreamSettings(base_url="https://u", token=None))
     await bench.answer()
 
@@ -106,9 +90,7 @@ async def test_without_a_token_none_is_sent() -> None:
     ],
 )
 async def test_transient_faults_are_repeated(step: Step) -> None:
-    """
-    A fault that may pass is followed by another attempt after a wait that grows.
-    """
+    """A fault that may pass is followed by another attempt after a wait that grows."""
     bench = Bench(step, step, answer(200, b"{}"))
 
     assert await bench.answer() == b"{}"
@@ -140,9 +122,7 @@ async def test_transient_faults_are_repeated(step: Step) -> None:
 async def test_faults_that_stay_end_the_call(
     step: Step, kind: type[UpstreamError], status: int | None, detail: str
 ) -> None:
-    """
-    After the last attempt the error says what happened and how often.
-    """
+    """After the last attempt the error says what happened and how often."""
     bench = Bench(otherwise=step)
     with pytest.raises(UpstreamError) as caught:
         await bench.answer()
@@ -169,9 +149,7 @@ async def test_faults_that_stay_end_the_call(
     ],
 )
 async def test_other_statuses_are_not_repeated(status: int, ending: str) -> None:
-    """
-    What repeating won't change fails at once.
-    """
+    """What repeating won't change fails at once."""
     bench = Bench(answer(status, b"", headers={"location": "https://elsewhere"}))
     with pytest.raises(UpstreamError) as caught:
         await bench.answer()
@@ -183,18 +161,14 @@ async def test_other_statuses_are_not_repeated(status: int, ending: str) -> None
 
 
 async def test_missing_token_is_named() -> None:
-    """
-    A refusal without a token says that there is none.
-    """
+    """A refusal without a token says that there is none."""
     bench = Bench(answer(401, b""), settings=UpstreamSettings(base_url="https://u", token=None))
     with pytest.raises(UpstreamError, match=r"the Worker has no token \(ACE_API_TOKEN\)$"):
         await bench.answer()
 
 
 async def test_allowed_404_is_an_answer() -> None:
-    """
-    Where 404 means that there is nothing, it is not repeated.
-    """
+    """Where 404 means that there is nothing, it is not repeated."""
     bench = Bench(answer(404, b""))
 
     assert await bench.answer(may_be_absent=True) is None
@@ -203,9 +177,7 @@ async def test_allowed_404_is_an_answer() -> None:
 
 @pytest.mark.parametrize("retry_after", ["7", "Wed, 01 Jan 2025 00:00:07 GMT"])
 async def test_retry_after_is_honoured(retry_after: str) -> None:
-    """
-    The wait after a 429 is at least what the upstream asks, plus jitter.
-    """
+    """The wait after a 429 is at least what the upstream asks, plus jitter."""
     limited = answer(429, b"", headers={"retry-after": retry_after})
     bench = Bench(limited, answer(200, b"{}"), deadline_ms=NOW_MS + 10_000)
 
@@ -217,9 +189,7 @@ async def test_retry_after_is_honoured(retry_after: str) -> None:
 async def test_retry_after_beyond_patience_fails_at_once(
     retry_after: str, deadline_ms: int | None
 ) -> None:
-    """
-    A wait past the deadline is not begun; the error says when to come back.
-    """
+    """A wait past the deadline is not begun; the error says when to come back."""
     limited = answer(429, b"", headers={"retry-after": retry_after})
     bench = Bench(limited, deadline_ms=deadline_ms)
     with pytest.raises(UpstreamLimited) as caught:
@@ -231,9 +201,7 @@ async def test_retry_after_beyond_patience_fails_at_once(
 
 
 async def test_time_out_shrinks_towards_the_deadline() -> None:
-    """
-    An attempt gets no more time than is left.
-    """
+    """An attempt gets no more time than is left."""
     bench = Bench(
         answer(503, b""), answer(200, b"{}"), deadline_ms=NOW_MS + 30_100,
     )  # fmt: skip
@@ -243,9 +211,7 @@ async def test_time_out_shrinks_towards_the_deadline() -> None:
 
 
 async def test_fault_without_time_for_another_attempt_is_told_as_it_is() -> None:
-    """
-    When the next wait would pass the deadline, the last fault is the error.
-    """
+    """When the next wait would pass the deadline, the last fault is the error."""
     bench = Bench(answer(503, b""), answer(503, b""), deadline_ms=NOW_MS + 700)
     with pytest.raises(UpstreamError, match=r"answered 503 after 2 attempts$"):
         await bench.answer()
@@ -254,9 +220,7 @@ async def test_fault_without_time_for_another_attempt_is_told_as_it_is() -> None
 
 
 async def test_passed_deadline_sends_nothing() -> None:
-    """
-    Without time left no request is sent.
-    """
+    """Without time left no request is sent."""
     bench = Bench(deadline_ms=NOW_MS)
     with pytest.raises(UpstreamTimeout, match=r"within the time allowed after 0 attempts$"):
         await bench.answer()
@@ -265,9 +229,7 @@ async def test_passed_deadline_sends_nothing() -> None:
 
 
 async def test_gate_admits_every_request_and_hears_of_limits() -> None:
-    """
-    The gate is asked before each attempt, told of each 429, and its time counts as waiting.
-    """
+    """The gate is asked before each attempt, told of each 429, and its time counts as waiting."""
     limited = answer(429, b"", headers={"retry-after": "2"})
     bench = Bench(limited, answer(429, b""), answer(200, b"{}"), has_gate=True)
     await bench.answer()
@@ -279,9 +241,7 @@ async def test_gate_admits_every_request_and_hears_of_limits() -> None:
 
 
 async def test_time_at_the_gate_counts_towards_the_deadline() -> None:
-    """
-    A request admitted too late is not sent.
-    """
+    """A request admitted too late is not sent."""
     bench = Bench(has_gate=True, deadline_ms=NOW_MS + 900)
     with pytest.raises(UpstreamTimeout):
         await bench.answer()
@@ -290,9 +250,7 @@ async def test_time_at_the_gate_counts_towards_the_deadline() -> None:
 
 
 async def test_distrusted_answers_count_as_attempts() -> None:
-    """
-    An answer that cannot be true is asked for again as often as a fault would be.
-    """
+    """An answer that cannot be true is asked for again as often as a fault would be."""
     bench = Bench(otherwise=answer(200, HTML))
     call = bench.calls.begin(TARGET)
     for _ in range(4):
@@ -316,9 +274,7 @@ async def test_distrusted_answers_count_as_attempts() -> None:
     ],
 )
 async def test_no_error_holds_the_token(step: Step) -> None:
-    """
-    Whatever fails, the token is in no text of the error.
-    """
+    """Whatever fails, the token is in no text of the error."""
     bench = Bench(otherwise=step)
     with pytest.raises(UpstreamError) as caught:
         await bench.answer()
@@ -327,9 +283,7 @@ async def test_no_error_holds_the_token(step: Step) -> None:
 
 
 async def test_long_reasons_are_cut() -> None:
-    """
-    A reason from another layer cannot fill the log.
-    """
+    """A reason from another layer cannot fill the log."""
     bench = Bench(otherwise=HttpFailure("x" * 10_000))
     with pytest.raises(UpstreamError) as caught:
         await bench.answer()
@@ -338,9 +292,7 @@ async def test_long_reasons_are_cut() -> None:
 
 
 async def test_other_exceptions_pass() -> None:
-    """
-    A mistake in the adapter is not taken for a fault of the upstream.
-    """
+    """A mistake in the adapter is not taken for a fault of the upstream."""
     bench = Bench(KeyError("mistake"))
     with pytest.raises(KeyError):
         await bench.answer()

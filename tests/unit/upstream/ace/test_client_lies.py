@@ -1,6 +1,4 @@
-"""
-Tests of fetching samples: what the client does when the upstream lies or fails.
-"""
+"""Tests of fetching samples: what the client does when the upstream lies or fails."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ LIES: dict[str, tuple[HttpAnswer, str]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 async def test_lie_that_passes_costs_one_more_request(lie: str) -> None:
-    """
-    A page that can't be true is asked for again, and nothing of it is kept.
-    """
+    """A page that can't be true is asked for again, and nothing of it is kept."""
     bench = Bench(page(ONE, cursor="x"), LIES[lie][0], page(TWO))
     report = await bench.fetch("p")
 
@@ -49,9 +45,7 @@ async def test_lie_that_passes_costs_one_more_request(lie: str) -> None:
 
 @pytest.mark.parametrize("lie", LIES)
 async def test_lie_that_stays_is_an_error(lie: str) -> None:
-    """
-    A page that stays untrue ends the fetch with what it did.
-    """
+    """A page that stays untrue ends the fetch with what it did."""
     bench = Bench(page(ONE, cursor="x"), otherwise=LIES[lie][0])
     failure = await bench.failure("p")
 
@@ -63,9 +57,7 @@ async def test_lie_that_stays_is_an_error(lie: str) -> None:
 
 
 async def test_cursor_loop_over_several_pages_is_seen() -> None:
-    """
-    A cursor of any page before counts, not of the last one alone.
-    """
+    """A cursor of any page before counts, not of the last one alone."""
     cursors = {None: "a", "a": "b", "b": "c", "c": "a"}
 
     def loop(sent: SentRequest) -> HttpAnswer:
@@ -77,18 +69,14 @@ async def test_cursor_loop_over_several_pages_is_seen() -> None:
 
 
 async def test_first_page_may_lie_and_then_be_absent() -> None:
-    """
-    A first page asked for again may still turn out to be nothing.
-    """
+    """A first page asked for again may still turn out to be nothing."""
     bench = Bench(answer(200, b"<html>"), answer(404, {}), FOUND)
 
     assert (await bench.fetch("p")).samples_received == 0
 
 
 async def test_bare_nan_is_null() -> None:
-    """
-    NaN literals, which JSON does not have, become null.
-    """
+    """NaN literals, which JSON does not have, become null."""
     body = page(("p", 5, T[0]), ("p", "7", T[1])).body.replace(b"5", b"NaN", 1)
     bench = Bench(answer(200, body))
     await bench.fetch("p")
@@ -97,9 +85,7 @@ async def test_bare_nan_is_null() -> None:
 
 
 async def test_empty_pages_in_between_are_followed() -> None:
-    """
-    An empty page that has a next one is not the end.
-    """
+    """An empty page that has a next one is not the end."""
     bench = Bench(page(cursor="a"), page(ONE, cursor="b"), page(cursor="c"), page(TWO))
     await bench.fetch("p")
 
@@ -107,9 +93,7 @@ async def test_empty_pages_in_between_are_followed() -> None:
 
 
 async def test_endless_empty_pages_are_an_error() -> None:
-    """
-    Empty pages with ever new cursors end at a named limit.
-    """
+    """Empty pages with ever new cursors end at a named limit."""
 
     def endless(sent: SentRequest) -> HttpAnswer:
         return page(cursor=f"c{int(sent.query.get('cursor', 'c0')[1:]) + 1}")
@@ -122,9 +106,7 @@ async def test_endless_empty_pages_are_an_error() -> None:
 
 
 async def test_only_empty_pages_in_a_row_count() -> None:
-    """
-    Any number of empty pages is right as long as samples come in between.
-    """
+    """Any number of empty pages is right as long as samples come in between."""
     last = 3 * streams.EMPTY_PAGES_MAX
 
     def every_other(sent: SentRequest) -> HttpAnswer:
@@ -138,18 +120,14 @@ async def test_only_empty_pages_in_a_row_count() -> None:
 
 
 async def test_failure_on_a_later_page_is_the_failure_of_all() -> None:
-    """
-    What was folded before does not make a result.
-    """
+    """What was folded before does not make a result."""
     bench = Bench(page(ONE, cursor="x"), otherwise=HttpFailure("reset"))
 
     assert "gave no whole answer (reset)" in (await bench.failure("p")).detail
 
 
 async def test_unreadable_sample_is_the_upstreams_fault() -> None:
-    """
-    When the sink cannot read a sample, the error says so and the next page is given up.
-    """
+    """When the sink cannot read a sample, the error says so and the next page is given up."""
     bench = Bench(page(ONE, cursor="x"), otherwise=page())
 
     def refuse() -> None:
@@ -165,9 +143,7 @@ async def test_unreadable_sample_is_the_upstreams_fault() -> None:
 
 
 async def test_deadline_is_for_the_whole() -> None:
-    """
-    Pages that are each in time still end at the deadline of the whole.
-    """
+    """Pages that are each in time still end at the deadline of the whole."""
     bench = Bench()
 
     def slow(sent: SentRequest) -> HttpAnswer:
@@ -185,9 +161,7 @@ async def test_deadline_is_for_the_whole() -> None:
 
 
 async def test_rate_limit_beyond_the_deadline_says_when() -> None:
-    """
-    A fetch that has no time for a Retry-After fails at once and passes it on.
-    """
+    """A fetch that has no time for a Retry-After fails at once and passes it on."""
     bench = Bench(answer(429, b"", headers={"retry-after": "90"}))
     failure = await bench.failure("p", deadline_ms=NOW_MS + 10_000)
 
@@ -196,9 +170,7 @@ async def test_rate_limit_beyond_the_deadline_says_when() -> None:
 
 
 async def test_cancelled_fetch_leaves_nothing_running() -> None:
-    """
-    Whoever gives up on a fetch gives up on its requests.
-    """
+    """Whoever gives up on a fetch gives up on its requests."""
     asked, never = asyncio.Event(), asyncio.Event()
 
     async def hang(sent: SentRequest) -> HttpAnswer:

@@ -1,6 +1,4 @@
-"""
-Tests of the lists of sites and points, and of the memory of sites.
-"""
+"""Tests of the lists of sites and points, and of the memory of sites."""
 
 from __future__ import annotations
 
@@ -21,17 +19,13 @@ FOUND, MISSING = answer(200, {"name": "hq"}), answer(404, {})
 
 
 def listing(*names: str, page: int = 1, pages: int | None = 1) -> HttpAnswer:
-    """
-    Return a page of a list.
-    """
+    """Return a page of a list."""
     items = [{"id": 1.5, "name": name, "latitude": None} for name in names]
     return answer(200, {"page": page, "pages": pages, "per_page": 2, "total": 9, "items": items})
 
 
 class Bench:
-    """
-    A client over a script.
-    """
+    """A client over a script."""
 
     def __init__(self, *steps: Step, otherwise: Step | None = None) -> None:
         self.clock = VirtualClock(NOW_MS)
@@ -41,16 +35,12 @@ class Bench:
 
 
 def names_of(items: list[dict[str, Any]]) -> list[str]:
-    """
-    Return the names of items.
-    """
+    """Return the names of items."""
     return [item["name"] for item in items]
 
 
 async def test_whole_list_of_sites() -> None:
-    """
-    All pages are fetched, and items are as the upstream describes them.
-    """
+    """All pages are fetched, and items are as the upstream describes them."""
     bench = Bench(listing("a", "b", pages=2), listing("c", page=2, pages=2))
     items = await bench.client.list_sites()
 
@@ -63,9 +53,7 @@ async def test_whole_list_of_sites() -> None:
 
 
 async def test_one_page_of_a_list() -> None:
-    """
-    A page that is named is all that is fetched.
-    """
+    """A page that is named is all that is fetched."""
     bench = Bench(listing("c", page=2, pages=3))
 
     assert names_of(await bench.client.list_sites(2, 1)) == ["c"]
@@ -73,9 +61,7 @@ async def test_one_page_of_a_list() -> None:
 
 
 async def test_whole_list_of_points() -> None:
-    """
-    A site's points are fetched below its path.
-    """
+    """A site's points are fetched below its path."""
     bench = Bench(listing("p", "q"))
 
     assert names_of(await bench.client.list_points("h q")) == ["p", "q"]
@@ -84,18 +70,14 @@ async def test_whole_list_of_points() -> None:
 
 @pytest.mark.parametrize("pages", [0, None, 1])
 async def test_empty_list(pages: int | None) -> None:
-    """
-    A list without items is empty, whatever it says of its pages.
-    """
+    """A list without items is empty, whatever it says of its pages."""
     bench = Bench(listing(pages=pages))
 
     assert await bench.client.list_points("hq") == []
 
 
 async def test_points_of_a_site_without_a_list() -> None:
-    """
-    404 is an empty list when the site is known, and an unknown site otherwise.
-    """
+    """404 is an empty list when the site is known, and an unknown site otherwise."""
     known, unknown = Bench(MISSING, FOUND), Bench(MISSING, MISSING)
 
     assert await known.client.list_points("hq") == []
@@ -104,9 +86,7 @@ async def test_points_of_a_site_without_a_list() -> None:
 
 
 async def test_missing_list_of_sites_is_an_error() -> None:
-    """
-    There is always a list of sites, so 404 is a fault of the address.
-    """
+    """There is always a list of sites, so 404 is a fault of the address."""
     with pytest.raises(UpstreamError, match=r"^upstream /sites answered 404$"):
         await Bench(MISSING).client.list_sites()
 
@@ -115,9 +95,7 @@ async def test_missing_list_of_sites_is_an_error() -> None:
     "lie", [answer(200, b"<html>"), answer(503, b""), MISSING, listing(page=2, pages=3)]
 )
 async def test_faults_in_a_list_are_repeated(lie: HttpAnswer) -> None:
-    """
-    A page of a list that can't be true is asked for again; an empty one in between can't.
-    """
+    """A page of a list that can't be true is asked for again; an empty one in between can't."""
     rest = listing("b", page=2, pages=3), listing("c", page=3, pages=3)
     bench = Bench(listing("a", pages=3), lie, *rest)
 
@@ -126,9 +104,7 @@ async def test_faults_in_a_list_are_repeated(lie: HttpAnswer) -> None:
 
 
 async def test_lists_are_bounded_and_never_cut() -> None:
-    """
-    A list with more pages than the limit is an error, not the beginning of the list.
-    """
+    """A list with more pages than the limit is an error, not the beginning of the list."""
     pages = client_module.LIST_PAGES_MAX + 1
     bench = Bench(otherwise=listing("a", pages=pages))
     with pytest.raises(UpstreamError, match="too many pages: 1001, limit 1000"):
@@ -138,17 +114,13 @@ async def test_lists_are_bounded_and_never_cut() -> None:
 
 
 async def test_lists_keep_their_deadline() -> None:
-    """
-    A list gives up at its deadline.
-    """
+    """A list gives up at its deadline."""
     with pytest.raises(UpstreamTimeout):
         await Bench().client.list_sites(deadline_ms=NOW_MS)
 
 
 async def test_known_site_is_believed_for_some_minutes() -> None:
-    """
-    The upstream is asked again only once the memory is old.
-    """
+    """The upstream is asked again only once the memory is old."""
     bench = Bench(FOUND, FOUND)
     await bench.client.require_site("hq")
     bench.clock.advance(client_module.SITE_KNOWN_MS - 1)
@@ -161,9 +133,7 @@ async def test_known_site_is_believed_for_some_minutes() -> None:
 
 
 async def test_fault_is_not_remembered_as_an_answer() -> None:
-    """
-    A site that could not be asked about is asked about again.
-    """
+    """A site that could not be asked about is asked about again."""
     bench = Bench(answer(401, b""), FOUND)
     with pytest.raises(UpstreamError, match="401"):
         await bench.client.require_site("hq")
@@ -171,9 +141,7 @@ async def test_fault_is_not_remembered_as_an_answer() -> None:
 
 
 async def test_memory_of_sites_is_bounded() -> None:
-    """
-    Asking about ever new sites does not grow the memory.
-    """
+    """Asking about ever new sites does not grow the memory."""
     bench = Bench(otherwise=FOUND)
     for number in range(3 * client_module.SITES_REMEMBERED_MAX):
         await bench.client.require_site(f"site-{number}")

@@ -59,9 +59,7 @@ LASTING = {
 
 
 class SocketHttp:
-    """
-    An HttpClient over the standard library, one connection a request.
-    """
+    """An HttpClient over the standard library, one connection a request."""
 
     async def request(
         self,
@@ -72,9 +70,7 @@ class SocketHttp:
         body: bytes | None = None,
         timeout_ms: int,
     ) -> HttpAnswer:
-        """
-        Send the request in a thread.
-        """
+        """Send the request in a thread."""
         return await asyncio.to_thread(self._send, method, url, headers, body, timeout_ms)
 
     @staticmethod
@@ -100,42 +96,32 @@ class SocketHttp:
 
 
 class LastWins:
-    """
-    A sink that does what the real one does, by a dict.
-    """
+    """A sink that does what the real one does, by a dict."""
 
     def __init__(self, points: list[str]) -> None:
         self.samples: dict[str, dict[int, str]] = {point: {} for point in points}
 
     def add_page(self, samples: list[WireSample]) -> None:
-        """
-        Keep the samples asked for, the last of each instant.
-        """
+        """Keep the samples asked for, the last of each instant."""
         for sample in samples:
             instant_ms = parse_iso(sample.time)
             if sample.name in self.samples and DAY.start_ms <= instant_ms < DAY.end_ms:
                 self.samples[sample.name][instant_ms] = value_text(sample.value)
 
     def rows(self, point: str) -> list[list[object]]:
-        """
-        Return a point's samples by time.
-        """
+        """Return a point's samples by time."""
         return [[ms, json.loads(text)] for ms, text in sorted(self.samples[point].items())]
 
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[FakeUpstream]:
-    """
-    One server for the module; tests keep apart by site.
-    """
+    """One server for the module; tests keep apart by site."""
     with FakeUpstream() as running:
         yield running
 
 
 def client_of(upstream: FakeUpstream, page_timeout_ms: int = 20_000) -> AceClient:
-    """
-    Return a client with small pages, two retries and waits that take no time.
-    """
+    """Return a client with small pages, two retries and waits that take no time."""
     settings = UpstreamSettings(
         base_url=upstream.url,
         token="test-token",
@@ -150,9 +136,7 @@ def client_of(upstream: FakeUpstream, page_timeout_ms: int = 20_000) -> AceClien
 async def assert_whole(
     upstream: FakeUpstream, site: str, points: list[str], *, slices: int = 1, **options: int
 ) -> None:
-    """
-    Assert that a fetch gives what the fake's oracle says.
-    """
+    """Assert that a fetch gives what the fake's oracle says."""
     sink = LastWins(points)
     await client_of(upstream, **options).fetch_samples(site, points, DAY, sink, slices=slices)
 
@@ -163,9 +147,7 @@ async def assert_whole(
 @pytest.mark.parametrize("kind", HARMLESS)
 @pytest.mark.parametrize("slices", [1, 5])
 async def test_odd_answers_are_whole(upstream: FakeUpstream, kind: str, slices: int) -> None:
-    """
-    Warts that leave all samples in place cost none of them, with several filters too.
-    """
+    """Warts that leave all samples in place cost none of them, with several filters too."""
     site = f"odd-{kind}-{slices}"
     points = upstream.add_generated(site, points=12, start_ms=DAY.start_ms, end_ms=DAY.end_ms)
     options = {"pause_ms": 1} if kind == "trickle" else {}
@@ -176,9 +158,7 @@ async def test_odd_answers_are_whole(upstream: FakeUpstream, kind: str, slices: 
 
 @pytest.mark.parametrize("kind", PASSING)
 async def test_faults_that_pass_cost_nothing(upstream: FakeUpstream, kind: str) -> None:
-    """
-    A fault on the second page leaves the result whole.
-    """
+    """A fault on the second page leaves the result whole."""
     site = f"passing-{kind}"
     points = upstream.add_generated(site, points=2, start_ms=DAY.start_ms, end_ms=DAY.end_ms)
     upstream.faults.once(site, kind, skip=1)
@@ -189,9 +169,7 @@ async def test_faults_that_pass_cost_nothing(upstream: FakeUpstream, kind: str) 
 
 @pytest.mark.parametrize("kind", LASTING)
 async def test_faults_that_last_are_told(upstream: FakeUpstream, kind: str) -> None:
-    """
-    A fault that lasts is an error of the right kind that says what was seen.
-    """
+    """A fault that lasts is an error of the right kind that says what was seen."""
     site = f"lasting-{kind}"
     points = upstream.add_generated(site, points=2, start_ms=DAY.start_ms, end_ms=DAY.end_ms)
     upstream.faults.always(site, kind)
@@ -206,9 +184,7 @@ async def test_faults_that_last_are_told(upstream: FakeUpstream, kind: str) -> N
 
 
 async def test_awkward_names_are_asked_for_rightly(upstream: FakeUpstream) -> None:
-    """
-    Names with commas, quotes, slashes, blanks and emoji get their own samples.
-    """
+    """Names with commas, quotes, slashes, blanks and emoji get their own samples."""
     names = ["a,b", "a", "b", "p q/r.s", 'say "on"', "50%+&=#?", "é😀", "constructor", " x "]
     samples = {name: [(DAY.start_ms + each, str(each))] for each, name in enumerate(names)}
     upstream.set_points("awkward", samples)

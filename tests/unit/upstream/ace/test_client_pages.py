@@ -1,6 +1,4 @@
-"""
-Tests of fetching samples: pages, and sites that have none.
-"""
+"""Tests of fetching samples: pages, and sites that have none."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ from fakes.http import SentRequest, answer, page
 
 
 async def test_pages_are_followed_to_the_end() -> None:
-    """
-    Pages come whole and in order, and the report says what they cost.
-    """
+    """Pages come whole and in order, and the report says what they cost."""
     a, b, c = ("p", "1", T[0]), ("p", "2", T[1]), ("p", None, T[2])
     answers = [page(a, cursor="x"), page(b, c, cursor="y"), page()]
     bench = Bench(*answers)
@@ -36,9 +32,7 @@ async def test_pages_are_followed_to_the_end() -> None:
 
 
 async def test_next_page_is_on_its_way_while_one_is_folded() -> None:
-    """
-    When the sink gets a page, the next has been asked for.
-    """
+    """When the sink gets a page, the next has been asked for."""
     bench = Bench(page(("p", 1, T[0]), cursor="x"), page(("p", 2, T[1]), cursor="y"), page())
     asked: list[int] = []
     bench.sink = Sink(lambda: asked.append(len(bench.http.requests)))
@@ -50,9 +44,7 @@ async def test_next_page_is_on_its_way_while_one_is_folded() -> None:
 async def test_next_page_is_asked_for_before_one_is_decoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """
-    Decoding takes as long as folding: the cursor at the end of a page is seen before it.
-    """
+    """Decoding takes as long as folding: the cursor at the end of a page is seen before it."""
     bench = Bench(page(("p", 1, T[0]), cursor="x"), page(("p", 2, T[1]), cursor="y"), page())
     asked: list[int] = []
 
@@ -124,9 +116,7 @@ async def test_guess_at_the_next_page_is_only_a_guess(
 
 
 async def test_page_by_page_the_report_is_given() -> None:
-    """
-    The caller hears of each page once the sink has it.
-    """
+    """The caller hears of each page once the sink has it."""
     bench = Bench(page(("p", 1, T[0]), cursor="x"), page(("p", 2, T[1])))
     heard: list[tuple[int, int]] = []
 
@@ -139,9 +129,7 @@ async def test_page_by_page_the_report_is_given() -> None:
 
 
 async def test_nothing_asked_is_nothing_fetched() -> None:
-    """
-    Without points, or in an empty range, no request is sent.
-    """
+    """Without points, or in an empty range, no request is sent."""
     bench = Bench()
     nowhere = Range(NOW_MS, NOW_MS)
 
@@ -150,9 +138,7 @@ async def test_nothing_asked_is_nothing_fetched() -> None:
 
 
 async def test_duplicate_points_count_once() -> None:
-    """
-    A name asked for twice is in the filter once.
-    """
+    """A name asked for twice is in the filter once."""
     bench = Bench(page())
     await bench.fetch("p", "q", "p")
 
@@ -161,9 +147,7 @@ async def test_duplicate_points_count_once() -> None:
 
 @pytest.mark.parametrize("values", [[1, "45.50", True, None, "occupied", [1]]])
 async def test_pages_pass_through_as_they_were_sent(values: list[Any]) -> None:
-    """
-    Disorder, duplicates, other points and other times are the sink's business.
-    """
+    """Disorder, duplicates, other points and other times are the sink's business."""
     sent = [("p", value, T[9 - index]) for index, value in enumerate(values)]
     sent += [("p", "1", T[0]), ("p", "2", T[0]), ("other", 1, T[0]), ("p", 1, "1999-01-01")]
     bench = Bench(page(*sent))
@@ -173,9 +157,7 @@ async def test_pages_pass_through_as_they_were_sent(values: list[Any]) -> None:
 
 
 async def test_404_of_a_known_site_is_an_empty_answer() -> None:
-    """
-    404 means no data, once the site is known to exist; that is asked once.
-    """
+    """404 means no data, once the site is known to exist; that is asked once."""
     bench = Bench(answer(404, {}), FOUND, answer(404, {}))
 
     assert (await bench.fetch("p")).samples_received == 0
@@ -188,9 +170,7 @@ async def test_404_of_a_known_site_is_an_empty_answer() -> None:
 
 
 async def test_404_of_an_unknown_site_says_so() -> None:
-    """
-    404 for the site itself is an error of its own, remembered for a while only.
-    """
+    """404 for the site itself is an error of its own, remembered for a while only."""
     bench = Bench(*[answer(404, {})] * 3, FOUND)
     failure = await bench.failure("p")
 
@@ -204,9 +184,7 @@ async def test_404_of_an_unknown_site_says_so() -> None:
 
 
 async def test_404_between_pages_is_repeated() -> None:
-    """
-    After a first page, 404 can't mean that there is nothing.
-    """
+    """After a first page, 404 can't mean that there is nothing."""
     first, last = page(("p", 1, T[0]), cursor="x"), page(("p", 2, T[1]))
     bench = Bench(first, answer(404, {}), last)
     await bench.fetch("p")
@@ -218,9 +196,7 @@ async def test_404_between_pages_is_repeated() -> None:
 
 @pytest.mark.parametrize("slices", [1, 8])
 async def test_site_is_asked_once_however_many_streams_find_nothing(slices: int) -> None:
-    """
-    Streams that find nothing at the same time share one question for the site.
-    """
+    """Streams that find nothing at the same time share one question for the site."""
     bench = Bench(otherwise=FakeAce("hq", []))
     await bench.fetch("p", "a,b", slices=slices)
 
@@ -229,9 +205,7 @@ async def test_site_is_asked_once_however_many_streams_find_nothing(slices: int)
 
 @pytest.mark.parametrize("site", ["..", ".", ""])
 async def test_site_that_walks_up_is_never_asked_for(site: str) -> None:
-    """
-    Such a site is unknown without a request.
-    """
+    """Such a site is unknown without a request."""
     bench = Bench()
     for question in (
         bench.client.fetch_samples(site, ["p"], HOUR, bench.sink),

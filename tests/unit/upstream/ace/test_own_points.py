@@ -1,6 +1,4 @@
-"""
-Tests of what keeps points of other sites away.
-"""
+"""Tests of what keeps points of other sites away."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ WANTED = Range(0, 1000)
 
 @dataclass
 class Source:
-    """
-    An upstream that notes what it is asked, and lists of points that may fail.
-    """
+    """An upstream that notes what it is asked, and lists of points that may fail."""
 
     names: dict[str, list[str]]
     failure: UpstreamError | None = None
@@ -39,18 +35,14 @@ class Source:
     async def fetch_samples(
         self, site: str, points: Sequence[str], wanted: Range, sink: Folder, **_: Any
     ) -> FetchCount:
-        """
-        Note the points.
-        """
+        """Note the points."""
         self.asked.append((site, list(points)))
         return FetchReport(requests=1)
 
     async def list_points(
         self, site: str, *, deadline_ms: int | None = None
     ) -> list[dict[str, Any]]:
-        """
-        Return the points of a site.
-        """
+        """Return the points of a site."""
         self.listed.append(site)
         if self.failure is not None:
             raise self.failure
@@ -59,16 +51,12 @@ class Source:
         return [{"name": name} for name in self.names[site]]
 
     async def list_sites(self, *, deadline_ms: int | None = None) -> list[dict[str, Any]]:
-        """
-        Return no sites.
-        """
+        """Return no sites."""
         return []
 
 
 class World:
-    """
-    The guard with a directory that keeps its lists.
-    """
+    """The guard with a directory that keeps its lists."""
 
     def __init__(self, **names: list[str]) -> None:
         self.clock = VirtualClock(10_000_000)
@@ -96,9 +84,7 @@ class World:
 
 
 async def test_names_that_fit_a_filter_are_passed_on_unlisted() -> None:
-    """
-    The site's own call takes them, so nobody has to ask whose they are.
-    """
+    """The site's own call takes them, so nobody has to ask whose they are."""
     world = World(a=[])
     assert ["p", "q"] == await world.fetch("a", "p", "q")
     assert [] == world.source.listed
@@ -114,9 +100,7 @@ async def test_points_of_other_sites_are_left_out() -> None:
 
 
 async def test_lists_are_kept_and_read_anew_when_a_point_is_missing() -> None:
-    """
-    One list serves an hour; a name that it lacks has it read again, once a minute at most.
-    """
+    """One list serves an hour; a name that it lacks has it read again, once a minute at most."""
     world = World(a=["x, 1"])
     for _ in range(3):
         assert ["x, 1"] == await world.fetch("a", "x, 1")
@@ -134,9 +118,7 @@ async def test_lists_are_kept_and_read_anew_when_a_point_is_missing() -> None:
 
 
 async def test_what_cannot_be_settled_fails() -> None:
-    """
-    Without a list that says so, no point counts as absent: the fetch fails instead.
-    """
+    """Without a list that says so, no point counts as absent: the fetch fails instead."""
     world = World(a=["x, 1"])
     await world.fetch("a", "x, 1")
     await world.clock.sleep(RECHECK_MS)

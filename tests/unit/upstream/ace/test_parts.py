@@ -1,6 +1,4 @@
-"""
-Tests of the client's pure parts: back-off, settings, targets, decoding.
-"""
+"""Tests of the client's pure parts: back-off, settings, targets, decoding."""
 
 from __future__ import annotations
 
@@ -47,9 +45,7 @@ NEW_YEAR_MS = JANUARY.start_ms
      (10**6, 0.5, 15_000)],
 )  # fmt: skip
 def test_waits_double_under_a_ceiling(attempts: int, jitter: float, expected: int) -> None:
-    """
-    The wait is a random part of a ceiling that doubles up to its own ceiling.
-    """
+    """The wait is a random part of a ceiling that doubles up to its own ceiling."""
     assert expected == backoff_ms(attempts, base_ms=500, max_ms=30_000, jitter=jitter)
 
 
@@ -70,16 +66,12 @@ def test_waits_double_under_a_ceiling(attempts: int, jitter: float, expected: in
     ],
 )
 def test_retry_after_is_read(header: str | None, expected: int | None) -> None:
-    """
-    Seconds and HTTP dates are read, anything else counts as not said.
-    """
+    """Seconds and HTTP dates are read, anything else counts as not said."""
     assert expected == parse_retry_after(header, NEW_YEAR_MS)
 
 
 def test_settings_do_not_show_the_token() -> None:
-    """
-    Neither repr holds the token.
-    """
+    """Neither repr holds the token."""
     credential = "s3cret"
     settings = UpstreamSettings(base_url="https://x/api", token=credential)
 
@@ -88,18 +80,14 @@ def test_settings_do_not_show_the_token() -> None:
 
 @pytest.mark.parametrize("site", ["", ".", ".."])
 def test_site_names_that_walk_up_are_unknown(site: str) -> None:
-    """
-    No address is made from a name that addresses resolve to another path.
-    """
+    """No address is made from a name that addresses resolve to another path."""
     with pytest.raises(UpstreamSiteUnknown):
         site_path(site)
 
 
 @pytest.mark.parametrize("site", ["a", "a.b", "../a", "a/b", "%2e%2e", "a?b#c", "..\\..", "é"])
 def test_site_is_one_segment_of_the_path(site: str) -> None:
-    """
-    Whatever a site is called, it stays one segment, and is the same once decoded.
-    """
+    """Whatever a site is called, it stays one segment, and is the same once decoded."""
     path = site_path(site)
 
     assert path.startswith("/sites/")
@@ -126,9 +114,7 @@ def test_question_for_a_page() -> None:
 
 
 def test_question_for_points_by_body() -> None:
-    """
-    Names in a body are sent as they are.
-    """
+    """Names in a body are sent as they are."""
     target = points_target(["a,b", 'c"d', "😀"], JANUARY)
 
     assert target.method == "POST"
@@ -143,17 +129,13 @@ def test_question_for_points_by_body() -> None:
     [("a", True), ("a b/c.d", True), ("a,b", False), (" a", False), ("a\u00a0", False)],
 )
 def test_names_that_survive_a_list(point: str, expected: bool) -> None:
-    """
-    Names with commas or blanks at their ends can't be told in a comma-separated list.
-    """
+    """Names with commas or blanks at their ends can't be told in a comma-separated list."""
     assert expected is fits_filter(point)
 
 
 @given(st.lists(st.text(min_size=1, max_size=40).filter(fits_filter)), st.integers(1, 200))
 def test_filters_hold_every_name_once_within_the_length(names: list[str], length_max: int) -> None:
-    """
-    Filters share out all names in order, and only a lone name may exceed the length.
-    """
+    """Filters share out all names in order, and only a lone name may exceed the length."""
     names = [name for name in names if name.isprintable()]
     filters = filters_of(names, length_max)
 
@@ -164,17 +146,13 @@ def test_filters_hold_every_name_once_within_the_length(names: list[str], length
 
 
 def test_filters_are_as_long_as_they_may_be() -> None:
-    """
-    A filter takes another name as long as there is room.
-    """
+    """A filter takes another name as long as there is room."""
     assert filters_of(["aa", "bb", "cc"], 5) == [("aa,bb", ["aa", "bb"]), ("cc", ["cc"])]
     assert filters_of([], 5) == []
 
 
 def test_addresses_stay_within_their_limit() -> None:
-    """
-    With the longest filter and a long cursor, an address still keeps its limit.
-    """
+    """With the longest filter and a long cursor, an address still keeps its limit."""
     base_url = "https://upstream.example/api"
     length = filter_length_max("hq", JANUARY, base_url=base_url, page_size=50_000, url_max=7_000)
     target = pages_target("hq", "n" * length, JANUARY, page_size=50_000, cursor="c" * 600)
@@ -184,9 +162,7 @@ def test_addresses_stay_within_their_limit() -> None:
 
 @given(st.integers(1, 10**6), st.integers(1, 50))
 def test_parts_of_a_range_are_the_range(duration_ms: int, count: int) -> None:
-    """
-    Parts are neighbours, not empty, about equally long, and together the range.
-    """
+    """Parts are neighbours, not empty, about equally long, and together the range."""
     wanted = Range(NEW_YEAR_MS, NEW_YEAR_MS + duration_ms)
     parts = split_evenly(wanted, count)
     lengths = [part.duration_ms for part in parts]
@@ -198,9 +174,7 @@ def test_parts_of_a_range_are_the_range(duration_ms: int, count: int) -> None:
 
 
 def test_questions_without_pages_are_cut_to_about_a_page() -> None:
-    """
-    Names go into bodies of a bounded size, each with parts of the range for about one page.
-    """
+    """Names go into bodies of a bounded size, each with parts of the range for about one page."""
     names = [f"a,{number}" for number in range(POINTS_PER_BODY_MAX + 1)]
     (many, short), (one, long) = bodies_of(names, JANUARY, page_size=50_000)
 
@@ -211,9 +185,7 @@ def test_questions_without_pages_are_cut_to_about_a_page() -> None:
 
 
 def test_numbers_of_a_page_keep_their_digits() -> None:
-    """
-    Numbers are decoded without a change of their digits.
-    """
+    """Numbers are decoded without a change of their digits."""
     page = decode_page(
         b'{"point_samples":[{"name":"p","value":45.50,"time":"t"},'
         b'{"name":"p","value":"45.50","time":"t"},{"name":"p","value":7,"time":"t"},'
@@ -227,9 +199,7 @@ def test_numbers_of_a_page_keep_their_digits() -> None:
 
 
 def test_json_that_only_the_lenient_take_is_read() -> None:
-    """
-    Bare NaN and Infinity become null; lone surrogates and huge integers don't spoil a page.
-    """
+    """Bare NaN and Infinity become null; lone surrogates and huge integers don't spoil a page."""
     digits = "1" * 5_000
     values = ["NaN", "-Infinity", "45.50", "7", '"\\ud800"', digits]
     samples = ",".join(f'{{"name":"p","value":{value},"time":"t"}}' for value in values)
@@ -264,18 +234,14 @@ def test_json_that_only_the_lenient_take_is_read() -> None:
     ],
 )
 def test_bodies_that_are_no_page_are_refused(body: bytes) -> None:
-    """
-    What is not JSON, or not of a page's shape, is refused with the reason.
-    """
+    """What is not JSON, or not of a page's shape, is refused with the reason."""
     with pytest.raises(PageRefused, match=r"^sent what is not a page \(.+\)$"):
         decode_page(body)
 
 
 @given(st.binary() | st.text().map(str.encode))
 def test_any_body_is_a_page_or_refused(body: bytes) -> None:
-    """
-    No body raises anything else.
-    """
+    """No body raises anything else."""
     for decode in (decode_page, decode_listing):
         try:
             decode(body)
@@ -300,9 +266,7 @@ def test_any_body_is_a_page_or_refused(body: bytes) -> None:
 def test_cursor_is_followed_as_long_as_the_page_does_not_end_it(
     ending: str, expected: str | None
 ) -> None:
-    """
-    Only has_more=false, or a cursor that says null, is the end.
-    """
+    """Only has_more=false, or a cursor that says null, is the end."""
     assert expected == cursor_after(decode_page(f'{{"point_samples":[],{ending}}}'.encode()))
 
 
@@ -316,8 +280,6 @@ def test_cursor_is_followed_as_long_as_the_page_does_not_end_it(
     ],
 )
 def test_pages_that_do_not_tell_what_follows_are_refused(ending: str, reason: str) -> None:
-    """
-    A page must say where the next is, or that there is none.
-    """
+    """A page must say where the next is, or that there is none."""
     with pytest.raises(PageRefused, match=reason):
         cursor_after(decode_page(f'{{"point_samples":[]{ending}}}'.encode()))

@@ -1,6 +1,4 @@
-"""
-Tests of fetching samples: many points, slices, and everything at once.
-"""
+"""Tests of fetching samples: many points, slices, and everything at once."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ async def test_many_names_go_into_several_addresses() -> None:
 
 
 async def test_second_filter_waits_for_the_first_ones_samples_and_no_longer() -> None:
-    """
-    The first filter is sent alone until its first samples show that it is heeded.
-    """
+    """The first filter is sent alone until its first samples show that it is heeded."""
     fake = FakeAce("hq", SAMPLES, page_size=10)
     sent_with: list[tuple[str | None, str]] = []
 
@@ -64,9 +60,7 @@ async def test_second_filter_waits_for_the_first_ones_samples_and_no_longer() ->
 
 
 async def test_samples_of_a_batch_come_in_their_order() -> None:
-    """
-    Batches interleave, but each one's pages arrive as they were paged.
-    """
+    """Batches interleave, but each one's pages arrive as they were paged."""
     bench = Bench(otherwise=FakeAce("hq", SAMPLES, page_size=30))
     await bench.fetch(*NAMES)
 
@@ -77,9 +71,7 @@ async def test_samples_of_a_batch_come_in_their_order() -> None:
 
 
 async def test_ignored_filter_does_not_multiply_the_site() -> None:
-    """
-    When filters are ignored, the site is fetched once without one, at the price of one page.
-    """
+    """When filters are ignored, the site is fetched once without one, at the price of one page."""
     others = [(f"other {number}", 1, T[0]) for number in range(50)]
     bench = Bench(otherwise=FakeAce("hq", others + SAMPLES, page_size=100, heeds_filter=False))
     await bench.fetch(*NAMES)
@@ -91,9 +83,7 @@ async def test_ignored_filter_does_not_multiply_the_site() -> None:
 
 
 async def test_filter_found_to_be_ignored_late_is_still_right() -> None:
-    """
-    First pages that look filtered don't hide that later ones are not.
-    """
+    """First pages that look filtered don't hide that later ones are not."""
     first = set(NAMES[:20])
     looks_filtered = [each for each in SAMPLES if each[0] in first]
     rest = [each for each in SAMPLES if each[0] not in first]
@@ -106,9 +96,7 @@ async def test_filter_found_to_be_ignored_late_is_still_right() -> None:
 
 
 async def test_ignored_filter_of_a_single_address_changes_nothing() -> None:
-    """
-    With one filter there is nothing to multiply: the one stream goes on.
-    """
+    """With one filter there is nothing to multiply: the one stream goes on."""
     sent = [("p", 1, T[0]), ("other", 1, T[1]), ("p", 2, T[2]), ("other", 1, T[3])]
     bench = Bench(otherwise=FakeAce("hq", sent, heeds_filter=False))
     await bench.fetch("p")
@@ -118,9 +106,7 @@ async def test_ignored_filter_of_a_single_address_changes_nothing() -> None:
 
 
 async def test_failing_batch_ends_the_others() -> None:
-    """
-    When one batch fails, nothing goes on in the background and the error is the batch's own.
-    """
+    """When one batch fails, nothing goes on in the background and the error is the batch's own."""
     fake = FakeAce("hq", SAMPLES, page_size=30)
 
     def broken(sent: SentRequest) -> HttpAnswer:
@@ -149,9 +135,7 @@ async def test_names_with_commas_go_into_a_body() -> None:
 
 
 async def test_call_without_pages_repeats_what_is_no_answer() -> None:
-    """
-    The call by body has the same patience as pages have.
-    """
+    """The call by body has the same patience as pages have."""
     bench = Bench(answer(503, b""), answer(200, b"<html>"), answer(200, {"point_samples": []}))
     report = await bench.fetch("a,b")
 
@@ -159,9 +143,7 @@ async def test_call_without_pages_repeats_what_is_no_answer() -> None:
 
 
 async def test_slices_are_fetched_side_by_side_and_given_in_order() -> None:
-    """
-    The parts of the range are asked for at once, yet the sink gets them by time.
-    """
+    """The parts of the range are asked for at once, yet the sink gets them by time."""
     sent = [("p", str(minute), T[minute]) for minute in range(60)]
     bench = Bench(otherwise=FakeAce("hq", sent, page_size=10))
     report = await bench.fetch("p", slices=6)
@@ -172,9 +154,7 @@ async def test_slices_are_fetched_side_by_side_and_given_in_order() -> None:
 
 
 async def test_slices_keep_their_order_when_answers_do_not() -> None:
-    """
-    A slice whose page comes first waits for those before it.
-    """
+    """A slice whose page comes first waits for those before it."""
     sent = [("p", str(minute), T[minute]) for minute in range(60)]
     fake = FakeAce("hq", sent, page_size=10)
 
@@ -204,9 +184,7 @@ async def test_slices_keep_to_their_part_of_the_range() -> None:
 
 
 async def test_without_slices_one_request_is_ahead() -> None:
-    """
-    The straight path has one request under way at a time.
-    """
+    """The straight path has one request under way at a time."""
     sent = [("p", str(minute), T[minute]) for minute in range(60)]
     bench = Bench(otherwise=FakeAce("hq", sent, page_size=10))
     await bench.fetch("p")
@@ -217,9 +195,7 @@ async def test_without_slices_one_request_is_ahead() -> None:
 
 @contextmanager
 def _faults(fake: FakeAce, faults: list[str]) -> Iterator[Step]:
-    """
-    Give an upstream that has each of the faults once, then none.
-    """
+    """Give an upstream that has each of the faults once, then none."""
     pending = list(faults)
 
     def upstream(sent: SentRequest) -> HttpAnswer | Awaitable[HttpAnswer]:
@@ -241,9 +217,7 @@ def _faults(fake: FakeAce, faults: list[str]) -> Iterator[Step]:
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_result_is_whole_whatever_happens_on_the_way(data: st.DataObject) -> None:
-    """
-    With any faults that pass, filters heeded or not, the sink gets every sample asked for.
-    """
+    """With any faults that pass, filters heeded or not, the sink gets every sample asked for."""
     names = data.draw(st.lists(st.sampled_from(["a", "b b", "c,c", "d/d", "é" * 30]), unique=True))
     moments = data.draw(
         st.lists(st.tuples(st.sampled_from([*names, "other"]), st.integers(0, 59)), unique=True)
