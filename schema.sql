@@ -10,13 +10,13 @@ CREATE TABLE IF NOT EXISTS cache_segments (
   end_ms INTEGER NOT NULL,
   fetched_ms INTEGER NOT NULL,
   object_key TEXT NOT NULL,      -- empty: known to have no samples
-  etag TEXT NOT NULL,
+  object_etag TEXT NOT NULL,
   offset INTEGER NOT NULL,       -- bytes of the object
-  length INTEGER NOT NULL,
-  raw_length INTEGER NOT NULL,   -- bytes of the samples' text
+  stored_bytes INTEGER NOT NULL,
+  text_bytes INTEGER NOT NULL,   -- bytes of the samples' text
   samples INTEGER NOT NULL,
   crc INTEGER NOT NULL,
-  grow INTEGER NOT NULL,
+  crc_growth INTEGER NOT NULL,
   data_crc INTEGER NOT NULL,
   frames TEXT NOT NULL,          -- frame directory, JSON
   expires_ms INTEGER NOT NULL,   -- helps the clean-up; expiry is judged from fetched_ms when reading
@@ -34,8 +34,8 @@ CREATE TABLE IF NOT EXISTS cache_metadata (
   end_ms INTEGER NOT NULL,
   points INTEGER NOT NULL,
   samples INTEGER NOT NULL,
-  original_size INTEGER NOT NULL,
-  compressed_size INTEGER NOT NULL,
+  text_bytes INTEGER NOT NULL,
+  stored_bytes INTEGER NOT NULL,
   compression_ratio REAL NOT NULL,
   hits INTEGER NOT NULL DEFAULT 0,
   created_ms INTEGER NOT NULL,
@@ -52,8 +52,8 @@ CREATE TABLE IF NOT EXISTS cache_totals (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   objects INTEGER NOT NULL,
   samples INTEGER NOT NULL,
-  original_size INTEGER NOT NULL,
-  compressed_size INTEGER NOT NULL,
+  text_bytes INTEGER NOT NULL,
+  stored_bytes INTEGER NOT NULL,
   counted_ms INTEGER NOT NULL    -- when they were last counted from the rows themselves
 ) STRICT;
 
@@ -94,7 +94,6 @@ CREATE TABLE IF NOT EXISTS queue_jobs (
   data_size INTEGER NOT NULL DEFAULT 0,      -- bytes of the samples' JSON text
   retry_count INTEGER NOT NULL DEFAULT 0,
   upstream_requests INTEGER NOT NULL DEFAULT 0,
-  cache_reference TEXT NOT NULL,             -- prefix of the objects its result lies in
   error TEXT,
   error_class TEXT,              -- upstream, bad_request, storage, crash
   metadata TEXT NOT NULL,        -- JSON
@@ -130,10 +129,10 @@ CREATE TABLE IF NOT EXISTS job_results (
   end_ms INTEGER NOT NULL,
   object_key TEXT NOT NULL,
   expires_ms INTEGER NOT NULL,   -- 0: purged
-  etag TEXT,                     -- of the object; null: it is being made
-  tag TEXT NOT NULL DEFAULT '',  -- entity tag of the answers
-  size INTEGER NOT NULL DEFAULT 0,           -- bytes of the object
-  raw_length INTEGER NOT NULL DEFAULT 0,     -- bytes of its text
+  object_etag TEXT,              -- null: it is being made
+  answer_etag TEXT NOT NULL DEFAULT '',
+  stored_bytes INTEGER NOT NULL DEFAULT 0,   -- bytes of the object
+  text_bytes INTEGER NOT NULL DEFAULT 0,     -- bytes of its text
   crc INTEGER NOT NULL DEFAULT 0,            -- CRC-32 of its text
   glue TEXT NOT NULL DEFAULT '',             -- text that follows
   samples INTEGER NOT NULL DEFAULT 0
@@ -328,15 +327,15 @@ GROUP BY site ORDER BY site;
 -- Of each site: what is stored, and how many of the last 24 hours' requests it answered.
 DROP VIEW IF EXISTS v_cache_performance;
 CREATE VIEW v_cache_performance AS
-SELECT site, sum(objects) AS objects, sum(samples) AS samples, sum(original_size) AS original_size,
-  sum(compressed_size) AS compressed_size,
-  round(1.0 * sum(original_size) / max(1, sum(compressed_size)), 3) AS compression_ratio,
+SELECT site, sum(objects) AS objects, sum(samples) AS samples, sum(text_bytes) AS text_bytes,
+  sum(stored_bytes) AS stored_bytes,
+  round(1.0 * sum(text_bytes) / max(1, sum(stored_bytes)), 3) AS compression_ratio,
   sum(object_hits) AS object_hits,
   strftime('%Y-%m-%dT%H:%M:%SZ', max(last_access_ms) / 1000, 'unixepoch') AS last_access_at,
   sum(requests) AS requests, sum(cache_hits) AS cache_hits,
   round(1.0 * sum(cache_hits) / max(1, sum(requests)), 4) AS hit_rate
 FROM (
-  SELECT site, 1 AS objects, samples, original_size, compressed_size, hits AS object_hits,
+  SELECT site, 1 AS objects, samples, text_bytes, stored_bytes, hits AS object_hits,
     last_access_ms, 0 AS requests, 0 AS cache_hits
   FROM cache_metadata
   UNION ALL

@@ -62,11 +62,11 @@ class Samples(tuple[tuple[int, str], ...]):
         """
         return ",".join(f"[{instant_ms},{value}]" for instant_ms, value in self).encode()
 
-    def within(self, wanted: Range) -> Samples:
+    def within(self, time_range: Range) -> Samples:
         """
         Return those of a range.
         """
-        return Samples(each for each in self if wanted.start_ms <= each[0] < wanted.end_ms)
+        return Samples(each for each in self if time_range.start_ms <= each[0] < time_range.end_ms)
 
     def series(self, sizes: Iterable[int] = ()) -> Series:
         """
@@ -91,12 +91,14 @@ def samples(text: str) -> Samples:
     )
 
 
-def every(step_ms: int, wanted: Range, seed: int = 0) -> Samples:
+def every(step_ms: int, time_range: Range, seed: int = 0) -> Samples:
     """
     Return a sample each *step_ms* of a range, with all kinds of values.
     """
     rng = random.Random(seed)
-    return Samples((t, rng.choice(VALUES)) for t in range(wanted.start_ms, wanted.end_ms, step_ms))
+    return Samples(
+        (t, rng.choice(VALUES)) for t in range(time_range.start_ms, time_range.end_ms, step_ms)
+    )
 
 
 class Stored(NamedTuple):
@@ -111,7 +113,7 @@ class Stored(NamedTuple):
         """
         Return what a ranged read of a piece gives.
         """
-        return self.blob[piece.offset : piece.offset + piece.length]
+        return self.blob[piece.offset : piece.offset + piece.stored_bytes]
 
 
 def stored(

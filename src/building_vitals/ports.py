@@ -138,7 +138,7 @@ class ObjectInfo(msgspec.Struct, frozen=True):
     Attributes:
         key: Its name.
         size: Bytes.
-        etag: Entity tag; another one after any overwrite.
+        object_etag: Entity tag; another one after any overwrite.
         uploaded_ms: When it was stored.
         content_type, content_encoding: What `put` was given.
         metadata: Custom metadata, text only.
@@ -146,7 +146,7 @@ class ObjectInfo(msgspec.Struct, frozen=True):
 
     key: str
     size: int
-    etag: str
+    object_etag: str
     uploaded_ms: int
     content_type: str | None = None
     content_encoding: str | None = None
@@ -215,7 +215,7 @@ class ObjectStore(Protocol):
         """
         ...
 
-    async def open(self, key: str, *, etag: str) -> OpenObject | None:
+    async def open(self, key: str, *, object_etag: str) -> OpenObject | None:
         """Return an object to be streamed; None when there is none of this entity tag."""
         ...
 
@@ -225,14 +225,14 @@ class ObjectStore(Protocol):
         *,
         offset: int = 0,
         length: int | None = None,
-        etag: str | None = None,
+        object_etag: str | None = None,
     ) -> bytes | None:
         """
         Return the bytes of an object or of a part of it.
 
         Returns:
-            None when there is no such object, when its entity tag is not *etag*, or when the part
-            does not lie within it.
+            None when there is no such object, when its entity tag is not *object_etag*, or when the
+            part does not lie within it.
         """
         ...
 

@@ -112,9 +112,9 @@ class RemoteObjects:
             raise failure
         return ObjectInfo(**info)
 
-    async def open(self, key: str, *, etag: str) -> FakeOpenObject | None:
+    async def open(self, key: str, *, object_etag: str) -> FakeOpenObject | None:
         """Return an object to be streamed, with all that its stream gave."""
-        text = await self._call("open", key=key, etag=etag)
+        text = await self._call("open", key=key, object_etag=object_etag)
         if text is None:
             return None
         found = FakeOpenObject(base64.b64decode(text["data"]))
@@ -122,10 +122,17 @@ class RemoteObjects:
         return found
 
     async def get(
-        self, key: str, *, offset: int = 0, length: int | None = None, etag: str | None = None
+        self,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        object_etag: str | None = None,
     ) -> bytes | None:
         """Return the bytes of an object or of a part of it."""
-        text = await self._call("get", key=key, offset=offset, length=length, etag=etag)
+        text = await self._call(
+            "get", key=key, offset=offset, length=length, object_etag=object_etag
+        )
         return None if text is None else base64.b64decode(text)
 
     async def head(self, key: str) -> ObjectInfo | None:

@@ -57,19 +57,23 @@ async def test_an_object_may_be_empty(objects: ObjectStore, prefix: str) -> None
     info = await objects.put(prefix + "empty", b"", content_type=CONTENT_TYPE)
     assert 0 == info.size
     assert b"" == await objects.get(prefix + "empty")
-    assert b"" == await objects.get(prefix + "empty", etag=info.etag)
+    assert b"" == await objects.get(prefix + "empty", object_etag=info.object_etag)
     assert None is await objects.get(prefix + "empty", offset=0, length=1)
 
 
 async def test_another_entity_tag_is_another_object(objects: ObjectStore, prefix: str) -> None:
     """What was overwritten is not got under its old tag; the new tag gets the new bytes."""
     old = await objects.put(prefix + "a", DATA, content_type=CONTENT_TYPE)
-    assert DATA[5:9] == await objects.get(prefix + "a", offset=5, length=4, etag=old.etag)
+    assert DATA[5:9] == await objects.get(
+        prefix + "a", offset=5, length=4, object_etag=old.object_etag
+    )
     new = await objects.put(prefix + "a", DATA[::-1], content_type=CONTENT_TYPE)
-    assert old.etag != new.etag
-    assert None is await objects.get(prefix + "a", etag=old.etag)
-    assert None is await objects.get(prefix + "a", offset=5, length=4, etag=old.etag)
-    assert DATA[::-1][5:9] == await objects.get(prefix + "a", offset=5, length=4, etag=new.etag)
+    assert old.object_etag != new.object_etag
+    assert None is await objects.get(prefix + "a", object_etag=old.object_etag)
+    assert None is await objects.get(prefix + "a", offset=5, length=4, object_etag=old.object_etag)
+    assert DATA[::-1][5:9] == await objects.get(
+        prefix + "a", offset=5, length=4, object_etag=new.object_etag
+    )
 
 
 async def test_all_is_known_of_an_object(objects: ObjectStore, prefix: str) -> None:
@@ -90,7 +94,7 @@ async def test_all_is_known_of_an_object(objects: ObjectStore, prefix: str) -> N
     assert info == await objects.head(prefix + "a")
     assert [info] == (await objects.list(prefix=prefix)).objects
     assert isinstance(info, ObjectInfo)
-    assert info.etag
+    assert info.object_etag
     if not hasattr(objects, "failures"):
         assert before_ms < info.uploaded_ms < before_ms + 600_000
 
@@ -231,11 +235,11 @@ async def test_a_stream_of_another_length_is_refused(
 async def test_an_open_object_gives_all_its_bytes(objects: ObjectStore, prefix: str) -> None:
     """Only the object of that tag is opened."""
     info = await objects.put(prefix + "a", DATA, content_type=CONTENT_TYPE)
-    found = await objects.open(prefix + "a", etag=info.etag)
+    found = await objects.open(prefix + "a", object_etag=info.object_etag)
     assert found is not None
     assert (len(DATA), DATA) == (found.size, found.body)
-    assert None is await objects.open(prefix + "a", etag="0" * 32)
-    assert None is await objects.open(prefix + "missing", etag=info.etag)
+    assert None is await objects.open(prefix + "a", object_etag="0" * 32)
+    assert None is await objects.open(prefix + "missing", object_etag=info.object_etag)
 
 
 async def _chunks(*chunks: bytes | None) -> AsyncIterator[bytes]:

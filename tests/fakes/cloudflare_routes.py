@@ -94,11 +94,11 @@ def create_database(account: CloudflareAccount, call: Call) -> Any:
 
 def read_database(account: CloudflareAccount, call: Call) -> Any:
     """Answer `GET /d1/database/{id or name}`."""
-    (wanted,) = call.parts
+    (time_range,) = call.parts
     for name, key in account.databases.items():
-        if wanted in (name, key):
+        if time_range in (name, key):
             return {"name": name, "uuid": key}
-    raise Refused(404, 7404, f"The database {wanted} could not be found")
+    raise Refused(404, 7404, f"The database {time_range} could not be found")
 
 
 def delete_database(account: CloudflareAccount, call: Call) -> Any:
@@ -130,8 +130,8 @@ def import_file(account: CloudflareAccount, call: Call) -> Any:
 
 def list_queues(account: CloudflareAccount, call: Call) -> Any:
     """Answer `GET /queues`, by name where one is given."""
-    wanted = call.query.get("name", [None])[0]
-    return [_queue(account, name) for name in account.queues if wanted in (None, name)]
+    time_range = call.query.get("name", [None])[0]
+    return [_queue(account, name) for name in account.queues if time_range in (None, name)]
 
 
 def create_queue(account: CloudflareAccount, call: Call) -> Any:

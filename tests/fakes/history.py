@@ -49,7 +49,7 @@ class Asking(NamedTuple):
     """
 
     points: tuple[str, ...]
-    wanted: Range
+    time_range: Range
     at_ms: int
 
 
@@ -87,15 +87,15 @@ class History:
         """
         return sum(change_ms <= at_ms for change_ms in self.changes)
 
-    def times(self, point: str, wanted: Range) -> range:
+    def times(self, point: str, time_range: Range) -> range:
         """
         Return when a point has samples: every interval, each point a little later than others.
         """
         if point in self.silent:
             return range(0)
         phase_ms = zlib.crc32(point.encode()) % self._interval_ms
-        first = -(-(wanted.start_ms - phase_ms) // self._interval_ms)
-        return range(first * self._interval_ms + phase_ms, wanted.end_ms, self._interval_ms)
+        first = -(-(time_range.start_ms - phase_ms) // self._interval_ms)
+        return range(first * self._interval_ms + phase_ms, time_range.end_ms, self._interval_ms)
 
     @staticmethod
     def value(point: str, at_ms: int, version: int) -> str | float | bool | None:
@@ -120,17 +120,17 @@ class History:
             return float(value) if "." in value else int(value)
         return value
 
-    def truth(self, point: str, wanted: Range, version: int = 0) -> list[list[Any]]:
+    def truth(self, point: str, time_range: Range, version: int = 0) -> list[list[Any]]:
         """
         Return the samples that an answer must have for a point.
         """
-        return [[at, self.answered(point, at, version)] for at in self.times(point, wanted)]
+        return [[at, self.answered(point, at, version)] for at in self.times(point, time_range)]
 
     async def fetch_samples(
         self,
         site: str,
         points: Sequence[str],
-        wanted: Range,
+        time_range: Range,
         sink: Folder,
         *,
         deadline_ms: int | None = None,
@@ -140,9 +140,9 @@ class History:
         Give the sink all that has happened, by time, a page after the other.
         """
         now_ms = self._clock.now_ms()
-        asking = Asking(tuple(points), wanted, now_ms)
+        asking = Asking(tuple(points), time_range, now_ms)
         self.asked.append(asking)
-        happened = wanted.clip(Range(min(wanted.start_ms, now_ms - 1), now_ms))
+        happened = time_range.clip(Range(min(time_range.start_ms, now_ms - 1), now_ms))
         version = self.version(now_ms)
         found = sorted(
             (at, point)

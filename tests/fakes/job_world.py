@@ -294,7 +294,7 @@ class JobWorld(World):
             clock=self.clock,
             options=self.job_options,
             new_id=self.new_id,
-            on_complete=self.results(database, objects).lay_down,
+            on_complete=self.results(database, objects).materialise,
             report=lambda _, error: self.crashes.append(error),
         )
 
@@ -319,7 +319,7 @@ class JobWorld(World):
     async def submit(
         self,
         points: Sequence[str],
-        wanted: Range,
+        time_range: Range,
         *,
         caller: Caller = ANYBODY,
         site: str = "site",
@@ -328,8 +328,8 @@ class JobWorld(World):
         """
         Queue a request; return its job.
         """
-        request = TimeseriesRequest(site, tuple(points), wanted, **options)
-        estimated = estimated_samples(len(request.points), wanted)
+        request = TimeseriesRequest(site, tuple(points), time_range, **options)
+        estimated = estimated_samples(len(request.points), time_range)
         queued = await self.service_of_jobs.queue_large_request(request, caller, estimated)
         return queued.job_id
 
@@ -404,7 +404,7 @@ class JobWorld(World):
         """
         job = await self.look(job_id)
         request = await self.service_of_jobs.request_of(job)
-        asked = self.asked(request.points, request.wanted, route="queued")
+        asked = self.question(request.points, request.time_range, route="queued")
         answer = await self.service.answer_known(asked, judged_ms=job.created_ms)
         _, found = await self.service_of_jobs.get_job_with_result(job_id, ANYBODY)
         laid_down = await self.results().answer(asked, found) if found is not None else None
@@ -415,7 +415,7 @@ class JobWorld(World):
             body = stored.found.body + stored.end
             assert stored.size == len(body)
             got = read_json(laid_down, body, is_gzip=True)
-            assert (spliced.samples, spliced.etag) == (got.samples, got.etag)
+            assert (spliced.samples, spliced.answer_etag) == (got.samples, got.answer_etag)
             return got.samples
         if answer is None:
             return None

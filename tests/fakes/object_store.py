@@ -70,7 +70,7 @@ class FakeObjectStore:
             self.infos[key] = ObjectInfo(
                 key=key,
                 size=len(data),
-                etag=_etag(data),
+                object_etag=_etag(data),
                 uploaded_ms=self._now_ms(),
                 content_type=content_type,
                 content_encoding=content_encoding,
@@ -103,11 +103,11 @@ class FakeObjectStore:
                 metadata=metadata,
             )
 
-    async def open(self, key: str, *, etag: str) -> FakeOpenObject | None:
+    async def open(self, key: str, *, object_etag: str) -> FakeOpenObject | None:
         """
         Return an object to be streamed; None when there is none of this entity tag.
         """
-        data = await self.get(key, etag=etag)
+        data = await self.get(key, object_etag=object_etag)
         return None if data is None else FakeOpenObject(data)
 
     async def get(
@@ -116,14 +116,14 @@ class FakeObjectStore:
         *,
         offset: int = 0,
         length: int | None = None,
-        etag: str | None = None,
+        object_etag: str | None = None,
     ) -> bytes | None:
         """
         Return the bytes of an object or of a part of it; None when it is not there or another.
         """
         async with self.failures.call("get"):
             info = self.infos.get(key)
-            if info is None or (etag is not None and etag != info.etag):
+            if info is None or (object_etag is not None and object_etag != info.object_etag):
                 return None
             data = self.contents[key]
             stop = len(data) if length is None else offset + length
@@ -177,7 +177,7 @@ class FakeObjectStore:
         """
         self.contents[key] = data
         self.infos[key] = msgspec.structs.replace(
-            self.infos[key], size=len(data), etag=_etag(data), uploaded_ms=self._now_ms()
+            self.infos[key], size=len(data), object_etag=_etag(data), uploaded_ms=self._now_ms()
         )
 
     def spoil(self, key: str, position: int) -> None:

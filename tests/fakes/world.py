@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 from building_vitals.answers.answer import CacheReport, TimeseriesAnswer
-from building_vitals.answers.question import Asked, TimeseriesRequest
+from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.routing import RoutingOptions
 from building_vitals.answers.service import EnhancedTimeseriesService
@@ -43,13 +43,13 @@ class Got(NamedTuple):
         report: What the cache did.
         samples: Of each point.
         meta: `_meta`.
-        etag: Entity tag.
+        answer_etag: Entity tag.
     """
 
     report: CacheReport
     samples: dict[str, list[list[Any]]]
     meta: dict[str, Any]
-    etag: str | None
+    answer_etag: str | None
 
 
 class World:
@@ -159,53 +159,53 @@ class World:
         for task in self._tasks:
             task.cancel()
 
-    def need(self, points: Sequence[str], wanted: Range, *, within_ms: int = 30_000) -> Need:
+    def need(self, points: Sequence[str], time_range: Range, *, within_ms: int = 30_000) -> Need:
         """
         Return a need of this moment.
         """
         now_ms = self.clock.now_ms()
-        return Need("site", tuple(points), wanted, now_ms, now_ms + within_ms)
+        return Need("site", tuple(points), time_range, now_ms, now_ms + within_ms)
 
-    def asked(
+    def question(
         self,
         points: Sequence[str],
-        wanted: Range,
+        time_range: Range,
         *,
         route: str = "cached",
-        output: str = "json",
+        format: str = "json",
         gzip: bool = True,
         matches: Callable[[str], bool] = lambda _: False,
         **options: Any,
-    ) -> Asked:
+    ) -> Question:
         """
         Return a request of this moment.
         """
-        return Asked(
-            request=TimeseriesRequest("site", tuple(points), wanted, **options),
+        return Question(
+            request=TimeseriesRequest("site", tuple(points), time_range, **options),
             route=route,
             estimated=0,
             request_id="request",
-            output=output,
+            format=format,
             gzip=gzip,
             started_ms=self.clock.now_ms(),
             matches=matches,
         )
 
-    async def ask(self, points: Sequence[str], wanted: Range, **options: Any) -> Got:
+    async def ask(self, points: Sequence[str], time_range: Range, **options: Any) -> Got:
         """
         Return the answer to a request for JSON.
         """
-        asked = self.asked(points, wanted, **options)
-        answer = await self.service.fetch_timeseries(asked)
-        return read_json(answer, await read_body(answer), is_gzip=asked.gzip)
+        question = self.question(points, time_range, **options)
+        answer = await self.service.fetch_timeseries(question)
+        return read_json(answer, await read_body(answer), is_gzip=question.gzip)
 
     def truth(
-        self, points: Sequence[str], wanted: Range, version: int = 0
+        self, points: Sequence[str], time_range: Range, version: int = 0
     ) -> dict[str, list[list[Any]]]:
         """
         Return the samples that a request for all of a past range must get.
         """
-        return {point: self.upstream.truth(point, wanted, version) for point in points}
+        return {point: self.upstream.truth(point, time_range, version) for point in points}
 
 
 async def read_body(answer: TimeseriesAnswer) -> bytes:
@@ -231,4 +231,4 @@ def read_json(answer: TimeseriesAnswer, body: bytes, *, is_gzip: bool) -> Got:
         samples[point] = found["samples"]
     meta = document["_meta"]
     assert sum(map(len, samples.values())) == meta["samplesCount"] == answer.samples
-    return Got(answer.report, samples, meta, answer.etag)
+    return Got(answer.report, samples, meta, answer.answer_etag)

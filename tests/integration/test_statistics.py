@@ -254,7 +254,7 @@ def test_the_cache_is_what_the_bucket_holds(traffic: Traffic) -> None:
     asked = [*traffic.of_route("cached"), *traffic.of_route("queued")]
     assert round(sum(each.is_hit for each in asked) / len(asked), 4) == cache["hitRate"]
     by_site = traffic.views["v_cache_performance"]
-    original = sum(row["original_size"] for row in by_site)
+    original = sum(row["text_bytes"] for row in by_site)
     assert round(original / sum(sizes), 3) == cache["compressionRatio"]
     assert cache["compressionRatio"] > 2
 
@@ -266,7 +266,7 @@ def test_the_view_of_the_cache_agrees(traffic: Traffic) -> None:
         mine = [each for each in traffic.objects if each["key"].split("/")[1] == site]
         assert (len(mine), sum(each["size"] for each in mine)) == (
             row["objects"],
-            row["compressed_size"],
+            row["stored_bytes"],
         )
         asked = [each for each in traffic.seen if each.site == site and each.route != "direct"]
         assert (len(asked), sum(each.is_hit for each in asked)) == (
@@ -287,7 +287,7 @@ def test_objects_know_their_hits_and_sizes(traffic: Traffic, upstream: FakeUpstr
     stored = [each for each in traffic.objects if each["key"].split("/")[1] == PLAIN]
     first_object = min(stored, key=lambda each: each["uploaded"])
     assert (3, 20 * 288 * 3) == (first_object["points"], first_object["samples"])
-    assert sum(map(len, texts)) < row["original_size"] < sum(map(len, texts)) * 1.3
+    assert sum(map(len, texts)) < row["text_bytes"] < sum(map(len, texts)) * 1.3
 
 
 def test_jobs_are_counted_by_their_end(traffic: Traffic) -> None:

@@ -30,7 +30,7 @@ class Blobs:
     def read(self, segment: Segment, frame: Frame) -> memoryview:
         """Return the bytes of a frame."""
         start = segment.offset + frame.offset
-        return memoryview(self._blobs[segment.key])[start : start + frame.length]
+        return memoryview(self._blobs[segment.key])[start : start + frame.stored_bytes]
 
 
 def draw_range(rng: random.Random, limit: int) -> Range:
@@ -61,7 +61,7 @@ def test_joined_parts_have_the_same_samples(rng: random.Random, truth: Samples) 
         series = fold.series
         assert (known, len(inside)) == (fold.known, series.count)
         texts = [
-            frame_text(each, series.data[each.offset : each.offset + each.length])
+            frame_text(each, series.data[each.offset : each.offset + each.stored_bytes])
             for each in series.frames
         ]
         assert inside.text == b",".join(texts)
@@ -87,10 +87,10 @@ def test_the_whole_lives_no_longer_than_its_parts(
     segments: list[Segment] = []
     for number in range(rng.randrange(2, 12)):
         fetched_ms = rng.randrange(50, now_ms + 1)
-        wanted = draw_range(rng, fetched_ms)
+        time_range = draw_range(rng, fetched_ms)
         segments += [
             stored(each, fetched_ms=fetched_ms, key=str(number)).segment
-            for each in split_at([wanted], fetched_ms - settle_after_ms)
+            for each in split_at([time_range], fetched_ms - settle_after_ms)
         ]
 
     for known, fetched_ms, parts in runs(segments, freshness=freshness, now_ms=now_ms):
@@ -109,4 +109,4 @@ def test_the_whole_lives_no_longer_than_its_parts(
             < freshness.expires_ms(whole.judged_ms, whole.fetched_ms)
             == min(freshness.expires_ms(each.end_ms, each.fetched_ms) for each in sources)
         )
-        assert all(each.length <= SEGMENT_BYTES_MAX for each in sources)
+        assert all(each.stored_bytes <= SEGMENT_BYTES_MAX for each in sources)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from builders import Sent
 from building_vitals.instants import DAY_MS, EPOCH, MILLISECOND, floor_day, format_instant
 from building_vitals.ranges import Range, split_at
-from building_vitals.series.folding import Fold, Folder
+from building_vitals.series.folding import Folder, PointSeries
 from building_vitals.series.frames import FRAME_SAMPLES_MIN, frame_text
 from building_vitals.series.values import value_text
 
@@ -57,12 +57,12 @@ def pages_of(
     return pages
 
 
-def expected_samples(pages: list[list[Sent]], wanted: Range) -> dict[str, dict[int, str]]:
+def expected_samples(pages: list[list[Sent]], time_range: Range) -> dict[str, dict[int, str]]:
     """Return what must be known of each point: instant to JSON text of the value, by time."""
     known: dict[str, dict[int, str]] = {point: {} for point in POINTS}
     for sample in (sample for page in pages for sample in page):
         instant_ms = (datetime.fromisoformat(sample.time) - EPOCH) // MILLISECOND
-        if sample.name in known and wanted.start_ms <= instant_ms < wanted.end_ms:
+        if sample.name in known and time_range.start_ms <= instant_ms < time_range.end_ms:
             known[sample.name][instant_ms] = value_text(sample.value)
     return {point: dict(sorted(of_point.items())) for point, of_point in known.items()}
 
@@ -81,11 +81,11 @@ def expected_frames(times: list[int]) -> list[list[int]]:
     return frames
 
 
-def read(fold: Fold) -> list[tuple[list[int], str]]:
+def read(fold: PointSeries) -> list[tuple[list[int], str]]:
     """Return the instants and the text of each frame of a fold."""
     found = []
     for frame in fold.series.frames:
-        data = fold.series.data[frame.offset : frame.offset + frame.length]
+        data = fold.series.data[frame.offset : frame.offset + frame.stored_bytes]
         text = frame_text(frame, data).decode()
         times = [each[0] for each in json.loads(f"[{text}]")]
         assert (frame.first_ms, frame.last_ms, frame.count) == (times[0], times[-1], len(times))
@@ -116,19 +116,19 @@ def test_folds_are_the_sorted_samples(
     duplicates, cut to the range, in the frames that the rule makes of them.
     """
     pages = pages_of(rng, order, count if page_size > 1 else count // 10 + 1, step_ms, page_size)
-    wanted = Range(T0, T0 + max(1, rng.randrange(1, count + 1) * step_ms // 3))
-    split_ms = None if split is None else T0 + int(split * wanted.duration_ms)
-    folder = Folder(POINTS, wanted, split_ms)
+    time_range = Range(T0, T0 + max(1, rng.randrange(1, count + 1) * step_ms // 3))
+    split_ms = None if split is None else T0 + int(split * time_range.duration_ms)
+    folder = Folder(POINTS, time_range, split_ms)
     for page in pages:
         folder.add_page(page)
-    folds = folder.finish()
+    point_series = folder.finish()
 
-    parts = [wanted] if split_ms is None else split_at([wanted], split_ms)
+    parts = [time_range] if split_ms is None else split_at([time_range], split_ms)
     assert [(point, part) for point in POINTS for part in parts] == [
-        (fold.point, fold.known) for fold in folds
+        (fold.point, fold.known) for fold in point_series
     ]
-    known = expected_samples(pages, wanted)
-    for fold in folds:
+    known = expected_samples(pages, time_range)
+    for fold in point_series:
         inside = [t for t in known[fold.point] if fold.known.start_ms <= t < fold.known.end_ms]
         assert [
             (times, ",".join(f"[{t},{known[fold.point][t]}]" for t in times))
@@ -143,9 +143,9 @@ def test_folds_are_the_sorted_samples(
 def test_pages_make_no_difference(rng: random.Random, count: int, pages_count: int) -> None:
     """How samples are put on pages changes no byte, however they are ordered within."""
     drawn = pages_of(rng, rng.choice(ORDERS), count, 15 * MINUTE_MS, count * 2)[0]
-    wanted, split_ms = Range(T0, T0 + 40 * DAY_MS), T0 + rng.randrange(20 * DAY_MS)
+    time_range, split_ms = Range(T0, T0 + 40 * DAY_MS), T0 + rng.randrange(20 * DAY_MS)
     cuts = sorted({0, len(drawn), *(rng.randrange(len(drawn)) for _ in range(pages_count))})
-    at_once, by_page = (Folder(POINTS, wanted, split_ms) for _ in range(2))
+    at_once, by_page = (Folder(POINTS, time_range, split_ms) for _ in range(2))
     at_once.add_page(drawn)
     for start, stop in pairwise(cuts):
         by_page.add_page(drawn[start:stop])

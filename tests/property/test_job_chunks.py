@@ -32,8 +32,8 @@ def test_chunks_tile_the_request(
     points: int, start_ms: int, duration_ms: int, batch_size: int, rate: float
 ) -> None:
     """Every point and instant lies in exactly one chunk, and no chunk is too large."""
-    wanted = Range(start_ms, start_ms + duration_ms)
-    chunks = plan_chunks(points, wanted, batch_size=batch_size, samples_per_day=rate)
+    time_range = Range(start_ms, start_ms + duration_ms)
+    chunks = plan_chunks(points, time_range, batch_size=batch_size, samples_per_day=rate)
     assert list(range(len(chunks))) == [each.chunk for each in chunks]
     groups: dict[tuple[int, int], list[Range]] = {}
     for each in chunks:
@@ -44,8 +44,8 @@ def test_chunks_tile_the_request(
         assert reached == first
         assert 0 < count <= batch_size
         reached += count
-        assert wanted.start_ms == parts[0].start_ms
-        assert wanted.end_ms == parts[-1].end_ms
+        assert time_range.start_ms == parts[0].start_ms
+        assert time_range.end_ms == parts[-1].end_ms
         assert all(a.end_ms == b.start_ms for a, b in pairwise(parts))
         assert all(part.duration_ms > 0 for part in parts)
     assert points == reached

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from builders import spans, stored
 from building_vitals.cache.coverage import cover, covers
-from building_vitals.cache.fetch_plan import SAMPLES_PER_DAY, WASTE_MAX, Fetch, plan_fetches
+from building_vitals.cache.fetch_plan import (
+    USUAL_SAMPLES_PER_DAY,
+    WASTE_MAX,
+    UpstreamQuery,
+    plan_fetches,
+)
 from building_vitals.cache.freshness import Freshness
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range, merge, split_at
@@ -91,9 +96,9 @@ def test_expiry_is_judged_segment_by_segment(
     assert all(entry in lenient.known for entry in strict.known)
 
 
-def pages(fetch: Fetch, page_size: int) -> int:
+def pages(fetch: UpstreamQuery, page_size: int) -> int:
     """Return the pages a fetch is estimated to take; the world's days have 288 samples a point."""
-    estimate = len(fetch.points) * fetch.wanted.duration_ms * SAMPLES_PER_DAY
+    estimate = len(fetch.points) * fetch.time_range.duration_ms * USUAL_SAMPLES_PER_DAY
     return max(1, -(-estimate // (page_size * DAY_MS)))
 
 
@@ -123,7 +128,7 @@ def test_fetches_cover_the_gaps(missing: dict[str, list[Range]], page_size: int)
     asked_count = needed_count = 0
     for point, ranges in missing.items():
         asked = instants(
-            Range(each.wanted.start_ms // DAY_MS, each.wanted.end_ms // DAY_MS)
+            Range(each.time_range.start_ms // DAY_MS, each.time_range.end_ms // DAY_MS)
             for each in fetches
             if point in each.points
         )
@@ -133,11 +138,11 @@ def test_fetches_cover_the_gaps(missing: dict[str, list[Range]], page_size: int)
         asked_count += len(asked)
         needed_count += len(needed)
     assert asked_count - needed_count <= WASTE_MAX * asked_count
-    alone = [Fetch((point,), each) for point, ranges in in_days.items() for each in ranges]
+    alone = [UpstreamQuery((point,), each) for point, ranges in in_days.items() for each in ranges]
     assert sum(pages(each, page_size) for each in fetches) <= sum(
         pages(each, page_size) for each in alone
     )
-    assert sorted(fetches, key=lambda each: each.wanted) == fetches
+    assert sorted(fetches, key=lambda each: each.time_range) == fetches
     for each in fetches:
         assert len(set(each.points)) == len(each.points) > 0
         assert set(each.points) <= set(missing)
@@ -165,5 +170,5 @@ def test_any_rate_gives_a_plan(
     """Whatever rate a site is seen to have, all gaps are fetched."""
     fetches = plan_fetches(missing, page_size=page_size, samples_per_day=samples_per_day)
     for point, ranges in missing.items():
-        asked = merge(each.wanted for each in fetches if point in each.points)
+        asked = merge(each.time_range for each in fetches if point in each.points)
         assert set(instants(ranges)) <= set(instants(asked))

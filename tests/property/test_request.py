@@ -98,7 +98,7 @@ def assert_valid(request: TimeseriesRequest) -> None:
     assert p.SITE.read_text(request.site)
     assert 1 <= len(request.points) == len(set(request.points)) <= p.POINTS_MAX
     assert all(p.POINT.read_text(point) for point in request.points)
-    assert 0 < request.wanted.duration_ms <= p.RANGE_MS_MAX
+    assert 0 < request.time_range.duration_ms <= p.RANGE_MS_MAX
     assert request.route in (None, *p.ROUTE.choices)
     assert request.format in (None, *p.FORMAT.choices)
     assert request.priority in p.PRIORITIES
@@ -152,15 +152,15 @@ def test_any_query_of_the_other_paths_is_read_or_refused(query: str) -> None:
 
 @given(SITES, POINTS, RANGES, OPTIONS, st.data())
 def test_what_is_asked_is_what_is_read(
-    site: str, points: list[str], wanted: Range, options: dict[str, Any], data: st.DataObject
+    site: str, points: list[str], time_range: Range, options: dict[str, Any], data: st.DataObject
 ) -> None:
     """A request survives the way through a query and through a body, unchanged."""
-    times = [format_instant(each) if data.draw(st.booleans()) else each for each in wanted]
+    times = [format_instant(each) if data.draw(st.booleans()) else each for each in time_range]
     document = {"site": site, "start_time": times[0], "end_time": times[1], **options}
     expected = TimeseriesRequest(
         site=site,
         points=tuple(dict.fromkeys(points)),
-        wanted=wanted,
+        time_range=time_range,
         route=options.get("route"),
         format=options.get("format"),
         priority=options.get("priority", "normal"),

@@ -51,10 +51,12 @@ def known_points(draw: st.DrawFn) -> tuple[Samples, list[Stored]]:
     return truth, held
 
 
-def read_pieces(held: list[Stored], wanted: Range) -> tuple[list[Range], list[tuple[Piece, bytes]]]:
+def read_pieces(
+    held: list[Stored], time_range: Range
+) -> tuple[list[Range], list[tuple[Piece, bytes]]]:
     """Return what is known of a range, and its pieces with their bytes."""
     objects = {each.segment.key: each for each in held}
-    covered = cover("p", [each.segment for each in held], wanted)
+    covered = cover("p", [each.segment for each in held], time_range)
     return [part for _, part in covered.known], [
         (piece, objects[piece.key].bytes_of(piece))
         for segment, part in covered.known
@@ -87,13 +89,13 @@ def json_answer(points: dict[str, Samples]) -> bytes:
 @settings(deadline=None, max_examples=250)
 @given(st.tuples(known_points(), known_points(), known_points()), RANGES)
 def test_every_format_equals_the_slice(
-    drawn: tuple[tuple[Samples, list[Stored]], ...], wanted: Range
+    drawn: tuple[tuple[Samples, list[Stored]], ...], time_range: Range
 ) -> None:
     """Of any segments and any range, each format holds the samples of the range that are known."""
     read: dict[str, list[tuple[Piece, bytes]]] = {}
     expected: dict[str, Samples] = {}
     for point, (truth, held) in zip(POINTS, drawn, strict=True):
-        known, read[point] = read_pieces(held, wanted)
+        known, read[point] = read_pieces(held, time_range)
         inside = [
             t for t in range(*WORLD) if any(part.start_ms <= t < part.end_ms for part in known)
         ]
@@ -101,8 +103,8 @@ def test_every_format_equals_the_slice(
     count = sum(map(len, expected.values()))
     as_json = json_answer(expected)
 
-    def body(output: str, *, gzip: bool) -> bytes:
-        encoder = encoder_for(output, len(POINTS), gzip=gzip)
+    def body(format: str, *, gzip: bool) -> bytes:
+        encoder = encoder_for(format, len(POINTS), gzip=gzip)
         made = answer(encoder, read)
         assert count == encoder.samples
         return made
@@ -127,10 +129,12 @@ def well_formed(read: Any) -> Any:
 
 @settings(deadline=None)
 @given(truths(), SIZES, RANGES, RANGES)
-def test_counts_are_exact(truth: Samples, sizes: list[int], known: Range, wanted: Range) -> None:
+def test_counts_are_exact(
+    truth: Samples, sizes: list[int], known: Range, time_range: Range
+) -> None:
     """What an encoder says a piece gave is what it gave, and a run's own count is right."""
     held = stored(known, truth, sizes=sizes)
-    shared = known.clip(wanted)
+    shared = known.clip(time_range)
     encoders = (SplicedJson(), encoder_for("json", 1, gzip=False))
     for encoder in encoders:
         encoder.begin_point("p")
@@ -152,7 +156,7 @@ def test_counts_are_exact(truth: Samples, sizes: list[int], known: Range, wanted
 @settings(deadline=None, max_examples=300)
 @given(truths(), SIZES, RANGES, st.integers(0), st.integers(1, 255))
 def test_a_changed_byte_is_noticed(
-    truth: Samples, sizes: list[int], wanted: Range, place: int, change: int
+    truth: Samples, sizes: list[int], time_range: Range, place: int, change: int
 ) -> None:
     """
     A changed byte makes a piece unreadable by ValueError, or makes no difference to its text.
@@ -160,7 +164,7 @@ def test_a_changed_byte_is_noticed(
     No difference is what a byte makes that says where a block ends, when the text was whole before.
     """
     held = stored(WORLD, truth, sizes=sizes)
-    found = pieces(held.segment, wanted)
+    found = pieces(held.segment, time_range)
     assume(found)
     piece = found[place % len(found)]
     data = bytearray(held.bytes_of(piece))
@@ -178,11 +182,11 @@ def test_a_changed_byte_is_noticed(
 @settings(deadline=None, max_examples=200)
 @given(truths(), SIZES, RANGES, st.binary(max_size=80))
 def test_foreign_bytes_are_refused(
-    truth: Samples, sizes: list[int], wanted: Range, data: bytes
+    truth: Samples, sizes: list[int], time_range: Range, data: bytes
 ) -> None:
     """Any other bytes in place of a piece are refused by ValueError."""
     held = stored(WORLD, truth, sizes=sizes)
-    for piece in pieces(held.segment, wanted):
+    for piece in pieces(held.segment, time_range):
         if data == held.bytes_of(piece):
             continue
         for encoder in (SplicedJson(), encoder_for("csv", 1, gzip=False)):

@@ -120,17 +120,17 @@ def test_any_body_is_the_text(parts: list[tuple[str, bytes, Series, int, int]]) 
         else:
             begin, end = series.frames[first], series.frames[last]
             splicer.add_run(
-                memoryview(series.data)[begin.offset : end.offset + end.length],
-                end.raw_end - begin.raw_offset,
+                memoryview(series.data)[begin.offset : end.offset + end.stored_bytes],
+                end.raw_end - begin.text_offset,
                 end.crc,
-                end.grow,
-                (begin.crc_before, begin.shrink) if first else None,
+                end.crc_growth,
+                (begin.crc_before, begin.crc_shrink) if first else None,
             )
         body += splicer.take()
     body += splicer.finish()
 
     assert expected == gzip.decompress(body) == zlib.decompress(body, 31)
-    assert len(expected) == splicer.length
+    assert len(expected) == splicer.text_bytes
 
 
 @settings(deadline=None)
@@ -140,10 +140,10 @@ def test_a_run_from_the_start_needs_nothing_before(texts: list[bytes]) -> None:
     bodies = []
     series = series_of(texts)
     first, last = series.frames[0], series.frames[-1]
-    for before in (None, (first.crc_before, first.shrink)):
+    for before in (None, (first.crc_before, first.crc_shrink)):
         splicer = Splicer()
         splicer.add_text(b"[")
-        splicer.add_run(series.data, last.raw_end, last.crc, last.grow, before)
+        splicer.add_run(series.data, last.raw_end, last.crc, last.crc_growth, before)
         bodies.append(splicer.finish())
 
     assert bodies[0] == bodies[1]

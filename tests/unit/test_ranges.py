@@ -21,9 +21,9 @@ from building_vitals.ranges import Range, gaps, merge, split_at
 )
 def test_clip(one: str, other: str, expected: str | None) -> None:
     """A range cut to another is what both have, or nothing."""
-    wanted = None if expected is None else span(expected)
+    time_range = None if expected is None else span(expected)
 
-    assert wanted == span(one).clip(span(other)) == span(other).clip(span(one))
+    assert time_range == span(one).clip(span(other)) == span(other).clip(span(one))
 
 
 def test_duration() -> None:

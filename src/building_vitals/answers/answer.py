@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from building_vitals.answers.formats.spliced_json import SealedBody
-from building_vitals.answers.question import Asked
+from building_vitals.answers.question import Question
 from building_vitals.instants import format_instant
 from building_vitals.ports import OpenObject
 from building_vitals.ranges import Range
@@ -40,8 +40,8 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
 
     Attributes:
         report: What the cache did for it.
-        touched: Objects it is made of, at most `TOUCHED_MAX`.
-        etag: Entity tag, where the answer may be kept.
+        object_keys: Objects it is made of, at most `OBJECT_KEYS_MAX`.
+        answer_etag: Entity tag, where the answer may be kept.
         samples: In the body, as far as it has been made.
         first: The beginning of the body; all of it when *rest* is None.
         rest: What follows.
@@ -49,28 +49,28 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
     """
 
     report: CacheReport
-    touched: tuple[str, ...]
-    etag: str | None
+    object_keys: tuple[str, ...]
+    answer_etag: str | None
     samples: int = 0
     first: bytes | SealedBody = b""
     rest: AsyncIterator[bytes] | None = None
     stored: StoredBody | None = None
 
 
-def answer_meta(answer: TimeseriesAnswer, asked: Asked, now_ms: int) -> dict[str, Any]:
+def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> dict[str, Any]:
     """Return `_meta` as api.md has it."""
-    request = asked.request
+    request = question.request
     meta = {
-        "requestId": asked.request_id,
+        "requestId": question.request_id,
         "site": request.site,
-        "startTime": format_instant(request.wanted.start_ms),
-        "endTime": format_instant(request.wanted.end_ms),
-        "routeType": asked.route,
+        "startTime": format_instant(request.time_range.start_ms),
+        "endTime": format_instant(request.time_range.end_ms),
+        "routeType": question.route,
         "cacheHit": answer.report.is_hit,
         "cache": answer.report,
-        "estimatedSamples": asked.estimated,
+        "estimatedSamples": question.estimated,
         "samplesCount": answer.samples,
-        "duration": now_ms - asked.started_ms,
+        "duration": now_ms - question.started_ms,
         "timestamp": format_instant(now_ms),
     }
     if request.max_points is not None:

@@ -33,17 +33,17 @@ def batches(parts: Sequence[PointPieces]) -> Iterator[Batch]:
     for part in parts:
         first = 0
         for n, piece in enumerate(part.pieces):
-            if size and size + piece.length > BATCH_BYTES_MAX:
+            if size and size + piece.stored_bytes > BATCH_BYTES_MAX:
                 if n > first:
                     batch.append((part, first, n))
                 yield batch
                 batch, size, first = [], 0, n
-            size += piece.length
+            size += piece.stored_bytes
         batch.append((part, first, len(part.pieces)))
     yield batch
 
 
-class Source(NamedTuple):
+class ByteSource(NamedTuple):
     """
     Where the bytes of an answer come from.
 
@@ -58,7 +58,9 @@ class Source(NamedTuple):
     store: SegmentStore
 
 
-async def encoded(source: Source, encoder: Encoder, report: CacheReport) -> AsyncIterator[bytes]:
+async def encoded(
+    source: ByteSource, encoder: Encoder, report: CacheReport
+) -> AsyncIterator[bytes]:
     """
     Yield the body of an answer but for its end; the next batch is read while one is encoded.
 
@@ -94,7 +96,7 @@ async def encoded(source: Source, encoder: Encoder, report: CacheReport) -> Asyn
 
 
 def _encode(
-    piece: Piece, blobs: Blobs, source: Source, encoder: Encoder, report: CacheReport
+    piece: Piece, blobs: Blobs, source: ByteSource, encoder: Encoder, report: CacheReport
 ) -> None:
     try:
         count = encoder.add(piece, blobs.piece(piece))
@@ -104,12 +106,12 @@ def _encode(
         report.samples_from_cache += count
 
 
-async def _read(batch: Batch, source: Source) -> Blobs:
-    wanted = [piece for part, first, stop in batch for piece in part.pieces[first:stop]]
-    return await source.store.read(wanted, source.fresh)
+async def _read(batch: Batch, source: ByteSource) -> Blobs:
+    selected = [piece for part, first, stop in batch for piece in part.pieces[first:stop]]
+    return await source.store.read(selected, source.fresh)
 
 
-async def _count(part: PointPieces, source: Source, blobs: Blobs | None) -> int:
+async def _count(part: PointPieces, source: ByteSource, blobs: Blobs | None) -> int:
     """
     Return the samples of a point: cut frames have to be looked into.
 
@@ -130,7 +132,7 @@ async def _count(part: PointPieces, source: Source, blobs: Blobs | None) -> int:
 
 
 async def body(
-    source: Source,
+    source: ByteSource,
     encoder: Encoder,
     report: CacheReport,
     meta: Callable[[int], dict[str, Any]],

@@ -10,7 +10,7 @@ from building_vitals.cache.coverage import Cover
 from building_vitals.cache.segments import Piece, pieces
 
 # Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
-TOUCHED_MAX = 100
+OBJECT_KEYS_MAX = 100
 
 
 class PointPieces(NamedTuple):
@@ -35,7 +35,7 @@ def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
     ]
 
 
-def identity(parts: Sequence[PointPieces], *about: object) -> str:
+def entity_tag(parts: Sequence[PointPieces], *about: object) -> str:
     """
     Return an entity tag: the same for the same samples in the same form.
 
@@ -47,24 +47,25 @@ def identity(parts: Sequence[PointPieces], *about: object) -> str:
         digest.update(f"\n{point}\n".encode())
         digest.update(
             "".join(
-                f"{each.key},{each.offset},{each.length},{each.wanted};" for each in of_point
+                f"{each.key},{each.offset},{each.stored_bytes},{each.time_range};"
+                for each in of_point
             ).encode()
         )
     return f'W/"{digest.hexdigest()[:32]}"'
 
 
-def stored_bytes(parts: Sequence[PointPieces]) -> int:
+def total_stored_bytes(parts: Sequence[PointPieces]) -> int:
     """Return the bytes of all pieces."""
-    return sum(piece.length for part in parts for piece in part.pieces)
+    return sum(piece.stored_bytes for part in parts for piece in part.pieces)
 
 
-def touched(parts: Sequence[PointPieces]) -> tuple[str, ...]:
-    """Return the objects that the pieces lie in, at most `TOUCHED_MAX`."""
+def object_keys(parts: Sequence[PointPieces]) -> tuple[str, ...]:
+    """Return the objects that the pieces lie in, at most `OBJECT_KEYS_MAX`."""
     keys: dict[str, None] = {}
     for part in parts:
         for piece in part.pieces:
             keys[piece.key] = None
-            if len(keys) == TOUCHED_MAX:
+            if len(keys) == OBJECT_KEYS_MAX:
                 return tuple(keys)
     return tuple(keys)
 
@@ -74,6 +75,6 @@ def most_samples(parts: Sequence[PointPieces]) -> int:
     return max((sum(piece.count for piece in part.pieces) for part in parts), default=0)
 
 
-def text_bytes(parts: Sequence[PointPieces]) -> int:
+def total_text_bytes(parts: Sequence[PointPieces]) -> int:
     """Return the bytes of all pieces' text."""
-    return sum(piece.raw_length for part in parts for piece in part.pieces)
+    return sum(piece.text_bytes for part in parts for piece in part.pieces)

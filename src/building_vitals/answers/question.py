@@ -20,7 +20,7 @@ ROUTES: tuple[Route, ...] = ("direct", "cached", "queued")
 Priority = Literal["low", "normal", "high"]
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """
     What is asked, and how the answer is wanted.
 
@@ -28,7 +28,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         route: By which it is answered: `direct`, `cached` or `queued`.
         estimated: Samples, by the routing's rule of thumb.
         request_id: For `_meta`.
-        output: Format.
+        format: Format.
         gzip: Whether the client takes gzip.
         started_ms: When the request came in.
         matches: Whether the client has an answer of this entity tag already.
@@ -38,18 +38,18 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     estimated: int
     request_id: str
-    output: Format
+    format: Format
     gzip: bool
     started_ms: int
     matches: Callable[[str], bool] = lambda _: False
 
     @property
-    def question(self) -> Hashable:
+    def look_up_key(self) -> Hashable:
         """What has the same answer as long as the same is known."""
         request = self.request
         return (
-            *(request.site, request.points, request.wanted, request.max_points),
-            *(self.output, self.gzip, self.route),
+            *(request.site, request.points, request.time_range, request.max_points),
+            *(self.format, self.gzip, self.route),
         )
 
 
@@ -61,7 +61,7 @@ class TimeseriesRequest:
     Attributes:
         site: Site.
         points: Unique, in the order of the request; 1 to 5,000.
-        wanted: Range, 20 years at most.
+        time_range: Range, 20 years at most.
         route: Route asked for; None leaves it to the routing.
         format: Format asked for; None leaves it to `Accept`.
         priority: Of the job it may become.
@@ -72,7 +72,7 @@ class TimeseriesRequest:
 
     site: str
     points: tuple[str, ...]
-    wanted: Range
+    time_range: Range
     route: Route | None = None
     format: Format | None = None
     priority: Priority = "normal"

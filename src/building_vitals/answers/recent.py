@@ -14,7 +14,7 @@ from typing import NamedTuple
 from building_vitals.answers.answer import CacheReport, TimeseriesAnswer, answer_meta
 from building_vitals.answers.formats.spliced_json import SealedBody, SealedJson, SplicedJson
 from building_vitals.answers.pieces import PointPieces
-from building_vitals.answers.question import Asked
+from building_vitals.answers.question import Question
 from building_vitals.cache.look_ups import LookUps
 
 # All kept answers together; the isolate has 128 MB.
@@ -26,13 +26,13 @@ class Prepared(NamedTuple):
     All that an answer from the cache needs, until the first of its segments expires.
 
     Attributes:
-        touched: The objects it is made of, for the statistics.
+        object_keys: The objects it is made of, for the statistics.
     """
 
     parts: list[PointPieces]
-    etag: str
+    answer_etag: str
     expires_ms: int
-    touched: tuple[str, ...]
+    object_keys: tuple[str, ...]
 
 
 class RecentAnswers:
@@ -45,49 +45,53 @@ class RecentAnswers:
         self._sealed: OrderedDict[str, SealedJson] = OrderedDict()
 
     @property
-    def moment(self) -> int:
+    def generation(self) -> int:
         """What `prepare` is to be given that was read before the index was asked."""
-        return self._look_ups.moment
+        return self._look_ups.generation
 
-    def answer(self, asked: Asked, now_ms: int) -> TimeseriesAnswer | None:
+    def answer(self, question: Question, now_ms: int) -> TimeseriesAnswer | None:
         """Return the answer, if it was given a moment ago."""
-        prepared = self.prepared(asked, now_ms)
+        prepared = self.prepared(question, now_ms)
         if prepared is None:
             return None
         answer = TimeseriesAnswer(
-            report=CacheReport("hit"), touched=prepared.touched, etag=prepared.etag
+            report=CacheReport("hit"),
+            object_keys=prepared.object_keys,
+            answer_etag=prepared.answer_etag,
         )
-        if asked.matches(prepared.etag) or self.resume(answer, asked, now_ms):
+        if question.matches(prepared.answer_etag) or self.resume(answer, question, now_ms):
             return answer
         return None
 
-    def prepared(self, asked: Asked, now_ms: int) -> Prepared | None:
+    def prepared(self, question: Question, now_ms: int) -> Prepared | None:
         """Return what an answer needs, if the index said so a moment ago."""
-        prepared: Prepared | None = self._look_ups.find(asked.question, now_ms)
+        prepared: Prepared | None = self._look_ups.find(question.look_up_key, now_ms)
         return prepared if prepared is not None and now_ms < prepared.expires_ms else None
 
-    def prepare(self, asked: Asked, prepared: Prepared, found_ms: int, moment: int) -> None:
+    def prepare(
+        self, question: Question, prepared: Prepared, found_ms: int, generation: int
+    ) -> None:
         """
-        Keep what an answer needs, unless something was removed from the index since that *moment*.
+        Keep what an answer needs, unless the index has lost something since that *generation*.
         """
-        self._look_ups.keep(asked.question, prepared, found_ms, moment)
+        self._look_ups.keep(question.look_up_key, prepared, found_ms, generation)
 
-    def resume(self, answer: TimeseriesAnswer, asked: Asked, now_ms: int) -> bool:
+    def resume(self, answer: TimeseriesAnswer, question: Question, now_ms: int) -> bool:
         """Give an answer its body, if one with its entity tag is kept; return whether it is."""
-        sealed = self._sealed.get(answer.etag or "")
-        if sealed is None or answer.etag is None:
+        sealed = self._sealed.get(answer.answer_etag or "")
+        if sealed is None or answer.answer_etag is None:
             return False
-        self._sealed.move_to_end(answer.etag)
+        self._sealed.move_to_end(answer.answer_etag)
         answer.samples = answer.report.samples_from_cache = sealed.samples
-        end = SplicedJson.resumed(sealed).finish(answer_meta(answer, asked, now_ms))
+        end = SplicedJson.resumed(sealed).finish(answer_meta(answer, question, now_ms))
         answer.first = SealedBody(sealed, end)
         return True
 
-    def keep(self, etag: str, sealed: SealedJson) -> None:
+    def keep(self, answer_etag: str, sealed: SealedJson) -> None:
         """Keep a body, and let go of those that were used least recently."""
-        if etag in self._sealed or len(sealed.data) > self._bytes_max:
+        if answer_etag in self._sealed or len(sealed.data) > self._bytes_max:
             return
-        self._sealed[etag] = sealed
+        self._sealed[answer_etag] = sealed
         self._bytes += len(sealed.data)
         while self._bytes > self._bytes_max:
             _, oldest = self._sealed.popitem(last=False)

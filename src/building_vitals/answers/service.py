@@ -9,26 +9,26 @@ from typing import Any
 import msgspec
 
 from building_vitals.answers.answer import CacheReport, TimeseriesAnswer, answer_meta
-from building_vitals.answers.body import BATCH_BYTES_MAX, Source, body, encoded
+from building_vitals.answers.body import BATCH_BYTES_MAX, ByteSource, body, encoded
 from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.answers.pieces import (
     PointPieces,
-    identity,
+    entity_tag,
     most_samples,
+    object_keys,
     resolve,
-    stored_bytes,
-    text_bytes,
-    touched,
+    total_stored_bytes,
+    total_text_bytes,
 )
-from building_vitals.answers.question import Asked
+from building_vitals.answers.question import Question
 from building_vitals.answers.recent import Prepared, RecentAnswers
 from building_vitals.answers.routing import RoutingOptions
 from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.coverage import gaps_of
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.need import Filled, Need
+from building_vitals.cache.need import Filling, Need
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
@@ -66,7 +66,7 @@ class EnhancedTimeseriesService:
         self._background = background
         self._report = report
 
-    async def fetch_timeseries(self, asked: Asked) -> TimeseriesAnswer:
+    async def fetch_timeseries(self, question: Question) -> TimeseriesAnswer:
         """
         Return the answer to a request of the direct or the cached route.
 
@@ -74,28 +74,28 @@ class EnhancedTimeseriesService:
             UpstreamError: the data can't be had, and nothing kept can stand in for them.
             Unavailable: R2 is down with half of an answer in it and the upstream is too.
         """
-        need = self._need(asked, self._clock.now_ms())
-        if asked.route == "direct":
-            return await self._bypass(asked, need)
+        need = self._need(question, self._clock.now_ms())
+        if question.route == "direct":
+            return await self._bypass(question, need)
         try:
-            return await self._cached(asked, need)
+            return await self._cached(question, need)
         except (Unavailable, TimeoutError, LostObjects) as error:
             if isinstance(error, AppError):
                 self._report("bypass", error)
-            return await self._bypass(asked, need)
+            return await self._bypass(question, need)
 
-    def _need(self, asked: Asked, now_ms: int) -> Need:
-        request = asked.request
+    def _need(self, question: Question, now_ms: int) -> Need:
+        request = question.request
         return Need(
             site=request.site,
             points=request.points,
-            wanted=request.wanted,
+            time_range=request.time_range,
             now_ms=now_ms,
             deadline_ms=now_ms + (request.timeout_ms or self._options.direct_timeout),
         )
 
     async def answer_known(
-        self, asked: Asked, *, judged_ms: int | None = None
+        self, question: Question, *, judged_ms: int | None = None
     ) -> TimeseriesAnswer | None:
         """
         Return the answer if all of it is known, else None; nothing is fetched.
@@ -105,14 +105,14 @@ class EnhancedTimeseriesService:
                 moment past will not be asked for every minute, so it is not compacted.
         """
         is_past = judged_ms is not None
-        need = self._need(asked, self._clock.now_ms() if judged_ms is None else judged_ms)
-        moment = self._recent.moment
+        need = self._need(question, self._clock.now_ms() if judged_ms is None else judged_ms)
+        generation = self._recent.generation
         covers = self._filler.cover(need, await self._filler.look_up(need))
         if gaps_of(covers):
             return None
         try:
-            filled = Filled(covers)
-            return await self._answer(asked, need, filled, moment, is_compacted=not is_past)
+            filling = Filling(covers)
+            return await self._answer(question, need, filling, generation, is_compacted=not is_past)
         except LostObjects as lost:
             if lost.keys:
                 self._report("lost objects", lost)
@@ -121,59 +121,59 @@ class EnhancedTimeseriesService:
 
     async def _cached(
         self,
-        asked: Asked,
+        question: Question,
         need: Need,
     ) -> TimeseriesAnswer:
         """Answer from segments, after the gaps have been filled."""
-        prepared = self._recent.prepared(asked, need.now_ms)
+        prepared = self._recent.prepared(question, need.now_ms)
         if prepared is not None:
             try:
                 return await self._encode(
-                    asked, Filled([]), prepared.parts, CacheReport("hit"), prepared.etag
+                    question, Filling([]), prepared.parts, CacheReport("hit"), prepared.answer_etag
                 )
             except LostObjects as lost:
                 await self._index.forget(need.site, lost.keys)
         attempts, before = 0, None
         while True:
-            moment = self._recent.moment
+            generation = self._recent.generation
             async with asyncio.timeout(self._options.cache_timeout / 1000):
                 segments = await self._filler.look_up(need)
-            filled = await self._filler.fill(need, segments)
+            filling = await self._filler.fill(need, segments)
             if before is not None:
-                filled = filled.after(before)
+                filling = filling.after(before)
             try:
-                return await self._answer(asked, need, filled, moment)
+                return await self._answer(question, need, filling, generation)
             except LostObjects as lost:
                 if lost.keys:
                     self._report("lost objects", lost)
                     await self._index.forget(need.site, lost.keys)
-                attempts, before = attempts + 1, filled
+                attempts, before = attempts + 1, filling
                 if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
                     raise
 
     async def _bypass(
         self,
-        asked: Asked,
+        question: Question,
         need: Need,
     ) -> TimeseriesAnswer:
         """Answer from upstream alone."""
         if need.deadline_ms <= self._clock.now_ms():
             raise UpstreamTimeout("no time left to ask the upstream", retryable=True)
-        filled = await self._filler.fetch_directly(need)
+        filling = await self._filler.fetch_directly(need)
         report = CacheReport(
             "bypass",
-            samples_fetched=filled.samples_fetched,
-            upstream_requests=filled.upstream_requests,
-            fetched=filled.fetched,
+            samples_fetched=filling.samples_fetched,
+            upstream_requests=filling.upstream_requests,
+            fetched=filling.fetched,
         )
-        return await self._encode(asked, filled, resolve(filled.covers), report, None)
+        return await self._encode(question, filling, resolve(filling.covers), report, None)
 
     async def _answer(
         self,
-        asked: Asked,
+        question: Question,
         need: Need,
-        filled: Filled,
-        moment: int,
+        filling: Filling,
+        generation: int,
         *,
         is_compacted: bool = True,
     ) -> TimeseriesAnswer:
@@ -181,51 +181,51 @@ class EnhancedTimeseriesService:
         Answer from what has been filled; have it compacted when it lay in too many objects.
 
         Args:
-            moment: Of the look-ups, before the index was asked.
+            generation: Of the look-ups, before the index was asked.
         """
         try:
-            parts = resolve(filled.covers)
+            parts = resolve(filling.covers)
         except DirectoryMissing:
-            filled = await self._with_directories(need, filled)
+            filling = await self._with_directories(need, filling)
             try:
-                parts = resolve(filled.covers)
+                parts = resolve(filling.covers)
             except DirectoryMissing as error:
                 # Another segment has taken its place since: to be planned anew, as with objects.
                 raise LostObjects([]) from error
         report = CacheReport(
-            _status(filled),
-            samples_fetched=filled.samples_fetched,
-            upstream_requests=filled.upstream_requests,
-            fetched=filled.fetched,
+            _status(filling),
+            samples_fetched=filling.samples_fetched,
+            upstream_requests=filling.upstream_requests,
+            fetched=filling.fetched,
         )
-        etag = None
-        if not filled.is_stale:
-            request = asked.request
-            etag = identity(
+        answer_etag = None
+        if not filling.is_stale:
+            request = question.request
+            answer_etag = entity_tag(
                 parts,
-                *(request.site, request.wanted, request.max_points),
-                *(asked.output, asked.gzip, asked.route),
+                *(request.site, request.time_range, request.max_points),
+                *(question.format, question.gzip, question.route),
             )
-        answer = await self._encode(asked, filled, parts, report, etag)
+        answer = await self._encode(question, filling, parts, report, answer_etag)
         # What reaches beyond the present is known up to another instant each time.
-        if etag is not None and not filled.fetched and need.happened == request.wanted:
-            expires_ms = self._filler.expires_ms(filled.covers)
-            prepared = Prepared(parts, etag, expires_ms, answer.touched)
-            self._recent.prepare(asked, prepared, need.now_ms, moment)
-        if is_compacted and not filled.is_stale and self._compactor.is_due(touched(parts)):
+        if answer_etag is not None and not filling.fetched and need.happened == request.time_range:
+            expires_ms = self._filler.expires_ms(filling.covers)
+            prepared = Prepared(parts, answer_etag, expires_ms, answer.object_keys)
+            self._recent.prepare(question, prepared, need.now_ms, generation)
+        if is_compacted and not filling.is_stale and self._compactor.is_due(object_keys(parts)):
             self._background(self._compactor.compact(need))
         return answer
 
-    async def _with_directories(self, need: Need, filled: Filled) -> Filled:
+    async def _with_directories(self, need: Need, filling: Filling) -> Filling:
         """Return the same cover with every frame directory loaded."""
         loaded = {
             _place(each): each
             for each in await self._index.find(
-                need.site, need.points, need.wanted, directories=True
+                need.site, need.points, need.time_range, directories=True
             )
         }
         return msgspec.structs.replace(
-            filled,
+            filling,
             covers=[
                 msgspec.structs.replace(
                     cover,
@@ -234,57 +234,61 @@ class EnhancedTimeseriesService:
                         for segment, part in cover.known
                     ],
                 )
-                for cover in filled.covers
+                for cover in filling.covers
             ],
         )
 
     async def _encode(
         self,
-        asked: Asked,
-        filled: Filled,
+        question: Question,
+        filling: Filling,
         parts: list[PointPieces],
         report: CacheReport,
-        etag: str | None,
+        answer_etag: str | None,
     ) -> TimeseriesAnswer:
         """Return the answer with the beginning of its body; a small body is whole then."""
-        answer = TimeseriesAnswer(report=report, touched=touched(parts), etag=etag)
-        if etag is not None and asked.matches(etag):
+        answer = TimeseriesAnswer(
+            report=report, object_keys=object_keys(parts), answer_etag=answer_etag
+        )
+        if answer_etag is not None and question.matches(answer_etag):
             return answer
 
         def meta(samples: int) -> dict[str, Any]:
             answer.samples = samples
-            return answer_meta(answer, asked, self._clock.now_ms())
+            return answer_meta(answer, question, self._clock.now_ms())
 
-        if not filled.fetched and self._recent.resume(answer, asked, self._clock.now_ms()):
+        if not filling.fetched and self._recent.resume(answer, question, self._clock.now_ms()):
             return answer
-        max_points = asked.request.max_points
+        max_points = question.request.max_points
         if max_points is not None and (most := most_samples(parts)) > CHOSEN_FROM_MAX:
             raise TooLarge(
                 f"max_points can choose from {CHOSEN_FROM_MAX} samples of a point: here one has "
                 f"{most}; ask for a shorter range"
             )
-        encoder = encoder_for(asked.output, len(parts), gzip=asked.gzip, max_points=max_points)
-        source = Source(parts, filled.fresh, self._store)
+        encoder = encoder_for(
+            question.format, len(parts), gzip=question.gzip, max_points=max_points
+        )
+        source = ByteSource(parts, filling.fresh, self._store)
         is_spliced = isinstance(encoder, SplicedJson)
-        size = stored_bytes(parts) if is_spliced else text_bytes(parts)
+        size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
         if size > BATCH_BYTES_MAX:
             answer.rest = body(source, encoder, report, meta)
             answer.first = await anext(answer.rest)
             return answer
         data = b"".join([chunk async for chunk in encoded(source, encoder, report)])
-        if etag is not None and not filled.fetched and isinstance(encoder, SplicedJson):
-            self._recent.keep(etag, encoder.seal(data))
+        if answer_etag is not None and not filling.fetched and isinstance(encoder, SplicedJson):
+            self._recent.keep(answer_etag, encoder.seal(data))
         answer.first = data + encoder.finish(meta(encoder.samples))
         return answer
 
 
-def _status(filled: Filled) -> str:
+def _status(filling: Filling) -> str:
     """Return the cache status: what share of the answer had been known."""
-    if filled.is_stale:
+    if filling.is_stale:
         return "stale"
-    if not filled.fetched:
+    if not filling.fetched:
         return "hit"
-    return "partial" if filled.had_known else "miss"
+    return "partial" if filling.had_known else "miss"
 
 
 def _place(segment: Segment) -> tuple[str, int, int, int]:

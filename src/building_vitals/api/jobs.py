@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from building_vitals.access.caller import Caller
-from building_vitals.answers.question import Asked, TimeseriesRequest
+from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.api import parameters as p
 from building_vitals.api.context import Context
 from building_vitals.api.messages import HttpRequest, Reply, json_reply
 from building_vitals.api.requests import parse_page_query
-from building_vitals.api.timeseries import about, asked_of, timeseries_reply
+from building_vitals.api.timeseries import about, question_of, timeseries_reply
 from building_vitals.errors import Gone
 from building_vitals.jobs.model import Job
 
@@ -44,24 +44,28 @@ async def read_job_data(request: HttpRequest, context: Context, caller: Caller) 
     caller.require_site(job.site)
     if result is not None:
         # The points are what makes a job large, and a result needs none of them.
-        wanted = TimeseriesRequest(site=job.site, points=(), wanted=job.wanted, **values)
-        asked = asked_of(request, wanted, route="queued", estimated=job.estimated_size)
-        _note(request, asked, job)
-        answer = await context.results.answer(asked, result)
+        samples_request = TimeseriesRequest(
+            site=job.site, points=(), time_range=job.time_range, **values
+        )
+        question = question_of(
+            request, samples_request, route="queued", estimated=job.estimated_size
+        )
+        _note(request, question, job)
+        answer = await context.results.answer(question, result)
         if answer is not None:
-            return timeseries_reply(answer, asked, context)
-    wanted = dataclasses.replace(await context.jobs.request_of(job), **values)
-    asked = asked_of(request, wanted, route="queued", estimated=job.estimated_size)
-    _note(request, asked, job)
-    answer = await context.timeseries.answer_known(asked, judged_ms=job.created_ms)
+            return timeseries_reply(answer, question, context)
+    samples_request = dataclasses.replace(await context.jobs.request_of(job), **values)
+    question = question_of(request, samples_request, route="queued", estimated=job.estimated_size)
+    _note(request, question, job)
+    answer = await context.timeseries.answer_known(question, judged_ms=job.created_ms)
     if answer is None:
         raise Gone("the result is no longer kept; send the request again")
-    return timeseries_reply(answer, asked, context)
+    return timeseries_reply(answer, question, context)
 
 
-def _note(request: HttpRequest, asked: Asked, job: Job) -> None:
+def _note(request: HttpRequest, question: Question, job: Job) -> None:
     """Have the log line tell of the job, whose points are not always loaded."""
-    request.notes.update({**about(asked), "points": job.points_count})
+    request.notes.update({**about(question), "points": job.points_count})
 
 
 async def follow_job(request: HttpRequest, context: Context, caller: Caller) -> Reply:

@@ -103,9 +103,9 @@ def etag_matches(if_none_match: str | None, etag: str) -> bool:
         return False
     if if_none_match.strip() == "*":
         return True
-    wanted = _ENTITY_TAG.fullmatch(etag)
-    return wanted is not None and any(
-        match[1] == wanted[1] for match in _ENTITY_TAG.finditer(if_none_match)
+    own_tag = _ENTITY_TAG.fullmatch(etag)
+    return own_tag is not None and any(
+        match[1] == own_tag[1] for match in _ENTITY_TAG.finditer(if_none_match)
     )
 
 

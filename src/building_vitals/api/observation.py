@@ -59,7 +59,7 @@ def event_of(
         points=about.get("points", 0),
         route=about.get("route", NO_ROUTE),
         cache_status=status,
-        output=about.get("format", ""),
+        format=about.get("format", ""),
         estimated=about.get("estimated", 0),
         samples=answer.samples if answer else 0,
         body_bytes=body_bytes,
@@ -67,7 +67,7 @@ def event_of(
         duration_ms=duration_ms,
         status=reply.status,
         error=error,
-        touched=answer.touched if answer and status not in ("miss", "bypass") else (),
+        object_keys=answer.object_keys if answer and status not in ("miss", "bypass") else (),
     )
 
 

@@ -48,5 +48,5 @@ async def list_cache_objects(request: HttpRequest, context: Context, caller: Cal
 async def purge_cache(request: HttpRequest, context: Context, caller: Caller) -> Reply:
     """Forget what is known of a site, of some points, of a range."""
     query = parse_cache_purge_query(request.query)
-    deleted = await context.cache_admin.purge(query.site, query.points, query.wanted)
+    deleted = await context.cache_admin.purge(query.site, query.points, query.time_range)
     return json_reply({"deleted": deleted}, site=query.site)

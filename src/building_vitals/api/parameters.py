@@ -107,8 +107,8 @@ class Parameter:
         if self.kind == "instant" and (is_integer or isinstance(value, str)):
             return self._read_instant(value)  # type: ignore[arg-type]
         if not isinstance(value, str):
-            wanted = "a time" if self.kind == "instant" else "a text"
-            raise ValueError(f"not {wanted}: {shown(value)}; {self.allowed}")
+            expected = "a time" if self.kind == "instant" else "a text"
+            raise ValueError(f"not {expected}: {shown(value)}; {self.allowed}")
         return self._check_text(value)
 
     def _check_integer(self, value: int) -> int:

@@ -21,7 +21,7 @@ from building_vitals.ranges import Range
 WRONG_POINTS_TOLD_MAX = 20
 
 
-class Source(ABC):
+class ParameterReader(ABC):
     """Where parameters are read from; collects what is wrong with them."""
 
     def __init__(self) -> None:
@@ -94,19 +94,19 @@ class Source(ABC):
         self, start_ms: int, end_ms: int, *, duration_ms_max: int | None = None
     ) -> Range:
         """Return the range; it is only fit for use when no problem has been noted."""
-        wanted = Range(start_ms, end_ms)
-        if wanted.duration_ms <= 0:
+        time_range = Range(start_ms, end_ms)
+        if time_range.duration_ms <= 0:
             start, end = format_instant(start_ms), format_instant(end_ms)
             self.refuse(
                 p.END_TIME.name, f"not after start_time: {end}; a time after {start} is allowed"
             )
-        elif duration_ms_max is not None and wanted.duration_ms > duration_ms_max:
-            days = -(-wanted.duration_ms // DAY_MS)
+        elif duration_ms_max is not None and time_range.duration_ms > duration_ms_max:
+            days = -(-time_range.duration_ms // DAY_MS)
             self.refuse(
                 p.END_TIME.name,
                 f"range too long: {days} days; {p.RANGE_DAYS_MAX} days (20 years) are allowed",
             )
-        return wanted
+        return time_range
 
     def raise_problems(self) -> None:
         """Raise what is wrong, if anything is."""
@@ -114,7 +114,7 @@ class Source(ABC):
             raise InvalidRequest(self.problems)
 
 
-class QuerySource(Source):
+class QueryReader(ParameterReader):
     """A query."""
 
     def __init__(self, query: str) -> None:
@@ -143,7 +143,7 @@ class QuerySource(Source):
             return []
 
 
-class BodySource(Source):
+class BodyReader(ParameterReader):
     """The members of a JSON object."""
 
     def __init__(self, members: Mapping[str, object], repeated: frozenset[str]) -> None:

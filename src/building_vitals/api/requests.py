@@ -14,7 +14,7 @@ from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api import parameters as p
 from building_vitals.api.parameters import Parameter
 from building_vitals.api.query_text import decode_component, read_json_object
-from building_vitals.api.readers import BodySource, QuerySource, Source
+from building_vitals.api.readers import BodyReader, ParameterReader, QueryReader
 from building_vitals.errors import InvalidRequest, Problem
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS
 from building_vitals.ranges import Range
@@ -29,12 +29,12 @@ class CachePurgeQuery:
 
     Attributes:
         points: Only these; None for all.
-        wanted: Only this range; None for all time.
+        time_range: Only this range; None for all time.
     """
 
     site: str
     points: tuple[str, ...] | None
-    wanted: Range | None
+    time_range: Range | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def parse_query(query: str, *, timeout_ms_max: int) -> TimeseriesRequest:
         InvalidRequest: something is wrong; all of it is listed.
         TooLarge: the query is longer than 1 MiB.
     """
-    source = QuerySource(query)
+    source = QueryReader(query)
     return _timeseries_request(source, timeout_ms_max)
 
 
@@ -77,7 +77,7 @@ def parse_body(body: bytes, content_type: str | None, *, timeout_ms_max: int) ->
         TooLarge: the body is longer than 1 MiB.
     """
     members, repeated = read_json_object(body, content_type)
-    return _timeseries_request(BodySource(members, repeated), timeout_ms_max)
+    return _timeseries_request(BodyReader(members, repeated), timeout_ms_max)
 
 
 def parse_page_query(query: str, *parameters: Parameter) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def parse_page_query(query: str, *parameters: Parameter) -> dict[str, Any]:
         InvalidRequest: something is wrong; all of it is listed.
         TooLarge: the query is longer than 1 MiB.
     """
-    source = QuerySource(query)
+    source = QueryReader(query)
     values = {parameter.name: source.read(parameter) for parameter in parameters}
     source.raise_problems()
     return values
@@ -125,18 +125,18 @@ def parse_cache_purge_query(query: str) -> CachePurgeQuery:
         InvalidRequest: something is wrong; all of it is listed.
         TooLarge: the query is longer than 1 MiB.
     """
-    source = QuerySource(query)
+    source = QueryReader(query)
     site = source.read(p.SITE)
     points = source.read_points(is_required=False)
     start_ms, end_ms = source.read(p.PURGE_START_TIME), source.read(p.PURGE_END_TIME)
-    wanted = None
+    time_range = None
     if start_ms is not None or end_ms is not None:
-        wanted = source.check_range(
+        time_range = source.check_range(
             INSTANT_MIN_MS if start_ms is None else start_ms,
             INSTANT_MAX_MS if end_ms is None else end_ms,
         )
     source.raise_problems()
-    return CachePurgeQuery(cast(str, site), points, wanted)
+    return CachePurgeQuery(cast(str, site), points, time_range)
 
 
 def parse_site(segment: str) -> str:
@@ -155,17 +155,17 @@ def parse_site(segment: str) -> str:
         raise InvalidRequest([Problem(p.SITE.name, str(error))]) from None
 
 
-def _timeseries_request(source: Source, timeout_ms_max: int) -> TimeseriesRequest:
+def _timeseries_request(source: ParameterReader, timeout_ms_max: int) -> TimeseriesRequest:
     site = source.read(p.SITE)
     points = source.read_points()
     start_ms, end_ms = source.read(p.START_TIME), source.read(p.END_TIME)
-    wanted = None
+    time_range = None
     if start_ms is not None and end_ms is not None:
-        wanted = source.check_range(start_ms, end_ms, duration_ms_max=p.RANGE_MS_MAX)
+        time_range = source.check_range(start_ms, end_ms, duration_ms_max=p.RANGE_MS_MAX)
     request = TimeseriesRequest(
         site=site,
         points=points or (),
-        wanted=cast(Range, wanted),
+        time_range=cast(Range, time_range),
         route=source.read(p.ROUTE),
         format=source.read(p.FORMAT),
         priority=source.read(p.PRIORITY),

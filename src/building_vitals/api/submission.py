@@ -10,11 +10,11 @@ from building_vitals.jobs.service import POLL_INTERVAL_MS
 
 
 async def queue_request(
-    wanted: TimeseriesRequest, estimated: int, context: Context, caller: Caller
+    samples_request: TimeseriesRequest, estimated: int, context: Context, caller: Caller
 ) -> Reply:
     """Make a request a job, and say where to ask for it."""
     await context.limits.admit_job(caller)
-    queued = await context.jobs.queue_large_request(wanted, caller, estimated)
+    queued = await context.jobs.queue_large_request(samples_request, caller, estimated)
     if queued.is_new:
         context.analytics.record_queued_job(queued.job_id)
     url = f"/api/jobs/{queued.job_id}"
@@ -39,8 +39,8 @@ async def queue_request(
         202,
         headers,
         route="queued",
-        site=wanted.site,
-        points=len(wanted.points),
+        site=samples_request.site,
+        points=len(samples_request.points),
         estimated=estimated,
         jobId=queued.job_id,
         isNew=queued.is_new,

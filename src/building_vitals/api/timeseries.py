@@ -7,7 +7,7 @@ from functools import lru_cache
 from building_vitals.access.caller import Caller
 from building_vitals.answers.answer import TimeseriesAnswer
 from building_vitals.answers.formats.registry import CONTENT_TYPES
-from building_vitals.answers.question import Asked, TimeseriesRequest
+from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.answers.routing import RoutingOptions, choose_route
 from building_vitals.api.context import Context
 from building_vitals.api.messages import HttpRequest, Reply
@@ -21,28 +21,28 @@ from building_vitals.errors import InvalidRequest, Problem
 
 async def read_timeseries(request: HttpRequest, context: Context, caller: Caller) -> Reply:
     """Answer a question for samples by whichever route suits it."""
-    wanted = await _parse(request, context)
-    caller.require_site(wanted.site)
-    route, estimated = _route(wanted, context.routing)
-    asked = asked_of(request, wanted, route=route, estimated=estimated)
-    request.notes.update(about(asked))
+    samples_request = await _parse(request, context)
+    caller.require_site(samples_request.site)
+    route, estimated = _route(samples_request, context.routing)
+    question = question_of(request, samples_request, route=route, estimated=estimated)
+    request.notes.update(about(question))
     if route != "direct":
-        recent = context.recent.answer(asked, context.clock.now_ms())
+        recent = context.recent.answer(question, context.clock.now_ms())
         if recent is not None:
-            return timeseries_reply(recent, asked, context)
+            return timeseries_reply(recent, question, context)
     if route == "queued":
-        known = await context.timeseries.answer_known(asked)
+        known = await context.timeseries.answer_known(question)
         if known is None:
-            return await queue_request(wanted, estimated, context, caller)
-        return timeseries_reply(known, asked, context)
-    return timeseries_reply(await context.timeseries.fetch_timeseries(asked), asked, context)
+            return await queue_request(samples_request, estimated, context, caller)
+        return timeseries_reply(known, question, context)
+    return timeseries_reply(await context.timeseries.fetch_timeseries(question), question, context)
 
 
-def _route(wanted: TimeseriesRequest, options: RoutingOptions) -> tuple[str, int]:
+def _route(samples_request: TimeseriesRequest, options: RoutingOptions) -> tuple[str, int]:
     """Return the route of a request and its estimated samples."""
-    estimate = estimated_samples(len(wanted.points), wanted.wanted)
+    estimate = estimated_samples(len(samples_request.points), samples_request.time_range)
     thresholds = (options.small_threshold, options.large_threshold)
-    return choose_route(estimate, wanted.route, *thresholds), estimate
+    return choose_route(estimate, samples_request.route, *thresholds), estimate
 
 
 async def _parse(request: HttpRequest, context: Context) -> TimeseriesRequest:
@@ -69,30 +69,30 @@ _choose_format = lru_cache(maxsize=64)(choose_format)
 _accepts_gzip = lru_cache(maxsize=64)(accepts_gzip)
 
 
-def asked_of(
-    request: HttpRequest, wanted: TimeseriesRequest, *, route: str, estimated: int
-) -> Asked:
+def question_of(
+    request: HttpRequest, samples_request: TimeseriesRequest, *, route: str, estimated: int
+) -> Question:
     """Return how the client wants its answer."""
     headers = request.headers
     known = headers.get("if-none-match")
-    return Asked(
-        request=wanted,
+    return Question(
+        request=samples_request,
         route=route,
         estimated=estimated,
         request_id=request.request_id,
-        output=_choose_format(wanted.format, headers.get("accept")),
+        format=_choose_format(samples_request.format, headers.get("accept")),
         gzip=_accepts_gzip(headers.get("accept-encoding")),
         started_ms=request.started_ms,
-        matches=lambda etag: known is not None and etag_matches(known, etag),
+        matches=lambda answer_etag: known is not None and etag_matches(known, answer_etag),
     )
 
 
-def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -> Reply:
+def timeseries_reply(answer: TimeseriesAnswer, question: Question, context: Context) -> Reply:
     """Return an answer with the headers that tell how it came about."""
-    duration_ms = context.clock.now_ms() - asked.started_ms
+    duration_ms = context.clock.now_ms() - question.started_ms
     report = answer.report
     headers = [
-        ("X-Route-Type", asked.route),
+        ("X-Route-Type", question.route),
         ("X-Cache-Hit", "true" if report.is_hit else "false"),
         ("X-Cache-Status", report.status),
         ("X-Request-Duration", str(duration_ms)),
@@ -104,14 +104,14 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
         "samples": answer.samples,
         "upstreamRequests": report.upstream_requests,
     }
-    if answer.etag is None:
+    if answer.answer_etag is None:
         headers.append(("Cache-Control", "no-store"))
     else:
-        headers += [("ETag", answer.etag), ("Cache-Control", "private, no-cache")]
-        if asked.matches(answer.etag):
+        headers += [("ETag", answer.answer_etag), ("Cache-Control", "private, no-cache")]
+        if question.matches(answer.answer_etag):
             return Reply(status=304, headers=headers, log=log, answer=answer)
-    headers.append(("Content-Type", CONTENT_TYPES[asked.output]))
-    if asked.gzip:
+    headers.append(("Content-Type", CONTENT_TYPES[question.format]))
+    if question.gzip:
         headers.append(("Content-Encoding", "gzip"))
     body, answer.first = answer.first, b""
     return Reply(
@@ -120,18 +120,18 @@ def timeseries_reply(answer: TimeseriesAnswer, asked: Asked, context: Context) -
         body=body,
         rest=answer.rest,
         stored=answer.stored,
-        is_encoded=asked.gzip,
+        is_encoded=question.gzip,
         log=log,
         answer=answer,
     )
 
 
-def about(asked: Asked) -> dict[str, object]:
+def about(question: Question) -> dict[str, object]:
     """Return what the log and the statistics say of a request, however it ends."""
     return {
-        "route": asked.route,
-        "site": asked.request.site,
-        "points": len(asked.request.points),
-        "format": asked.output,
-        "estimated": asked.estimated,
+        "route": question.route,
+        "site": question.request.site,
+        "points": len(question.request.points),
+        "format": question.format,
+        "estimated": question.estimated,
     }

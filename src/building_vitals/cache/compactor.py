@@ -25,7 +25,7 @@ from building_vitals.cache.store import (
 from building_vitals.errors import AppError
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range, gaps, merge
-from building_vitals.series.folding import Fold
+from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import Frame
 
 # Objects that one answer may be read from before its segments are joined.
@@ -72,22 +72,24 @@ class Compactor:
     async def _compact(self, need: Need) -> None:
         now_ms = self._clock.now_ms()
         by_point: dict[str, list[Segment]] = {}
-        for each in await self._index.find(need.site, need.points, need.wanted, directories=True):
+        for each in await self._index.find(
+            need.site, need.points, need.time_range, directories=True
+        ):
             by_point.setdefault(each.point, []).append(each)
         planned = self._plan(by_point, now_ms)
-        wanted = [
+        replaced_pieces = [
             piece
             for run in planned
             for segment, _ in run.parts
             for piece in pieces(segment, segment.range)
         ]
-        blobs = await self._store.read(wanted, {})
-        _verify(wanted, blobs)
+        blobs = await self._store.read(replaced_pieces, {})
+        _verify(replaced_pieces, blobs)
 
         def read(segment: Segment, frame: Frame) -> memoryview:
-            return blobs.slice(segment.key, segment.offset + frame.offset, frame.length)
+            return blobs.slice(segment.key, segment.offset + frame.offset, frame.stored_bytes)
 
-        groups: dict[int, list[Fold]] = {}
+        groups: dict[int, list[PointSeries]] = {}
         for run in planned:
             try:
                 fold = join(run.point, run.known, run.parts, read)
@@ -96,9 +98,9 @@ class Compactor:
             groups.setdefault(run.fetched_ms, []).append(fold)
         made = [
             await self._store.put(
-                segment_object(need.site, folds, fetched_ms=fetched_ms, nonce=self._new_id())
+                segment_object(need.site, point_series, fetched_ms=fetched_ms, nonce=self._new_id())
             )
-            for fetched_ms, folds in groups.items()
+            for fetched_ms, point_series in groups.items()
         ]
         replaced = [segment for run in planned for segment, _ in run.parts]
         replaced += self._superseded(by_point, now_ms)
@@ -130,14 +132,14 @@ class Compactor:
             for known, fetched_ms, parts in runs(
                 of_point, freshness=self._freshness, now_ms=now_ms
             ):
-                size += sum(segment.length for segment, _ in parts)
+                size += sum(segment.stored_bytes for segment, _ in parts)
                 if size > COMPACTED_BYTES_MAX:
                     return planned
                 planned.append(_Run(point, known, fetched_ms, parts))
         return planned
 
 
-def _verify(wanted: Sequence[Piece], blobs: Blobs) -> None:
+def _verify(pieces: Sequence[Piece], blobs: Blobs) -> None:
     """
     Return when all bytes are those that were stored: frames are copied without a look into them.
 
@@ -145,7 +147,7 @@ def _verify(wanted: Sequence[Piece], blobs: Blobs) -> None:
         LostObjects: they are not.
     """
     spoilt = set()
-    for piece in wanted:
+    for piece in pieces:
         try:
             verify(piece, blobs.piece(piece))
         except ValueError:

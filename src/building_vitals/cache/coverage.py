@@ -98,9 +98,9 @@ def _with_expired(fresh: Cover, expired: list[Segment]) -> Cover:
     return Cover(fresh.point, sorted(known, key=lambda each: each[1]), missing)
 
 
-def known_until(wanted: Range, now_ms: int) -> Range | None:
-    """Return the part of *wanted* that has happened; nothing later can be known."""
-    return wanted.clip(Range(min(wanted.start_ms, now_ms - 1), now_ms))
+def known_until(time_range: Range, now_ms: int) -> Range | None:
+    """Return the part of *time_range* that has happened; nothing later can be known."""
+    return time_range.clip(Range(min(time_range.start_ms, now_ms - 1), now_ms))
 
 
 def gaps_of(covered: Iterable[Cover]) -> dict[str, list[Range]]:

@@ -15,26 +15,26 @@ from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range, merge
 
 # 5-minute data, the usual interval: what a fetch is sized by before a site's own rate is known.
-SAMPLES_PER_DAY = 288
+USUAL_SAMPLES_PER_DAY = 288
 # What a fetch may ask for without need, as a share of all it asks for, to save a page.
 WASTE_MAX = 0.02
 # Joining compares each with each; beyond this many, fetches stay as they are.
 FETCHES_JOINED_MAX = 64
 
 
-class Fetch(msgspec.Struct, frozen=True):
-    """One question to the upstream: all of *points* over all of *wanted*."""
+class UpstreamQuery(msgspec.Struct, frozen=True):
+    """One question to the upstream: all of *points* over all of *time_range*."""
 
     points: tuple[str, ...]
-    wanted: Range
+    time_range: Range
 
 
 def plan_fetches(
     missing: Mapping[str, Sequence[Range]],
     *,
     page_size: int,
-    samples_per_day: float = SAMPLES_PER_DAY,
-) -> list[Fetch]:
+    samples_per_day: float = USUAL_SAMPLES_PER_DAY,
+) -> list[UpstreamQuery]:
     """
     Return fetches that together cover all gaps: few pages first, then few needless samples.
 
@@ -50,7 +50,7 @@ def plan_fetches(
         samples_per_day: Of one point, estimated.
     """
 
-    def pages(fetch: Fetch) -> int:
+    def pages(fetch: UpstreamQuery) -> int:
         estimate = _asked_ms(fetch) / DAY_MS * samples_per_day
         return max(1, -int(-estimate // page_size))
 
@@ -58,26 +58,26 @@ def plan_fetches(
     beginnings = [by_stretch] if by_stretch == by_gap else [by_stretch, by_gap]
     plans = [_joined(each, missing, pages) for each in beginnings]
     best = min(plans, key=lambda plan: (sum(map(pages, plan)), sum(map(_asked_ms, plan))))
-    return sorted(best, key=lambda fetch: fetch.wanted)
+    return sorted(best, key=lambda fetch: fetch.time_range)
 
 
-def _asked_ms(fetch: Fetch) -> int:
+def _asked_ms(fetch: UpstreamQuery) -> int:
     """Return the time a fetch asks for, summed over its points."""
-    return len(fetch.points) * fetch.wanted.duration_ms
+    return len(fetch.points) * fetch.time_range.duration_ms
 
 
-def _gap_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
+def _gap_fetches(missing: Mapping[str, Sequence[Range]]) -> list[UpstreamQuery]:
     """Return a fetch for each gap, for all points that have just that one."""
     by_range: dict[Range, list[str]] = {}
     for point, ranges in missing.items():
         for each in ranges:
             by_range.setdefault(each, []).append(point)
-    return [Fetch(tuple(by_range[each]), each) for each in sorted(by_range)]
+    return [UpstreamQuery(tuple(by_range[each]), each) for each in sorted(by_range)]
 
 
-def _stretch_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
+def _stretch_fetches(missing: Mapping[str, Sequence[Range]]) -> list[UpstreamQuery]:
     """Return a fetch for each stretch of time that the same points miss."""
-    by_range = {each.wanted: each.points for each in _gap_fetches(missing)}
+    by_range = {each.time_range: each.points for each in _gap_fetches(missing)}
     edges = sorted({edge for each in by_range for edge in each})
     stretches: list[tuple[Range, frozenset[str]]] = []
     for start_ms, end_ms in pairwise(edges):
@@ -95,14 +95,16 @@ def _stretch_fetches(missing: Mapping[str, Sequence[Range]]) -> list[Fetch]:
             stretches.append((Range(start_ms, end_ms), points))
     order = list(missing)
     return [
-        Fetch(tuple(point for point in order if point in points), each)
+        UpstreamQuery(tuple(point for point in order if point in points), each)
         for each, points in stretches
     ]
 
 
 def _joined(
-    fetches: list[Fetch], missing: Mapping[str, Sequence[Range]], pages: Callable[[Fetch], int]
-) -> list[Fetch]:
+    fetches: list[UpstreamQuery],
+    missing: Mapping[str, Sequence[Range]],
+    pages: Callable[[UpstreamQuery], int],
+) -> list[UpstreamQuery]:
     """Return the fetches with pairs made one for as long as that saves pages."""
     while len(fetches) <= FETCHES_JOINED_MAX:
         better = (
@@ -116,17 +118,18 @@ def _joined(
 
 
 def _join(
-    fetches: Sequence[Fetch],
-    one: Fetch,
-    other: Fetch,
+    fetches: Sequence[UpstreamQuery],
+    one: UpstreamQuery,
+    other: UpstreamQuery,
     missing: Mapping[str, Sequence[Range]],
-    pages: Callable[[Fetch], int],
-) -> list[Fetch] | None:
+    pages: Callable[[UpstreamQuery], int],
+) -> list[UpstreamQuery] | None:
     """Return the fetches with one in place of two, or None when that is not better."""
-    wanted = Range(
-        min(one.wanted.start_ms, other.wanted.start_ms), max(one.wanted.end_ms, other.wanted.end_ms)
+    time_range = Range(
+        min(one.time_range.start_ms, other.time_range.start_ms),
+        max(one.time_range.end_ms, other.time_range.end_ms),
     )
-    both = Fetch(tuple(dict.fromkeys(one.points + other.points)), wanted)
+    both = UpstreamQuery(tuple(dict.fromkeys(one.points + other.points)), time_range)
     if pages(both) >= pages(one) + pages(other) or _is_wasteful(both, missing):
         return None
     asked = set(both.points)
@@ -134,31 +137,31 @@ def _join(
     for each in fetches:
         if each is one or each is other:
             continue
-        shared = each.wanted.clip(wanted)
+        shared = each.time_range.clip(time_range)
         if shared is None or asked.isdisjoint(each.points):
             joined.append(each)
-        elif shared != each.wanted:
+        elif shared != each.time_range:
             return None
         elif left := tuple(point for point in each.points if point not in asked):
-            rest = Fetch(left, each.wanted)
+            rest = UpstreamQuery(left, each.time_range)
             if _is_wasteful(rest, missing):
                 return None
             joined.append(rest)
     return joined
 
 
-def _is_wasteful(fetch: Fetch, missing: Mapping[str, Sequence[Range]]) -> bool:
+def _is_wasteful(fetch: UpstreamQuery, missing: Mapping[str, Sequence[Range]]) -> bool:
     """Return whether a fetch asks for more than it may without need."""
     needed = sum(
         part.duration_ms
         for point in fetch.points
         for each in missing.get(point, ())
-        if (part := each.clip(fetch.wanted)) is not None
+        if (part := each.clip(fetch.time_range)) is not None
     )
     asked = _asked_ms(fetch)
     return asked - needed > WASTE_MAX * asked
 
 
-def fetched_ranges(fetches: Iterable[Fetch]) -> list[Range]:
+def fetched_ranges(fetches: Iterable[UpstreamQuery]) -> list[Range]:
     """Return the ranges that go upstream, merged over all points."""
-    return merge(fetch.wanted for fetch in fetches)
+    return merge(fetch.time_range for fetch in fetches)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from building_vitals.cache.fetch_plan import Fetch
+from building_vitals.cache.fetch_plan import UpstreamQuery
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.need import Need
 from building_vitals.errors import AppError
-from building_vitals.series.folding import Fold, Folder
+from building_vitals.series.folding import Folder, PointSeries
 from building_vitals.upstream.port import OnPage, Upstream
 
 # Fetches of one plan under way at once.
@@ -24,20 +24,20 @@ class Fetched(msgspec.Struct):
 
     Attributes:
         fetched_ms: When it was begun.
-        folds: What is known by it, of the fetches that succeeded.
+        point_series: What is known by it, of the fetches that succeeded.
         requests: Requests they took.
         failure: The first failure, if any.
     """
 
     fetched_ms: int
-    folds: list[Fold] = []
+    point_series: list[PointSeries] = []
     requests: int = 0
     failure: AppError | None = None
 
     @property
     def samples(self) -> int:
         """Samples in all folds."""
-        return sum(fold.series.count for fold in self.folds)
+        return sum(fold.series.count for fold in self.point_series)
 
 
 class GapFetcher:
@@ -48,13 +48,17 @@ class GapFetcher:
         self._freshness = freshness
 
     async def fetch(
-        self, need: Need, fetches: Sequence[Fetch], now_ms: int, on_page: OnPage | None = None
+        self,
+        need: Need,
+        fetches: Sequence[UpstreamQuery],
+        now_ms: int,
+        on_page: OnPage | None = None,
     ) -> Fetched:
         """Run every fetch, some side by side; after a failure none is begun any more."""
         fetched = Fetched(now_ms)
         gate = asyncio.Semaphore(FETCHES_MAX)
 
-        async def one(fetch: Fetch) -> None:
+        async def one(fetch: UpstreamQuery) -> None:
             async with gate:
                 if fetched.failure is None:
                     await self._one(need, fetch, fetched, on_page)
@@ -63,15 +67,15 @@ class GapFetcher:
         return fetched
 
     async def _one(
-        self, need: Need, fetch: Fetch, fetched: Fetched, on_page: OnPage | None
+        self, need: Need, fetch: UpstreamQuery, fetched: Fetched, on_page: OnPage | None
     ) -> None:
         settled_ms = fetched.fetched_ms - self._freshness.settle_after_ms
-        folder = Folder(fetch.points, fetch.wanted, settled_ms)
+        folder = Folder(fetch.points, fetch.time_range, settled_ms)
         try:
             cost = await self._upstream.fetch_samples(
                 need.site,
                 fetch.points,
-                fetch.wanted,
+                fetch.time_range,
                 folder,
                 deadline_ms=need.deadline_ms,
                 on_page=on_page,
@@ -80,4 +84,4 @@ class GapFetcher:
             fetched.failure = fetched.failure or error
             return
         fetched.requests += cost.requests
-        fetched.folds += folder.finish()
+        fetched.point_series += folder.finish()

@@ -12,19 +12,19 @@ from typing import Any
 
 from building_vitals.cache.coverage import Cover, covers, gaps_of
 from building_vitals.cache.estimates import estimated_samples
-from building_vitals.cache.fetch_plan import Fetch, fetched_ranges, plan_fetches
+from building_vitals.cache.fetch_plan import UpstreamQuery, fetched_ranges, plan_fetches
 from building_vitals.cache.fetcher import GapFetcher
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.leases_table import Lease, Leases
-from building_vitals.cache.need import Filled, Need
+from building_vitals.cache.need import Filling, Need
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentObject, SegmentStore, segment_object
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Clock, Database, Statement
 from building_vitals.ranges import Range, merge
-from building_vitals.series.folding import Fold
+from building_vitals.series.folding import PointSeries
 from building_vitals.upstream.port import OnPage, Upstream
 
 # How long to wait before looking again whether somebody else's fetch has come in.
@@ -77,7 +77,7 @@ class SegmentFiller:
 
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
-        return await self._index.find(need.site, need.points, need.wanted)
+        return await self._index.find(need.site, need.points, need.time_range)
 
     def cover(self, need: Need, segments: Sequence[Segment], *, grace: bool = False) -> list[Cover]:
         """Return what the segments cover of the need."""
@@ -103,7 +103,7 @@ class SegmentFiller:
 
     async def fill(
         self, need: Need, segments: Sequence[Segment], on_page: OnPage | None = None
-    ) -> Filled:
+    ) -> Filling:
         """
         Return the need covered without gaps.
 
@@ -121,7 +121,7 @@ class SegmentFiller:
                 covered = self.cover(need, segments)
                 missing = gaps_of(covered)
                 if not missing:
-                    return Filled(covered)
+                    return Filling(covered)
                 lease = self._lease(need, missing)
                 taken, segments = await self._try(need, lease)
                 missing = gaps_of(self.cover(need, segments))
@@ -148,7 +148,7 @@ class SegmentFiller:
             lease_id=self._new_id(),
             site=need.site,
             points=tuple(missing),
-            wanted=Range(
+            time_range=Range(
                 min(ranges[0].start_ms for ranges in missing.values()),
                 max(ranges[-1].end_ms for ranges in missing.values()),
             ),
@@ -164,7 +164,7 @@ class SegmentFiller:
         outcomes = await self._database.batch(
             [
                 self._leases.take_statement(lease, now_ms=self._clock.now_ms()),
-                self._index.find_statement(need.site, need.points, need.wanted),
+                self._index.find_statement(need.site, need.points, need.time_range),
             ]
         )
         return outcomes[0].changes > 0, self._index.found(outcomes[1].rows)
@@ -176,7 +176,7 @@ class SegmentFiller:
         segments: list[Segment],
         missing: dict[str, list[Range]],
         on_page: OnPage | None,
-    ) -> Filled:
+    ) -> Filling:
         """Fetch the gaps under the lease, and have stored what came, also if not all came."""
         fetched_ms = self._clock.now_ms()
         heartbeat = asyncio.ensure_future(self._renew(lease))
@@ -186,7 +186,7 @@ class SegmentFiller:
             fetched = await self._fetcher.fetch(need, fetches, fetched_ms, on_page)
         finally:
             heartbeat.cancel()
-        made = self._object(need.site, fetched.folds, fetched_ms)
+        made = self._object(need.site, fetched.point_series, fetched_ms)
         self._background(self._keep(made, lease))
         had_known = any(each.known for each in self.cover(need, segments))
         segments = segments + (made.segments if made else [])
@@ -198,7 +198,7 @@ class SegmentFiller:
             if is_final or gaps_of(covered):
                 raise fetched.failure
             is_stale = True
-        return Filled(
+        return Filling(
             covered,
             fresh={made.key: made.data} if made and made.key else {},
             fetched=fetched_ranges(fetches),
@@ -216,7 +216,7 @@ class SegmentFiller:
         """
         others, budget = [], FETCHED_ALONG_MAX
         for other in self._waiting.behind(lease, self._clock.now_ms()):
-            budget -= estimated_samples(len(other.points), other.wanted)
+            budget -= estimated_samples(len(other.points), other.time_range)
             if budget < 0:
                 break
             others.append(other)
@@ -229,16 +229,16 @@ class SegmentFiller:
             points=tuple(
                 dict.fromkeys((*lease.points, *(name for other in others for name in other.points)))
             ),
-            wanted=Range(
-                min(lease.wanted.start_ms, *(other.wanted.start_ms for other in others)),
-                max(lease.wanted.end_ms, *(other.wanted.end_ms for other in others)),
+            time_range=Range(
+                min(lease.time_range.start_ms, *(other.time_range.start_ms for other in others)),
+                max(lease.time_range.end_ms, *(other.time_range.end_ms for other in others)),
             ),
             expires_ms=now_ms + self._lease_ms,
         )
         outcomes = await self._database.batch(
             [
                 self._leases.widen_statement(wider, now_ms=now_ms),
-                self._index.find_statement(wider.site, wider.points, wider.wanted),
+                self._index.find_statement(wider.site, wider.points, wider.time_range),
             ]
         )
         if not outcomes[0].changes:
@@ -250,33 +250,35 @@ class SegmentFiller:
                 together.setdefault(point, []).extend(ranges)
         return {point: merge(ranges) for point, ranges in together.items()}
 
-    async def fetch_directly(self, need: Need) -> Filled:
+    async def fetch_directly(self, need: Need) -> Filling:
         """Fetch everything, whatever is known, and store nothing."""
         now_ms = self._clock.now_ms()
-        fetch = Fetch(need.points, need.wanted)
+        fetch = UpstreamQuery(need.points, need.time_range)
         fetched = await self._fetcher.fetch(need, [fetch], now_ms)
         if fetched.failure is not None:
             raise fetched.failure
-        made = self._object(need.site, fetched.folds, now_ms)
+        made = self._object(need.site, fetched.point_series, now_ms)
         by_point: dict[str, list[Segment]] = {}
         for each in made.segments if made else []:
             by_point.setdefault(each.point, []).append(each)
-        return Filled(
+        return Filling(
             [
                 Cover(point, [(each, each.range) for each in by_point.get(point, [])], [])
                 for point in need.points
             ],
             fresh={made.key: made.data} if made and made.key else {},
-            fetched=[need.wanted],
+            fetched=[need.time_range],
             samples_fetched=fetched.samples,
             upstream_requests=fetched.requests,
             had_known=False,
         )
 
-    def _object(self, site: str, folds: list[Fold], fetched_ms: int) -> SegmentObject | None:
-        if not folds:
+    def _object(
+        self, site: str, point_series: list[PointSeries], fetched_ms: int
+    ) -> SegmentObject | None:
+        if not point_series:
             return None
-        return segment_object(site, folds, fetched_ms=fetched_ms, nonce=self._new_id())
+        return segment_object(site, point_series, fetched_ms=fetched_ms, nonce=self._new_id())
 
     async def _keep(self, made: SegmentObject | None, lease: Lease) -> None:
         """Store what was fetched, then let go of the lease: those who wait find it then."""

@@ -23,8 +23,8 @@ PARAMETER_BYTES_MAX = 1_000_000
 # The directory travels only where the segment has to be cut. CROSS JOIN keeps the order of loops.
 _FIND = """
 SELECT json_group_array(json_array(
-    s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.etag, s.offset, s.length,
-    s.raw_length, s.samples, s.crc, s.grow, s.data_crc,
+    s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
+    s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
     CASE WHEN ?5 = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4 THEN NULL ELSE json(s.frames) END
 )) AS segments
 FROM json_each(?2) p CROSS JOIN cache_segments s
@@ -47,8 +47,8 @@ DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
 
 _INSERT = """
 INSERT OR REPLACE INTO cache_segments (
-    site, point, start_ms, end_ms, fetched_ms, object_key, etag, offset, length,
-    raw_length, samples, crc, grow, data_crc, frames, expires_ms
+    site, point, start_ms, end_ms, fetched_ms, object_key, object_etag, offset, stored_bytes,
+    text_bytes, samples, crc, crc_growth, data_crc, frames, expires_ms
 )
 SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
     value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12,
@@ -80,29 +80,29 @@ UPDATE job_results SET expires_ms = 0 WHERE site = ?1 AND end_ms > ?2 AND start_
 
 _INSERT_OBJECT = """
 INSERT OR REPLACE INTO cache_metadata (
-    object_key, site, start_ms, end_ms, points, samples, original_size, compressed_size,
+    object_key, site, start_ms, end_ms, points, samples, text_bytes, stored_bytes,
     compression_ratio, created_ms, last_access_ms, expires_ms, hits
 ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, 0)
 """
 
 # Before the row itself, so that an object that is made known twice is counted once.
 _COUNT_OBJECT = """
-INSERT INTO cache_totals (id, objects, samples, original_size, compressed_size, counted_ms)
+INSERT INTO cache_totals (id, objects, samples, text_bytes, stored_bytes, counted_ms)
 SELECT 1, 1, ?2, ?3, ?4, 0
 WHERE NOT EXISTS (SELECT 1 FROM cache_metadata WHERE object_key = ?1)
 ON CONFLICT (id) DO UPDATE SET objects = objects + 1, samples = samples + excluded.samples,
-    original_size = original_size + excluded.original_size,
-    compressed_size = compressed_size + excluded.compressed_size
+    text_bytes = text_bytes + excluded.text_bytes,
+    stored_bytes = stored_bytes + excluded.stored_bytes
 """
 _DISCOUNT_OBJECTS = """
 UPDATE cache_totals SET objects = cache_totals.objects - d.objects,
     samples = cache_totals.samples - d.samples,
-    original_size = cache_totals.original_size - d.original_size,
-    compressed_size = cache_totals.compressed_size - d.compressed_size
+    text_bytes = cache_totals.text_bytes - d.text_bytes,
+    stored_bytes = cache_totals.stored_bytes - d.stored_bytes
 FROM (
     SELECT count(*) AS objects, coalesce(sum(samples), 0) AS samples,
-        coalesce(sum(original_size), 0) AS original_size,
-        coalesce(sum(compressed_size), 0) AS compressed_size
+        coalesce(sum(text_bytes), 0) AS text_bytes,
+        coalesce(sum(stored_bytes), 0) AS stored_bytes
     FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
 ) d
 """
@@ -136,14 +136,14 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
         key: The object.
         range: From its first segment's start to its last one's end.
         points, samples: How many it holds.
-        raw_bytes, stored_bytes: Size of the samples' JSON text, and of the object.
+        text_bytes, stored_bytes: Size of the samples' JSON text, and of the object.
     """
 
     key: str
     range: Range
     points: int
     samples: int
-    raw_bytes: int
+    text_bytes: int
     stored_bytes: int
 
 
@@ -159,24 +159,26 @@ class SegmentIndex:
         self._look_ups = look_ups
 
     async def find(
-        self, site: str, points: Sequence[str], wanted: Range, *, directories: bool = False
+        self, site: str, points: Sequence[str], time_range: Range, *, directories: bool = False
     ) -> list[Segment]:
         """
-        Return every segment of *points* that overlaps *wanted*, expired ones too.
+        Return every segment of *points* that overlaps *time_range*, expired ones too.
 
         Args:
-            directories: Load the frame directories also of segments that lie within *wanted*.
+            directories: Load the frame directories also of segments that lie within *time_range*.
         """
-        statement = self.find_statement(site, points, wanted, directories=directories)
+        statement = self.find_statement(site, points, time_range, directories=directories)
         return self.found(await self._database.rows(statement.sql, *statement.values))
 
     @staticmethod
     def find_statement(
-        site: str, points: Sequence[str], wanted: Range, *, directories: bool = False
+        site: str, points: Sequence[str], time_range: Range, *, directories: bool = False
     ) -> Statement:
         """Return the statement whose rows `found` reads."""
         names = json_parameter(points)
-        return Statement(_FIND, (site, names, wanted.start_ms, wanted.end_ms, int(directories)))
+        return Statement(
+            _FIND, (site, names, time_range.start_ms, time_range.end_ms, int(directories))
+        )
 
     @staticmethod
     def found(rows: Iterable[Mapping[str, str]]) -> list[Segment]:
@@ -214,7 +216,7 @@ class SegmentIndex:
         ]
         latest_ms = max(expires_ms, default=now_ms)
         statements += [
-            Statement(_COUNT_OBJECT, (each.key, each.samples, each.raw_bytes, each.stored_bytes))
+            Statement(_COUNT_OBJECT, (each.key, each.samples, each.text_bytes, each.stored_bytes))
             for each in stored
         ]
         statements += [
@@ -227,9 +229,9 @@ class SegmentIndex:
                     each.range.end_ms,
                     each.points,
                     each.samples,
-                    each.raw_bytes,
+                    each.text_bytes,
                     each.stored_bytes,
-                    round(each.raw_bytes / each.stored_bytes, 3) if each.stored_bytes else 0,
+                    round(each.text_bytes / each.stored_bytes, 3) if each.stored_bytes else 0,
                     now_ms,
                     latest_ms,
                 ),
@@ -249,10 +251,10 @@ class SegmentIndex:
         ]
 
     async def purge(
-        self, site: str, points: Sequence[str] | None, wanted: Range, *, now_ms: int
+        self, site: str, points: Sequence[str] | None, time_range: Range, *, now_ms: int
     ) -> int:
         """
-        Forget every segment that touches *wanted*, also those under way; return how many.
+        Forget every segment that touches *time_range*, also those under way; return how many.
 
         Args:
             points: Only these; None for all.
@@ -261,8 +263,8 @@ class SegmentIndex:
         outcomes = await self._remove(
             [
                 Statement(_MARK_PURGE, (site, now_ms)),
-                Statement(_PURGE, (site, wanted.start_ms, wanted.end_ms, names)),
-                Statement(_PURGE_RESULTS, (site, wanted.start_ms, wanted.end_ms)),
+                Statement(_PURGE, (site, time_range.start_ms, time_range.end_ms, names)),
+                Statement(_PURGE_RESULTS, (site, time_range.start_ms, time_range.end_ms)),
             ]
         )
         return outcomes[1].changes

@@ -13,7 +13,7 @@ from building_vitals.cache.coverage import cover
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.ranges import Range, merge
-from building_vitals.series.folding import Fold
+from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import (
     FRAME_SAMPLES_MIN,
     Frame,
@@ -47,7 +47,7 @@ def runs(
     """
     kinds: dict[tuple[bool, int], list[Segment]] = {}
     for each in segments:
-        if each.length > SEGMENT_BYTES_MAX:
+        if each.stored_bytes > SEGMENT_BYTES_MAX:
             continue
         expires_ms = freshness.expires_ms(each.judged_ms, each.fetched_ms)
         if now_ms < expires_ms:
@@ -63,7 +63,9 @@ def runs(
     return found
 
 
-def join(point: str, known: Range, parts: Sequence[tuple[Segment, Range]], read: ReadFrame) -> Fold:
+def join(
+    point: str, known: Range, parts: Sequence[tuple[Segment, Range]], read: ReadFrame
+) -> PointSeries:
     """
     Return the parts of a run as one.
 
@@ -87,20 +89,20 @@ def join(point: str, known: Range, parts: Sequence[tuple[Segment, Range]], read:
         times.clear()
         count = 0
 
-    for segment, wanted in parts:
+    for segment, time_range in parts:
         if segment.frames is None and segment.count:
             raise DirectoryMissing(point)
         for frame in segment.frames or ():
-            if frame.last_ms < wanted.start_ms or frame.first_ms >= wanted.end_ms:
+            if frame.last_ms < time_range.start_ms or frame.first_ms >= time_range.end_ms:
                 continue
-            is_whole = wanted.start_ms <= frame.first_ms and frame.last_ms < wanted.end_ms
+            is_whole = time_range.start_ms <= frame.first_ms and frame.last_ms < time_range.end_ms
             if is_whole and frame.count >= FRAME_SAMPLES_MIN and not texts:
                 builder.add_frame(frame, read(segment, frame))
                 continue
             kept, text = frame.count, frame_text(frame, read(segment, frame))
             first_ms, last_ms = frame.first_ms, frame.last_ms
             if not is_whole:
-                kept, text = cut_text(text, wanted)
+                kept, text = cut_text(text, time_range)
                 if not kept:
                     continue
                 first_ms, last_ms = text_times(text)
@@ -111,4 +113,4 @@ def join(point: str, known: Range, parts: Sequence[tuple[Segment, Range]], read:
                 close()
     close()
     series: Series = builder.build()
-    return Fold(point, known, series)
+    return PointSeries(point, known, series)

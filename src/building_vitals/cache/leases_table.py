@@ -38,12 +38,12 @@ _RELEASE = "DELETE FROM fetch_leases WHERE lease_id = ?1"
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The right to fetch *points* over *wanted* until *expires_ms*."""
+    """The right to fetch *points* over *time_range* until *expires_ms*."""
 
     lease_id: str
     site: str
     points: tuple[str, ...]
-    wanted: Range
+    time_range: Range
     expires_ms: int
 
 
@@ -82,8 +82,8 @@ def _values(lease: Lease, now_ms: int) -> tuple[str | int, ...]:
         lease.lease_id,
         lease.site,
         json_parameter(lease.points),
-        lease.wanted.start_ms,
-        lease.wanted.end_ms,
+        lease.time_range.start_ms,
+        lease.time_range.end_ms,
         lease.expires_ms,
         now_ms,
     )

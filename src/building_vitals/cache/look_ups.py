@@ -25,25 +25,25 @@ class LookUps:
         self._forgotten = 0
 
     @property
-    def moment(self) -> int:
+    def generation(self) -> int:
         """What `keep` is to be given that was read before the index was asked."""
         return self._forgotten
 
-    def find(self, question: Hashable, now_ms: int) -> Any | None:
+    def find(self, key: Hashable, now_ms: int) -> Any | None:
         """Return what was kept, if it was found a moment ago."""
-        kept = self._found.get(question)
+        kept = self._found.get(key)
         if kept is None or not 0 <= now_ms - kept[0] < self._believed_ms:
             return None
         return kept[1]
 
-    def keep(self, question: Hashable, answer: Any, found_ms: int, moment: int) -> None:
+    def keep(self, key: Hashable, answer: Any, found_ms: int, generation: int) -> None:
         """
-        Keep an answer that was found at *found_ms*, unless all was forgotten since that *moment*.
+        Keep an answer found at *found_ms*, unless all was forgotten since that *generation*.
         """
-        if moment != self._forgotten:
+        if generation != self._forgotten:
             return
-        self._found[question] = (found_ms, answer)
-        self._found.move_to_end(question)
+        self._found[key] = (found_ms, answer)
+        self._found.move_to_end(key)
         # By age: what is not believed any more only takes memory.
         oldest_ms = found_ms - self._believed_ms
         while len(self._found) > ANSWERS_MAX or next(iter(self._found.values()))[0] < oldest_ms:

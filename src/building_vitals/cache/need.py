@@ -15,7 +15,7 @@ from building_vitals.ranges import Range, merge
 LIVE_EDGE_MS = 1000
 
 
-class Filled(msgspec.Struct):
+class Filling(msgspec.Struct):
     """
     A request whose data are known, as far as they have happened.
 
@@ -37,7 +37,7 @@ class Filled(msgspec.Struct):
     had_known: bool = True
     is_stale: bool = False
 
-    def after(self, earlier: Filled) -> Filled:
+    def after(self, earlier: Filling) -> Filling:
         """Return the same with what an earlier attempt had to fetch."""
         return msgspec.structs.replace(
             self,
@@ -62,7 +62,7 @@ class Need(msgspec.Struct, frozen=True):
 
     site: str
     points: tuple[str, ...]
-    wanted: Range
+    time_range: Range
     now_ms: int
     deadline_ms: int
     wait_until_ms: int | None = None
@@ -71,4 +71,4 @@ class Need(msgspec.Struct, frozen=True):
     @property
     def happened(self) -> Range | None:
         """The part of the range that can be known."""
-        return known_until(self.wanted, self.now_ms - self.now_ms % LIVE_EDGE_MS)
+        return known_until(self.time_range, self.now_ms - self.now_ms % LIVE_EDGE_MS)

@@ -30,23 +30,23 @@ def segment_object_key(
     return f"{SEGMENTS_PREFIX}{site}/{dates}/{identity[:40]}.seg"
 
 
-def dataset_object_key(site: str, points: Iterable[str], wanted: Range, output: str) -> str:
+def dataset_object_key(site: str, points: Iterable[str], time_range: Range, format: str) -> str:
     """
     Return the key of a dataset: `datasets/{site}/{sha256}`, one for whatever is asked equally.
 
     Args:
         points: In any order; duplicates count once.
-        wanted: To the millisecond.
-        output: Format.
+        time_range: To the millisecond.
+        format: Format.
 
     Raises:
         ValueError: the site is not one, and so may not stand in a key.
     """
     if re.fullmatch(SITE_PATTERN, site, re.ASCII) is None:
         raise ValueError(f"not a site: {site!r}; letters, digits, '_', '.' and '-' are allowed")
-    times = (wanted.start_ms, wanted.end_ms)
+    times = (time_range.start_ms, time_range.end_ms)
     return (
-        f"{DATASETS_PREFIX}{site}/{_identity(site, *map(str, times), output, *sorted({*points}))}"
+        f"{DATASETS_PREFIX}{site}/{_identity(site, *map(str, times), format, *sorted({*points}))}"
     )
 
 

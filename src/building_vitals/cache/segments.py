@@ -28,11 +28,11 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         start_ms, end_ms: The range.
         fetched_ms: When the fetch began that it is known from.
         key: The object its series lies in; empty when there are no samples.
-        etag: The object's entity tag, so that another object under the key is noticed.
-        offset, length: The series' place in the object, bytes.
-        raw_length: Bytes of the series' text.
+        object_etag: The object's entity tag, so that another object under the key is noticed.
+        offset, stored_bytes: The series' place in the object, bytes.
+        text_bytes: Bytes of the series' text.
         count: Samples.
-        crc, grow: CRC-32 and growth of the series' text.
+        crc, crc_growth: CRC-32 and growth of the series' text.
         data_crc: CRC-32 of the series' bytes.
         frames: Directory; None where the index left it out because the segment is taken whole.
     """
@@ -42,13 +42,13 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     end_ms: int
     fetched_ms: int
     key: str
-    etag: str
+    object_etag: str
     offset: int
-    length: int
-    raw_length: int
+    stored_bytes: int
+    text_bytes: int
     count: int
     crc: int
-    grow: int
+    crc_growth: int
     data_crc: int
     frames: tuple[Frame, ...] | None = None
 
@@ -81,13 +81,13 @@ def segment_of(
         end_ms=known.end_ms,
         fetched_ms=fetched_ms,
         key=key if frames else "",
-        etag="",
+        object_etag="",
         offset=offset,
-        length=len(series.data),
-        raw_length=last.raw_end if last else 0,
+        stored_bytes=len(series.data),
+        text_bytes=last.raw_end if last else 0,
         count=series.count,
         crc=last.crc if last else 0,
-        grow=last.grow if last else growth(0),
+        crc_growth=last.crc_growth if last else growth(0),
         data_crc=zlib.crc32(series.data),
         frames=frames,
     )
@@ -98,55 +98,55 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     Neighbouring bytes of an object that an answer needs.
 
     Attributes:
-        key, etag: The object.
-        offset, length: Bytes of it.
-        raw_length: Bytes of their text.
+        key, object_etag: The object.
+        offset, stored_bytes: Bytes of it.
+        text_bytes: Bytes of their text.
         count: Samples of their text.
         crc: CRC-32 of the series up to the piece's end.
-        grow: Growth of the series up to the piece's end.
+        crc_growth: Growth of the series up to the piece's end.
         before: Of a run that does not begin the series: CRC-32 of what comes before it, and the
             growth of minus its length.
         checks: Parts of the bytes: how many, and the CRC-32 they should have. Between two lies a
             comma.
         frame: Set for a frame that must be cut.
-        wanted: What to cut it to.
+        time_range: What to cut it to.
     """
 
     key: str
-    etag: str
+    object_etag: str
     offset: int
-    length: int
-    raw_length: int
+    stored_bytes: int
+    text_bytes: int
     count: int
     crc: int
-    grow: int
+    crc_growth: int
     before: tuple[int, int] | None = None
     checks: tuple[tuple[int, int], ...] = ()
     frame: Frame | None = None
-    wanted: Range | None = None
+    time_range: Range | None = None
 
 
-def pieces(segment: Segment, wanted: Range) -> list[Piece]:
+def pieces(segment: Segment, time_range: Range) -> list[Piece]:
     """
-    Return what *wanted* takes of a segment, in order of time.
+    Return what *time_range* takes of a segment, in order of time.
 
     Raises:
         DirectoryMissing: the segment must be cut and its directory was left out.
     """
     if not segment.count:
         return []
-    if wanted.start_ms <= segment.start_ms and segment.end_ms <= wanted.end_ms:
+    if time_range.start_ms <= segment.start_ms and segment.end_ms <= time_range.end_ms:
         return [
             Piece(
                 key=segment.key,
-                etag=segment.etag,
+                object_etag=segment.object_etag,
                 offset=segment.offset,
-                length=segment.length,
-                raw_length=segment.raw_length,
+                stored_bytes=segment.stored_bytes,
+                text_bytes=segment.text_bytes,
                 count=segment.count,
                 crc=segment.crc,
-                grow=segment.grow,
-                checks=((segment.length, segment.data_crc),),
+                crc_growth=segment.crc_growth,
+                checks=((segment.stored_bytes, segment.data_crc),),
             )
         ]
     if segment.frames is None:
@@ -154,15 +154,15 @@ def pieces(segment: Segment, wanted: Range) -> list[Piece]:
     found: list[Piece] = []
     run: list[Frame] = []
     for frame in segment.frames:
-        if frame.last_ms < wanted.start_ms or frame.first_ms >= wanted.end_ms:
+        if frame.last_ms < time_range.start_ms or frame.first_ms >= time_range.end_ms:
             continue
-        if wanted.start_ms <= frame.first_ms and frame.last_ms < wanted.end_ms:
+        if time_range.start_ms <= frame.first_ms and frame.last_ms < time_range.end_ms:
             run.append(frame)
             continue
         if run:
             found.append(_run_piece(segment, run))
             run = []
-        found.append(_cut_piece(segment, frame, wanted))
+        found.append(_cut_piece(segment, frame, time_range))
     if run:
         found.append(_run_piece(segment, run))
     return found
@@ -176,30 +176,30 @@ def _run_piece(segment: Segment, run: list[Frame]) -> Piece:
     first, last = run[0], run[-1]
     return Piece(
         key=segment.key,
-        etag=segment.etag,
+        object_etag=segment.object_etag,
         offset=segment.offset + first.offset,
-        length=last.offset + last.length - first.offset,
-        raw_length=last.raw_end - first.raw_offset,
+        stored_bytes=last.offset + last.stored_bytes - first.offset,
+        text_bytes=last.raw_end - first.text_offset,
         count=sum(frame.count for frame in run),
         crc=last.crc,
-        grow=last.grow,
-        before=(first.crc_before, first.shrink) if first.raw_offset else None,
-        checks=tuple((frame.length, frame.data_crc) for frame in run),
+        crc_growth=last.crc_growth,
+        before=(first.crc_before, first.crc_shrink) if first.text_offset else None,
+        checks=tuple((frame.stored_bytes, frame.data_crc) for frame in run),
     )
 
 
-def _cut_piece(segment: Segment, frame: Frame, wanted: Range) -> Piece:
+def _cut_piece(segment: Segment, frame: Frame, time_range: Range) -> Piece:
     return Piece(
         key=segment.key,
-        etag=segment.etag,
+        object_etag=segment.object_etag,
         offset=segment.offset + frame.offset,
-        length=frame.length,
-        raw_length=frame.raw_length,
+        stored_bytes=frame.stored_bytes,
+        text_bytes=frame.text_bytes,
         count=frame.count,
         crc=0,
-        grow=0,
+        crc_growth=0,
         frame=frame,
-        wanted=wanted,
+        time_range=time_range,
     )
 
 
@@ -228,9 +228,9 @@ def cut_piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:
     Raises:
         ValueError: the bytes are not that frame.
     """
-    if piece.frame is None or piece.wanted is None:
+    if piece.frame is None or piece.time_range is None:
         raise ValueError("piece is not a cut frame")
-    return cut_text(frame_text(piece.frame, data), piece.wanted)
+    return cut_text(frame_text(piece.frame, data), piece.time_range)
 
 
 def cut_fragment(text: bytes) -> bytes:

@@ -20,7 +20,7 @@ from building_vitals.errors import CorruptSegment
 from building_vitals.instants import format_instant
 from building_vitals.ports import Database, ObjectStore, Statement
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Fold
+from building_vitals.series.folding import PointSeries
 
 CONTENT_TYPE = "application/vnd.building-vitals.segments"
 # Bytes between two wanted parts of an object that are read along rather than asked for twice.
@@ -61,24 +61,25 @@ class SegmentObject(msgspec.Struct, frozen=True):
             range=self.known,
             points=len({each.point for each in filled}),
             samples=sum(each.count for each in filled),
-            raw_bytes=sum(each.raw_length for each in filled),
+            text_bytes=sum(each.text_bytes for each in filled),
             stored_bytes=len(self.data),
         )
 
 
 def segment_object(
-    site: str, folds: Sequence[Fold], *, fetched_ms: int, nonce: str
+    site: str, point_series: Sequence[PointSeries], *, fetched_ms: int, nonce: str
 ) -> SegmentObject:
-    """Lay the series of *folds* one behind the other, point by point."""
+    """Lay the series of *point_series* one behind the other, point by point."""
     known = Range(
-        min(fold.known.start_ms for fold in folds), max(fold.known.end_ms for fold in folds)
+        min(fold.known.start_ms for fold in point_series),
+        max(fold.known.end_ms for fold in point_series),
     )
-    rank = {point: n for n, point in enumerate(dict.fromkeys(fold.point for fold in folds))}
+    rank = {point: n for n, point in enumerate(dict.fromkeys(fold.point for fold in point_series))}
     key = segment_object_key(site, rank, known, fetched_ms=fetched_ms, nonce=nonce)
     segments: list[Segment] = []
     parts: list[bytes] = []
     offset = 0
-    for fold in sorted(folds, key=lambda each: rank[each.point]):
+    for fold in sorted(point_series, key=lambda each: rank[each.point]):
         segments.append(
             segment_of(
                 fold.point,
@@ -111,7 +112,7 @@ class Blobs:
         Raises:
             LookupError: it has not been read.
         """
-        return self.slice(piece.key, piece.offset, piece.length)
+        return self.slice(piece.key, piece.offset, piece.stored_bytes)
 
     def slice(self, key: str, offset: int, length: int) -> memoryview:
         """
@@ -181,7 +182,9 @@ class SegmentStore:
     async def _read(self, read: _Read, blobs: Blobs) -> str | None:
         """Read one part of an object; return the key when it is not there."""
         length = read.stop - read.start
-        data = await self._objects.get(read.key, offset=read.start, length=length, etag=read.etag)
+        data = await self._objects.get(
+            read.key, offset=read.start, length=length, object_etag=read.object_etag
+        )
         if data is None:
             return read.key
         blobs.add(read.key, read.start, data)
@@ -202,7 +205,7 @@ class SegmentStore:
                 "samples": str(row.samples),
                 "start": format_instant(row.range.start_ms),
                 "end": format_instant(row.range.end_ms),
-                "originalSize": str(row.raw_bytes),
+                "originalSize": str(row.text_bytes),
                 "compressedSize": str(row.stored_bytes),
                 "fetchedMs": str(stored.segments[0].fetched_ms),
             },
@@ -210,7 +213,7 @@ class SegmentStore:
         return msgspec.structs.replace(
             stored,
             segments=[
-                msgspec.structs.replace(each, etag=info.etag) if each.count else each
+                msgspec.structs.replace(each, object_etag=info.object_etag) if each.count else each
                 for each in stored.segments
             ],
         )
@@ -245,7 +248,7 @@ class _Read(msgspec.Struct, frozen=True):
     """Bytes [start, stop) of an object."""
 
     key: str
-    etag: str
+    object_etag: str
     start: int
     stop: int
 
@@ -254,16 +257,16 @@ def _ranged_reads(pieces: Iterable[Piece]) -> Iterable[_Read]:
     """Yield what to read so that every piece lies within one read."""
     by_object: dict[tuple[str, str], list[Piece]] = {}
     for piece in pieces:
-        by_object.setdefault((piece.key, piece.etag), []).append(piece)
-    for (key, etag), group in by_object.items():
+        by_object.setdefault((piece.key, piece.object_etag), []).append(piece)
+    for (key, object_etag), group in by_object.items():
         group.sort(key=lambda each: each.offset)
-        start, stop = group[0].offset, group[0].offset + group[0].length
+        start, stop = group[0].offset, group[0].offset + group[0].stored_bytes
         for piece in group[1:]:
-            end = piece.offset + piece.length
+            end = piece.offset + piece.stored_bytes
             if piece.offset > stop + READ_GAP_BYTES_MAX or end - start > READ_BYTES_MAX:
-                yield _Read(key, etag, start, stop)
+                yield _Read(key, object_etag, start, stop)
                 start = piece.offset
                 stop = end
             else:
                 stop = max(stop, end)
-        yield _Read(key, etag, start, stop)
+        yield _Read(key, object_etag, start, stop)

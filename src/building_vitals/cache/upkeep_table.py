@@ -67,12 +67,12 @@ _OLD_PURGES = "DELETE FROM cache_purges WHERE purged_ms < ?1"
 
 _COUNTED = "SELECT counted_ms FROM cache_totals WHERE id = 1"
 _RECOUNT = """
-INSERT INTO cache_totals (id, objects, samples, original_size, compressed_size, counted_ms)
-SELECT 1, count(*), coalesce(sum(samples), 0), coalesce(sum(original_size), 0),
-    coalesce(sum(compressed_size), 0), ?1
+INSERT INTO cache_totals (id, objects, samples, text_bytes, stored_bytes, counted_ms)
+SELECT 1, count(*), coalesce(sum(samples), 0), coalesce(sum(text_bytes), 0),
+    coalesce(sum(stored_bytes), 0), ?1
 FROM cache_metadata WHERE true
 ON CONFLICT (id) DO UPDATE SET objects = excluded.objects, samples = excluded.samples,
-    original_size = excluded.original_size, compressed_size = excluded.compressed_size,
+    text_bytes = excluded.text_bytes, stored_bytes = excluded.stored_bytes,
     counted_ms = excluded.counted_ms
 """
 

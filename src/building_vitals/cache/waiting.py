@@ -37,6 +37,6 @@ class Waiting:
             for need in self._needs.values()
             if need.site == lease.site
             and need.deadline_ms > now_ms
-            and need.wanted.clip(lease.wanted) is not None
+            and need.time_range.clip(lease.time_range) is not None
             and not leased.isdisjoint(need.points)
         ]

@@ -108,7 +108,7 @@ class R2CacheService:
         return await self._objects.put(
             key.object_key,
             stored,
-            content_type=content_type or CONTENT_TYPES[key.output],
+            content_type=content_type or CONTENT_TYPES[key.format],
             content_encoding=used,
             metadata=metadata,
         )
@@ -119,7 +119,7 @@ class R2CacheService:
             info = await self._objects.head(key.object_key)
             if info is None or (about := self._about(info)) is None:
                 return None
-            stored = await self._objects.get(info.key, etag=info.etag)
+            stored = await self._objects.get(info.key, object_etag=info.object_etag)
             if stored is not None:
                 return self._dataset(info, about, stored)
         return None

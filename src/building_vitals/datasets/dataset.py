@@ -41,19 +41,19 @@ class DatasetKey(msgspec.Struct, frozen=True):
     Attributes:
         site: Site.
         points: In any order.
-        wanted: Range.
-        output: Format: `json`, `csv`, `ndjson` or `msgpack`.
+        time_range: Range.
+        format: Format: `json`, `csv`, `ndjson` or `msgpack`.
     """
 
     site: str
     points: tuple[str, ...]
-    wanted: Range
-    output: Format = "json"
+    time_range: Range
+    format: Format = "json"
 
     @property
     def object_key(self) -> str:
         """The key of its object."""
-        return dataset_object_key(self.site, self.points, self.wanted, self.output)
+        return dataset_object_key(self.site, self.points, self.time_range, self.format)
 
 
 class Dataset(msgspec.Struct, frozen=True):

@@ -133,7 +133,7 @@ def _record(
 
 async def _verdict(runner: ChunkRunner, ref: ChunkRef, queue: str) -> Verdict:
     if queue.endswith(DEAD_LETTER_SUFFIX):
-        return await runner.bury(ref)
+        return await runner.handle_dead_letter(ref)
     return await runner.run(ref)
 
 

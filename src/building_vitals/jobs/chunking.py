@@ -16,7 +16,7 @@ CHUNKS_MAX = 10_000
 
 
 def plan_chunks(
-    points_count: int, wanted: Range, *, batch_size: int, samples_per_day: float
+    points_count: int, time_range: Range, *, batch_size: int, samples_per_day: float
 ) -> list[ChunkSpec]:
     """
     Cut a request by points first, then by time.
@@ -31,9 +31,9 @@ def plan_chunks(
     groups = -(-points_count // batch_size)
     bounds = [points_count * n // groups for n in range(groups + 1)]
     widest = max(after - before for before, after in pairwise(bounds))
-    estimate = widest * wanted.duration_ms / DAY_MS * samples_per_day
+    estimate = widest * time_range.duration_ms / DAY_MS * samples_per_day
     parts = _time_parts(
-        wanted, min(max(1, -int(-estimate // CHUNK_SAMPLES)), max(1, CHUNKS_MAX // groups))
+        time_range, min(max(1, -int(-estimate // CHUNK_SAMPLES)), max(1, CHUNKS_MAX // groups))
     )
     return [
         ChunkSpec(
@@ -57,15 +57,15 @@ def plan_chunks(
     ]
 
 
-def _time_parts(wanted: Range, count: int) -> list[Range]:
+def _time_parts(time_range: Range, count: int) -> list[Range]:
     """Return the range in about *count* parts of nearly the same length."""
-    length_ms = wanted.duration_ms / count
+    length_ms = time_range.duration_ms / count
     step_ms = DAY_MS if length_ms >= 2 * DAY_MS else HOUR_MS
-    edges = {wanted.start_ms, wanted.end_ms}
+    edges = {time_range.start_ms, time_range.end_ms}
     for n in range(1, count):
-        edge_ms = round(wanted.start_ms + n * length_ms)
+        edge_ms = round(time_range.start_ms + n * length_ms)
         edge_ms -= edge_ms % step_ms
-        if wanted.start_ms < edge_ms < wanted.end_ms:
+        if time_range.start_ms < edge_ms < time_range.end_ms:
             edges.add(edge_ms)
     ordered = sorted(edges)
     return [Range(*edge) for edge in pairwise(ordered)]

@@ -187,7 +187,7 @@ class ChunkState(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[str, ...] | None
 
     @property
-    def wanted(self) -> Range:
+    def time_range(self) -> Range:
         """The chunk's part of the job's range."""
         return Range(self.start_ms, self.end_ms)
 
@@ -211,7 +211,7 @@ class Result(msgspec.Struct, frozen=True):
     """What a finished chunk holds, and what it took."""
 
     samples: int
-    raw_bytes: int
+    text_bytes: int
     upstream_requests: int
 
 

@@ -17,12 +17,12 @@ from building_vitals.ranges import Range
 _INSERT_JOB = """
 INSERT INTO queue_jobs (
     job_id, request_hash, owner, site, points_count, start_ms, end_ms, priority, status,
-    total_chunks, estimated_size, cache_reference, metadata, created_ms, updated_ms
+    total_chunks, estimated_size, metadata, created_ms, updated_ms
 )
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?9, ?10, ?11, ?12, ?13, ?13
-WHERE ?14 > (SELECT count(*) FROM queue_jobs WHERE owner = ?3
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?9, ?10, ?11, ?12, ?12
+WHERE ?13 > (SELECT count(*) FROM queue_jobs WHERE owner = ?3
     AND status IN ('queued', 'processing', 'retrying'))
-    AND ?15 >= ?10 + (
+    AND ?14 >= ?10 + (
         SELECT coalesce(sum(estimated_size), 0) FROM queue_jobs
         WHERE owner = ?3 AND status IN ('queued', 'processing', 'retrying')
     )
@@ -140,10 +140,9 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     site: str
     points: tuple[str, ...]
-    wanted: Range
+    time_range: Range
     priority: str
     estimated: int
-    cache_reference: str
     metadata: dict[str, str]
     chunks: Sequence[ChunkSpec]
     now_ms: int
@@ -199,8 +198,8 @@ class Jobs:
         Insert a job with its chunks, unless the same request is active or the owner has too much.
         """
         values = (
-            *(job.job_id, job.request_hash, job.owner, job.site, len(job.points), *job.wanted),
-            *(job.priority, len(job.chunks), job.estimated, job.cache_reference),
+            *(job.job_id, job.request_hash, job.owner, job.site, len(job.points), *job.time_range),
+            *(job.priority, len(job.chunks), job.estimated),
             *(json_parameter(job.metadata), job.now_ms, active_jobs_max, queued_samples_max),
         )
         outcomes = await self._database.batch(

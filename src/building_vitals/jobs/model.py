@@ -86,7 +86,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     cancelled_ms: int | None
 
     @property
-    def wanted(self) -> Range:
+    def time_range(self) -> Range:
         """The range asked for."""
         return Range(self.start_ms, self.end_ms)
 

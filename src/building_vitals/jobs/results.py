@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from building_vitals.answers.answer import CacheReport, StoredBody, TimeseriesAnswer, answer_meta
-from building_vitals.answers.body import BATCH_BYTES_MAX, Source, batches, encoded
+from building_vitals.answers.body import BATCH_BYTES_MAX, ByteSource, batches, encoded
 from building_vitals.answers.formats.spliced_json import SealedJson, SplicedJson
-from building_vitals.answers.pieces import PointPieces, identity, resolve, stored_bytes
-from building_vitals.answers.question import Asked
+from building_vitals.answers.pieces import PointPieces, entity_tag, resolve, total_stored_bytes
+from building_vitals.answers.question import Question
 from building_vitals.cache.coverage import covers, gaps_of
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
@@ -75,7 +75,7 @@ class JobResultService:
         self._report = report
         self._bytes_min = bytes_min
 
-    async def lay_down(self, job_id: str) -> bool:
+    async def materialise(self, job_id: str) -> bool:
         """
         Store the result of a completed job, if it is large and nobody else does.
 
@@ -92,7 +92,7 @@ class JobResultService:
             is_ours = await self._results.begin(
                 job_id,
                 job.site,
-                job.wanted,
+                job.time_range,
                 place.object_key,
                 expires_ms=self._clock.now_ms() + UNFINISHED_MS,
             )
@@ -118,7 +118,7 @@ class JobResultService:
             data_size_min=2 * self._bytes_min,
             limit=LOST_AT_ONCE,
         )
-        return sum([await self.lay_down(job_id) for job_id in lost])
+        return sum([await self.materialise(job_id) for job_id in lost])
 
     async def _give_up(self, place: ResultPlace) -> None:
         """Forget a result that could not be laid down, so that it can be tried again."""
@@ -135,9 +135,9 @@ class JobResultService:
         if found is None:
             return False
         parts, expires_ms = found
-        if not self._bytes_min <= stored_bytes(parts) <= RESULT_BYTES_MAX:
+        if not self._bytes_min <= total_stored_bytes(parts) <= RESULT_BYTES_MAX:
             return False
-        source = Source(parts, {}, self._store)
+        source = ByteSource(parts, {}, self._store)
         size = await _size(source)
         encoder = SplicedJson()
         info = await self._objects.put_stream(
@@ -155,10 +155,10 @@ class JobResultService:
         sealed = encoder.seal(b"")
         result = JobResult(
             object_key=place.object_key,
-            etag=info.etag,
-            tag=identity(parts, job.site, job.wanted, None, "json", True, "queued"),
-            size=size,
-            raw_length=sealed.length,
+            object_etag=info.object_etag,
+            answer_etag=entity_tag(parts, job.site, job.time_range, None, "json", True, "queued"),
+            stored_bytes=size,
+            text_bytes=sealed.text_bytes,
             crc=sealed.crc,
             glue=sealed.glue.decode(),
             samples=sealed.samples,
@@ -172,9 +172,11 @@ class JobResultService:
         """
         Return what the result is made of and when that expires, grace included; None with gaps.
         """
-        need = Need(job.site, points, job.wanted, job.created_ms, job.created_ms)
+        need = Need(job.site, points, job.time_range, job.created_ms, job.created_ms)
         for directories in (False, True):
-            segments = await self._index.find(job.site, points, job.wanted, directories=directories)
+            segments = await self._index.find(
+                job.site, points, job.time_range, directories=directories
+            )
             covered = covers(
                 points,
                 segments,
@@ -196,33 +198,35 @@ class JobResultService:
             return parts, expires_ms + self._freshness.grace_ms
         return None
 
-    async def answer(self, asked: Asked, result: JobResult) -> TimeseriesAnswer | None:
+    async def answer(self, question: Question, result: JobResult) -> TimeseriesAnswer | None:
         """Return the answer made from a result; None when it is wanted in another form, or gone."""
-        if not (asked.output == "json" and asked.gzip and asked.request.max_points is None):
+        if not (
+            question.format == "json" and question.gzip and question.request.max_points is None
+        ):
             return None
         report = CacheReport("hit", samples_from_cache=result.samples)
         answer = TimeseriesAnswer(
-            report=report, touched=(), etag=result.tag, samples=result.samples
+            report=report, object_keys=(), answer_etag=result.answer_etag, samples=result.samples
         )
-        if asked.matches(result.tag):
+        if question.matches(result.answer_etag):
             return answer
-        found = await self._objects.open(result.object_key, etag=result.etag)
+        found = await self._objects.open(result.object_key, object_etag=result.object_etag)
         if found is None:
             return None
         sealed = SealedJson(
             data=bytearray(),
-            size=result.size,
-            length=result.raw_length,
+            stored_bytes=result.stored_bytes,
+            text_bytes=result.text_bytes,
             crc=result.crc,
             glue=result.glue.encode(),
             samples=result.samples,
         )
-        meta = answer_meta(answer, asked, self._clock.now_ms())
+        meta = answer_meta(answer, question, self._clock.now_ms())
         answer.stored = StoredBody(found, SplicedJson.resumed(sealed).finish(meta))
         return answer
 
 
-async def _size(source: Source) -> int:
+async def _size(source: ByteSource) -> int:
     """Return how many bytes `_spliced` will give; only frames that must be cut are read for it."""
     encoder, size = SplicedJson(), 0
     for batch in batches(source.parts):
@@ -239,7 +243,7 @@ async def _size(source: Source) -> int:
             for piece in part.pieces[first:stop]:
                 if piece.frame is None:
                     encoder.pass_over(piece)
-                    size += piece.length
+                    size += piece.stored_bytes
                 else:
                     encoder.add(piece, blobs.piece(piece))
             if stop == len(part.pieces):
@@ -248,6 +252,6 @@ async def _size(source: Source) -> int:
     return size
 
 
-async def _spliced(source: Source, encoder: SplicedJson) -> AsyncIterator[bytes]:
+async def _spliced(source: ByteSource, encoder: SplicedJson) -> AsyncIterator[bytes]:
     async for chunk in encoded(source, encoder, CacheReport("hit")):
         yield chunk

@@ -17,13 +17,14 @@ WHERE EXISTS (SELECT 1 FROM queue_jobs WHERE job_id = ?1 AND status = 'completed
 """
 # Not when it was purged while it was being made.
 _FINISH = """
-UPDATE job_results SET expires_ms = ?3, etag = ?4, tag = ?5, size = ?6, raw_length = ?7, crc = ?8,
-    glue = ?9, samples = ?10
+UPDATE job_results SET expires_ms = ?3, object_etag = ?4, answer_etag = ?5, stored_bytes = ?6,
+    text_bytes = ?7, crc = ?8, glue = ?9, samples = ?10
 WHERE job_id = ?1 AND object_key = ?2 AND expires_ms > 0
 """
 _FIND = """
-SELECT object_key, etag, tag, size, raw_length, crc, glue, samples FROM job_results
-WHERE job_id = ?1 AND etag IS NOT NULL AND expires_ms > ?2
+SELECT object_key, object_etag, answer_etag, stored_bytes, text_bytes, crc, glue, samples
+FROM job_results
+WHERE job_id = ?1 AND object_etag IS NOT NULL AND expires_ms > ?2
 """
 _MISSING = """
 SELECT job_id FROM queue_jobs AS job
@@ -49,18 +50,18 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     A job's result: one object that is its JSON, compressed, but for the end.
 
     Attributes:
-        object_key, etag, size: The object.
-        tag: Entity tag of answers made from it.
-        raw_length, crc: Bytes and CRC-32 of its text.
+        object_key, object_etag, stored_bytes: The object.
+        answer_etag: Entity tag of answers made from it.
+        text_bytes, crc: Bytes and CRC-32 of its text.
         glue: Text that follows, not among its bytes.
         samples: Samples in it.
     """
 
     object_key: str
-    etag: str
-    tag: str
-    size: int
-    raw_length: int
+    object_etag: str
+    answer_etag: str
+    stored_bytes: int
+    text_bytes: int
     crc: int
     glue: str
     samples: int
@@ -80,7 +81,7 @@ class JobResults:
         self._database = database
 
     async def begin(
-        self, job_id: str, site: str, wanted: Range, object_key: str, *, expires_ms: int
+        self, job_id: str, site: str, time_range: Range, object_key: str, *, expires_ms: int
     ) -> bool:
         """
         Note that a completed job's result is being made; return False where there is a note.
@@ -88,14 +89,14 @@ class JobResults:
         Args:
             expires_ms: When the note is of no use any more, should its writer die.
         """
-        values = (job_id, site, *wanted, object_key, expires_ms)
+        values = (job_id, site, *time_range, object_key, expires_ms)
         return (await self._database.batch([Statement(_BEGIN, values)]))[0].changes > 0
 
     async def finish(self, job_id: str, result: JobResult, *, expires_ms: int) -> None:
         """Make a result known, unless it was purged in the meantime."""
         values = (
-            *(job_id, result.object_key, expires_ms, result.etag, result.tag, result.size),
-            *(result.raw_length, result.crc, result.glue, result.samples),
+            *(job_id, result.object_key, expires_ms, result.object_etag, result.answer_etag),
+            *(result.stored_bytes, result.text_bytes, result.crc, result.glue, result.samples),
         )
         await self._database.batch([Statement(_FINISH, values)])
 

@@ -130,7 +130,7 @@ class ChunkRunner:
         await self._sender.send([ref], state.priority, delay_s=delay_s)
         return Verdict("gave way")
 
-    async def bury(self, ref: ChunkRef) -> Verdict:
+    async def handle_dead_letter(self, ref: ChunkRef) -> Verdict:
         """
         Decide on a message that the queue has given up.
 
@@ -195,7 +195,7 @@ class ChunkRunner:
         need = Need(
             site=state.site,
             points=state.points or (),
-            wanted=state.wanted,
+            time_range=state.time_range,
             now_ms=state.created_ms,
             deadline_ms=now_ms + CHUNK_MS_MAX,
             wait_until_ms=now_ms + BUSY_WAIT_MS,
@@ -205,7 +205,7 @@ class ChunkRunner:
         filler = self._filler_for(behind.append)
         try:
             segments = await filler.look_up(need)
-            filled = await filler.fill(need, segments, claim.progress_of(state.estimated))
+            filling = await filler.fill(need, segments, claim.progress_of(state.estimated))
         finally:
             for each in behind:
                 await each
@@ -215,28 +215,30 @@ class ChunkRunner:
             if gaps_of(covered):
                 raise Unavailable(f"what was fetched for chunk {ref.chunk} could not be stored")
         else:
-            covered = filled.covers
-        samples, raw_bytes = await self._measure(need, covered)
-        return Result(samples, raw_bytes, filled.upstream_requests)
+            covered = filling.covers
+        samples, text_bytes = await self._measure(need, covered)
+        return Result(samples, text_bytes, filling.upstream_requests)
 
     async def _measure(self, need: Need, covered: list[Cover]) -> tuple[int, int]:
         """Return samples and bytes of text; only frames that the chunk's range cuts are read."""
         try:
             found = _pieces(covered)
         except DirectoryMissing:
-            segments = await self._index.find(need.site, need.points, need.wanted, directories=True)
+            segments = await self._index.find(
+                need.site, need.points, need.time_range, directories=True
+            )
             found = _pieces(self._filler_for(_drop).cover(need, segments))
         cut = [piece for piece in found if piece.frame is not None]
         whole = [piece for piece in found if piece.frame is None]
         samples = sum(piece.count for piece in whole)
-        raw_bytes = sum(piece.raw_length for piece in whole)
+        text_bytes = sum(piece.text_bytes for piece in whole)
         if cut:
             blobs = await self._store.read(cut, {})
             for piece in cut:
                 count, text = cut_piece_text(piece, blobs.piece(piece))
                 samples += count
-                raw_bytes += len(text)
-        return samples, raw_bytes
+                text_bytes += len(text)
+        return samples, text_bytes
 
     async def _put_off(
         self, ref: ChunkRef, claim: Claim, state: ChunkState, error: UpstreamBusy

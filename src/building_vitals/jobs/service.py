@@ -9,9 +9,8 @@ import msgspec
 
 from building_vitals.access.caller import Caller
 from building_vitals.answers.question import TimeseriesRequest
-from building_vitals.cache.fetch_plan import SAMPLES_PER_DAY
+from building_vitals.cache.fetch_plan import USUAL_SAMPLES_PER_DAY
 from building_vitals.cache.look_ups import LookUps
-from building_vitals.cache.object_keys import SEGMENTS_PREFIX
 from building_vitals.errors import (
     AppError,
     Conflict,
@@ -115,7 +114,7 @@ class ChartQueueService:
         self, request: TimeseriesRequest, owner: str, identity: str, estimated: int
     ) -> NewJob:
         samples, duration_ms = await self._jobs.seen_rate(request.site)
-        rate = samples / duration_ms * DAY_MS if duration_ms else SAMPLES_PER_DAY
+        rate = samples / duration_ms * DAY_MS if duration_ms else USUAL_SAMPLES_PER_DAY
         now_ms = self._clock.now_ms()
         return NewJob(
             # Random at its end: the same request may become a job again once this one has ended.
@@ -124,14 +123,13 @@ class ChartQueueService:
             owner=owner,
             site=request.site,
             points=request.points,
-            wanted=request.wanted,
+            time_range=request.time_range,
             priority=request.priority,
             estimated=estimated,
-            cache_reference=f"{SEGMENTS_PREFIX}{request.site}/",
             metadata={"userId": request.user_id} if request.user_id else {},
             chunks=plan_chunks(
                 len(request.points),
-                request.wanted,
+                request.time_range,
                 batch_size=self._options.batch_size,
                 samples_per_day=min(max(rate, SAMPLES_PER_DAY_MIN), SAMPLES_PER_DAY_MAX),
             ),
@@ -193,14 +191,14 @@ class ChartQueueService:
         self, job_id: str, caller: Caller
     ) -> tuple[Job, JobResult | None]:
         """Return a job as `get_job_status` does, and where its result has been laid down."""
-        now_ms, moment = self._clock.now_ms(), self._look_ups.moment
+        now_ms, generation = self._clock.now_ms(), self._look_ups.generation
         kept: tuple[Job, JobResult] | None = self._look_ups.find(("job", job_id), now_ms)
         if kept is not None:
             return _seen_by(caller, kept[0], job_id), kept[1]
         job, result = await self._jobs.find_with_result(job_id, now_ms=now_ms)
         if result is not None:
             # Both stay as they are, unless they are purged: everything is forgotten then.
-            self._look_ups.keep(("job", job_id), (job, result), now_ms, moment)
+            self._look_ups.keep(("job", job_id), (job, result), now_ms, generation)
         return _seen_by(caller, job, job_id), result
 
     async def cancel_job(self, job_id: str, caller: Caller) -> None:
@@ -254,7 +252,7 @@ class ChartQueueService:
         points = await self._jobs.points(job.job_id)
         if not points:
             raise Gone("the result is no longer kept; send the request again")
-        return TimeseriesRequest(site=job.site, points=points, wanted=job.wanted)
+        return TimeseriesRequest(site=job.site, points=points, time_range=job.time_range)
 
     async def retry_job(self, job_id: str, caller: Caller) -> Job:
         """

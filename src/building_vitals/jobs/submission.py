@@ -13,7 +13,7 @@ def canonical_request(request: TimeseriesRequest) -> bytes:
     """
     Return what makes two requests ask for the same data: site, sorted points and range, as JSON.
     """
-    return msgspec.json.encode([request.site, sorted(request.points), *request.wanted])
+    return msgspec.json.encode([request.site, sorted(request.points), *request.time_range])
 
 
 def request_hash(request: TimeseriesRequest) -> str:

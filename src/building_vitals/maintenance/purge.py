@@ -52,15 +52,17 @@ class CacheAdmin:
             "nextCursor": page.cursor,
         }
 
-    async def purge(self, site: str, points: Sequence[str] | None, wanted: Range | None) -> int:
+    async def purge(self, site: str, points: Sequence[str] | None, time_range: Range | None) -> int:
         """
         Forget segments, also those being fetched; return how many there were.
 
         Args:
             points: Only these; None for all.
-            wanted: Only what touches it; None for all.
+            time_range: Only what touches it; None for all.
         """
-        deleted = await self._index.purge(site, points, wanted or EVER, now_ms=self._clock.now_ms())
+        deleted = await self._index.purge(
+            site, points, time_range or EVER, now_ms=self._clock.now_ms()
+        )
         if deleted:
             self._background(self._remove_orphans(site))
         return deleted

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from building_vitals.statistics.metrics import POINTS_PER_INVOCATION_MAX, DataPoint
+from building_vitals.statistics.metrics import METRICS_PER_INVOCATION_MAX, Metric
 
 
 class AnalyticsEngine:
@@ -28,9 +28,9 @@ class AnalyticsEngine:
         """
         self._find_binding = find_binding
         self._send = send
-        self._left = POINTS_PER_INVOCATION_MAX
+        self._left = METRICS_PER_INVOCATION_MAX
 
-    def write(self, points: Sequence[DataPoint]) -> int:
+    def write(self, points: Sequence[Metric]) -> int:
         """Write points, as many as the invocation may; return how many."""
         written = points[: self._left]
         if not written:

@@ -281,7 +281,7 @@ class Services:
             clock=self.clock,
             options=self.settings.jobs,
             new_id=new_id,
-            on_complete=self.results.lay_down,
+            on_complete=self.results.materialise,
             report=report_crash,
         )
 

@@ -40,7 +40,7 @@ from building_vitals.maintenance.run import Maintenance
 from building_vitals.platform.analytics_engine import AnalyticsEngine
 from building_vitals.platform.compression import Brotli
 from building_vitals.platform.log import report_fault
-from building_vitals.platform.metrics import send_points
+from building_vitals.platform.metrics import send_metrics
 from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.ports import Clock, Database, ObjectStore
 from building_vitals.settings import Settings
@@ -115,7 +115,7 @@ def make_analytics(
     """Return what records requests, jobs and dead letters."""
     return AnalyticsService(
         requests=RequestAnalytics(database),
-        points=AnalyticsEngine(find_binding, send_points),
+        points=AnalyticsEngine(find_binding, send_metrics),
         outbox=_outbox,
         clock=clock,
         sample_rate=settings.analytics_sample_rate,

@@ -14,7 +14,7 @@ from pyodide.ffi import JsException
 from building_vitals.errors import Unavailable
 
 
-def send_points(binding: Any, points: str) -> None:
+def send_metrics(binding: Any, points: str) -> None:
     """
     Write points.
 

@@ -58,7 +58,7 @@ class R2Objects:
         *,
         offset: int = 0,
         length: int | None = None,
-        etag: str | None = None,
+        object_etag: str | None = None,
     ) -> bytes | None:
         """
         Return the bytes of an object or of a part of it; None when it is not there or another.
@@ -68,8 +68,8 @@ class R2Objects:
             options["range"] = {"offset": offset, "length": length}
         elif offset:
             options["range"] = {"offset": offset}
-        if etag is not None:
-            options["onlyIf"] = {"etagMatches": etag}
+        if object_etag is not None:
+            options["onlyIf"] = {"etagMatches": object_etag}
         try:
             found = await self._binding._binding.get(key, _object(options))
             # An object that fails the condition comes without a body. Truth would not tell: an
@@ -133,9 +133,9 @@ class R2Objects:
         except JsException as error:
             raise _unavailable(error) from error
 
-    async def open(self, key: str, *, etag: str) -> R2OpenObject | None:
+    async def open(self, key: str, *, object_etag: str) -> R2OpenObject | None:
         """Return an object to be streamed; None when there is none of this entity tag."""
-        options = _object({"onlyIf": {"etagMatches": etag}})
+        options = _object({"onlyIf": {"etagMatches": object_etag}})
         try:
             found = await self._binding._binding.get(key, options)
         except JsException as error:
@@ -225,7 +225,7 @@ def _raw_info(found: Any) -> ObjectInfo:
     return ObjectInfo(
         key=found.key,
         size=int(found.size),
-        etag=found.etag,
+        object_etag=found.object_etag,
         uploaded_ms=int(found.uploaded.getTime()),
         content_type=_text(http, "contentType"),
         content_encoding=_text(http, "contentEncoding"),

@@ -193,7 +193,7 @@ def _sealed_array(body: SealedBody) -> Any:
     sealed = body.sealed
     if sealed.kept is None:
         sealed.kept = to_js(memoryview(sealed.data))
-    sealed.kept.set(to_js(body.end), sealed.size)
+    sealed.kept.set(to_js(body.end), sealed.stored_bytes)
     return sealed.kept.subarray(0, len(body))
 
 

@@ -44,7 +44,7 @@ class UnreadableTime(ValueError):
     """The upstream sent a time that is none."""
 
 
-class Fold(msgspec.Struct, frozen=True, gc=False):
+class PointSeries(msgspec.Struct, frozen=True, gc=False):
     """What is now known of one point over one range."""
 
     point: str
@@ -208,7 +208,7 @@ class _PointFold:
         for builder in self._builders:
             series = builder.build()
             for frame in series.frames:
-                data = series.data[frame.offset : frame.offset + frame.length]
+                data = series.data[frame.offset : frame.offset + frame.stored_bytes]
                 known.update(value_texts(frame_text(frame, data)))
         known.update(self._late)
         self._hold(known)
@@ -226,15 +226,17 @@ class Folder:
         dropped: Samples of other points or outside the range.
     """
 
-    def __init__(self, points: Iterable[str], wanted: Range, split_ms: int | None = None) -> None:
+    def __init__(
+        self, points: Iterable[str], time_range: Range, split_ms: int | None = None
+    ) -> None:
         """
         Args:
             points: Those asked for.
-            wanted: The range asked for.
+            time_range: The range asked for.
             split_ms: Where to begin another series, should it lie inside the range.
         """
-        self._wanted = wanted
-        parts = [wanted] if split_ms is None else split_at([wanted], split_ms)
+        self._wanted = time_range
+        parts = [time_range] if split_ms is None else split_at([time_range], split_ms)
         self._folds = {point: _PointFold(parts) for point in points}
         self._known_times = _Times()
         self._value_texts = _ValueTexts()
@@ -297,7 +299,7 @@ class Folder:
         texts = self._value_texts
         return [texts[value] if isinstance(value, str) else value_text(value) for value in values]
 
-    def finish(self) -> list[Fold]:
+    def finish(self) -> list[PointSeries]:
         """
         Return every requested point with what is known of it, also where that is: nothing.
 
@@ -305,7 +307,7 @@ class Folder:
             In the order of the points, and for each by time.
         """
         return [
-            Fold(point, known, series)
+            PointSeries(point, known, series)
             for point, fold in self._folds.items()
             for known, series in fold.finish()
         ]

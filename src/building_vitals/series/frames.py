@@ -31,40 +31,40 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         offset: Bytes from the start of the series to the fragment.
-        length: Bytes of the fragment.
-        raw_offset: Bytes of the series' text before the frame's.
-        raw_length: Bytes of the frame's text.
+        stored_bytes: Bytes of the fragment.
+        text_offset: Bytes of the series' text before the frame's.
+        text_bytes: Bytes of the frame's text.
         count: Samples.
         first_ms, last_ms: Instants of the first and the last sample.
         crc: CRC-32 of the series' text up to the frame's end.
-        grow: Growth of the series' text up to the frame's end.
+        crc_growth: Growth of the series' text up to the frame's end.
         crc_before: CRC-32 of the series' text up to where the frame begins.
-        shrink: Growth of minus *raw_offset*.
+        crc_shrink: Growth of minus *text_offset*.
         data_crc: CRC-32 of the fragment's bytes, to notice when they are not what was stored.
     """
 
     offset: int
-    length: int
-    raw_offset: int
-    raw_length: int
+    stored_bytes: int
+    text_offset: int
+    text_bytes: int
     count: int
     first_ms: int
     last_ms: int
     crc: int
-    grow: int
+    crc_growth: int
     crc_before: int
-    shrink: int
+    crc_shrink: int
     data_crc: int
 
     @property
     def raw_end(self) -> int:
         """Bytes of the series' text up to the frame's end."""
-        return self.raw_offset + self.raw_length
+        return self.text_offset + self.text_bytes
 
     @property
     def own_crc(self) -> int:
         """CRC-32 of the frame's text alone."""
-        return self.crc ^ multiply(growth(self.raw_length), self.crc_before)
+        return self.crc ^ multiply(growth(self.text_bytes), self.crc_before)
 
 
 class Series(msgspec.Struct, frozen=True, gc=False):
@@ -88,15 +88,15 @@ class Series(msgspec.Struct, frozen=True, gc=False):
 class SeriesBuilder:
     """Puts frames one behind the other."""
 
-    __slots__ = ("_crc", "_frames", "_grow", "_length", "_parts", "_raw_length")
+    __slots__ = ("_crc", "_crc_growth", "_frames", "_length", "_parts", "_text_bytes")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._frames: list[Frame] = []
         self._length = 0
-        self._raw_length = 0
+        self._text_bytes = 0
         self._crc = 0
-        self._grow = growth(0)
+        self._crc_growth = growth(0)
 
     def add_text(self, first_ms: int, last_ms: int, count: int, text: bytes) -> None:
         """
@@ -109,46 +109,46 @@ class SeriesBuilder:
             text: Their JSON text without the outer brackets, ascending.
         """
         data = fragment(text)
-        self._append((first_ms, last_ms), count, data, raw_length=len(text), crc=zlib.crc32(text))
+        self._append((first_ms, last_ms), count, data, text_bytes=len(text), crc=zlib.crc32(text))
 
     def add_frame(self, frame: Frame, data: bytes | memoryview) -> None:
         """Append a frame of another series as it is."""
         times = (frame.first_ms, frame.last_ms)
         self._append(
-            times, frame.count, bytes(data), raw_length=frame.raw_length, crc=frame.own_crc
+            times, frame.count, bytes(data), text_bytes=frame.text_bytes, crc=frame.own_crc
         )
 
     def _append(
-        self, times: tuple[int, int], count: int, data: bytes, *, raw_length: int, crc: int
+        self, times: tuple[int, int], count: int, data: bytes, *, text_bytes: int, crc: int
     ) -> None:
         if self._frames:
             self._parts.append(COMMA)
             self._length += len(COMMA)
             self._crc = zlib.crc32(b",", self._crc)
-            self._grow = multiply(growth(1), self._grow)
-            self._raw_length += 1
-        crc_before, grow = self._crc, growth(raw_length)
-        self._crc = multiply(grow, crc_before) ^ crc
-        self._grow = multiply(grow, self._grow)
+            self._crc_growth = multiply(growth(1), self._crc_growth)
+            self._text_bytes += 1
+        crc_before, crc_growth = self._crc, growth(text_bytes)
+        self._crc = multiply(crc_growth, crc_before) ^ crc
+        self._crc_growth = multiply(crc_growth, self._crc_growth)
         self._frames.append(
             Frame(
                 offset=self._length,
-                length=len(data),
-                raw_offset=self._raw_length,
-                raw_length=raw_length,
+                stored_bytes=len(data),
+                text_offset=self._text_bytes,
+                text_bytes=text_bytes,
                 count=count,
                 first_ms=times[0],
                 last_ms=times[1],
                 crc=self._crc,
-                grow=self._grow,
+                crc_growth=self._crc_growth,
                 crc_before=crc_before,
-                shrink=growth(-self._raw_length),
+                crc_shrink=growth(-self._text_bytes),
                 data_crc=zlib.crc32(data),
             )
         )
         self._parts.append(data)
         self._length += len(data)
-        self._raw_length += raw_length
+        self._text_bytes += text_bytes
 
     def build(self) -> Series:
         """Return the series."""
@@ -166,7 +166,7 @@ def frame_text(frame: Frame, data: bytes | memoryview) -> bytes:
     Raises:
         ValueError: the bytes are not that frame.
     """
-    text = inflate(data, frame.raw_length)
+    text = inflate(data, frame.text_bytes)
     if zlib.crc32(text, frame.crc_before) != frame.crc:
         raise ValueError("frame holds another text than it was made of")
     return text
@@ -192,9 +192,9 @@ def value_texts(text: bytes) -> dict[int, str]:
     return {instant_ms: bytes(value).decode() for instant_ms, value in _decode(text)}
 
 
-def cut_text(text: bytes, wanted: Range) -> tuple[int, bytes]:
+def cut_text(text: bytes, time_range: Range) -> tuple[int, bytes]:
     """
-    Return the count and the text of those samples that lie in *wanted*.
+    Return the count and the text of those samples that lie in *time_range*.
 
     Args:
         text: Samples' JSON text without the outer brackets, ascending.
@@ -207,10 +207,10 @@ def cut_text(text: bytes, wanted: Range) -> tuple[int, bytes]:
         inside = [
             b"[%d,%b]" % (instant_ms, bytes(value))
             for instant_ms, value in _decode(text)
-            if wanted.start_ms <= instant_ms < wanted.end_ms
+            if time_range.start_ms <= instant_ms < time_range.end_ms
         ]
         return len(inside), b",".join(inside)
-    begin, end = _seek(text, wanted.start_ms), _seek(text, wanted.end_ms)
+    begin, end = _seek(text, time_range.start_ms), _seek(text, time_range.end_ms)
     if begin == end:
         return 0, b""
     kept = text[begin : end - 1]

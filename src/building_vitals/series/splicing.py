@@ -151,7 +151,7 @@ class Splicer:
         crc: CRC-32 of it.
     """
 
-    __slots__ = ("_parts", "crc", "length")
+    __slots__ = ("_parts", "crc", "text_bytes")
 
     def __init__(self, length: int = 0, crc: int = 0, *, is_begun: bool = False) -> None:
         """
@@ -160,27 +160,27 @@ class Splicer:
             is_begun: Whether the header is elsewhere too, even if no text follows it.
         """
         self._parts: list[bytes | memoryview] = [] if is_begun else [GZIP_HEADER]
-        self.length = length
+        self.text_bytes = length
         self.crc = crc
 
     def add_text(self, text: bytes) -> None:
         """Append *text* uncompressed; meant for the short pieces between fragments."""
         self._parts.append(stored(text))
         self.crc = zlib.crc32(text, self.crc)
-        self.length += len(text)
+        self.text_bytes += len(text)
 
     def add_fragment(self, data: bytes, text: bytes) -> None:
         """Append a fragment whose text is at hand."""
         self._parts.append(data)
         self.crc = zlib.crc32(text, self.crc)
-        self.length += len(text)
+        self.text_bytes += len(text)
 
     def add_run(
         self,
         data: bytes | memoryview,
         length: int,
         crc: int,
-        grow: int,
+        crc_growth: int,
         before: tuple[int, int] | None = None,
     ) -> None:
         """
@@ -190,7 +190,7 @@ class Splicer:
             data: Whole fragments.
             length: Bytes of their text.
             crc: CRC-32 up to the end of that text, counted from where the series begins.
-            grow: Growth of the text from there.
+            crc_growth: Growth of the text from there.
             before: When the series begins before this run: CRC-32 of what is left out and the
                 growth of minus its length.
         """
@@ -198,8 +198,8 @@ class Splicer:
         total = self.crc
         if before is not None:
             total = multiply(before[1], total ^ before[0])
-        self.crc = multiply(grow, total) ^ crc
-        self.length += length
+        self.crc = multiply(crc_growth, total) ^ crc
+        self.text_bytes += length
 
     def take(self) -> bytes:
         """Return what has come together since the last call."""
@@ -208,5 +208,5 @@ class Splicer:
 
     def finish(self) -> bytes:
         """Return the rest, with the final empty block and the trailer."""
-        self._parts.append(b"\x03\x00" + struct.pack("<II", self.crc, self.length & _ALL_BITS))
+        self._parts.append(b"\x03\x00" + struct.pack("<II", self.crc, self.text_bytes & _ALL_BITS))
         return self.take()

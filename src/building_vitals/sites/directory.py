@@ -14,7 +14,7 @@ from building_vitals.ports import Clock
 from building_vitals.ranges import Range
 from building_vitals.upstream.port import Items, Listings
 
-Fetch = Callable[[int], Coroutine[Any, Any, Items]]
+FetchList = Callable[[int], Coroutine[Any, Any, Items]]
 
 # No point's name may hold a control character, so no request for samples has these keys.
 _SITES_KEY = DatasetKey("sites", ("\x01sites",), Range(0, 1))
@@ -89,8 +89,8 @@ class SiteDirectory:
 
         items = await self._list(_points_key(site), fetch)
         if search:
-            wanted = search.casefold()
-            items = [item for item in items if wanted in item["name"].casefold()]
+            needle = search.casefold()
+            items = [item for item in items if needle in item["name"].casefold()]
         return _page(items, page=page, per_page=per_page)
 
     async def own_points(
@@ -116,7 +116,7 @@ class SiteDirectory:
         self._background(self._keep(key, {"fetchedMs": now_ms, "items": items}))
         return asked.intersection(item["name"] for item in items)
 
-    async def _list(self, key: DatasetKey, fetch: Fetch) -> Items:
+    async def _list(self, key: DatasetKey, fetch: FetchList) -> Items:
         now_ms = self._clock.now_ms()
         kept = await self._kept(key)
         if kept is not None and now_ms - kept["fetchedMs"] < self._options.default_ttl * 1000:

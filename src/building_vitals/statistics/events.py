@@ -23,13 +23,13 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True):
         points: How many were asked for.
         route: `direct`, `cached`, `queued`; `none` where no samples were asked for.
         cache_status: As `X-Cache-Status` has it; `none` where no samples were sent.
-        output: Format of the answer.
+        format: Format of the answer.
         estimated, samples: Estimated and sent.
         body_bytes: As sent, compressed or not.
         duration_ms: Until the last byte was handed over.
         status: HTTP status.
         error: Class of the failure; None where all went well.
-        touched: Objects that were there before, and that the answer is made of.
+        object_keys: Objects that were there before, and that the answer is made of.
     """
 
     request_id: str
@@ -39,7 +39,7 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True):
     points: int = 0
     route: str = NO_ROUTE
     cache_status: str = NO_STATUS
-    output: str = ""
+    format: str = ""
     estimated: int = 0
     samples: int = 0
     body_bytes: int = 0
@@ -47,7 +47,7 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: int
     status: int
     error: str | None = None
-    touched: tuple[str, ...] = ()
+    object_keys: tuple[str, ...] = ()
 
     @property
     def is_success(self) -> bool:

@@ -13,7 +13,7 @@ from building_vitals.upstream.quota import QuotaState
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
 _CACHE = """
-SELECT objects, original_size, compressed_size,
+SELECT objects, text_bytes, stored_bytes,
     (SELECT created_ms FROM cache_metadata ORDER BY created_ms LIMIT 1) AS oldest_ms,
     (SELECT created_ms FROM cache_metadata ORDER BY created_ms DESC LIMIT 1) AS newest_ms
 FROM cache_totals WHERE id = 1
@@ -53,8 +53,8 @@ class CacheFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored; bytes, and epoch milliseconds of the oldest and the newest object."""
 
     objects: int = 0
-    original_size: int = 0
-    compressed_size: int = 0
+    text_bytes: int = 0
+    stored_bytes: int = 0
     oldest_ms: int | None = None
     newest_ms: int | None = None
 

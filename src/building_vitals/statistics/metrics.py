@@ -20,13 +20,13 @@ BLOBS_MAX = 20
 DOUBLES_MAX = 20
 BLOBS_BYTES_MAX = 16_384
 INDEX_BYTES_MAX = 96
-POINTS_PER_INVOCATION_MAX = 250
+METRICS_PER_INVOCATION_MAX = 250
 
 # Rows without a site need an index too: points are sampled by it.
 NO_SITE = "-"
 
 
-class DataPoint(msgspec.Struct, frozen=True):
+class Metric(msgspec.Struct, frozen=True):
     """
     One point within the platform's limits.
 
@@ -41,9 +41,7 @@ class DataPoint(msgspec.Struct, frozen=True):
     doubles: tuple[float, ...]
 
 
-def data_point(
-    index: str, blobs: Sequence[str | None], doubles: Sequence[float | None]
-) -> DataPoint:
+def metric(index: str, blobs: Sequence[str | None], doubles: Sequence[float | None]) -> Metric:
     """
     Return a point; texts that are too long are cut at a character, the longest first.
 
@@ -58,7 +56,7 @@ def data_point(
         raise ValueError(f"too many blobs: {len(blobs)}; at most {BLOBS_MAX}")
     if len(doubles) > DOUBLES_MAX:
         raise ValueError(f"too many doubles: {len(doubles)}; at most {DOUBLES_MAX}")
-    return DataPoint(
+    return Metric(
         cut_text(index, INDEX_BYTES_MAX) or NO_SITE,
         _within([each or "" for each in blobs], BLOBS_BYTES_MAX),
         tuple(float(each) if each is not None and math.isfinite(each) else 0.0 for each in doubles),
@@ -86,14 +84,14 @@ def _within(blobs: list[str], bytes_max: int) -> tuple[str, ...]:
     return tuple(cut_text(each, share) for each in blobs)
 
 
-def request_point(event: RequestEvent, weight: int) -> DataPoint:
+def request_metric(event: RequestEvent, weight: int) -> Metric:
     """
     Return the point of a request.
 
     Args:
         weight: How many requests it stands for.
     """
-    return data_point(
+    return metric(
         event.site,
         (
             "request",
@@ -102,7 +100,7 @@ def request_point(event: RequestEvent, weight: int) -> DataPoint:
             event.cache_status,
             "success" if event.is_success else "failure",
             event.error,
-            event.output,
+            event.format,
             event.endpoint,
         ),
         (
@@ -118,9 +116,9 @@ def request_point(event: RequestEvent, weight: int) -> DataPoint:
     )
 
 
-def job_point(event: JobEvent) -> DataPoint:
+def job_metric(event: JobEvent) -> Metric:
     """Return the point of a job that was queued or has ended."""
-    return data_point(
+    return metric(
         event.site,
         ("job", event.job_id, "queued", "", event.outcome, event.error, "", event.priority),
         (
@@ -137,9 +135,9 @@ def job_point(event: JobEvent) -> DataPoint:
     )
 
 
-def dead_letter_point(event: DeadLetterEvent) -> DataPoint:
+def dead_letter_metric(event: DeadLetterEvent) -> Metric:
     """Return the point of a message that the queue gave up."""
-    return data_point(
+    return metric(
         event.site,
         ("dead_letter", event.job_id, "queued", "", event.outcome, event.error, "", ""),
         (0, 0, 0, 0, 0, 0, 1, event.chunk, event.attempts),

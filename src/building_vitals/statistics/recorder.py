@@ -17,10 +17,10 @@ from building_vitals.jobs.model import TERMINAL
 from building_vitals.ports import Clock
 from building_vitals.statistics.events import DeadLetterEvent, RequestEvent, drawn_weight
 from building_vitals.statistics.metrics import (
-    DataPoint,
-    dead_letter_point,
-    job_point,
-    request_point,
+    Metric,
+    dead_letter_metric,
+    job_metric,
+    request_metric,
 )
 from building_vitals.statistics.requests_table import Counted, RequestAnalytics
 
@@ -33,10 +33,10 @@ OVERDUE_MS = 5000
 REQUESTS_PER_BATCH_MAX = 100
 
 
-class PointWriter(Protocol):
+class MetricsWriter(Protocol):
     """Where data points go."""
 
-    def write(self, points: Sequence[DataPoint]) -> int:
+    def write(self, points: Sequence[Metric]) -> int:
         """
         Write points; return how many were.
 
@@ -89,7 +89,7 @@ class AnalyticsService:
         self,
         *,
         requests: RequestAnalytics,
-        points: PointWriter,
+        points: MetricsWriter,
         outbox: Outbox,
         clock: Clock,
         sample_rate: float,
@@ -127,7 +127,7 @@ class AnalyticsService:
     async def _write(self, batch: Batch) -> None:
         await self._clock.sleep(LINGER_MS)
         requests = self._outbox.close(batch)
-        self._write_points([request_point(event, weight) for event, weight in requests])
+        self._write_metrics([request_metric(event, weight) for event, weight in requests])
         try:
             await self._requests.record(requests)
         except AppError as error:
@@ -150,7 +150,7 @@ class AnalyticsService:
         if job is not None and is_new:
             job = msgspec.structs.replace(job, outcome="queued", duration_ms=0)
         if job is not None and (is_new or job.outcome in TERMINAL):
-            self._write_points([job_point(job)])
+            self._write_metrics([job_metric(job)])
 
     def record_dead_letter(self, event: DeadLetterEvent) -> None:
         """Record that the queue gave up a message."""
@@ -164,9 +164,9 @@ class AnalyticsService:
             job = None
         if job is not None:
             event = msgspec.structs.replace(event, site=job.site, error=event.error or job.error)
-        self._write_points([dead_letter_point(event)])
+        self._write_metrics([dead_letter_metric(event)])
 
-    def _write_points(self, points: Sequence[DataPoint]) -> None:
+    def _write_metrics(self, points: Sequence[Metric]) -> None:
         try:
             self._points.write(points)
         except AppError as error:

@@ -53,7 +53,7 @@ def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> dict[str, Any]:
     asked = [each for each in routes if each.route_type != "direct"]
     requests = sum(each.count for each in asked)
     hits = sum(each.cache_hits for each in asked)
-    stored = cache.compressed_size
+    stored = cache.stored_bytes
     return {
         "totalObjects": cache.objects,
         "totalSize": stored,
@@ -61,7 +61,7 @@ def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> dict[str, Any]:
         "oldestEntry": _instant(cache.oldest_ms),
         "newestEntry": _instant(cache.newest_ms),
         "hitRate": round(hits / requests, 4) if requests else 0,
-        "compressionRatio": round(cache.original_size / stored, 3) if stored else 0,
+        "compressionRatio": round(cache.text_bytes / stored, 3) if stored else 0,
     }
 
 

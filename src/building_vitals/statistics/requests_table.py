@@ -126,9 +126,9 @@ class RequestAnalytics:
                 Statement(_COUNT, (json_parameter(_sums(routed)),)),
                 Statement(_COUNT_DURATION, (json_parameter(_durations(routed)),)),
             ]
-        touched = _touched(routed)
-        if touched:
-            statements.append(Statement(_TOUCH, (json_parameter(touched),)))
+        object_keys = _object_hits(routed)
+        if object_keys:
+            statements.append(Statement(_TOUCH, (json_parameter(object_keys),)))
         await self._database.batch(statements)
 
     async def find_job(self, job_id: str, *, since_ms: int = 0) -> JobEvent | None:
@@ -156,7 +156,7 @@ def _row(counted: Counted) -> list[Any]:
         event.points,
         event.route,
         event.cache_status,
-        event.output,
+        event.format,
         event.estimated,
         event.samples,
         event.body_bytes,
@@ -197,14 +197,14 @@ def _durations(requests: Iterable[Counted]) -> list[list[Any]]:
     return [[*place, count] for place, count in counts.items()]
 
 
-def _touched(requests: Iterable[Counted]) -> list[list[Any]]:
+def _object_hits(requests: Iterable[Counted]) -> list[list[Any]]:
     """Return each object with when it was of use, and to how many requests at that instant."""
-    touched: dict[tuple[str, int], int] = {}
+    object_keys: dict[tuple[str, int], int] = {}
     for event, weight in requests:
-        for key in event.touched:
+        for key in event.object_keys:
             place = (key, event.time_ms)
-            touched[place] = touched.get(place, 0) + weight
-    return [[*place, hits] for place, hits in touched.items()]
+            object_keys[place] = object_keys.get(place, 0) + weight
+    return [[*place, hits] for place, hits in object_keys.items()]
 
 
 def _hour(event: RequestEvent) -> int:

@@ -33,7 +33,7 @@ class Upstream(Protocol):
         self,
         site: str,
         points: Sequence[str],
-        wanted: Range,
+        time_range: Range,
         sink: Folder,
         *,
         deadline_ms: int | None = None,

@@ -70,16 +70,16 @@ class UpstreamQuotas:
         self._database = database
 
     async def take(
-        self, wanted: int, *, limit: int, is_queued: bool, minute_ms: int, now_ms: int
+        self, requests: int, *, limit: int, is_queued: bool, minute_ms: int, now_ms: int
     ) -> Taken:
         """
-        Ask for *wanted* requests in a minute; as many are granted as are free.
+        Ask for *requests* requests in a minute; as many are granted as are free.
 
         Args:
             limit: Requests a minute that are allowed when the upstream is content.
             is_queued: For jobs, which may not have all of them.
         """
-        values = (minute_ms, wanted, limit, int(is_queued), now_ms, recovery(limit))
+        values = (minute_ms, requests, limit, int(is_queued), now_ms, recovery(limit))
         outcomes = await self._database.batch(
             [Statement(_BEGIN, (limit,)), Statement(_TAKE, values), Statement(_STATE)]
         )

@@ -12,7 +12,7 @@ from building_vitals.answers.formats.spliced_json import (
     SealedJson,
     SplicedJson,
 )
-from building_vitals.answers.pieces import PointPieces, touched
+from building_vitals.answers.pieces import PointPieces, object_keys
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.segments import Piece
@@ -75,14 +75,14 @@ def test_touched_objects_are_bounded() -> None:
     """Each object counts once, and of very many the first hundred."""
     fields: dict[str, Any] = dict.fromkeys(Piece.__struct_fields__, 0)
     pieces = [Piece(**{**fields, "key": f"k{n // 2}"}) for n in range(600)]
-    assert tuple(f"k{n}" for n in range(100)) == touched([PointPieces("a", pieces)])
+    assert tuple(f"k{n}" for n in range(100)) == object_keys([PointPieces("a", pieces)])
 
 
 @in_virtual_time
 async def test_a_recent_answer_needs_no_binding() -> None:
     """Within a second, the same answer comes from memory; after that, it is looked up."""
     async with World() as world:
-        asked = world.asked(["a", "b"], DAY)
+        asked = world.question(["a", "b"], DAY)
         recent = world.recent
         await world.ask(["a", "b"], DAY)
         await world.settle()
@@ -91,9 +91,15 @@ async def test_a_recent_answer_needs_no_binding() -> None:
         answer = recent.answer(asked, world.clock.now_ms())
         assert answer is not None
         got = read_json(answer, await read_body(answer), is_gzip=True)
-        assert (hit.samples, hit.etag, "hit") == (got.samples, got.etag, got.report.status)
+        assert (hit.samples, hit.answer_etag, "hit") == (
+            got.samples,
+            got.answer_etag,
+            got.report.status,
+        )
         assert got.report.samples_from_cache == sum(map(len, got.samples.values()))
-        matching = world.asked(["a", "b"], DAY, matches=lambda etag: etag == hit.etag)
+        matching = world.question(
+            ["a", "b"], DAY, matches=lambda answer_etag: answer_etag == hit.answer_etag
+        )
         not_modified = recent.answer(matching, world.clock.now_ms())
         assert not_modified is not None
         assert b"" == not_modified.first

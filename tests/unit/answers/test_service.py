@@ -26,14 +26,14 @@ def days(first: float, last: float) -> Range:
 async def test_what_was_fetched_is_not_fetched_again() -> None:
     """The first request is a miss, the same again a hit with the same samples and tag."""
     async with World() as world:
-        wanted = days(10, 3)
-        miss = await world.ask(["a", "b"], wanted)
+        time_range = days(10, 3)
+        miss = await world.ask(["a", "b"], time_range)
         await world.settle()
-        hits = [await world.ask(["a", "b"], wanted) for _ in range(3)]
-        assert world.truth(["a", "b"], wanted) == miss.samples
+        hits = [await world.ask(["a", "b"], time_range) for _ in range(3)]
+        assert world.truth(["a", "b"], time_range) == miss.samples
         assert "miss" == miss.report.status
         count = sum(map(len, miss.samples.values()))
-        assert (0, count, [wanted]) == (
+        assert (0, count, [time_range]) == (
             miss.report.samples_from_cache,
             miss.report.samples_fetched,
             miss.report.fetched,
@@ -41,7 +41,7 @@ async def test_what_was_fetched_is_not_fetched_again() -> None:
         assert -(-count // 1000) == miss.report.upstream_requests
         for hit in hits:
             assert miss.samples == hit.samples
-            assert miss.etag == hit.etag is not None
+            assert miss.answer_etag == hit.answer_etag is not None
             assert ("hit", count, 0, 0, []) == (
                 hit.report.status,
                 hit.report.samples_from_cache,
@@ -56,14 +56,14 @@ async def test_what_was_fetched_is_not_fetched_again() -> None:
 async def test_a_hit_costs_one_query_and_one_read() -> None:
     """The first hit asks database and bucket once; later ones the database, once a second."""
     async with World() as world:
-        wanted = days(10, 3)
-        await world.ask(["a", "b", "c"], wanted)
+        time_range = days(10, 3)
+        await world.ask(["a", "b", "c"], time_range)
         await world.settle()
         for queries, reads, wait_s in ((1, 1, 0.5), (0, 0, 0.5), (1, 0, 0)):
             world.database.failures.calls.clear()
             world.objects.failures.calls.clear()
-            got = await world.ask(["a", "b", "c"], wanted)
-            assert world.truth(["a", "b", "c"], wanted) == got.samples
+            got = await world.ask(["a", "b", "c"], time_range)
+            assert world.truth(["a", "b", "c"], time_range) == got.samples
             assert "hit" == got.report.status
             assert {"rows": queries} == {"rows": 0, **world.database.failures.calls}
             assert reads == world.objects.failures.calls["get"]
@@ -148,9 +148,9 @@ async def test_a_part_of_what_is_known_is_a_hit() -> None:
     async with World() as world:
         await world.ask(["a"], days(10, 3))
         await world.settle()
-        wanted = Range(days(9, 4).start_ms + 12_345, days(9, 4).end_ms - 54_321)
-        inside = await world.ask(["a"], wanted)
-        assert world.truth(["a"], wanted) == inside.samples
+        time_range = Range(days(9, 4).start_ms + 12_345, days(9, 4).end_ms - 54_321)
+        inside = await world.ask(["a"], time_range)
+        assert world.truth(["a"], time_range) == inside.samples
         assert "hit" == inside.report.status
         assert len(inside.samples["a"]) == inside.report.samples_from_cache
         assert 1 == len(world.upstream.asked)
@@ -173,13 +173,13 @@ async def test_nothing_is_known_too() -> None:
 async def test_the_future_is_not_known() -> None:
     """A range that reaches into the future is known up to now, and asked again as time passes."""
     async with World() as world:
-        wanted = Range(EPOCH_MS - HOUR_MS, EPOCH_MS + DAY_MS)
-        await world.ask(["a"], wanted)
+        time_range = Range(EPOCH_MS - HOUR_MS, EPOCH_MS + DAY_MS)
+        await world.ask(["a"], time_range)
         await world.settle()
         await asyncio.sleep(1800)
-        later = await world.ask(["a"], wanted)
+        later = await world.ask(["a"], time_range)
         now_ms = EPOCH_MS + 1_800_000
-        assert world.truth(["a"], Range(wanted.start_ms, now_ms)) == later.samples
+        assert world.truth(["a"], Range(time_range.start_ms, now_ms)) == later.samples
         assert [Range(EPOCH_MS, now_ms)] == later.report.fetched
         future = await world.ask(["a"], Range(now_ms + HOUR_MS, now_ms + DAY_MS))
         assert ("hit", {"a": []}) == (future.report.status, future.samples)
@@ -189,54 +189,54 @@ async def test_the_future_is_not_known() -> None:
 async def test_new_data_live_for_the_short_time_and_old_for_the_long() -> None:
     """After an hour the last two hours are fetched again; after a day, everything."""
     async with World() as world:
-        wanted = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
-        await world.ask(["a"], wanted)
+        time_range = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
+        await world.ask(["a"], time_range)
         await world.settle()
         await asyncio.sleep(3599)
-        assert "hit" == (await world.ask(["a"], wanted)).report.status
+        assert "hit" == (await world.ask(["a"], time_range)).report.status
         await asyncio.sleep(1)
-        again = await world.ask(["a"], wanted)
+        again = await world.ask(["a"], time_range)
         await world.settle()
         assert [Range(EPOCH_MS - 2 * HOUR_MS, EPOCH_MS)] == again.report.fetched
         await asyncio.sleep(DAY_MS / 1000 - 3600)
         # What was fetched an hour later was settled up to an hour before the present.
         assert [
-            Range(wanted.start_ms, EPOCH_MS - 2 * HOUR_MS),
+            Range(time_range.start_ms, EPOCH_MS - 2 * HOUR_MS),
             Range(EPOCH_MS - HOUR_MS, EPOCH_MS),
-        ] == (await world.ask(["a"], wanted)).report.fetched
+        ] == (await world.ask(["a"], time_range)).report.fetched
 
 
 @in_virtual_time
 async def test_changed_data_are_seen_once_the_old_have_expired() -> None:
     """An answer is as old as the time to live allows, and no older."""
     async with World() as world:
-        wanted = days(5, 1)
-        await world.ask(["a"], wanted)
+        time_range = days(5, 1)
+        await world.ask(["a"], time_range)
         await world.settle()
         await asyncio.sleep(10)
         world.upstream.changes.append(world.clock.now_ms())
-        assert world.truth(["a"], wanted, 0) == (await world.ask(["a"], wanted)).samples
+        assert world.truth(["a"], time_range, 0) == (await world.ask(["a"], time_range)).samples
         await asyncio.sleep(DAY_MS / 1000)
-        assert world.truth(["a"], wanted, 1) == (await world.ask(["a"], wanted)).samples
+        assert world.truth(["a"], time_range, 1) == (await world.ask(["a"], time_range)).samples
 
 
 @in_virtual_time
 async def test_expired_data_stand_in_when_the_upstream_fails() -> None:
     """Stale data are served for the grace period and have no tag; after it, the failure is."""
     async with World() as world:
-        wanted = days(5, 1)
-        await world.ask(["a"], wanted)
+        time_range = days(5, 1)
+        await world.ask(["a"], time_range)
         await world.settle()
         world.upstream.failing = lambda *_: True
         await asyncio.sleep(DAY_MS / 1000 + 1)
-        stale = await world.ask(["a"], wanted)
+        stale = await world.ask(["a"], time_range)
         await world.settle()
-        assert world.truth(["a"], wanted) == stale.samples
-        assert ("stale", None) == (stale.report.status, stale.etag)
+        assert world.truth(["a"], time_range) == stale.samples
+        assert ("stale", None) == (stale.report.status, stale.answer_etag)
         assert stale.meta["cacheHit"] is True
         await asyncio.sleep(DAY_MS / 1000)
         with pytest.raises(UpstreamError, match="503"):
-            await world.ask(["a"], wanted)
+            await world.ask(["a"], time_range)
 
 
 @in_virtual_time
@@ -245,7 +245,7 @@ async def test_what_came_before_a_failure_is_kept() -> None:
     async with World() as world:
         await world.ask(["a"], days(8, 6))
         await world.settle()
-        world.upstream.failing = lambda asking, _: asking.wanted == days(6, 2)
+        world.upstream.failing = lambda asking, _: asking.time_range == days(6, 2)
         with pytest.raises(UpstreamError):
             await world.ask(["a"], days(12, 2))
         await world.settle()
@@ -259,9 +259,9 @@ async def test_what_came_before_a_failure_is_kept() -> None:
 async def test_lost_objects_are_fetched_again() -> None:
     """An object that is gone, overwritten or spoilt is a gap; the answer is as if it were."""
     async with World() as world:
-        wanted = days(10, 3)
+        time_range = days(10, 3)
         for harm in ("lose", "overwrite", "spoil"):
-            first = await world.ask([harm, "b"], wanted)
+            first = await world.ask([harm, "b"], time_range)
             await world.settle()
             [key] = {
                 row["object_key"]
@@ -276,15 +276,15 @@ async def test_lost_objects_are_fetched_again() -> None:
             else:
                 world.objects.spoil(key, 1000)
             asked = len(world.upstream.asked)
-            again = await world.ask([harm, "b"], wanted)
+            again = await world.ask([harm, "b"], time_range)
             await world.settle()
             assert first.samples == again.samples
-            assert world.truth([harm, "b"], wanted) == again.samples
+            assert world.truth([harm, "b"], time_range) == again.samples
             assert again.report.status in ("miss", "partial")
             assert asked + 1 == len(world.upstream.asked)
             count = sum(map(len, again.samples.values()))
             assert count == again.report.samples_from_cache + again.report.samples_fetched
-            assert "hit" == (await world.ask([harm, "b"], wanted)).report.status
+            assert "hit" == (await world.ask([harm, "b"], time_range)).report.status
         assert 3 == sum(where == "lost objects" for where, _ in world.reported)
 
 
@@ -293,13 +293,13 @@ async def test_lost_objects_are_fetched_again() -> None:
 async def test_without_the_database_the_upstream_answers(operation: str) -> None:
     """D1 down at the look-up, or at the lease: the answer is right, and says `bypass`."""
     async with World() as world:
-        wanted = days(4, 3)
+        time_range = days(4, 3)
         world.database.failures.always(operation)
-        got = await world.ask(["a"], wanted)
+        got = await world.ask(["a"], time_range)
         await world.settle()
-        assert world.truth(["a"], wanted) == got.samples
-        assert ("bypass", None) == (got.report.status, got.etag)
-        assert [wanted] == got.report.fetched
+        assert world.truth(["a"], time_range) == got.samples
+        assert ("bypass", None) == (got.report.status, got.answer_etag)
+        assert [time_range] == got.report.fetched
         assert {} == world.objects.infos
 
 
@@ -363,13 +363,15 @@ async def test_the_direct_route_stores_nothing() -> None:
 async def test_a_known_answer_needs_no_body() -> None:
     """Who has the answer already gets none, and nothing is read for it."""
     async with World() as world:
-        wanted = days(4, 3)
-        first = await world.ask(["a"], wanted)
+        time_range = days(4, 3)
+        first = await world.ask(["a"], time_range)
         await world.settle()
         world.objects.failures.calls.clear()
-        asked = world.asked(["a"], wanted, matches=lambda etag: etag == first.etag)
+        asked = world.question(
+            ["a"], time_range, matches=lambda answer_etag: answer_etag == first.answer_etag
+        )
         answer = await world.service.fetch_timeseries(asked)
-        assert (first.etag, b"") == (answer.etag, await read_body(answer))
+        assert (first.answer_etag, b"") == (answer.answer_etag, await read_body(answer))
         assert 0 == world.objects.failures.calls["get"]
 
 
@@ -377,7 +379,7 @@ async def test_a_known_answer_needs_no_body() -> None:
 async def test_tags_differ_where_answers_do() -> None:
     """Other samples, points, formats and order have other tags; new data get a new one."""
     async with World() as world:
-        wanted = Range(EPOCH_MS - HOUR_MS, EPOCH_MS)
+        time_range = Range(EPOCH_MS - HOUR_MS, EPOCH_MS)
         requests = [
             (("a",), {}),
             (("a", "b"), {}),
@@ -385,13 +387,19 @@ async def test_tags_differ_where_answers_do() -> None:
             (("a",), {"gzip": False}),
             (("a",), {"max_points": 5}),
         ]
-        tags = [(await world.ask(points, wanted, **options)).etag for points, options in requests]
+        tags = [
+            (await world.ask(points, time_range, **options)).answer_etag
+            for points, options in requests
+        ]
         await world.settle()
-        again = [(await world.ask(points, wanted, **options)).etag for points, options in requests]
+        again = [
+            (await world.ask(points, time_range, **options)).answer_etag
+            for points, options in requests
+        ]
         assert len(requests) == len({*tags})
         assert tags == again
         await asyncio.sleep(3600)
-        assert (await world.ask(["a"], wanted)).etag not in tags
+        assert (await world.ask(["a"], time_range)).answer_etag not in tags
 
 
 @in_virtual_time
@@ -399,14 +407,14 @@ async def test_answers_over_a_batch_are_streamed() -> None:
     """A large answer comes in parts, and is the same."""
     async with World(page_size=50_000, interval_ms=10_000) as world:
         points = [f"p{n}" for n in range(18)]
-        wanted = days(4, 1)
-        await world.ask(points, wanted)
+        time_range = days(4, 1)
+        await world.ask(points, time_range)
         await world.settle()
-        answer = await world.service.fetch_timeseries(world.asked(points, wanted))
+        answer = await world.service.fetch_timeseries(world.question(points, time_range))
         assert answer.rest is not None
         got = read_json(answer, await read_body(answer), is_gzip=True)
         for point in points[::6]:
-            assert world.truth([point], wanted)[point] == got.samples[point]
+            assert world.truth([point], time_range)[point] == got.samples[point]
         assert "hit" == got.report.status
         assert sum(map(len, got.samples.values())) == got.report.samples_from_cache
 
@@ -415,12 +423,12 @@ async def test_answers_over_a_batch_are_streamed() -> None:
 async def test_a_segment_replaced_while_it_is_looked_at_is_planned_anew() -> None:
     """Overlapping segments need their directories; one that vanished before they came is a gap."""
     async with World() as world:
-        for wanted in (days(10, 5), days(8, 3)):
+        for time_range in (days(10, 5), days(8, 3)):
             now_ms = world.clock.now_ms()
-            need = world.need(["a"], wanted)
-            filled = await world.filler.fetch_directly(need)
-            segments = [segment for segment, _ in filled.covers[0].known]
-            [(key, data)] = filled.fresh.items()
+            need = world.need(["a"], time_range)
+            filling = await world.filler.fetch_directly(need)
+            segments = [segment for segment, _ in filling.covers[0].known]
+            [(key, data)] = filling.fresh.items()
             stored = await world.store.put(SegmentObject("site", key, data, segments))
             await world.store.commit([stored], now_ms=now_ms)
             await asyncio.sleep(1)
@@ -444,14 +452,14 @@ async def test_a_segment_replaced_while_it_is_looked_at_is_planned_anew() -> Non
 async def test_known_answers_are_given_without_the_upstream() -> None:
     """`answer_known` answers what is all known, at the moment it is judged at, and nothing else."""
     async with World() as world:
-        asked = world.asked(["a"], days(10, 3))
+        asked = world.question(["a"], days(10, 3))
         assert await world.service.answer_known(asked) is None
         await world.ask(["a"], days(10, 3))
         await world.settle()
         answer = await world.service.answer_known(asked)
         assert answer is not None
         assert "hit" == answer.report.status
-        assert await world.service.answer_known(world.asked(["a"], days(10, 2))) is None
+        assert await world.service.answer_known(world.question(["a"], days(10, 2))) is None
         await asyncio.sleep(DAY_MS / 1000)
         assert await world.service.answer_known(asked) is None
         assert await world.service.answer_known(asked, judged_ms=EPOCH_MS) is not None
@@ -463,7 +471,7 @@ async def test_a_database_that_dies_on_the_way_is_gone_around() -> None:
     """Whatever call fails, the answer is right."""
     for count in range(6):
         async with World() as world:
-            wanted = days(4, 3)
+            time_range = days(4, 3)
             left = count
 
             async def die(_: str) -> None:
@@ -473,9 +481,9 @@ async def test_a_database_that_dies_on_the_way_is_gone_around() -> None:
                 left -= 1
 
             world.database.failures.before = die
-            got = await world.ask(["a"], wanted)
+            got = await world.ask(["a"], time_range)
             await world.settle()
-            assert world.truth(["a"], wanted) == got.samples
+            assert world.truth(["a"], time_range) == got.samples
 
 
 @in_virtual_time

@@ -10,7 +10,7 @@ import pytest
 
 from building_vitals.access.caller import ANYBODY, Caller
 from building_vitals.answers.answer import CacheReport, StoredBody, TimeseriesAnswer
-from building_vitals.answers.question import Asked
+from building_vitals.answers.question import Question
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.routing import RoutingOptions
 from building_vitals.api.messages import HttpRequest, Reply
@@ -71,7 +71,7 @@ class Context:
             raise Unauthorized("no key")
         return ANYBODY
 
-    async def fetch_timeseries(self, asked: Asked) -> TimeseriesAnswer:
+    async def fetch_timeseries(self, asked: Question) -> TimeseriesAnswer:
         """Take 40 ms."""
         self.clock.advance(40)
         if isinstance(self._outcome, Exception):
@@ -89,8 +89,8 @@ def found(
     """Return an answer."""
     return TimeseriesAnswer(
         report=CacheReport(status, upstream_requests=3),
-        touched=tuple(keys),
-        etag='W/"tag"',
+        object_keys=tuple(keys),
+        answer_etag='W/"tag"',
         samples=288,
         first=b"x" * 10,
         rest=rest,
@@ -136,24 +136,24 @@ async def test_an_answer_is_recorded_with_all_that_is_known() -> None:
         points=2,
         route="cached",
         cache_status="hit",
-        output="json",
+        format="json",
         estimated=200,
         samples=288,
         body_bytes=10,
         upstream_requests=3,
         duration_ms=40,
         status=200,
-        touched=("k", "m"),
+        object_keys=("k", "m"),
     )
     assert [expected] == events
     assert 40 == context.lines[0]["durationMs"]
 
 
-@pytest.mark.parametrize(("status", "touched"), [("miss", ()), ("bypass", ()), ("partial", ("k",))])
-async def test_only_what_was_there_is_touched(status: str, touched: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("status", "object_keys"), [("miss", ()), ("bypass", ()), ("partial", ("k",))])
+async def test_only_what_was_there_is_touched(status: str, object_keys: tuple[str, ...]) -> None:
     """An answer that came from upstream alone touches no object."""
     _, events, _ = await seen(found(status, keys="k"), request())
-    assert [touched] == [each.touched for each in events]
+    assert [object_keys] == [each.object_keys for each in events]
 
 
 async def test_a_failure_keeps_its_route() -> None:
@@ -178,7 +178,7 @@ async def test_not_modified_is_a_hit() -> None:
     _, events, _ = await seen(found(), request(**{"if-none-match": 'W/"tag"'}))
     [event] = events
     assert (304, 0, True, True, ("k", "m")) == (
-        *(event.status, event.body_bytes, event.is_hit, event.is_success, event.touched),
+        *(event.status, event.body_bytes, event.is_hit, event.is_success, event.object_keys),
     )
 
 

@@ -46,7 +46,7 @@ def test_query_with_everything() -> None:
     assert query(text) == TimeseriesRequest(
         site="s",
         points=("a",),
-        wanted=DAY,
+        time_range=DAY,
         route="queued",
         format="csv",
         priority="high",
@@ -89,7 +89,7 @@ def test_query_reads_offsets_whose_plus_was_not_encoded() -> None:
     text = (
         "site=s&points=a&start_time=2025-01-01T02:00:00+02:00&end_time=2025-01-02T00:00:00%2B00:00"
     )
-    assert DAY == query(text).wanted
+    assert DAY == query(text).time_range
 
 
 def test_query_ignores_what_it_does_not_know() -> None:
@@ -153,8 +153,10 @@ def test_query_refuses_reversed_empty_and_endless_ranges(start: str, end: str) -
 @pytest.mark.parametrize("year", [1972, 1980, 1999, 2000, 2080])
 def test_twenty_calendar_years_are_a_range(year: int) -> None:
     """Twenty years fit, whatever leap days lie in them."""
-    wanted = query(f"site=s&points=a&start_time={year}-01-01&end_time={year + 20}-01-01").wanted
-    assert 20 * 365 <= wanted.duration_ms // 86_400_000 <= p.RANGE_DAYS_MAX
+    time_range = query(
+        f"site=s&points=a&start_time={year}-01-01&end_time={year + 20}-01-01"
+    ).time_range
+    assert 20 * 365 <= time_range.duration_ms // 86_400_000 <= p.RANGE_DAYS_MAX
 
 
 def test_long_queries_are_too_large() -> None:

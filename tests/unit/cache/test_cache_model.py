@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from building_vitals.answers.answer import TimeseriesAnswer
-from building_vitals.answers.question import Asked
+from building_vitals.answers.question import Question
 from building_vitals.cache.options import CacheOptions
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.instants import parse_iso
@@ -41,13 +41,13 @@ class Purge(NamedTuple):
     """A purge that has happened."""
 
     points: tuple[str, ...] | None
-    wanted: Range
+    time_range: Range
     at_ms: int
 
     def touches(self, point: str, at_ms: int) -> bool:
         """Return whether a sample was to be forgotten."""
         is_named = self.points is None or point in self.points
-        return is_named and self.wanted.start_ms <= at_ms < self.wanted.end_ms
+        return is_named and self.time_range.start_ms <= at_ms < self.time_range.end_ms
 
 
 class Model:
@@ -119,13 +119,13 @@ class Model:
         """Have something forgotten, for good once it has been said to be."""
         dice = self.dice
         points = None if dice.random() < 0.3 else tuple(dice.sample(POINTS, dice.randint(1, 3)))
-        wanted = EVER if dice.random() < 0.3 else self.wanted()
+        time_range = EVER if dice.random() < 0.3 else self.time_range()
         at_ms = self.world.clock.now_ms()
         try:
-            await self.world.index.purge("site", points, wanted, now_ms=at_ms)
+            await self.world.index.purge("site", points, time_range, now_ms=at_ms)
         except Unavailable:
             return
-        self.purges.append(Purge(points, wanted, at_ms))
+        self.purges.append(Purge(points, time_range, at_ms))
 
     def meddle(self) -> None:
         """Do something to objects behind the cache's back."""
@@ -168,7 +168,7 @@ class Model:
         until_ms = self.world.clock.now_ms() + delay_ms
         self.excused_until_ms = max(self.excused_until_ms, until_ms)
 
-    def wanted(self) -> Range:
+    def time_range(self) -> Range:
         """Return a range such as charts ask for, or any other."""
         dice, now_ms = self.dice, self.world.clock.now_ms()
         kind = dice.random()
@@ -184,20 +184,20 @@ class Model:
         return Range(start_ms, start_ms + dice.randint(1, 4 * DAY_MS))
 
     async def request(
-        self, points: tuple[str, ...] | None = None, wanted: Range | None = None
+        self, points: tuple[str, ...] | None = None, time_range: Range | None = None
     ) -> None:
         """Ask for something, and see that the answer is right."""
         dice, world = self.dice, self.world
-        if points is None or wanted is None:
+        if points is None or time_range is None:
             is_repeated = dice.random() < 0.3 and self.latest is not None
-            points, wanted = (self.latest if is_repeated else None) or (
+            points, time_range = (self.latest if is_repeated else None) or (
                 tuple(dice.sample(POINTS, dice.randint(1, 4))),
-                self.wanted(),
+                self.time_range(),
             )
-        self.latest = points, wanted
-        output, is_gzip = dice.choice(FORMATS)
+        self.latest = points, time_range
+        format, is_gzip = dice.choice(FORMATS)
         route = "direct" if dice.random() < 0.05 else "cached"
-        asked = world.asked(points, wanted, route=route, output=output, gzip=is_gzip)
+        asked = world.question(points, time_range, route=route, format=format, gzip=is_gzip)
         since = len(self.purges)
         try:
             answer = await world.service.fetch_timeseries(asked)
@@ -214,9 +214,9 @@ class Model:
         self.answered += 1
 
     @staticmethod
-    def read(asked: Asked, answer: TimeseriesAnswer, body: bytes) -> dict[str, list[list[Any]]]:
+    def read(asked: Question, answer: TimeseriesAnswer, body: bytes) -> dict[str, list[list[Any]]]:
         """Return the samples in a body."""
-        if asked.output == "json":
+        if asked.format == "json":
             return read_json(answer, body, is_gzip=asked.gzip).samples
         samples: dict[str, list[list[Any]]] = {point: [] for point in asked.request.points}
         for line in gzip.decompress(body).splitlines():
@@ -225,7 +225,7 @@ class Model:
         return samples
 
     def check_report(
-        self, asked: Asked, answer: TimeseriesAnswer, samples: dict[str, list[list[Any]]]
+        self, asked: Question, answer: TimeseriesAnswer, samples: dict[str, list[list[Any]]]
     ) -> None:
         """See that what is said of the cache fits the answer."""
         report, count = answer.report, sum(map(len, samples.values()))
@@ -241,22 +241,22 @@ class Model:
         if report.status in ("miss", "bypass", "partial"):
             assert report.fetched
         assert answer.samples == count
-        assert (answer.etag is None) == (report.status in ("bypass", "stale"))
+        assert (answer.answer_etag is None) == (report.status in ("bypass", "stale"))
 
     def check(
         self,
-        asked: Asked,
+        asked: Question,
         answer: TimeseriesAnswer,
         point: str,
         samples: list[list[Any]],
         purges: list[Purge],
     ) -> None:
         """See that samples are all there, and as new as they have to be."""
-        upstream, wanted = self.world.upstream, asked.request.wanted
+        upstream, time_range = self.world.upstream, asked.request.time_range
         now_ms = self.world.clock.now_ms()
         judged_ms = asked.started_ms - asked.started_ms % 1000
         times = [at_ms for at_ms, _ in samples]
-        possible = list(upstream.times(point, wanted))
+        possible = list(upstream.times(point, time_range))
         assert possible[: len(times)] == times
         missing = possible[len(times) :]
         assert not missing or missing[0] >= judged_ms

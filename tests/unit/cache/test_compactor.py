@@ -36,26 +36,26 @@ class Cost(NamedTuple):
 async def reload(world: World, points: list[str], first: Range, count: int, wait_ms: int) -> Cost:
     """Ask for a range that slides by five minutes, as often as *count*; see each answer right."""
     gets = rows = 0
-    wanted = first
+    time_range = first
     for number in range(count):
-        wanted = Range(first.start_ms + number * STEP_MS, first.end_ms + number * STEP_MS)
+        time_range = Range(first.start_ms + number * STEP_MS, first.end_ms + number * STEP_MS)
         world.objects.failures.calls.clear()
-        got = await world.ask(points, wanted)
+        got = await world.ask(points, time_range)
         gets = max(gets, world.objects.failures.calls["get"])
         found = world.database.look(
             "SELECT count(*) AS n FROM cache_segments WHERE end_ms > ?1 AND start_ms < ?2 "
             "GROUP BY point",
-            *wanted,
+            *time_range,
         )
         rows = max(rows, *(row["n"] for row in found), 0)
         if number % 10 == 0:
-            assert world.truth(points, wanted) == got.samples
+            assert world.truth(points, time_range) == got.samples
         else:
-            truth = {point: len(world.upstream.times(point, wanted)) for point in points}
+            truth = {point: len(world.upstream.times(point, time_range)) for point in points}
             assert truth == {point: len(samples) for point, samples in got.samples.items()}
         await world.settle()
         await asyncio.sleep(wait_ms / 1000)
-    everything = Range(first.start_ms, wanted.end_ms)
+    everything = Range(first.start_ms, time_range.end_ms)
     distinct = sum(len(world.upstream.times(point, everything)) for point in points)
     return Cost(gets, rows, world.upstream.samples_sent, distinct)
 
@@ -111,19 +111,19 @@ PAST = Range(EPOCH_MS - 90 * DAY_MS, EPOCH_MS - 50 * DAY_MS)
 async def test_an_answer_of_many_objects_is_stored_anew() -> None:
     """After an answer from ten objects there is one, with the same samples; the rows are gone."""
     async with World() as world:
-        wanted = await scatter(world, ["a", "b/☃"], pieces_of(PAST, 10))
+        time_range = await scatter(world, ["a", "b/☃"], pieces_of(PAST, 10))
         world.objects.failures.calls.clear()
-        before = await world.ask(["a", "b/☃"], wanted)
+        before = await world.ask(["a", "b/☃"], time_range)
         assert 10 == world.objects.failures.calls["get"]
         await world.settle()
         await asyncio.sleep(1)
         world.objects.failures.calls.clear()
-        after = await world.ask(["a", "b/☃"], wanted)
+        after = await world.ask(["a", "b/☃"], time_range)
         assert 1 == world.objects.failures.calls["get"]
-        assert world.truth(["a", "b/☃"], wanted) == before.samples == after.samples
+        assert world.truth(["a", "b/☃"], time_range) == before.samples == after.samples
         assert ("hit", "hit") == (before.report.status, after.report.status)
         rows = world.database.look("SELECT * FROM cache_segments ORDER BY point")
-        assert [("a", *wanted), ("b/☃", *wanted)] == [
+        assert [("a", *time_range), ("b/☃", *time_range)] == [
             (row["point"], row["start_ms"], row["end_ms"]) for row in rows
         ]
         assert {EPOCH_MS} == {row["fetched_ms"] for row in rows}
@@ -136,17 +136,17 @@ async def test_an_answer_of_many_objects_is_stored_anew() -> None:
 async def test_what_is_spoilt_is_not_stored_anew() -> None:
     """A spoilt frame that would be copied as it is is noticed, and its object alone forgotten."""
     async with World() as world:
-        wanted = await scatter(world, ["a"], pieces_of(PAST, 10))
+        time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
         spoilt = sorted(world.objects.infos)[3]
-        need = world.need(["a"], wanted)
+        need = world.need(["a"], time_range)
         world.objects.spoil(spoilt, 700)
         await world.compactor.compact(need)
         [(where, error)] = world.reported
         assert "compaction" == where
         assert isinstance(error, LostObjects)
         assert [spoilt] == error.keys
-        got = await world.ask(["a"], wanted)
-        assert world.truth(["a"], wanted) == got.samples
+        got = await world.ask(["a"], time_range)
+        assert world.truth(["a"], time_range) == got.samples
         assert [pieces_of(PAST, 10)[3]] == got.report.fetched
 
 
@@ -154,11 +154,11 @@ async def test_what_is_spoilt_is_not_stored_anew() -> None:
 async def test_a_lost_object_is_forgotten() -> None:
     """An object that is gone stops a compaction and is a gap from then on."""
     async with World() as world:
-        wanted = await scatter(world, ["a"], pieces_of(PAST, 10))
+        time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
         world.objects.lose(sorted(world.objects.infos)[0])
-        await world.compactor.compact(world.need(["a"], wanted))
-        got = await world.ask(["a"], wanted)
-        assert world.truth(["a"], wanted) == got.samples
+        await world.compactor.compact(world.need(["a"], time_range))
+        got = await world.ask(["a"], time_range)
+        assert world.truth(["a"], time_range) == got.samples
         assert [pieces_of(PAST, 10)[0]] == got.report.fetched
 
 
@@ -167,17 +167,17 @@ async def test_a_lost_object_is_forgotten() -> None:
 async def test_a_compaction_that_fails_changes_nothing(part: str) -> None:
     """Whatever fails, what is known stays known."""
     async with World() as world:
-        wanted = await scatter(world, ["a"], pieces_of(PAST, 10))
+        time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
         before = world.database.look("SELECT * FROM cache_segments")
         for failures in (world.objects.failures, world.database.failures):
             failures.next(part)
-        await world.compactor.compact(world.need(["a"], wanted))
+        await world.compactor.compact(world.need(["a"], time_range))
         assert before == world.database.look("SELECT * FROM cache_segments")
         assert ["compaction"] == [where for where, _ in world.reported]
         world.objects.failures.clear()
         world.database.failures.clear()
-        got = await world.ask(["a"], wanted)
-        assert world.truth(["a"], wanted) == got.samples
+        got = await world.ask(["a"], time_range)
+        assert world.truth(["a"], time_range) == got.samples
         assert "hit" == got.report.status
 
 
@@ -185,15 +185,15 @@ async def test_a_compaction_that_fails_changes_nothing(part: str) -> None:
 async def test_a_purge_while_a_compaction_runs_wins() -> None:
     """What was purged while it was being joined is not brought back."""
     async with World() as world:
-        wanted = await scatter(world, ["a"], pieces_of(PAST, 10))
+        time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
 
         async def purge(operation: str) -> None:
             if operation == "put":
                 world.objects.failures.before = None
-                await world.index.purge("site", None, wanted, now_ms=world.clock.now_ms())
+                await world.index.purge("site", None, time_range, now_ms=world.clock.now_ms())
 
         world.objects.failures.before = purge
-        await world.compactor.compact(world.need(["a"], wanted))
+        await world.compactor.compact(world.need(["a"], time_range))
         assert [] == world.database.look("SELECT * FROM cache_segments")
 
 
@@ -201,7 +201,7 @@ async def test_a_purge_while_a_compaction_runs_wins() -> None:
 async def test_what_is_fetched_while_a_compaction_runs_stays() -> None:
     """A row that took the place of a joined one in the meantime is newer, and stays."""
     async with World() as world:
-        wanted = await scatter(world, ["a"], pieces_of(PAST, 10))
+        time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
         part = pieces_of(PAST, 10)[4]
 
         async def fetch_anew(operation: str) -> None:
@@ -214,7 +214,7 @@ async def test_what_is_fetched_while_a_compaction_runs_stays() -> None:
         await asyncio.sleep(10)
         world.objects.failures.before = fetch_anew
         world.upstream.changes.append(world.clock.now_ms())
-        need = world.need(["a"], wanted)
+        need = world.need(["a"], time_range)
         await world.compactor.compact(need)
         got = await world.ask(["a"], part)
         assert world.truth(["a"], part, 1) == got.samples
@@ -237,9 +237,9 @@ async def test_expired_segments_go_once_they_are_known_anew() -> None:
             (parts[1].start_ms, parts[4].end_ms),
         ] == [(row["start_ms"], row["end_ms"]) for row in rows]
         world.upstream.failing = lambda *_: True
-        wanted = Range(parts[0].start_ms, parts[4].end_ms)
-        stale = await world.ask(["a"], wanted)
-        assert ("stale", world.truth(["a"], wanted)) == (stale.report.status, stale.samples)
+        time_range = Range(parts[0].start_ms, parts[4].end_ms)
+        stale = await world.ask(["a"], time_range)
+        assert ("stale", world.truth(["a"], time_range)) == (stale.report.status, stale.samples)
 
 
 @in_virtual_time
@@ -253,12 +253,12 @@ async def test_settled_segments_stay_settled_when_they_are_joined() -> None:
             await world.settle()
             assert hour + 1 == len(world.upstream.asked)
             await asyncio.sleep(HOUR_MS / 1000)
-        wanted = Range(start_ms, EPOCH_MS + 7 * HOUR_MS)
-        await world.ask(["a"], wanted)
+        time_range = Range(start_ms, EPOCH_MS + 7 * HOUR_MS)
+        await world.ask(["a"], time_range)
         await world.settle()
         assert 1 == world.started["Compactor.compact"]
         await asyncio.sleep(5 * HOUR_MS / 1000)
-        assert "hit" == (await world.ask(["a"], wanted)).report.status
+        assert "hit" == (await world.ask(["a"], time_range)).report.status
         await asyncio.sleep(9 * HOUR_MS / 1000)
-        again = await world.ask(["a"], wanted)
+        again = await world.ask(["a"], time_range)
         assert [Range(start_ms, EPOCH_MS + 6 * HOUR_MS)] == again.report.fetched

@@ -7,7 +7,7 @@ import pytest
 
 from builders import FRESHNESS, span, spans, stored
 from building_vitals.cache.coverage import Cover, cover, covers, gaps_of, known_until
-from building_vitals.cache.fetch_plan import Fetch, fetched_ranges, plan_fetches
+from building_vitals.cache.fetch_plan import UpstreamQuery, fetched_ranges, plan_fetches
 from building_vitals.cache.segments import Segment
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range
@@ -58,7 +58,7 @@ def test_nothing_is_covered_where_nothing_can_be_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "now_ms", "expected"),
+    ("time_range", "now_ms", "expected"),
     [
         pytest.param("10-50", 90, "10-50", id="past"),
         pytest.param("10-50", 50, "10-50", id="up to now"),
@@ -68,9 +68,9 @@ def test_nothing_is_covered_where_nothing_can_be_known() -> None:
         pytest.param("10-50", 5, None, id="future"),
     ],
 )
-def test_known_until_now(wanted: str, now_ms: int, expected: str | None) -> None:
+def test_known_until_now(time_range: str, now_ms: int, expected: str | None) -> None:
     """Nothing later than the moment of asking can be known."""
-    assert (span(expected) if expected else None) == known_until(span(wanted), now_ms)
+    assert (span(expected) if expected else None) == known_until(span(time_range), now_ms)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,8 @@ def plan(missing: dict[str, str], *, page_size: int = 1000) -> list[str]:
         for point, text in missing.items()
     }
     return sorted(
-        f"{','.join(each.points)} {each.wanted.start_ms / DAY_MS:g}-{each.wanted.end_ms / DAY_MS:g}"
+        f"{','.join(each.points)} "
+        f"{each.time_range.start_ms / DAY_MS:g}-{each.time_range.end_ms / DAY_MS:g}"
         for each in plan_fetches(days, page_size=page_size)
     )
 
@@ -189,7 +190,7 @@ def test_one_more_point_is_one_fetch_for_it() -> None:
     held = [segment for point in TWENTY for segment in segments("0-90", point=point)]
     found = covers([*TWENTY, "new"], held, Range(0, 90), freshness=FRESHNESS, now_ms=NOW)
 
-    assert [Fetch(("new",), Range(0, 90))] == plan_fetches(gaps_of(found), page_size=1000)
+    assert [UpstreamQuery(("new",), Range(0, 90))] == plan_fetches(gaps_of(found), page_size=1000)
 
 
 def test_a_slid_range_is_one_fetch_of_the_new_part() -> None:
@@ -198,7 +199,7 @@ def test_a_slid_range_is_one_fetch_of_the_new_part() -> None:
     found = covers(TWENTY, held, Range(10, 95), freshness=FRESHNESS, now_ms=NOW)
     fetches = plan_fetches(gaps_of(found), page_size=1000)
 
-    assert [Fetch(TWENTY, Range(90, 95))] == fetches
+    assert [UpstreamQuery(TWENTY, Range(90, 95))] == fetches
     assert [Range(90, 95)] == fetched_ranges(fetches)
 
 
@@ -215,9 +216,9 @@ def test_many_nested_gaps_cost_no_more_than_alone() -> None:
 def test_fetched_ranges_are_merged() -> None:
     """What an answer says was fetched is merged over all points."""
     fetches = [
-        Fetch(("a",), Range(5, 10)),
-        Fetch(("b",), Range(0, 7)),
-        Fetch(("a",), Range(20, 30)),
+        UpstreamQuery(("a",), Range(5, 10)),
+        UpstreamQuery(("b",), Range(0, 7)),
+        UpstreamQuery(("a",), Range(20, 30)),
     ]
 
     assert spans("0-10 20-30") == fetched_ranges(fetches)

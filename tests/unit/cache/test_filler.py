@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from building_vitals.cache.coverage import gaps_of
-from building_vitals.cache.need import Filled
+from building_vitals.cache.need import Filling
 from building_vitals.errors import Unavailable, UpstreamError, UpstreamSiteUnknown
 from building_vitals.ranges import Range, merge
 from building_vitals.upstream.port import FetchCount
@@ -29,18 +29,18 @@ def hours(first: float, last: float) -> Range:
     return Range(PAST.start_ms + round(first * HOUR_MS), PAST.start_ms + round(last * HOUR_MS))
 
 
-async def fill(world: World, points: list[str], wanted: Range) -> Filled:
+async def fill(world: World, points: list[str], time_range: Range) -> Filling:
     """Have something filled as a request would."""
-    need = world.need(points, wanted)
+    need = world.need(points, time_range)
     return await world.filler.fill(need, await world.filler.look_up(need))
 
 
 def distinct(world: World, asked: list[tuple[list[str], Range]]) -> int:
     """Return how many different samples were asked for."""
     by_point: dict[str, list[Range]] = {}
-    for points, wanted in asked:
+    for points, time_range in asked:
         for point in points:
-            by_point.setdefault(point, []).append(wanted)
+            by_point.setdefault(point, []).append(time_range)
     return sum(
         len(world.upstream.times(point, each))
         for point, ranges in by_point.items()
@@ -50,9 +50,9 @@ def distinct(world: World, asked: list[tuple[list[str], Range]]) -> int:
 
 async def ask_all(world: World, asked: list[tuple[list[str], Range]]) -> list[Got]:
     """Ask for all at once; see that every answer is right."""
-    found = await asyncio.gather(*(world.ask(points, wanted) for points, wanted in asked))
-    for (points, wanted), got in zip(asked, found, strict=True):
-        assert world.truth(points, wanted) == got.samples
+    found = await asyncio.gather(*(world.ask(points, time_range) for points, time_range in asked))
+    for (points, time_range), got in zip(asked, found, strict=True):
+        assert world.truth(points, time_range) == got.samples
     await world.settle()
     return found
 
@@ -68,7 +68,7 @@ async def test_fifty_identical_misses_cost_what_one_costs(page_ms: int) -> None:
         assert distinct(world, [(["a", "b"], PAST)]) == world.upstream.samples_sent
         statuses = [got.report.status for got in found]
         assert (1, 49) == (statuses.count("miss"), statuses.count("hit"))
-        assert 1 == len({got.etag for got in found})
+        assert 1 == len({got.object_etag for got in found})
         assert [] == world.database.look("SELECT * FROM fetch_leases")
         assert 1 == len(world.objects.infos)
 
@@ -212,7 +212,7 @@ async def test_what_came_before_a_failure_is_stored() -> None:
             await world.settle()
 
         def failing(asking: Asking, _: int) -> bool:
-            return asking.wanted == hours(11, 20)
+            return asking.time_range == hours(11, 20)
 
         world.upstream.failing = failing
         with pytest.raises(UpstreamError):
@@ -301,25 +301,25 @@ async def test_each_page_is_heard_of() -> None:
             heard.append((cost.requests, cost.samples_received))
 
         need = world.need(["a"], PAST)
-        filled = await world.filler.fill(need, [], on_page)
+        filling = await world.filler.fill(need, [], on_page)
         count = len(world.upstream.times("a", PAST))
         pages = -(-count // 100)
         assert [(n + 1, min(100 * (n + 1), count)) for n in range(pages)] == heard
-        assert (pages, count) == (filled.upstream_requests, filled.samples_fetched)
+        assert (pages, count) == (filling.upstream_requests, filling.samples_fetched)
 
 
 @in_virtual_time
 async def test_a_fill_is_split_where_data_are_settled() -> None:
     """What is older than two hours is one segment, what is younger another."""
     async with World() as world:
-        wanted = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
-        filled = await fill(world, ["a"], wanted)
-        [cover] = filled.covers
+        time_range = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
+        filling = await fill(world, ["a"], time_range)
+        [cover] = filling.covers
         line_ms = EPOCH_MS - 2 * HOUR_MS
-        assert [Range(wanted.start_ms, line_ms), Range(line_ms, EPOCH_MS)] == [
+        assert [Range(time_range.start_ms, line_ms), Range(line_ms, EPOCH_MS)] == [
             part for _, part in cover.known
         ]
-        assert not filled.had_known
+        assert not filling.had_known
 
 
 @in_virtual_time

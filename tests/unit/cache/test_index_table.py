@@ -9,7 +9,7 @@ from builders import Samples
 from building_vitals.cache.index_table import ObjectRow, SegmentIndex
 from building_vitals.cache.segments import Segment, segment_of
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Fold
+from building_vitals.series.folding import PointSeries
 from fakes.database import FakeDatabase
 
 UNICODE = "Gebäude »Süd«/☃ 😀, \"quoted\" \\ 'x' \u0001"
@@ -21,9 +21,9 @@ def segment(
 ) -> Segment:
     """Return a segment with some samples."""
     series = Samples((start + n, "1.50") for n in range(count)).series()
-    fold = Fold(point, Range(start, end), series)
+    fold = PointSeries(point, Range(start, end), series)
     made = segment_of(fold.point, fold.known, fold.series, fetched_ms=fetched, key=key, offset=7)
-    return msgspec.structs.replace(made, etag=f"etag-of-{key}")
+    return msgspec.structs.replace(made, object_etag=f"etag-of-{key}")
 
 
 class Shelf:
@@ -43,7 +43,9 @@ class Shelf:
         """Make segments known, and their objects."""
         keys = dict.fromkeys(each.key for each in segments if each.key)
         objects = [
-            ObjectRow(key=key, range=EVERYTHING, points=1, samples=2, raw_bytes=20, stored_bytes=10)
+            ObjectRow(
+                key=key, range=EVERYTHING, points=1, samples=2, text_bytes=20, stored_bytes=10
+            )
             for key in keys
         ]
         expires_ms = [9_000_000] * len(segments)
@@ -51,9 +53,9 @@ class Shelf:
             self.index.insert_statements(site, segments, expires_ms, objects, now_ms=5000)
         )
 
-    async def ranges(self, *points: str, wanted: Range = EVERYTHING) -> list[tuple[int, int]]:
+    async def ranges(self, *points: str, time_range: Range = EVERYTHING) -> list[tuple[int, int]]:
         """Return the ranges found, by time."""
-        found = await self.index.find("site", points or ("a",), wanted)
+        found = await self.index.find("site", points or ("a",), time_range)
         return sorted((each.start_ms, each.end_ms) for each in found)
 
 
@@ -86,7 +88,7 @@ async def test_what_overlaps_is_found(start: int, end: int, is_found: bool) -> N
     """Ranges are half-open on both sides."""
     with Shelf() as shelf:
         await shelf.insert(segment(1000, 2000))
-        assert is_found == bool(await shelf.ranges("a", wanted=Range(start, end)))
+        assert is_found == bool(await shelf.ranges("a", time_range=Range(start, end)))
 
 
 async def test_only_what_is_asked_for_is_found() -> None:
@@ -170,7 +172,7 @@ async def test_only_the_very_segments_are_removed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("points", "wanted", "left"),
+    ("points", "time_range", "left"),
     [
         pytest.param(None, EVERYTHING, set(), id="all"),
         pytest.param(["a"], EVERYTHING, {("b", 1000)}, id="a point"),
@@ -181,13 +183,13 @@ async def test_only_the_very_segments_are_removed() -> None:
     ],
 )
 async def test_a_purge_forgets_what_it_touches(
-    points: list[str] | None, wanted: Range, left: set[tuple[str, int]]
+    points: list[str] | None, time_range: Range, left: set[tuple[str, int]]
 ) -> None:
     """Points and ranges can be named; the number of segments forgotten is told."""
     with Shelf() as shelf:
         await shelf.insert(segment(1000, 2000), segment(3000, 4000), segment(1000, 2000, "b"))
         await shelf.insert(segment(1000, 2000), site="site2")
-        assert 3 - len(left) == await shelf.index.purge("site", points, wanted, now_ms=5001)
+        assert 3 - len(left) == await shelf.index.purge("site", points, time_range, now_ms=5001)
         found = await shelf.index.find("site", ["a", "b"], EVERYTHING)
         assert left == {(each.point, each.start_ms) for each in found}
         assert 1 == len(await shelf.index.find("site2", ["a"], EVERYTHING))

@@ -9,7 +9,7 @@ from builders import FRESHNESS, Samples, Stored, every, samples, span, stored
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX, join, runs
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Fold
+from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import FRAME_SAMPLES_MIN, Frame
 from building_vitals.series.splicing import inflate
 
@@ -75,26 +75,26 @@ def test_clocks_that_disagree_with_no_life_at_all() -> None:
 def test_large_segments_stay_as_they_are() -> None:
     """What is worth a read of its own is not copied, and parts what lies around it."""
     held = [segment(f"{start}-{start + 10}@120000") for start in (0, 10, 20, 30, 40)]
-    held[2] = msgspec.structs.replace(held[2], length=SEGMENT_BYTES_MAX + 1)
+    held[2] = msgspec.structs.replace(held[2], stored_bytes=SEGMENT_BYTES_MAX + 1)
 
     assert [Range(0, 20), Range(30, 50)] == [
         known for known, _, _ in runs(held, freshness=FRESHNESS, now_ms=NOW)
     ]
 
 
-def joined(*parts: tuple[Stored, str]) -> Fold:
+def joined(*parts: tuple[Stored, str]) -> PointSeries:
     """Return stored segments as one, each cut to a range."""
     blobs = {each.segment.key: each for each, _ in parts}
 
     def read(of: Segment, frame: Frame) -> bytes:
         start = of.offset + frame.offset
-        return blobs[of.key].blob[start : start + frame.length]
+        return blobs[of.key].blob[start : start + frame.stored_bytes]
 
-    cuts = [(each.segment, span(wanted)) for each, wanted in parts]
+    cuts = [(each.segment, span(time_range)) for each, time_range in parts]
     return join("p", Range(cuts[0][1].start_ms, cuts[-1][1].end_ms), cuts, read)
 
 
-def text_of(fold: Fold) -> bytes:
+def text_of(fold: PointSeries) -> bytes:
     """Return the text of all samples of a fold."""
     frames = fold.series.frames
     return inflate(fold.series.data, frames[-1].raw_end if frames else 0)
@@ -127,7 +127,7 @@ def test_good_frames_are_copied() -> None:
     for before, after in zip((first, second), fold.series.frames, strict=True):
         [frame] = before.segment.frames or ()
         assert frame.data_crc == after.data_crc
-        assert after.length == frame.length
+        assert after.stored_bytes == frame.stored_bytes
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,11 @@ def test_other_datasets_have_other_keys() -> None:
     """Whatever differs, by a millisecond or a comma, makes another key."""
     sets = [(), *((name,) for name in NASTY), *combinations(NASTY, 2)]
     cases = [("site", points, WANTED, "json") for points in sets]
-    for site, output in (("site", "csv"), ("sites", "json"), ("site", "")):
-        cases.append((site, ("a",), WANTED, output))
+    for site, format in (("site", "csv"), ("sites", "json"), ("site", "")):
+        cases.append((site, ("a",), WANTED, format))
     for start, end in ((1, 0), (0, 1), (-1, 0), (0, -1), (43_200_000, 0)):
-        wanted = Range(WANTED.start_ms + start, WANTED.end_ms + end)
-        cases.append(("site", ("a",), wanted, "json"))
+        time_range = Range(WANTED.start_ms + start, WANTED.end_ms + end)
+        cases.append(("site", ("a",), time_range, "json"))
     assert len(cases) == len({dataset_object_key(*case) for case in cases})
 
 

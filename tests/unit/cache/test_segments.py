@@ -26,7 +26,7 @@ ALL = Range(0, 100)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("time_range", "expected"),
     [
         pytest.param("0-100", ["run 7"], id="all of it"),
         pytest.param("0-999", ["run 7"], id="more than it"),
@@ -43,11 +43,11 @@ ALL = Range(0, 100)
         pytest.param("200-300", [], id="elsewhere"),
     ],
 )
-def test_pieces(wanted: str, expected: list[str]) -> None:
+def test_pieces(time_range: str, expected: list[str]) -> None:
     """A range takes a cut frame, a run of whole frames and a cut frame at most."""
     held = stored("0-100", HELD, sizes=[2, 2, 2])
     found = []
-    for piece in pieces(held.segment, span(wanted)):
+    for piece in pieces(held.segment, span(time_range)):
         data = held.bytes_of(piece)
         verify(piece, data)
         if piece.frame is not None:
@@ -56,7 +56,7 @@ def test_pieces(wanted: str, expected: list[str]) -> None:
             left = [each.split(",")[0] for each in text.decode()[1:].split("],[") if each]
             found.append(f"cut {','.join(left)}")
         else:
-            assert piece.count == inflate(data, piece.raw_length).count(b"[")
+            assert piece.count == inflate(data, piece.text_bytes).count(b"[")
             found.append(f"run {piece.count}")
 
     assert expected == found
@@ -66,7 +66,7 @@ def test_an_empty_segment_takes_nothing() -> None:
     """A range known to be empty has no object and no pieces, with or without its directory."""
     segment = stored("0-100").segment
 
-    assert ("", 0, 0) == (segment.key, segment.length, segment.count)
+    assert ("", 0, 0) == (segment.key, segment.stored_bytes, segment.count)
     assert [] == pieces(segment, ALL) == pieces(segment, Range(5, 7))
 
 
@@ -102,7 +102,7 @@ def test_what_a_cut_leaves_is_a_fragment() -> None:
     assert text == inflate(cut_fragment(text), len(text))
 
 
-@pytest.mark.parametrize("wanted", ["0-100", "30-70", "5-71"])
+@pytest.mark.parametrize("time_range", ["0-100", "30-70", "5-71"])
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -113,10 +113,10 @@ def test_what_a_cut_leaves_is_a_fragment() -> None:
         pytest.param(lambda data: data.replace(COMMA, COMMA[:-1] + b";"), id="another divider"),
     ],
 )
-def test_other_bytes_are_noticed(wanted: str, spoil: Callable[[bytes], bytes]) -> None:
+def test_other_bytes_are_noticed(time_range: str, spoil: Callable[[bytes], bytes]) -> None:
     """Whole frames are told from other bytes before they are passed on."""
     held = stored("0-100", HELD, sizes=[2, 2, 2])
-    [piece] = pieces(held.segment, span(wanted))
+    [piece] = pieces(held.segment, span(time_range))
 
     with pytest.raises(ValueError):
         verify(piece, spoil(held.bytes_of(piece)))

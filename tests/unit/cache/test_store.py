@@ -19,7 +19,7 @@ from building_vitals.cache.store import (
 from building_vitals.errors import Unavailable
 from building_vitals.ports import Statement
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Fold
+from building_vitals.series.folding import PointSeries
 from fakes.failures import Fault
 from fakes.object_store import FakeObjectStore
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -28,15 +28,15 @@ from fakes.world import World
 KNOWN = Range(EPOCH_MS, EPOCH_MS + 1_000_000)
 
 
-def fold(point: str, count: int) -> Fold:
+def fold(point: str, count: int) -> PointSeries:
     """Return so many samples of a point."""
     times = [EPOCH_MS + 100 * n for n in range(count)]
-    return Fold(point, KNOWN, Samples((at, f"{at % 977}.25") for at in times).series())
+    return PointSeries(point, KNOWN, Samples((at, f"{at % 977}.25") for at in times).series())
 
 
-def made(*folds: Fold, nonce: str = "n") -> SegmentObject:
+def made(*point_series: PointSeries, nonce: str = "n") -> SegmentObject:
     """Return an object of these, not stored yet."""
-    return segment_object("site", folds, fetched_ms=EPOCH_MS, nonce=nonce)
+    return segment_object("site", point_series, fetched_ms=EPOCH_MS, nonce=nonce)
 
 
 def pieces_of(stored: SegmentObject) -> list[Piece]:
@@ -55,7 +55,9 @@ async def test_what_was_stored_is_read() -> None:
     async with World() as world:
         stored = await world.store.put(made(fold("a", 600), fold("none", 0), fold("b", 3)))
         [info] = world.objects.infos.values()
-        assert [info.etag, "", info.etag] == [each.etag for each in stored.segments]
+        assert [info.object_etag, "", info.object_etag] == [
+            each.object_etag for each in stored.segments
+        ]
         assert [stored.key, "", stored.key] == [each.key for each in stored.segments]
         blobs = await world.store.read(pieces_of(stored), {})
         assert stored.data == b"".join(blobs.piece(piece) for piece in pieces_of(stored))
@@ -68,14 +70,14 @@ async def test_an_object_says_what_it_is() -> None:
     async with World() as world:
         stored = await world.store.put(made(fold("a", 600), fold("none", 0), fold("b", 3)))
         info = world.objects.infos[stored.key]
-        raw_bytes = sum(each.raw_length for each in stored.segments)
+        text_bytes = sum(each.text_bytes for each in stored.segments)
         assert {
             "site": "site",
             "points": "2",
             "samples": "603",
             "start": "2026-01-01T00:00:00.000Z",
             "end": "2026-01-01T00:16:40.000Z",
-            "originalSize": str(raw_bytes),
+            "originalSize": str(text_bytes),
             "compressedSize": str(len(stored.data)),
             "fetchedMs": str(EPOCH_MS),
         } == info.metadata
@@ -102,11 +104,16 @@ class Watched(FakeObjectStore):
         self.reads: list[tuple[int, int | None]] = []
 
     async def get(
-        self, key: str, *, offset: int = 0, length: int | None = None, etag: str | None = None
+        self,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        object_etag: str | None = None,
     ) -> bytes | None:
         """Note the part, and return it."""
         self.reads.append((offset, length))
-        return await super().get(key, offset=offset, length=length, etag=etag)
+        return await super().get(key, offset=offset, length=length, object_etag=object_etag)
 
 
 @pytest.mark.parametrize(
@@ -138,12 +145,14 @@ async def test_neighbours_are_read_together(
     async with World() as world:
         watched = Watched()
         await watched.put("k", bytes(READ_BYTES_MAX + 100_000), content_type="x/y")
-        etag = watched.infos["k"].etag
+        object_etag = watched.infos["k"].object_etag
         store = SegmentStore(watched, world.database, world.freshness)
-        wanted = [Piece("k", etag, offset, length, 0, 0, 0, 0) for offset, length in places]
-        blobs = await store.read(wanted, {})
+        time_range = [
+            Piece("k", object_etag, offset, length, 0, 0, 0, 0) for offset, length in places
+        ]
+        blobs = await store.read(time_range, {})
         assert expected == sorted(watched.reads)
-        assert [length for _, length in places] == [len(blobs.piece(each)) for each in wanted]
+        assert [length for _, length in places] == [len(blobs.piece(each)) for each in time_range]
 
 
 @in_virtual_time
@@ -227,7 +236,7 @@ async def test_a_commit_is_one_transaction_with_what_goes_along() -> None:
             row["object_key"],
             row["points"],
             row["samples"],
-            row["compressed_size"],
+            row["stored_bytes"],
         )
 
 

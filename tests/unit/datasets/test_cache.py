@@ -72,7 +72,7 @@ async def test_what_was_put_is_given_back() -> None:
 async def test_bytes_are_taken_as_they_are() -> None:
     """Bytes come back as bytes, with the type they were given or that of their format."""
     shelf = Shelf()
-    key = DatasetKey("site", ("a",), KEY.wanted, "csv")
+    key = DatasetKey("site", ("a",), KEY.time_range, "csv")
     await shelf.service.put(key, b"time,point,value\r\n" * 50)
     found = await shelf.service.get(key)
     assert found is not None
@@ -93,15 +93,15 @@ async def test_only_the_very_same_question_finds_it() -> None:
     """Other points, ranges, formats and sites are other datasets."""
     shelf = Shelf()
     await shelf.service.put(KEY, ANSWER)
-    assert await shelf.service.exists(DatasetKey("site", ("b", "a"), KEY.wanted))
-    start_ms, end_ms = KEY.wanted
+    assert await shelf.service.exists(DatasetKey("site", ("b", "a"), KEY.time_range))
+    start_ms, end_ms = KEY.time_range
     for other in (
-        DatasetKey("site", ("a",), KEY.wanted),
-        DatasetKey("site", ("a,b",), KEY.wanted),
+        DatasetKey("site", ("a",), KEY.time_range),
+        DatasetKey("site", ("a,b",), KEY.time_range),
         DatasetKey("site", ("a", "b"), Range(start_ms + 1, end_ms)),
         DatasetKey("site", ("a", "b"), Range(start_ms, end_ms - 43_200_000)),
-        DatasetKey("site", ("a", "b"), KEY.wanted, "csv"),
-        DatasetKey("site2", ("a", "b"), KEY.wanted),
+        DatasetKey("site", ("a", "b"), KEY.time_range, "csv"),
+        DatasetKey("site2", ("a", "b"), KEY.time_range),
     ):
         assert not await shelf.service.exists(other)
         assert await shelf.service.get(other) is None
@@ -264,7 +264,7 @@ async def test_a_bucket_that_is_down_is_unavailable() -> None:
 async def fill(shelf: Shelf, count: int) -> None:
     """Put datasets, one a second."""
     for number in range(count):
-        key = DatasetKey("site", (f"p{number}",), KEY.wanted)
+        key = DatasetKey("site", (f"p{number}",), KEY.time_range)
         await shelf.service.put(key, b"x" * 100)
         await asyncio.sleep(1)
 

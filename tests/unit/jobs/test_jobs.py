@@ -61,14 +61,14 @@ async def test_a_job_gets_what_the_upstream_has() -> None:
 async def test_the_same_active_request_is_the_same_job() -> None:
     """Thirty submissions at once are one job with one message a chunk, in any order of points."""
     async with JobWorld(jobs=SMALL) as world:
-        wanted = days(5, 2)
+        time_range = days(5, 2)
         ids = await asyncio.gather(
-            *(world.submit(["a", "b", "c"], wanted, caller=READER) for _ in range(29)),
-            world.submit(["c", "b", "a"], wanted, caller=READER),
+            *(world.submit(["a", "b", "c"], time_range, caller=READER) for _ in range(29)),
+            world.submit(["c", "b", "a"], time_range, caller=READER),
         )
         assert 1 == len(set(ids))
         assert 2 == len(world.queues.sent)
-        assert ids[0] != await world.submit(["a", "b", "c"], wanted, caller=OTHER)
+        assert ids[0] != await world.submit(["a", "b", "c"], time_range, caller=OTHER)
 
 
 @in_virtual_time
@@ -88,13 +88,13 @@ async def test_an_ended_request_becomes_a_new_job() -> None:
 async def test_a_range_into_the_future_has_one_end() -> None:
     """A job that runs for long has the data up to its submission, for all points alike."""
     async with JobWorld(jobs=SMALL) as world:
-        wanted = Range(EPOCH_MS - DAY_MS, EPOCH_MS + DAY_MS)
-        job_id = await world.submit(["a", "b", "c", "d"], wanted)
+        time_range = Range(EPOCH_MS - DAY_MS, EPOCH_MS + DAY_MS)
+        job_id = await world.submit(["a", "b", "c", "d"], time_range)
         until_ms = world.clock.now_ms()
         world.upstream.page_ms = 20_000
         await world.run(job_id)
         assert world.clock.now_ms() >= until_ms + 20_000
-        truth = world.truth(["a", "b", "c", "d"], Range(wanted.start_ms, until_ms))
+        truth = world.truth(["a", "b", "c", "d"], Range(time_range.start_ms, until_ms))
         assert truth == await world.result(job_id)
 
 
@@ -105,9 +105,9 @@ async def test_known_parts_are_not_fetched_and_counted_exactly() -> None:
         await world.ask(["a", "b"], days(6.3, 3.7))
         await world.settle()
         world.upstream.samples_sent = 0
-        wanted = days(5.1, 2)
-        job = await world.run(await world.submit(["a", "b"], wanted))
-        truth = world.truth(["a", "b"], wanted)
+        time_range = days(5.1, 2)
+        job = await world.run(await world.submit(["a", "b"], time_range))
+        truth = world.truth(["a", "b"], time_range)
         assert sum(map(len, truth.values())) == job.samples_count
         assert truth == await world.result(job.job_id)
         missing = world.truth(["a", "b"], days(3.7, 2))
@@ -117,15 +117,15 @@ async def test_known_parts_are_not_fetched_and_counted_exactly() -> None:
 async def complete_after_death(at_call: int, *, is_after: bool, keeps_messages: bool) -> bool:
     """Let the first consumer die at a call, then complete the job; returns whether it died."""
     async with JobWorld(jobs=SMALL) as world:
-        points, wanted = ["a", "b", "c"], days(4, 1)
-        job_id = await world.submit(points, wanted)
+        points, time_range = ["a", "b", "c"], days(4, 1)
+        job_id = await world.submit(points, time_range)
         death = Death(at_call, is_after=is_after)
         await world.deliver(death=death)
         if not keeps_messages:
             world.queues.clear()
         job = await world.run(job_id, maintained=True)
         assert "completed" == job.status
-        truth = world.truth(points, wanted)
+        truth = world.truth(points, time_range)
         assert truth == await world.result(job_id)
         assert sum(map(len, truth.values())) == job.samples_count
         assert world.crashes == []
@@ -149,14 +149,14 @@ async def test_chaos_ends_in_the_same_data(seed: int) -> None:
     """Lost, repeated and late messages, failing parts and dying consumers change no result."""
     async with JobWorld(jobs=JobOptions(batch_size=2, max_retries=30)) as world:
         dice = random.Random(seed)
-        points, wanted = [f"p{n}" for n in range(8)], days(4, 1)
+        points, time_range = [f"p{n}" for n in range(8)], days(4, 1)
         world.upstream.page_ms = 400
         world.upstream.failing = chance(seed, 0.2)
         world.queues.losing = chance(seed + 1, 0.2)
         world.database.failures.by_chance(
             lambda _: Fault.ANSWER_LOST if dice.random() < 0.03 else None
         )
-        job_id = await until_submitted(world, points, wanted)
+        job_id = await until_submitted(world, points, time_range)
         for _ in range(400):
             death = Death(dice.randrange(40), is_after=dice.random() < 0.5)
             await world.deliver(death=death if dice.random() < 0.5 else None)
@@ -171,14 +171,14 @@ async def test_chaos_ends_in_the_same_data(seed: int) -> None:
         world.database.failures.clear()
         job = await world.run(job_id, maintained=True)
         assert "completed" == job.status, job.error
-        assert world.truth(points, wanted) == await world.result(job_id)
+        assert world.truth(points, time_range) == await world.result(job_id)
 
 
-async def until_submitted(world: JobWorld, points: list[str], wanted: Range) -> str:
+async def until_submitted(world: JobWorld, points: list[str], time_range: Range) -> str:
     """Submit a request as often as it takes."""
     while True:
         try:
-            return await world.submit(points, wanted)
+            return await world.submit(points, time_range)
         except Unavailable:
             await world.clock.sleep(100)
 
@@ -224,9 +224,9 @@ async def test_the_upstream_may_ask_for_a_longer_pause() -> None:
 async def test_one_bad_chunk_leaves_the_others_alone() -> None:
     """A job with a chunk that can't be had fails, keeps the rest; a retry fetches the bad one."""
     async with JobWorld(jobs=SMALL) as world:
-        points, wanted = [f"p{n}" for n in range(10)], days(4, 1)
+        points, time_range = [f"p{n}" for n in range(10)], days(4, 1)
         world.upstream.failing = lambda asking, _: "p4" in asking.points
-        job_id = await world.submit(points, wanted)
+        job_id = await world.submit(points, time_range)
         job = await world.run(job_id)
         assert ("failed", 4, 5, "upstream answered 503", "upstream") == (
             job.status,
@@ -251,7 +251,7 @@ async def test_one_bad_chunk_leaves_the_others_alone() -> None:
         assert ("queued", None) == (revived.status, revived.error)
         assert "completed" == (await world.run(job_id)).status
         assert [("p4", "p5")] == [each.points for each in world.upstream.asked]
-        assert world.truth(points, wanted) == await world.result(job_id)
+        assert world.truth(points, time_range) == await world.result(job_id)
         assert 0 == (await world.service_of_jobs.dlq_stats())["dlq"]["total"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from building_vitals.access.caller import ANYBODY
 from building_vitals.answers.answer import TimeseriesAnswer
-from building_vitals.answers.question import Asked
+from building_vitals.answers.question import Question
 from building_vitals.cache.object_keys import DATASETS_PREFIX
 from building_vitals.jobs.model import Job
 from building_vitals.jobs.options import JobOptions
@@ -50,13 +50,13 @@ async def answer(world: JobWorld, job_id: str, **options: Any) -> TimeseriesAnsw
     """Return the answer from a result."""
     job, result = await found(world, job_id)
     assert result is not None
-    asked: Asked = world.asked([], job.wanted, route="queued", **options)
+    asked: Question = world.question([], job.time_range, route="queued", **options)
     return await world.results().answer(asked, result)
 
 
-async def complete(world: JobWorld, wanted: Range) -> str:
+async def complete(world: JobWorld, time_range: Range) -> str:
     """Return a job that has been run."""
-    job_id = await world.submit(POINTS, wanted)
+    job_id = await world.submit(POINTS, time_range)
     assert "completed" == (await world.run(job_id)).status
     return job_id
 
@@ -84,10 +84,10 @@ async def test_a_result_of_cut_frames_has_the_length_it_was_said_to_have() -> No
     async with JobWorld() as world:
         await world.ask(POINTS, days(9, 2))
         await world.settle()
-        wanted = Range(days(8, 3).start_ms + 7 * HOUR_MS, days(8, 3).end_ms - 5 * HOUR_MS)
-        job_id = await complete(world, wanted)
+        time_range = Range(days(8, 3).start_ms + 7 * HOUR_MS, days(8, 3).end_ms - 5 * HOUR_MS)
+        job_id = await complete(world, time_range)
         assert 1 == len(laid_down(world))
-        assert world.truth(POINTS, wanted) == await world.result(job_id)
+        assert world.truth(POINTS, time_range) == await world.result(job_id)
         assert [] == world.reported
 
 
@@ -105,7 +105,7 @@ async def test_a_result_is_laid_down_once() -> None:
     """However often a job is said to be complete, and by however many at once."""
     async with JobWorld() as world:
         job_id = await complete(world, days(9, 3))
-        await asyncio.gather(*(world.results().lay_down(job_id) for _ in range(5)))
+        await asyncio.gather(*(world.results().materialise(job_id) for _ in range(5)))
         assert 1 == len(laid_down(world))
         assert [] == world.reported
 
@@ -115,11 +115,11 @@ async def test_another_form_is_not_made_from_a_result() -> None:
     """Other formats, plain text and thinned-out answers are spliced; a known tag needs no bytes."""
     async with JobWorld() as world:
         job_id = await complete(world, days(9, 3))
-        for options in ({"output": "csv"}, {"gzip": False}, {"max_points": 10}):
+        for options in ({"format": "csv"}, {"gzip": False}, {"max_points": 10}):
             assert await answer(world, job_id, **options) is None, options
         whole = await answer(world, job_id)
         assert whole is not None
-        known = await answer(world, job_id, matches=lambda tag: tag == whole.etag)
+        known = await answer(world, job_id, matches=lambda tag: tag == whole.answer_etag)
         assert known is not None
         assert known.stored is None
 
@@ -148,7 +148,7 @@ async def test_a_bucket_that_fails_leaves_a_job_as_it_is(fault: Fault) -> None:
         assert [] == laid_down(world)
         assert ["job result"] == [where for where, _ in world.reported]
         assert (await found(world, job_id))[1] is None
-        await world.results().lay_down(job_id)
+        await world.results().materialise(job_id)
         assert 1 == len(laid_down(world))
         assert world.truth(POINTS, days(9, 3)) == await world.result(job_id)
 
@@ -165,7 +165,7 @@ async def test_a_result_that_was_lost_is_made_up_for() -> None:
         world.objects.lose(key)
         dies_ms = world.clock.now_ms() + UNFINISHED_MS
         world.database.connection.execute(
-            f"UPDATE job_results SET etag = NULL, expires_ms = {dies_ms}"
+            f"UPDATE job_results SET object_etag = NULL, expires_ms = {dies_ms}"
         )
         assert 0 == await step.run(world.clock.now_ms())
         await world.clock.sleep(LOST_AFTER_MS)
@@ -227,7 +227,7 @@ async def test_a_purge_reaches_a_result_that_is_being_made() -> None:
         results = JobResults(world.database)
         await results.drop(await results.expired(before_ms=10 * EPOCH_MS, limit=10))
         assert await results.begin(
-            job_id, "site", job.wanted, result.object_key, expires_ms=10 * EPOCH_MS
+            job_id, "site", job.time_range, result.object_key, expires_ms=10 * EPOCH_MS
         )
         await world.index.purge("site", ["a"], EVER, now_ms=world.clock.now_ms())
         await results.finish(job_id, result, expires_ms=10 * EPOCH_MS)

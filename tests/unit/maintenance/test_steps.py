@@ -236,9 +236,9 @@ def insert_job(bench: Bench, job_id: str, status: str, ended_ms: int) -> None:
     """Insert a job with a chunk and its points."""
     bench.database.look(
         "INSERT INTO queue_jobs (job_id, request_hash, owner, site, points_count, start_ms, end_ms,"
-        " priority, status, total_chunks, estimated_size, cache_reference, metadata, created_ms,"
+        " priority, status, total_chunks, estimated_size, metadata, created_ms,"
         " updated_ms, started_ms, completed_ms) VALUES (?1, ?1, 'o', 'hq', 2, 3, 4, 'low', ?2, 5,"
-        " 6, '', '{}', 7, ?3, 8, ?3)",
+        " 6, '{}', 7, ?3, 8, ?3)",
         *(job_id, status, ended_ms),
     )
     bench.database.look("INSERT INTO job_points VALUES (?1, '[]')", job_id)
@@ -351,8 +351,8 @@ async def test_totals_are_counted_anew_once_a_day() -> None:
         tuple(row.values()) for row in bench.database.look("SELECT * FROM cache_totals")
     ]
     assert 1 == await step.run(NOW_MS + DAY_MS)
-    assert [{"objects": 2, "compressed_size": 20}] == bench.database.look(
-        "SELECT objects, compressed_size FROM cache_totals"
+    assert [{"objects": 2, "stored_bytes": 20}] == bench.database.look(
+        "SELECT objects, stored_bytes FROM cache_totals"
     )
 
 
@@ -389,7 +389,7 @@ async def test_a_large_clean_up_comes_to_its_end_in_several_runs() -> None:
     assert [(0, 0, 0, 0)] == [
         tuple(row.values())
         for row in bench.database.look(
-            "SELECT objects, samples, original_size, compressed_size FROM cache_totals"
+            "SELECT objects, samples, text_bytes, stored_bytes FROM cache_totals"
         )
     ]
 
@@ -421,14 +421,14 @@ async def test_totals_go_with_what_is_stored_replaced_and_purged() -> None:
 
         def totals() -> list[dict[str, Any]]:
             return world.database.look(
-                "SELECT objects, samples, original_size, compressed_size FROM cache_totals"
+                "SELECT objects, samples, text_bytes, stored_bytes FROM cache_totals"
             )
 
         def sums() -> list[dict[str, Any]]:
             return world.database.look(
                 "SELECT count(*) AS objects, coalesce(sum(samples), 0) AS samples,"
-                " coalesce(sum(original_size), 0) AS original_size,"
-                " coalesce(sum(compressed_size), 0) AS compressed_size FROM cache_metadata"
+                " coalesce(sum(text_bytes), 0) AS text_bytes,"
+                " coalesce(sum(stored_bytes), 0) AS stored_bytes FROM cache_metadata"
             )
 
         for n in range(12):
@@ -457,9 +457,9 @@ async def test_totals_go_with_what_is_stored_replaced_and_purged() -> None:
 async def test_cleaning_up_while_it_is_read_harms_no_answer() -> None:
     """Objects that go between look-up and read are gaps: answers stay exact."""
     async with World() as world:
-        wanted = Range(EPOCH_MS - 30 * DAY_MS, EPOCH_MS - 29 * DAY_MS)
-        await world.ask(["a"], wanted)
+        time_range = Range(EPOCH_MS - 30 * DAY_MS, EPOCH_MS - 29 * DAY_MS)
+        await world.ask(["a"], time_range)
         await world.settle()
         await world.objects.delete(list(world.objects.infos))
-        got = await world.ask(["a"], wanted)
-        assert world.truth(["a"], wanted) == got.samples
+        got = await world.ask(["a"], time_range)
+        assert world.truth(["a"], time_range) == got.samples

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from building_vitals.platform.analytics_engine import AnalyticsEngine
-from building_vitals.statistics.metrics import POINTS_PER_INVOCATION_MAX, data_point
+from building_vitals.statistics.metrics import METRICS_PER_INVOCATION_MAX, metric
 
-POINT = data_point("hq", ("request", "id"), (1.0, 2.0))
+POINT = metric("hq", ("request", "id"), (1.0, 2.0))
 
 
 class Crossing:
@@ -35,7 +35,7 @@ def test_an_invocation_writes_250_points() -> None:
     crossing = Crossing()
     engine = AnalyticsEngine(lambda: "binding", crossing)
     assert [200, 50, 0] == [engine.write([POINT] * 200) for _ in range(3)]
-    assert POINTS_PER_INVOCATION_MAX == sum(len(points) for _, points in crossing.sent)
+    assert METRICS_PER_INVOCATION_MAX == sum(len(points) for _, points in crossing.sent)
     assert 2 == len(crossing.sent)
 
 

@@ -9,7 +9,7 @@ import pytest
 from builders import Sent, samples
 from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Fold, Folder, UnreadableTime
+from building_vitals.series.folding import Folder, PointSeries, UnreadableTime
 from building_vitals.series.frames import FRAME_SAMPLES_MIN
 from building_vitals.series.splicing import inflate
 from building_vitals.series.values import NumberText
@@ -19,7 +19,7 @@ MINUTE_MS = 60_000
 DAY = Range(T0, T0 + DAY_MS)
 
 
-def text_of(fold: Fold) -> str:
+def text_of(fold: PointSeries) -> str:
     """Return the JSON text of all samples of a fold."""
     frames = fold.series.frames
     return inflate(fold.series.data, frames[-1].raw_end if frames else 0).decode()

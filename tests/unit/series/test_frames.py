@@ -38,16 +38,16 @@ def test_directory_says_where_frames_lie() -> None:
     series = HELD.series([2, 1])
     text = HELD.text
     for frame in series.frames:
-        data = series.data[frame.offset : frame.offset + frame.length]
-        own = text[frame.raw_offset : frame.raw_end]
+        data = series.data[frame.offset : frame.offset + frame.stored_bytes]
+        own = text[frame.text_offset : frame.raw_end]
 
         assert own == frame_text(frame, data) == frame_text(frame, memoryview(data))
         assert zlib.crc32(own) == frame.own_crc
         assert zlib.crc32(data) == frame.data_crc
         assert zlib.crc32(text[: frame.raw_end]) == frame.crc
-        assert zlib.crc32(text[: frame.raw_offset]) == frame.crc_before
+        assert zlib.crc32(text[: frame.text_offset]) == frame.crc_before
     for before, after in zip(series.frames, series.frames[1:], strict=False):
-        assert series.data[before.offset + before.length : after.offset] == COMMA
+        assert series.data[before.offset + before.stored_bytes : after.offset] == COMMA
 
 
 def test_no_samples_are_no_frames() -> None:
@@ -64,22 +64,22 @@ def test_frames_of_other_series_are_taken_as_they_are() -> None:
     source = HELD.series([2, 1])
     builder = SeriesBuilder()
     for frame in source.frames[1:]:
-        builder.add_frame(frame, source.data[frame.offset : frame.offset + frame.length])
+        builder.add_frame(frame, source.data[frame.offset : frame.offset + frame.stored_bytes])
 
     assert Samples(HELD[2:]).series([1]) == builder.build()
 
 
 @pytest.mark.parametrize("values", [("1", "2.50", "-3e5", "null", "true"), VALUES])
 @pytest.mark.parametrize(
-    "wanted",
+    "time_range",
     ["0-1", "0-100", "1-100", "100-150", "100-151", "101-149", "149-301", "250-9999", "0-1401"],
 )
-def test_cut(values: tuple[str, ...], wanted: str) -> None:
+def test_cut(values: tuple[str, ...], time_range: str) -> None:
     """A cut frame is the text of the samples inside the range, whatever their values are."""
     held = Samples((100 + 50 * i, value) for i, value in enumerate(values))
-    inside = held.within(span(wanted))
+    inside = held.within(span(time_range))
 
-    assert (len(inside), inside.text) == cut_text(held.text, span(wanted))
+    assert (len(inside), inside.text) == cut_text(held.text, span(time_range))
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_cut(values: tuple[str, ...], wanted: str) -> None:
 def test_cut_is_not_misled(held: str) -> None:
     """Where a sample begins is told from its place, not from what it looks like."""
     whole = samples(held)
-    for wanted in (Range(10, 11), Range(-5, 10), Range(5, 11), Range(6, 7)):
-        inside = whole.within(wanted)
+    for time_range in (Range(10, 11), Range(-5, 10), Range(5, 11), Range(6, 7)):
+        inside = whole.within(time_range)
 
-        assert (len(inside), inside.text) == cut_text(whole.text, wanted)
+        assert (len(inside), inside.text) == cut_text(whole.text, time_range)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_text_that_is_none_of_samples(text: bytes) -> None:
     """What is no text of samples is refused by ValueError, and by nothing else."""
     with pytest.raises(ValueError):
         value_texts(text)
-    for wanted in (Range(0, 2), Range(2, 9)):
+    for time_range in (Range(0, 2), Range(2, 9)):
         try:
-            cut_text(text, wanted)
+            cut_text(text, time_range)
         except ValueError:
             continue
 

@@ -58,7 +58,7 @@ def test_parts_become_one_member(parts: list[bytes | str], expected: bytes) -> N
     body = splicer.finish()
 
     assert expected == gunzip(body)
-    assert len(expected) == splicer.length
+    assert len(expected) == splicer.text_bytes
     subprocess.run(["gzip", "-t"], input=body, check=True)  # noqa: S607
 
 
@@ -72,11 +72,11 @@ def test_runs_become_one_member_for_gzip() -> None:
     for first, last, glue in ((1, 2, b","), (3, 3, b","), (0, 3, b"]")):
         begin, end = series.frames[first], series.frames[last]
         splicer.add_run(
-            series.data[begin.offset : end.offset + end.length],
-            end.raw_end - begin.raw_offset,
+            series.data[begin.offset : end.offset + end.stored_bytes],
+            end.raw_end - begin.text_offset,
             end.crc,
-            end.grow,
-            (begin.crc_before, begin.shrink),
+            end.crc_growth,
+            (begin.crc_before, begin.crc_shrink),
         )
         splicer.add_text(glue)
         expected += b",".join(b"[%d,%d.50]" % (t, t) for t in range(100 * first, 100 * last + 100))
@@ -168,7 +168,7 @@ def test_texts_of_many_gigabytes(length: int) -> None:
         splicer.add_run(b"", part, _crc_of_zeros(part), growth(part))
 
     assert struct.pack("<II", _crc_of_zeros(length), length % 2**32) == splicer.finish()[-8:]
-    assert length == splicer.length
+    assert length == splicer.text_bytes
 
 
 def test_a_run_behind_gigabytes_of_its_series() -> None:

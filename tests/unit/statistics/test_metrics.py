@@ -14,11 +14,11 @@ from building_vitals.statistics.metrics import (
     BLOBS_MAX,
     DOUBLES_MAX,
     INDEX_BYTES_MAX,
-    DataPoint,
-    data_point,
-    dead_letter_point,
-    job_point,
-    request_point,
+    Metric,
+    dead_letter_metric,
+    job_metric,
+    metric,
+    request_metric,
 )
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "analytics.md"
@@ -31,7 +31,7 @@ REQUEST = RequestEvent(
     points=2,
     route="cached",
     cache_status="partial",
-    output="json",
+    format="json",
     estimated=3,
     samples=4,
     body_bytes=5,
@@ -61,33 +61,33 @@ DEAD = DeadLetterEvent(
 
 def test_a_request_is_a_point() -> None:
     """Each field stands where the documentation says."""
-    assert DataPoint(
+    assert Metric(
         "hq",
         ("request", "id", "cached", "partial", "success", "", "json", "GET /api/timeseries"),
         (2, 3, 4, 7, 5, 6, 10, 200),
-    ) == request_point(REQUEST, 10)
+    ) == request_metric(REQUEST, 10)
 
 
 def test_a_job_is_a_point() -> None:
     """Each field stands where the documentation says."""
-    assert DataPoint(
+    assert Metric(
         "hq",
         ("job", "job", "queued", "", "failed", "upstream", "", "high"),
         (1, 3, 4, 5, 6, 8, 1, 2, 7),
-    ) == job_point(JOB)
+    ) == job_metric(JOB)
 
 
 def test_a_dead_letter_is_a_point() -> None:
     """Each field stands where the documentation says."""
-    assert DataPoint(
+    assert Metric(
         "hq",
         ("dead_letter", "job", "queued", "", "failed", "crash", "", ""),
         (0, 0, 0, 0, 0, 0, 1, 3, 2),
-    ) == dead_letter_point(DEAD)
+    ) == dead_letter_metric(DEAD)
 
 
-@pytest.mark.parametrize("point", [request_point(REQUEST, 1), job_point(JOB)])
-def test_every_field_is_documented(point: DataPoint) -> None:
+@pytest.mark.parametrize("point", [request_metric(REQUEST, 1), job_metric(JOB)])
+def test_every_field_is_documented(point: Metric) -> None:
     """The document has a row for each blob and double that is written, and for none more."""
     text = DOCUMENT.read_text(encoding="utf-8")
     blobs = {int(n) for n in re.findall(r"^\| `blob(\d+)`", text, re.M)}
@@ -109,14 +109,14 @@ def test_every_field_is_documented(point: DataPoint) -> None:
 )
 def test_the_index_is_cut_at_a_character(index: str, expected: str) -> None:
     """An index has at most 96 bytes, no character cut in half, and is never empty."""
-    point = data_point(index, (), ())
+    point = metric(index, (), ())
     assert expected == point.index
     assert len(point.index.encode()) <= INDEX_BYTES_MAX
 
 
 def test_long_blobs_are_cut_and_short_ones_kept() -> None:
     """All blobs have at most 16 KB together; only the longest lose something."""
-    point = data_point("hq", ("kept", "é" * 20_000, None, "z" * 12_000, "also kept"), ())
+    point = metric("hq", ("kept", "é" * 20_000, None, "z" * 12_000, "also kept"), ())
     assert sum(len(each.encode()) for each in point.blobs) <= BLOBS_BYTES_MAX
     assert ("kept", "", "also kept") == (point.blobs[0], point.blobs[2], point.blobs[4])
     assert set(point.blobs[1]) == {"é"}
@@ -125,19 +125,19 @@ def test_long_blobs_are_cut_and_short_ones_kept() -> None:
 
 def test_blobs_that_fit_exactly_are_kept() -> None:
     """16 KB are allowed, one byte more is not."""
-    assert BLOBS_BYTES_MAX == len(data_point("hq", ("a" * BLOBS_BYTES_MAX,), ()).blobs[0])
-    assert BLOBS_BYTES_MAX == len(data_point("hq", ("a" * BLOBS_BYTES_MAX + "b",), ()).blobs[0])
+    assert BLOBS_BYTES_MAX == len(metric("hq", ("a" * BLOBS_BYTES_MAX,), ()).blobs[0])
+    assert BLOBS_BYTES_MAX == len(metric("hq", ("a" * BLOBS_BYTES_MAX + "b",), ()).blobs[0])
 
 
 def test_numbers_are_finite() -> None:
     """What is no number, or none that can be stored, becomes 0."""
-    assert (0.0, 0.0, 0.0, 1.5) == data_point("hq", (), (None, math.nan, math.inf, 1.5)).doubles
+    assert (0.0, 0.0, 0.0, 1.5) == metric("hq", (), (None, math.nan, math.inf, 1.5)).doubles
 
 
 def test_too_many_fields_are_refused() -> None:
     """Twenty of each are allowed; a point with more would vanish without a sign."""
-    assert BLOBS_MAX == len(data_point("hq", ("x",) * BLOBS_MAX, ()).blobs)
+    assert BLOBS_MAX == len(metric("hq", ("x",) * BLOBS_MAX, ()).blobs)
     with pytest.raises(ValueError, match="too many blobs: 21"):
-        data_point("hq", ("x",) * (BLOBS_MAX + 1), ())
+        metric("hq", ("x",) * (BLOBS_MAX + 1), ())
     with pytest.raises(ValueError, match="too many doubles: 21"):
-        data_point("hq", (), (1.0,) * (DOUBLES_MAX + 1))
+        metric("hq", (), (1.0,) * (DOUBLES_MAX + 1))

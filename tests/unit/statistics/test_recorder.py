@@ -11,7 +11,7 @@ import msgspec
 
 from building_vitals.errors import AppError, Unavailable
 from building_vitals.statistics.events import DeadLetterEvent, JobEvent, RequestEvent
-from building_vitals.statistics.metrics import DataPoint, dead_letter_point, job_point
+from building_vitals.statistics.metrics import Metric, dead_letter_metric, job_metric
 from building_vitals.statistics.recorder import (
     LINGER_MS,
     OVERDUE_MS,
@@ -32,7 +32,7 @@ EVENT = RequestEvent(
     points=2,
     route="cached",
     cache_status="hit",
-    output="json",
+    format="json",
     estimated=200,
     samples=288,
     body_bytes=1000,
@@ -45,10 +45,10 @@ class Points:
     """Keeps points."""
 
     def __init__(self) -> None:
-        self.written: list[DataPoint] = []
+        self.written: list[Metric] = []
         self.is_broken = False
 
-    def write(self, points: Sequence[DataPoint]) -> int:
+    def write(self, points: Sequence[Metric]) -> int:
         """Keep points."""
         if self.is_broken:
             raise Unavailable("Analytics Engine refused")
@@ -265,9 +265,9 @@ async def test_objects_count_their_hits() -> None:
             key,
             created_ms,
         )
-    bench.record(touched=("old", "fresh", "gone"))
-    bench.record(touched=("old",))
-    bench.record(touched=("old", "fresh"), time_ms=EPOCH_MS + 50)
+    bench.record(object_keys=("old", "fresh", "gone"))
+    bench.record(object_keys=("old",))
+    bench.record(object_keys=("old", "fresh"), time_ms=EPOCH_MS + 50)
     await bench.settle()
     assert [
         {"object_key": "fresh", "hits": 4, "last_access_ms": EPOCH_MS + 50},
@@ -283,7 +283,7 @@ async def test_sampled_requests_stand_for_all() -> None:
         "INSERT INTO cache_metadata VALUES ('k', 'hq', 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)"
     )
     for n in range(3000):
-        bench.record(request_id=str(n), duration_ms=n % 40, touched=("k",))
+        bench.record(request_id=str(n), duration_ms=n % 40, object_keys=("k",))
     await bench.settle()
     [counts] = bench.database.look(
         "SELECT count(*) AS n, sum(weight) AS requests, sum(weight * duration_ms) AS duration_ms "
@@ -353,8 +353,8 @@ def insert_job(bench: Bench, status: str, updated_ms: int) -> None:
     bench.database.look(
         "INSERT INTO queue_jobs (job_id, request_hash, owner, site, points_count, start_ms, end_ms,"
         " priority, status, total_chunks, estimated_size, samples_count, data_size, retry_count,"
-        " upstream_requests, cache_reference, error_class, metadata, created_ms, updated_ms)"
-        " VALUES ('j', 'h', 'o', 'hq', 1, 0, 1, 'low', ?1, 2, 3, 4, 6, 7, 8, '', 'upstream', '{}',"
+        " upstream_requests, error_class, metadata, created_ms, updated_ms)"
+        " VALUES ('j', 'h', 'o', 'hq', 1, 0, 1, 'low', ?1, 2, 3, 4, 6, 7, 8, 'upstream', '{}',"
         " ?2, ?3)",
         *(status, EPOCH_MS, updated_ms),
     )
@@ -373,14 +373,14 @@ async def test_a_job_is_a_point_when_queued_and_when_ended() -> None:
         **{"chunks": 2, "estimated": 3, "samples": 4, "data_bytes": 6, "retries": 7},
         **{"upstream_requests": 8, "error": "upstream"},
     )
-    assert [job_point(event)] == bench.points.written
+    assert [job_metric(event)] == bench.points.written
     bench.database.look("UPDATE queue_jobs SET status = 'failed'")
     bench.service().record_ended_job("j", since_ms=EPOCH_MS + 6)
     bench.service().record_ended_job("j", since_ms=EPOCH_MS)
     bench.service().record_ended_job("unknown", since_ms=EPOCH_MS)
     await bench.settle()
     ended = msgspec.structs.replace(event, outcome="failed", duration_ms=5)
-    assert [job_point(event), job_point(ended)] == bench.points.written
+    assert [job_metric(event), job_metric(ended)] == bench.points.written
 
 
 @in_virtual_time
@@ -395,5 +395,5 @@ async def test_a_dead_letter_is_a_point() -> None:
     bench.service().record_dead_letter(dead)
     await bench.settle()
     told = msgspec.structs.replace(dead, site="hq", error="upstream")
-    assert [dead_letter_point(told), dead_letter_point(dead)] == bench.points.written
+    assert [dead_letter_metric(told), dead_letter_metric(dead)] == bench.points.written
     assert ["analytics"] == [where for where, _ in bench.reported]

@@ -64,8 +64,8 @@ def insert_job(database: FakeDatabase, job_id: str, status: str) -> None:
     """Insert a job."""
     database.look(
         "INSERT INTO queue_jobs (job_id, request_hash, owner, site, points_count, start_ms, end_ms,"
-        " priority, status, total_chunks, estimated_size, cache_reference, metadata, created_ms,"
-        " updated_ms) VALUES (?1, ?1, 'o', 'hq', 1, 0, 1, 'normal', ?2, 1, 1, '', '{}', 1, 1)",
+        " priority, status, total_chunks, estimated_size, metadata, created_ms,"
+        " updated_ms) VALUES (?1, ?1, 'o', 'hq', 1, 0, 1, 'normal', ?2, 1, 1, '{}', 1, 1)",
         job_id,
         status,
     )

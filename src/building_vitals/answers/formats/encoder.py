@@ -106,7 +106,7 @@ def piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:
     if piece.frame is not None:
         return cut_piece_text(piece, data)
     verify(piece, data)
-    return piece.count, inflate(data, piece.raw_length)
+    return piece.count, inflate(data, piece.text_bytes)
 
 
 class TextEncoder:

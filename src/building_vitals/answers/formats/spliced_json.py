@@ -19,8 +19,8 @@ class SealedJson(msgspec.Struct):
 
     Attributes:
         data: Its bytes, compressed, and room behind them for the end.
-        size: Its bytes without that room.
-        length: Bytes of its text.
+        stored_bytes: Its bytes without that room.
+        text_bytes: Bytes of its text.
         crc: CRC-32 of its text.
         glue: Text that follows, not yet among the bytes.
         samples: Samples in it.
@@ -28,8 +28,8 @@ class SealedJson(msgspec.Struct):
     """
 
     data: bytearray
-    size: int
-    length: int
+    stored_bytes: int
+    text_bytes: int
     crc: int
     glue: bytes
     samples: int
@@ -51,7 +51,7 @@ class SealedBody:
         self.end = end
 
     def __len__(self) -> int:
-        return self.sealed.size + len(self.end)
+        return self.sealed.stored_bytes + len(self.end)
 
     def __bytes__(self) -> bytes:
         return bytes(self.view())
@@ -65,8 +65,8 @@ class SealedBody:
         """Return the whole body; good until another one of the same sealed answer is looked at."""
         sealed, size = self.sealed, len(self)
         if not self.has_room:
-            return memoryview(bytes(sealed.data[: sealed.size]) + self.end)
-        sealed.data[sealed.size : size] = self.end
+            return memoryview(bytes(sealed.data[: sealed.stored_bytes]) + self.end)
+        sealed.data[sealed.stored_bytes : size] = self.end
         return memoryview(sealed.data)[:size]
 
 
@@ -88,7 +88,7 @@ class SplicedJson:
     def resumed(cls, sealed: SealedJson) -> SplicedJson:
         """Return an encoder that has all points behind it, and none of their bytes."""
         encoder = cls()
-        encoder._splicer = Splicer(sealed.length, sealed.crc, is_begun=True)
+        encoder._splicer = Splicer(sealed.text_bytes, sealed.crc, is_begun=True)
         encoder._glue = sealed.glue
         encoder.samples = sealed.samples
         return encoder
@@ -102,8 +102,8 @@ class SplicedJson:
         """
         return SealedJson(
             data=bytearray(data).ljust(len(data) + SEALED_ROOM_BYTES),
-            size=len(data),
-            length=self._splicer.length,
+            stored_bytes=len(data),
+            text_bytes=self._splicer.text_bytes,
             crc=self._splicer.crc,
             glue=self._glue,
             samples=self.samples,
@@ -140,7 +140,7 @@ class SplicedJson:
         if self._point_samples:
             self._glue += b","
         self._flush()
-        self._splicer.add_run(data, piece.raw_length, piece.crc, piece.grow, piece.before)
+        self._splicer.add_run(data, piece.text_bytes, piece.crc, piece.crc_growth, piece.before)
         self._point_samples += piece.count
 
     def end_point(self) -> None:

@@ -16,7 +16,7 @@ from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.calls import Calls, FetchReport
 from building_vitals.upstream.ace.settings import UpstreamSettings
-from building_vitals.upstream.ace.streams import Errand, FilterIgnored, Stream, run_streams
+from building_vitals.upstream.ace.streams import FetchContext, FilterIgnored, Stream, run_streams
 from building_vitals.upstream.ace.targets import (
     Target,
     bodies_of,
@@ -68,7 +68,7 @@ class AceClient:
         self,
         site: str,
         points: Sequence[str],
-        wanted: Range,
+        time_range: Range,
         sink: SampleSink,
         *,
         deadline_ms: int | None = None,
@@ -87,7 +87,7 @@ class AceClient:
         Args:
             site: Its name.
             points: Asked for; duplicates count once.
-            wanted: The range; the upstream's idea of its ends may differ, the sink cuts.
+            time_range: The range; the upstream's idea of its ends may differ, the sink cuts.
             sink: Gets pages as they were sent, and possibly samples twice.
             deadline_ms: Instant when to give up, epoch milliseconds.
             on_page: Awaited after each page, with the report so far.
@@ -105,19 +105,19 @@ class AceClient:
         """
         calls = self._calls(deadline_ms)
         unique = list(dict.fromkeys(points))
-        if not unique or wanted.end_ms <= wanted.start_ms:
+        if not unique or time_range.end_ms <= time_range.start_ms:
             return calls.report
-        errand = Errand(calls, sink, on_page, partial(self._require_site, calls, site))
+        context = FetchContext(calls, sink, on_page, partial(self._require_site, calls, site))
         width = self._settings.max_in_flight
-        ranges = split_evenly(wanted, slices)
-        filters = self._filters(site, unique, wanted)
-        streams = self._filtered_streams(errand, site, filters, ranges)
+        ranges = split_evenly(time_range, slices)
+        filters = self._filters(site, unique, time_range)
+        streams = self._filtered_streams(context, site, filters, ranges)
         probe = streams[0] if len(filters) > 1 else None
-        streams += self._unfilterable_streams(errand, unique, wanted)
+        streams += self._unfilterable_streams(context, unique, time_range)
         try:
             await run_streams(streams, width=width, probe=probe)
         except FilterIgnored:
-            streams = self._page_streams(errand, site, None, ranges)
+            streams = self._page_streams(context, site, None, ranges)
             await run_streams(streams, width=width)
         return calls.report
 
@@ -187,12 +187,12 @@ class AceClient:
         return Calls(self._http, self._clock, self._settings, self._gate, deadline_ms)
 
     def _filters(
-        self, site: str, points: Sequence[str], wanted: Range
+        self, site: str, points: Sequence[str], time_range: Range
     ) -> list[tuple[str, list[str]]]:
         settings = self._settings
         length_max = filter_length_max(
             site,
-            wanted,
+            time_range,
             base_url=settings.base_url,
             page_size=settings.page_size,
             url_max=settings.url_length_max,
@@ -201,7 +201,7 @@ class AceClient:
 
     def _filtered_streams(
         self,
-        errand: Errand,
+        context: FetchContext,
         site: str,
         filters: Sequence[tuple[str, list[str]]],
         ranges: Sequence[Range],
@@ -212,12 +212,12 @@ class AceClient:
         streams: list[Stream] = []
         for names, points in filters:
             checked = frozenset(points) if len(filters) > 1 else None
-            streams += self._page_streams(errand, site, names, ranges, checked=checked)
+            streams += self._page_streams(context, site, names, ranges, checked=checked)
         return streams
 
     def _page_streams(
         self,
-        errand: Errand,
+        context: FetchContext,
         site: str,
         names: str | None,
         ranges: Sequence[Range],
@@ -230,18 +230,18 @@ class AceClient:
         for part in ranges:
             target_of = partial(self._pages_target, site, names, part)
             cut = part if len(ranges) > 1 else None
-            before = Stream(errand, target_of, names=checked, before=before, cut=cut)
+            before = Stream(context, target_of, names=checked, before=before, cut=cut)
             streams.append(before)
         return streams
 
     def _pages_target(
-        self, site: str, names: str | None, wanted: Range, cursor: str | None
+        self, site: str, names: str | None, time_range: Range, cursor: str | None
     ) -> Target:
         page_size = self._settings.page_size
-        return pages_target(site, names, wanted, page_size=page_size, cursor=cursor)
+        return pages_target(site, names, time_range, page_size=page_size, cursor=cursor)
 
     def _unfilterable_streams(
-        self, errand: Errand, points: Sequence[str], wanted: Range
+        self, context: FetchContext, points: Sequence[str], time_range: Range
     ) -> list[Stream]:
         """
         Return the streams of names that mean something else in a comma-separated list.
@@ -251,12 +251,12 @@ class AceClient:
         """
         names = [point for point in points if not fits_filter(point)]
         streams: list[Stream] = []
-        for group, ranges in bodies_of(names, wanted, page_size=self._settings.page_size):
+        for group, ranges in bodies_of(names, time_range, page_size=self._settings.page_size):
             before = None
             for part in ranges:
                 target_of = partial(_same, points_target(group, part))
                 cut = part if len(ranges) > 1 else None
-                before = Stream(errand, target_of, is_paged=False, before=before, cut=cut)
+                before = Stream(context, target_of, is_paged=False, before=before, cut=cut)
                 streams.append(before)
         return streams
 

@@ -27,7 +27,7 @@ class OwnPoints:
         self,
         site: str,
         points: Sequence[str],
-        wanted: Range,
+        time_range: Range,
         sink: Folder,
         *,
         deadline_ms: int | None = None,
@@ -44,5 +44,5 @@ class OwnPoints:
             strange = loose - await self._lists.own_points(site, loose, deadline_ms=deadline_ms)
             points = [point for point in points if point not in strange]
         return await self._upstream.fetch_samples(
-            site, points, wanted, sink, deadline_ms=deadline_ms, on_page=on_page
+            site, points, time_range, sink, deadline_ms=deadline_ms, on_page=on_page
         )

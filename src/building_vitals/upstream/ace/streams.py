@@ -35,7 +35,7 @@ class FilterIgnored(Exception):
     """A page holds points that its filter does not name."""
 
 
-class Errand:
+class FetchContext:
     """What the streams of one fetch share."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Stream:
 
     def __init__(
         self,
-        errand: Errand,
+        context: FetchContext,
         target_of: TargetOf,
         *,
         is_paged: bool = True,
@@ -84,7 +84,7 @@ class Stream:
     ) -> None:
         """
         Args:
-            errand: Shared with the other streams.
+            context: Shared with the other streams.
             target_of: The question, by cursor; None for the first page.
             is_paged: Whether answers have cursors; without, the first is all.
             names: Points the filter names, when a page with others is to raise FilterIgnored.
@@ -94,7 +94,7 @@ class Stream:
         """
         self.done = asyncio.Event()
         self.probed = asyncio.Event()
-        self._errand = errand
+        self._context = context
         self._target_of = target_of
         self._is_paged = is_paged
         self._names = names
@@ -102,7 +102,7 @@ class Stream:
         self._cut = cut
         self._cursors: set[str] = set()
         self._empty_pages = 0
-        self._call = errand.calls.begin(target_of(None), may_be_absent=True)
+        self._call = context.calls.begin(target_of(None), may_be_absent=True)
         # The page on its way, and the one that has come: held here and nowhere else, so that a
         # body is let go of as soon as it is decoded.
         self._ahead: asyncio.Task[bytes | None] | None = None
@@ -137,13 +137,13 @@ class Stream:
         while self._body is not None:
             lie = await self._taken(may_guess=may_guess)
             if lie is None:
-                if self._errand.on_page is not None:
-                    await self._errand.on_page(self._errand.calls.report)
+                if self._context.on_page is not None:
+                    await self._context.on_page(self._context.calls.report)
                 return
             may_guess = False
             await call.distrust(lie)
             self._body = await call.answer()
-        await self._errand.site_exists()
+        await self._context.site_exists()
 
     async def _arrived(self) -> bytes | None:
         """Return the page that is on its way."""
@@ -159,7 +159,7 @@ class Stream:
             may_guess: Whether to ask for the next page before this one has been decoded: not when
                 it has been refused before.
         """
-        async with self._errand.desk:
+        async with self._context.desk:
             body, self._body = self._body or b"", None
             guess = await self._guessed(body) if may_guess else None
             try:
@@ -176,12 +176,12 @@ class Stream:
                 self._cursors.add(cursor)
                 if cursor != guess:
                     await self._ask(cursor)
-            report = self._errand.calls.report
+            report = self._context.calls.report
             report.pages += 1
             report.samples_received += len(page.point_samples)
             try:
                 samples = page.point_samples
-                self._errand.sink.add_page(
+                self._context.sink.add_page(
                     samples if self._cut is None else _cut(samples, self._cut)
                 )
             except ValueError as unreadable:
@@ -213,9 +213,9 @@ class Stream:
         """
         Ask for the next page, and return when the request is out: computing holds up the network.
         """
-        self._call = self._errand.calls.begin(self._target_of(cursor))
+        self._call = self._context.calls.begin(self._target_of(cursor))
         self._ahead = asyncio.create_task(self._call.answer())
-        await self._errand.calls.clock.turn()
+        await self._context.calls.clock.turn()
 
     def _checked_cursor(self, page: Page) -> str | None:
         """

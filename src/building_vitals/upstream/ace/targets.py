@@ -23,7 +23,7 @@ CURSOR_LENGTH_RESERVED = 600
 
 # The call without pages is cut by time as if points had a sample a minute: twice as much (the
 # shortest interval) still fits in memory.
-SAMPLES_PER_POINT_DAY = 1_440
+BODY_SAMPLES_PER_DAY = 1_440
 POINTS_PER_BODY_MAX = 50
 
 # Characters of names that need no escape in a query.
@@ -75,7 +75,7 @@ def list_target(path: str, page: int, per_page: int) -> Target:
 
 
 def pages_target(
-    site: str, names: str | None, wanted: Range, *, page_size: int, cursor: str | None
+    site: str, names: str | None, time_range: Range, *, page_size: int, cursor: str | None
 ) -> Target:
     """
     Return the question for one page of samples as they were collected.
@@ -83,11 +83,11 @@ def pages_target(
     Args:
         site: Its name.
         names: Filter from `filters_of`; None asks for the whole site.
-        wanted: The range.
+        time_range: The range.
         page_size: Samples a page.
         cursor: From the page before; None for the first.
     """
-    query = f"{_range_query(wanted)}&page_size={page_size}"
+    query = f"{_range_query(time_range)}&page_size={page_size}"
     if names is not None:
         query += f"&point_names={names}"
     if cursor is not None:
@@ -95,10 +95,10 @@ def pages_target(
     return Target("GET", f"{site_path(site)}/timeseries/paginated", query)
 
 
-def points_target(points: Sequence[str], wanted: Range) -> Target:
+def points_target(points: Sequence[str], time_range: Range) -> Target:
     """Return the question for all samples of some points at once, without pages."""
     body: dict[str, Any] = {"points": [{"name": point} for point in points]}
-    query = _range_query(wanted)
+    query = _range_query(time_range)
     return Target("POST", "/points/get_timeseries", query, msgspec.json.encode(body))
 
 
@@ -140,15 +140,15 @@ def filters_of(points: Iterable[str], length_max: int) -> list[tuple[str, list[s
 
 
 def filter_length_max(
-    site: str, wanted: Range, *, base_url: str, page_size: int, url_max: int
+    site: str, time_range: Range, *, base_url: str, page_size: int, url_max: int
 ) -> int:
     """Return how long a filter may be for the address of any page to stay within *url_max*."""
-    bare = pages_target(site, "", wanted, page_size=page_size, cursor="").url(base_url)
+    bare = pages_target(site, "", time_range, page_size=page_size, cursor="").url(base_url)
     return url_max - len(bare) - CURSOR_LENGTH_RESERVED
 
 
 def bodies_of(
-    points: Sequence[str], wanted: Range, *, page_size: int
+    points: Sequence[str], time_range: Range, *, page_size: int
 ) -> list[tuple[list[str], list[Range]]]:
     """
     Share out names that fit no filter among questions without pages.
@@ -159,23 +159,25 @@ def bodies_of(
     groups: list[tuple[list[str], list[Range]]] = []
     for first in range(0, len(points), POINTS_PER_BODY_MAX):
         names = list(points[first : first + POINTS_PER_BODY_MAX])
-        answer_ms = max(1, page_size * DAY_MS // (SAMPLES_PER_POINT_DAY * len(names)))
-        groups.append((names, split_evenly(wanted, -(-wanted.duration_ms // answer_ms))))
+        answer_ms = max(1, page_size * DAY_MS // (BODY_SAMPLES_PER_DAY * len(names)))
+        groups.append((names, split_evenly(time_range, -(-time_range.duration_ms // answer_ms))))
     return groups
 
 
-def split_evenly(wanted: Range, count: int) -> list[Range]:
+def split_evenly(time_range: Range, count: int) -> list[Range]:
     """
     Return the range in *count* neighbouring parts of about the same length, in order.
 
     A range shorter than *count* milliseconds gives fewer.
     """
-    count = max(1, min(count, wanted.duration_ms))
-    cuts = [wanted.start_ms + wanted.duration_ms * each // count for each in range(count + 1)]
+    count = max(1, min(count, time_range.duration_ms))
+    cuts = [
+        time_range.start_ms + time_range.duration_ms * each // count for each in range(count + 1)
+    ]
     return [Range(start_ms, end_ms) for start_ms, end_ms in pairwise(cuts)]
 
 
-def _range_query(wanted: Range) -> str:
+def _range_query(time_range: Range) -> str:
     """Return the part of a query that all questions for samples share."""
-    start, end = format_instant(wanted.start_ms), format_instant(wanted.end_ms)
+    start, end = format_instant(time_range.start_ms), format_instant(time_range.end_ms)
     return f"start_time={start}&end_time={end}&raw_data=true"

@@ -48,31 +48,31 @@ ONE = {
 }
 
 
-def fill(encoder: Encoder, held: Stored, wanted: Range, point: str = "p") -> None:
+def fill(encoder: Encoder, held: Stored, time_range: Range, point: str = "p") -> None:
     """Put a range of a segment in as a point."""
-    read = [(piece, held.bytes_of(piece)) for piece in pieces(held.segment, wanted)]
+    read = [(piece, held.bytes_of(piece)) for piece in pieces(held.segment, time_range)]
     encoder.begin_point(point, sum(piece_text(*each)[0] for each in read))
     for each in read:
         encoder.add(*each)
     encoder.end_point()
 
 
-@pytest.mark.parametrize("output", ["json", "csv", "ndjson", "msgpack"])
+@pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("compressed", [True, False])
-def test_bodies(output: str, compressed: bool) -> None:
+def test_bodies(format: str, compressed: bool) -> None:
     """No points and one point look as the API says, gzipped or not."""
     unpack = gzip.decompress if compressed else bytes
-    nothing = encoder_for(output, 0, gzip=compressed)
-    one = encoder_for(output, 1, gzip=compressed)
+    nothing = encoder_for(format, 0, gzip=compressed)
+    one = encoder_for(format, 1, gzip=compressed)
     fill(one, HELD, ALL)
 
-    assert EMPTY[output] == unpack(nothing.finish({}))
-    assert ONE[output] == unpack(one.take() + one.finish({}))
+    assert EMPTY[format] == unpack(nothing.finish({}))
+    assert ONE[format] == unpack(one.take() + one.finish({}))
     assert (0, 3) == (nothing.samples, one.samples)
 
 
 @pytest.mark.parametrize(
-    ("output", "compressed", "max_points", "expected"),
+    ("format", "compressed", "max_points", "expected"),
     [
         pytest.param("json", True, None, SplicedJson, id="JSON for gzip is spliced"),
         pytest.param("json", False, None, TextJson, id="JSON for others is text"),
@@ -83,10 +83,10 @@ def test_bodies(output: str, compressed: bool) -> None:
     ],
 )
 def test_choice(
-    *, output: str, compressed: bool, max_points: int | None, expected: type[Encoder]
+    *, format: str, compressed: bool, max_points: int | None, expected: type[Encoder]
 ) -> None:
     """Frames are copied where that is possible; everything else goes through their text."""
-    assert expected is type(encoder_for(output, 1, gzip=compressed, max_points=max_points))
+    assert expected is type(encoder_for(format, 1, gzip=compressed, max_points=max_points))
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -96,14 +96,14 @@ def test_cuts_that_leave_nothing(*, compressed: bool) -> None:
     last = stored("50-100", samples("60:3 90:4"))
     encoder = encoder_for("json", 1, gzip=compressed)
     encoder.begin_point("p")
-    for held, wanted in (
+    for held, time_range in (
         (first, Range(15, 35)),
         (first, Range(35, 50)),
         (last, Range(65, 70)),
         (last, Range(50, 70)),
         (last, Range(70, 80)),
     ):
-        [piece] = pieces(held.segment, wanted)
+        [piece] = pieces(held.segment, time_range)
         encoder.add(piece, held.bytes_of(piece))
     encoder.end_point()
     body = encoder.take() + encoder.finish({})
@@ -128,9 +128,9 @@ def test_names_of_points(point: str, *, compressed: bool) -> None:
     assert {"site": "s"} == read["_meta"]
 
 
-@pytest.mark.parametrize("output", ["json", "csv", "ndjson", "msgpack"])
+@pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("max_points", [2, 10, 99, 100, 1000])
-def test_samples_are_chosen(output: str, max_points: int) -> None:
+def test_samples_are_chosen(format: str, max_points: int) -> None:
     """With a limit, a body is the one that the chosen samples alone would have made."""
     many = Samples((t, str(t * 7 % 101)) for t in range(100))
     chosen = decode_samples(many.text)
@@ -138,9 +138,9 @@ def test_samples_are_chosen(output: str, max_points: int) -> None:
         chosen = downsample(chosen, max_points)
     few = Samples((t, bytes(value).decode()) for t, value in chosen)
     assert few.text == encode_samples(chosen)
-    limited = encoder_for(output, 1, gzip=False, max_points=max_points)
+    limited = encoder_for(format, 1, gzip=False, max_points=max_points)
     fill(limited, stored("0-100", many, sizes=[30, 30]), ALL)
-    plain = encoder_for(output, 1, gzip=False)
+    plain = encoder_for(format, 1, gzip=False)
     fill(plain, stored("0-100", few), ALL)
 
     assert plain.take() + plain.finish({}) == limited.take() + limited.finish({})
@@ -162,9 +162,9 @@ def test_text_of_pieces() -> None:
 def test_other_bytes_never_reach_an_answer(*, compressed: bool) -> None:
     """Another object's bytes under the same key are refused, whole or cut."""
     other = stored("0-100", samples('10:1.51 20:"on" 30:null'), sizes=[1, 1])
-    for wanted in (ALL, Range(5, 31), Range(10, 20)):
+    for time_range in (ALL, Range(5, 31), Range(10, 20)):
         encoder = encoder_for("json", 1, gzip=compressed)
         encoder.begin_point("p")
-        [piece] = pieces(HELD.segment, wanted)
+        [piece] = pieces(HELD.segment, time_range)
         with pytest.raises(ValueError):
             encoder.add(piece, other.bytes_of(piece))

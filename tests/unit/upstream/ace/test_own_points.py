@@ -24,7 +24,7 @@ WANTED = Range(0, 1000)
 
 
 @dataclass
-class Source:
+class ParameterReader:
     """An upstream that notes what it is asked, and lists of points that may fail."""
 
     names: dict[str, list[str]]
@@ -33,7 +33,7 @@ class Source:
     listed: list[str] = field(default_factory=list)
 
     async def fetch_samples(
-        self, site: str, points: Sequence[str], wanted: Range, sink: Folder, **_: Any
+        self, site: str, points: Sequence[str], time_range: Range, sink: Folder, **_: Any
     ) -> FetchCount:
         """Note the points."""
         self.asked.append((site, list(points)))
@@ -60,7 +60,7 @@ class World:
 
     def __init__(self, **names: list[str]) -> None:
         self.clock = VirtualClock(10_000_000)
-        self.source = Source(names)
+        self.source = ParameterReader(names)
         self._running: list[Any] = []
         self.directory = SiteDirectory(
             listings=self.source,

@@ -100,9 +100,9 @@ def test_question_for_a_page() -> None:
     """
     A page is asked for raw, by instants with milliseconds, and by filter and cursor where given.
     """
-    wanted = Range(NEW_YEAR_MS, NEW_YEAR_MS + 1)
-    first = pages_target("hq", "a/b,c%20d", wanted, page_size=10, cursor=None)
-    later = pages_target("hq", None, wanted, page_size=10, cursor="x&y=")
+    time_range = Range(NEW_YEAR_MS, NEW_YEAR_MS + 1)
+    first = pages_target("hq", "a/b,c%20d", time_range, page_size=10, cursor=None)
+    later = pages_target("hq", None, time_range, page_size=10, cursor="x&y=")
 
     assert first.url("https://u/api/") == (
         "https://u/api/sites/hq/timeseries/paginated"
@@ -163,11 +163,11 @@ def test_addresses_stay_within_their_limit() -> None:
 @given(st.integers(1, 10**6), st.integers(1, 50))
 def test_parts_of_a_range_are_the_range(duration_ms: int, count: int) -> None:
     """Parts are neighbours, not empty, about equally long, and together the range."""
-    wanted = Range(NEW_YEAR_MS, NEW_YEAR_MS + duration_ms)
-    parts = split_evenly(wanted, count)
+    time_range = Range(NEW_YEAR_MS, NEW_YEAR_MS + duration_ms)
+    parts = split_evenly(time_range, count)
     lengths = [part.duration_ms for part in parts]
 
-    assert wanted == Range(parts[0].start_ms, parts[-1].end_ms)
+    assert time_range == Range(parts[0].start_ms, parts[-1].end_ms)
     assert all(a.end_ms == b.start_ms for a, b in pairwise(parts))
     assert len(parts) == min(count, duration_ms)
     assert max(lengths) - min(lengths) <= 1 <= min(lengths)
