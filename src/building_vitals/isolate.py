@@ -8,38 +8,37 @@ anything here be the only copy of the truth.
 
 from __future__ import annotations
 
-from typing import Any
-
 from building_vitals.access.key_access import KeyMemory
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.waiting import Waiting
-from building_vitals.maintenance.health import VERSION
-from building_vitals.platform.log import write_line
-from building_vitals.settings import Settings, read_settings
-
-LOOK_UPS = LookUps()
-RECENT = RecentAnswers(LOOK_UPS)
-KEYS = KeyMemory()
-WAITING = Waiting()
-
-_settings: list[Settings] = []
+from building_vitals.settings import Settings
+from building_vitals.statistics.recorder import Outbox
+from building_vitals.upstream.gate import Grant
 
 
-def settings_of(env: Any) -> Settings:
+class Isolate:
     """
-    Return the settings; read once in each isolate, because vars change only with a deployment.
+    What one invocation leaves for the next.
 
-    Raises:
-        SettingsError: a var has a value it can't have.
+    Attributes:
+        settings: Read once, because vars change only with a deployment; None until then.
+        look_ups: What the index said a moment ago.
+        recent: Answers given a moment ago.
+        keys: What the database said of API keys.
+        waiting: Requests that wait for another's fetch.
+        outbox: Requests that wait to be recorded.
+        grant, queued_grant: What is left of the upstream quota, for requests and for jobs.
+        told: Faults that the log has been told of: one line for each is enough.
     """
-    if not _settings:
-        _settings.append(read_settings(env))
-        # Once in each isolate, so that a Worker that lets everybody in cannot do so unnoticed.
-        write_line(
-            "start",
-            version=VERSION,
-            authMode=_settings[0].auth_mode,
-            corsOrigins=_settings[0].cors_origins,
-        )
-    return _settings[0]
+
+    def __init__(self) -> None:
+        self.settings: Settings | None = None
+        self.look_ups = LookUps()
+        self.recent = RecentAnswers(self.look_ups)
+        self.keys = KeyMemory()
+        self.waiting = Waiting()
+        self.outbox = Outbox()
+        self.grant = Grant()
+        self.queued_grant = Grant()
+        self.told: set[str] = set()

@@ -7,7 +7,7 @@ Separate so that upstream, storage and services are testable in CPython; the rea
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -80,6 +80,23 @@ class Clock(Protocol):
     def jitter(self) -> float:
         """Return a random number, 0 <= x < 1."""
         ...
+
+
+class Invocation(msgspec.Struct, frozen=True):
+    """
+    What every service of one request, batch or cron run is given.
+
+    Attributes:
+        clock: Time and waiting.
+        run_later: Keeps work running after the answer, for as long as the runtime lets it.
+        on_fault: Hears of failures that no answer tells of: where, and what.
+        new_id: Returns a random identity.
+    """
+
+    clock: Clock
+    run_later: Callable[[Coroutine[Any, Any, None]], None]
+    on_fault: Callable[[str, Exception], None]
+    new_id: Callable[[], str]
 
 
 class RateLimiter(Protocol):

@@ -26,12 +26,20 @@ async def repeat_rounds(change: Callable[[], Awaitable[int]]) -> int:
     return total
 
 
+URGENT, ROUTINE, LENGTHY = range(3)
+
+
 class Step(Protocol):
     """One thing the maintenance run does."""
 
     @property
     def name(self) -> str:
         """As the report calls it."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """When it runs: what is urgent first, what may take long last."""
         ...
 
     async def run(self, now_ms: int) -> int:

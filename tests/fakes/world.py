@@ -10,26 +10,30 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, NamedTuple
+
+import msgspec
 
 from building_vitals.answers.answer import CacheReport, TimeseriesAnswer
 from building_vitals.answers.question import Question, TimeseriesRequest
-from building_vitals.answers.recent import RecentAnswers
-from building_vitals.answers.routing import RoutingOptions
-from building_vitals.answers.service import EnhancedTimeseriesService
-from building_vitals.cache.compactor import Compactor
-from building_vitals.cache.filler import SegmentFiller
-from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.app import App, Platform
 from building_vitals.cache.leases_table import Leases
-from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.need import Need
 from building_vitals.cache.options import CacheOptions
-from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import AppError
+from building_vitals.isolate import Isolate
+from building_vitals.jobs.options import JobOptions
+from building_vitals.ports import HttpAnswer, Invocation
 from building_vitals.ranges import Range
+from building_vitals.settings import Settings, read_settings
+from building_vitals.statistics.metrics import Metric
+from building_vitals.upstream.port import Upstream
 from fakes.database import FakeDatabase
 from fakes.history import History
 from fakes.object_store import FakeObjectStore
+from fakes.queues import FakeQueues
 from fakes.virtual_time import LoopClock
 
 PAGE_SIZE = 1000
@@ -52,6 +56,66 @@ class Got(NamedTuple):
     answer_etag: str | None
 
 
+class WorldApp(App):
+    """The services over an upstream in memory."""
+
+    def __init__(
+        self, platform: Platform, isolate: Isolate, settings: Settings, source: Upstream
+    ) -> None:
+        super().__init__(platform, isolate, settings)
+        self._source = source
+
+    @cached_property
+    def source(self) -> Upstream:
+        """Where samples come from."""
+        return self._source
+
+
+class KeptMetrics:
+    """
+    A MetricsWriter.
+
+    Attributes:
+        written: All metrics.
+    """
+
+    def __init__(self) -> None:
+        self.written: list[Metric] = []
+
+    def write(self, metrics: Sequence[Metric]) -> int:
+        """Keep metrics."""
+        self.written += metrics
+        return len(metrics)
+
+
+class NoLimit:
+    """A RateLimiter that lets everything pass."""
+
+    async def take(self, key: str) -> bool:
+        """Let a request pass."""
+        return True
+
+
+class NoHttp:
+    """An HttpClient that nobody may use: the upstream is in memory."""
+
+    async def request(self, method: str, url: str, **options: Any) -> HttpAnswer:
+        """Refuse."""
+        raise AssertionError(f"{method} {url}: this world has no network")
+
+
+def settings(*, cache: CacheOptions, jobs: JobOptions, page_size: int) -> Settings:
+    """Return the settings of a Worker that lets everybody in."""
+    found = read_settings(SimpleNamespace(AUTH_MODE="open"))
+    return msgspec.structs.replace(
+        found,
+        cache=cache,
+        jobs=jobs,
+        routing=msgspec.structs.replace(found.routing, page_size=page_size),
+        upstream=msgspec.structs.replace(found.upstream, page_size=page_size),
+    )
+
+
 class World:
     """
     A bucket, a database, an upstream, and any number of isolates that use them.
@@ -59,6 +123,8 @@ class World:
     Attributes:
         clock: The running loop's.
         reported: Faults that only the log would tell of.
+        crashes: Failures that nobody foresaw.
+        lines: What was logged.
         started: How often what has gone on in the background.
     """
 
@@ -66,56 +132,59 @@ class World:
         self,
         *,
         cache: CacheOptions | None = None,
+        jobs: JobOptions | None = None,
         page_size: int = PAGE_SIZE,
         interval_ms: int = 300_000,
     ) -> None:
         self.clock = LoopClock()
         self.objects = FakeObjectStore(self.clock.now_ms)
         self.database = FakeDatabase()
+        self.queues = FakeQueues(self.clock.now_ms)
         self.upstream = History(self.clock, page_size=page_size, interval_ms=interval_ms)
         self.options = cache or CacheOptions()
-        self.routing = RoutingOptions(page_size=page_size)
-        self.freshness = self.options.freshness()
-        self.look_ups = LookUps()
-        self.recent = RecentAnswers(self.look_ups)
-        self.index = SegmentIndex(self.database, self.look_ups)
-        self.leases = Leases(self.database)
-        self.store = SegmentStore(self.objects, self.database, self.freshness)
+        self.settings = settings(cache=self.options, jobs=jobs or JobOptions(), page_size=page_size)
         self.reported: list[tuple[str, AppError]] = []
+        self.crashes: list[Exception] = []
+        self.lines: list[dict[str, Any]] = []
+        self.metrics = KeptMetrics()
         self.started: Counter[str] = Counter()
+        self.invocation = Invocation(self.clock, self.run_later, self.on_fault, self.new_id)
         self._ids = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.filler = SegmentFiller(
-            upstream=self.upstream,
-            store=self.store,
-            database=self.database,
-            clock=self.clock,
-            freshness=self.freshness,
-            page_size=page_size,
-            lease_ms=self.options.lease_seconds * 1000,
-            new_id=self.new_id,
-            background=self.background,
-            report=self.report,
+        self.app = self.make_app()
+        self.freshness = self.app.freshness
+        self.recent = self.app.recent
+        self.look_ups = self.app.isolate.look_ups
+        self.index = self.app.index
+        self.leases = Leases(self.database)
+        self.store = self.app.store
+        self.filler = self.app.filler
+        self.compactor = self.app.compactor
+        self.service = self.app.timeseries
+
+    def make_app(
+        self, isolate: Isolate | None = None, wrap: Callable[[Any], Any] = lambda port: port
+    ) -> WorldApp:
+        """
+        Return the services of an invocation.
+
+        Args:
+            isolate: Whose; left out: one of its own.
+            wrap: Puts something around each port.
+        """
+        platform = Platform(
+            invocation=self.invocation,
+            database=wrap(self.database),
+            objects=wrap(self.objects),
+            queues=wrap(self.queues),
+            http=NoHttp(),
+            read_limit=NoLimit(),
+            job_limit=NoLimit(),
+            metrics=self.metrics,
+            compressor=None,
+            log=lambda event, **fields: self.lines.append({"event": event, **fields}),
         )
-        self.compactor = Compactor(
-            store=self.store,
-            index=self.index,
-            clock=self.clock,
-            freshness=self.freshness,
-            new_id=self.new_id,
-            report=self.report,
-        )
-        self.service = EnhancedTimeseriesService(
-            filler=self.filler,
-            store=self.store,
-            index=self.index,
-            compactor=self.compactor,
-            clock=self.clock,
-            options=self.routing,
-            recent=self.recent,
-            background=self.background,
-            report=self.report,
-        )
+        return WorldApp(platform, isolate or Isolate(), self.settings, wrap(self.upstream))
 
     async def __aenter__(self) -> World:
         return self
@@ -128,15 +197,16 @@ class World:
         """
         Return an identity never given before.
         """
-        return f"id-{next(self._ids)}"
+        return f"id-{next(self._ids):09}"
 
-    def report(self, where: str, error: AppError) -> None:
-        """
-        Note a fault.
-        """
-        self.reported.append((where, error))
+    def on_fault(self, where: str, error: Exception) -> None:
+        """Note a fault, or a failure that nobody foresaw."""
+        if isinstance(error, AppError):
+            self.reported.append((where, error))
+        else:
+            self.crashes.append(error)
 
-    def background(self, work: Coroutine[Any, Any, None]) -> None:
+    def run_later(self, work: Coroutine[Any, Any, None]) -> None:
         """
         Run something after the answer.
         """

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from building_vitals.jobs.options import JobOptions
-from building_vitals.jobs.results import RESULT_BYTES_MIN
+from building_vitals.jobs.options import RESULT_BYTES_MIN, JobOptions
 from building_vitals.ranges import Range
 from building_vitals.statistics.events import RequestEvent
 from building_vitals.statistics.requests_table import Counted, RequestAnalytics

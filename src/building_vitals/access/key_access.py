@@ -1,16 +1,16 @@
-"""The access mode `keys`: a caller is who its API key says."""
+"""Who is let in: everybody, or whoever has a valid key."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 from building_vitals.access.api_keys import NOT_VALID, hash_key, read_key
-from building_vitals.access.caller import Caller
+from building_vitals.access.caller import ANYBODY, Caller
 from building_vitals.access.keys_table import ApiKey, ApiKeys
 from building_vitals.errors import AppError, Unauthorized
-from building_vitals.ports import Clock
+from building_vitals.ports import Invocation
 
 # How long a revocation may go unnoticed at most.
 KNOWN_MS = 30_000
@@ -20,6 +20,28 @@ UNKNOWN_MS = 5_000
 REMEMBERED_MAX = 1000
 # Finer than this nobody needs to know when a key was last used; coarser costs fewer writes.
 USE_NOTED_MS = 3_600_000
+
+
+class Access(Protocol):
+    """Decides who asks: the one place."""
+
+    async def identify(self, headers: Mapping[str, str]) -> Caller:
+        """
+        Return the caller of a request.
+
+        Raises:
+            Unauthorized: it has no key, or none that is valid.
+            Unavailable: it has one, but nobody can say whether it is valid.
+        """
+        ...
+
+
+class OpenAccess:
+    """The mode `open`: everybody may do everything."""
+
+    async def identify(self, headers: Mapping[str, str]) -> Caller:
+        """Return the caller that everybody is."""
+        return ANYBODY
 
 
 class _Memory(NamedTuple):
@@ -58,28 +80,24 @@ class KeyMemory:
 
 
 class KeyAccess:
-    """Lets in who has a valid key."""
+    """The mode `keys`: a caller is who its API key says."""
 
     def __init__(
         self,
         *,
         keys: ApiKeys,
         memory: KeyMemory,
-        clock: Clock,
-        background: Callable[[Coroutine[Any, Any, None]], None],
-        report: Callable[[str, AppError], None],
+        invocation: Invocation,
     ) -> None:
         """
         Args:
             memory: Outlives the request.
-            background: Keeps a coroutine running after the answer.
-            report: Told of failures that no answer tells of.
         """
         self._keys = keys
         self._memory = memory
-        self._clock = clock
-        self._background = background
-        self._report = report
+        self._clock = invocation.clock
+        self._run_later = invocation.run_later
+        self._on_fault = invocation.on_fault
 
     async def identify(self, headers: Mapping[str, str]) -> Caller:
         """
@@ -111,11 +129,11 @@ class KeyAccess:
         if key is not None and key.is_usable(now_ms):
             used_ms = key.last_used_ms
             if used_ms is None or now_ms - used_ms >= USE_NOTED_MS:
-                self._background(self._note_use(key.key_id, now_ms))
+                self._run_later(self._note_use(key.key_id, now_ms))
         return key
 
     async def _note_use(self, key_id: str, now_ms: int) -> None:
         try:
             await self._keys.note_use(key_id, now_ms)
         except AppError as error:
-            self._report("note-use", error)
+            self._on_fault("note-use", error)

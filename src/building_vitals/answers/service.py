@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -32,7 +31,7 @@ from building_vitals.cache.need import Filling, Need
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
-from building_vitals.ports import Clock
+from building_vitals.ports import Invocation
 
 # Times that an answer is planned anew because objects were gone.
 LOST_OBJECTS_ATTEMPTS_MAX = 3
@@ -50,21 +49,19 @@ class EnhancedTimeseriesService:
         store: SegmentStore,
         index: SegmentIndex,
         compactor: Compactor,
-        clock: Clock,
         options: RoutingOptions,
         recent: RecentAnswers,
-        background: Callable[[Coroutine[Any, Any, None]], None],
-        report: Callable[[str, AppError], None],
+        invocation: Invocation,
     ) -> None:
         self._filler = filler
         self._store = store
         self._index = index
         self._compactor = compactor
-        self._clock = clock
+        self._clock = invocation.clock
         self._options = options
         self._recent = recent
-        self._background = background
-        self._report = report
+        self._run_later = invocation.run_later
+        self._on_fault = invocation.on_fault
 
     async def fetch_timeseries(self, question: Question) -> TimeseriesAnswer:
         """
@@ -81,7 +78,7 @@ class EnhancedTimeseriesService:
             return await self._cached(question, need)
         except (Unavailable, TimeoutError, LostObjects) as error:
             if isinstance(error, AppError):
-                self._report("bypass", error)
+                self._on_fault("bypass", error)
             return await self._bypass(question, need)
 
     def _need(self, question: Question, now_ms: int) -> Need:
@@ -115,7 +112,7 @@ class EnhancedTimeseriesService:
             return await self._answer(question, need, filling, generation, is_compacted=not is_past)
         except LostObjects as lost:
             if lost.keys:
-                self._report("lost objects", lost)
+                self._on_fault("lost objects", lost)
                 await self._index.forget(need.site, lost.keys)
             return None
 
@@ -145,7 +142,7 @@ class EnhancedTimeseriesService:
                 return await self._answer(question, need, filling, generation)
             except LostObjects as lost:
                 if lost.keys:
-                    self._report("lost objects", lost)
+                    self._on_fault("lost objects", lost)
                     await self._index.forget(need.site, lost.keys)
                 attempts, before = attempts + 1, filling
                 if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
@@ -213,7 +210,7 @@ class EnhancedTimeseriesService:
             prepared = Prepared(parts, answer_etag, expires_ms, answer.object_keys)
             self._recent.prepare(question, prepared, need.now_ms, generation)
         if is_compacted and not filling.is_stale and self._compactor.is_due(object_keys(parts)):
-            self._background(self._compactor.compact(need))
+            self._run_later(self._compactor.compact(need))
         return answer
 
     async def _with_directories(self, need: Need, filling: Filling) -> Filling:

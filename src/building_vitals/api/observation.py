@@ -7,15 +7,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from building_vitals.api.context import Context
 from building_vitals.api.messages import HttpRequest, Reply
 from building_vitals.api.problem import INTERNAL_STATUS
+from building_vitals.app import App
 from building_vitals.statistics.events import CLIENT_GONE, NO_ROUTE, NO_STATUS, RequestEvent
 
 NOT_FOUND_ENDPOINT = ""
 
 
-def observe(request: HttpRequest, reply: Reply, context: Context, duration_ms: int) -> None:
+def observe(request: HttpRequest, reply: Reply, app: App, duration_ms: int) -> None:
     """
     Have a request recorded, unless it asked for nothing there is.
 
@@ -25,15 +25,15 @@ def observe(request: HttpRequest, reply: Reply, context: Context, duration_ms: i
     if request.endpoint == NOT_FOUND_ENDPOINT:
         return
     if reply.rest is not None and request.method != "HEAD":
-        reply.rest = _Observed(reply.rest, request, reply, context)
+        reply.rest = _Observed(reply.rest, request, reply, app)
         return
     if reply.stored is not None and request.method != "HEAD":
-        reply.stored.on_end = _Stored(request, reply, context).end
+        reply.stored.on_end = _Stored(request, reply, app).end
         return
     size = 0 if request.method == "HEAD" else len(reply.body)
     fault = "internal" if reply.status >= INTERNAL_STATUS else None
     error = reply.log.get("code", fault)
-    context.analytics.record_request(
+    app.analytics.record_request(
         lambda: event_of(request, reply, body_bytes=size, error=error, duration_ms=duration_ms)
     )
 
@@ -74,10 +74,10 @@ def event_of(
 class _Stored:
     """A body out of the bucket, whose request is recorded when it has been sent or is given up."""
 
-    def __init__(self, request: HttpRequest, reply: Reply, context: Context) -> None:
+    def __init__(self, request: HttpRequest, reply: Reply, app: App) -> None:
         self._request = request
         self._reply = reply
-        self._context = context
+        self._context = app
 
     def end(self, error: str | None) -> None:
         """Record the request."""
@@ -98,12 +98,12 @@ class _Observed:
     """The rest of an answer, whose request is recorded when it ends, breaks or is given up."""
 
     def __init__(
-        self, rest: AsyncIterator[bytes], request: HttpRequest, reply: Reply, context: Context
+        self, rest: AsyncIterator[bytes], request: HttpRequest, reply: Reply, app: App
     ) -> None:
         self._rest = rest
         self._request = request
         self._reply = reply
-        self._context = context
+        self._context = app
         self._size = len(reply.body)
         self._is_recorded = False
 

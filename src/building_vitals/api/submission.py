@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from building_vitals.access.caller import Caller
 from building_vitals.answers.question import TimeseriesRequest
-from building_vitals.api.context import Context
 from building_vitals.api.messages import Reply, json_reply
+from building_vitals.app import App
 from building_vitals.jobs.service import POLL_INTERVAL_MS
 
 
 async def queue_request(
-    samples_request: TimeseriesRequest, estimated: int, context: Context, caller: Caller
+    samples_request: TimeseriesRequest, estimated: int, app: App, caller: Caller
 ) -> Reply:
     """Make a request a job, and say where to ask for it."""
-    await context.limits.admit_job(caller)
-    queued = await context.jobs.queue_large_request(samples_request, caller, estimated)
+    await app.limits.admit_job(caller)
+    queued = await app.jobs.queue_large_request(samples_request, caller, estimated)
     if queued.is_new:
-        context.analytics.record_queued_job(queued.job_id)
+        app.analytics.record_queued_job(queued.job_id)
     url = f"/api/jobs/{queued.job_id}"
     document = {
         "status": "queued",

@@ -9,33 +9,33 @@ from building_vitals.answers.answer import TimeseriesAnswer
 from building_vitals.answers.formats.registry import CONTENT_TYPES
 from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.answers.routing import RoutingOptions, choose_route
-from building_vitals.api.context import Context
 from building_vitals.api.messages import HttpRequest, Reply
 from building_vitals.api.negotiation import VARY, accepts_gzip, choose_format, etag_matches
 from building_vitals.api.parameters import BODY_BYTES_MAX, shown
 from building_vitals.api.requests import parse_body, parse_query
 from building_vitals.api.submission import queue_request
+from building_vitals.app import App
 from building_vitals.cache.estimates import estimated_samples
 from building_vitals.errors import InvalidRequest, Problem
 
 
-async def read_timeseries(request: HttpRequest, context: Context, caller: Caller) -> Reply:
+async def read_timeseries(request: HttpRequest, app: App, caller: Caller) -> Reply:
     """Answer a question for samples by whichever route suits it."""
-    samples_request = await _parse(request, context)
+    samples_request = await _parse(request, app)
     caller.require_site(samples_request.site)
-    route, estimated = _route(samples_request, context.routing)
+    route, estimated = _route(samples_request, app.settings.routing)
     question = question_of(request, samples_request, route=route, estimated=estimated)
     request.notes.update(about(question))
     if route != "direct":
-        recent = context.recent.answer(question, context.clock.now_ms())
+        recent = app.recent.answer(question, app.clock.now_ms())
         if recent is not None:
-            return timeseries_reply(recent, question, context)
+            return timeseries_reply(recent, question, app)
     if route == "queued":
-        known = await context.timeseries.answer_known(question)
+        known = await app.timeseries.answer_known(question)
         if known is None:
-            return await queue_request(samples_request, estimated, context, caller)
-        return timeseries_reply(known, question, context)
-    return timeseries_reply(await context.timeseries.fetch_timeseries(question), question, context)
+            return await queue_request(samples_request, estimated, app, caller)
+        return timeseries_reply(known, question, app)
+    return timeseries_reply(await app.timeseries.fetch_timeseries(question), question, app)
 
 
 def _route(samples_request: TimeseriesRequest, options: RoutingOptions) -> tuple[str, int]:
@@ -45,8 +45,8 @@ def _route(samples_request: TimeseriesRequest, options: RoutingOptions) -> tuple
     return choose_route(estimate, samples_request.route, *thresholds), estimate
 
 
-async def _parse(request: HttpRequest, context: Context) -> TimeseriesRequest:
-    timeout_ms_max = context.routing.direct_timeout
+async def _parse(request: HttpRequest, app: App) -> TimeseriesRequest:
+    timeout_ms_max = app.settings.routing.direct_timeout
     if request.method != "POST":
         return _parse_query(request.query, timeout_ms_max=timeout_ms_max)
     if request.query:
@@ -87,9 +87,9 @@ def question_of(
     )
 
 
-def timeseries_reply(answer: TimeseriesAnswer, question: Question, context: Context) -> Reply:
+def timeseries_reply(answer: TimeseriesAnswer, question: Question, app: App) -> Reply:
     """Return an answer with the headers that tell how it came about."""
-    duration_ms = context.clock.now_ms() - question.started_ms
+    duration_ms = app.clock.now_ms() - question.started_ms
     report = answer.report
     headers = [
         ("X-Route-Type", question.route),

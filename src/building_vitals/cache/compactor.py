@@ -7,7 +7,7 @@ thousand objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import compress
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from building_vitals.cache.store import (
     segment_object,
 )
 from building_vitals.errors import AppError
-from building_vitals.ports import Clock
+from building_vitals.ports import Invocation
 from building_vitals.ranges import Range, gaps, merge
 from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import Frame
@@ -42,17 +42,15 @@ class Compactor:
         *,
         store: SegmentStore,
         index: SegmentIndex,
-        clock: Clock,
         freshness: Freshness,
-        new_id: Callable[[], str],
-        report: Callable[[str, AppError], None],
+        invocation: Invocation,
     ) -> None:
         self._store = store
         self._index = index
-        self._clock = clock
+        self._clock = invocation.clock
         self._freshness = freshness
-        self._new_id = new_id
-        self._report = report
+        self._new_id = invocation.new_id
+        self._on_fault = invocation.on_fault
 
     @staticmethod
     def is_due(object_keys: Collection[str]) -> bool:
@@ -64,10 +62,10 @@ class Compactor:
         try:
             await self._compact(need)
         except LostObjects as lost:
-            self._report("compaction", lost)
+            self._on_fault("compaction", lost)
             await self._index.forget(need.site, lost.keys)
         except AppError as error:
-            self._report("compaction", error)
+            self._on_fault("compaction", error)
 
     async def _compact(self, need: Need) -> None:
         now_ms = self._clock.now_ms()

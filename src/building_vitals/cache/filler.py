@@ -7,8 +7,7 @@ Separate because the cached route and the chunks of jobs both stand on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from building_vitals.cache.coverage import Cover, covers, gaps_of
 from building_vitals.cache.estimates import estimated_samples
@@ -22,7 +21,7 @@ from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentObject, SegmentStore, segment_object
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
-from building_vitals.ports import Clock, Database, Statement
+from building_vitals.ports import Database, Invocation, Statement
 from building_vitals.ranges import Range, merge
 from building_vitals.series.folding import PointSeries
 from building_vitals.upstream.port import OnPage, Upstream
@@ -43,22 +42,16 @@ class SegmentFiller:
         upstream: Upstream,
         store: SegmentStore,
         database: Database,
-        clock: Clock,
         freshness: Freshness,
         page_size: int,
         lease_ms: int,
-        new_id: Callable[[], str],
-        background: Callable[[Coroutine[Any, Any, None]], None],
-        report: Callable[[str, AppError], None],
         waiting: Waiting | None = None,
+        invocation: Invocation,
     ) -> None:
         """
         Args:
             page_size: Samples on a page of the upstream.
             lease_ms: How long a lease lives unless renewed.
-            new_id: Gives random identities.
-            background: Runs what need not be waited for, as far as the runtime lets it.
-            report: Hears of failures that nobody else will.
             waiting: Shared by all fillers of the isolate.
         """
         self._fetcher = GapFetcher(upstream, freshness)
@@ -66,13 +59,13 @@ class SegmentFiller:
         self._database = database
         self._index = SegmentIndex(database)
         self._leases = Leases(database)
-        self._clock = clock
+        self._clock = invocation.clock
         self._freshness = freshness
         self._page_size = page_size
         self._lease_ms = lease_ms
-        self._new_id = new_id
-        self._background = background
-        self._report = report
+        self._new_id = invocation.new_id
+        self._run_later = invocation.run_later
+        self._on_fault = invocation.on_fault
         self._waiting = waiting or Waiting()
 
     async def look_up(self, need: Need) -> list[Segment]:
@@ -129,7 +122,7 @@ class SegmentFiller:
                     self._waiting.remove(waiter)
                     return await self._fetch(need, lease, segments, missing, on_page)
                 if taken:
-                    self._background(self._release(lease))
+                    self._run_later(self._release(lease))
                 elif missing:
                     if self._clock.now_ms() + wait_ms >= (need.wait_until_ms or need.deadline_ms):
                         raise UpstreamBusy(
@@ -187,7 +180,7 @@ class SegmentFiller:
         finally:
             heartbeat.cancel()
         made = self._object(need.site, fetched.point_series, fetched_ms)
-        self._background(self._keep(made, lease))
+        self._run_later(self._keep(made, lease))
         had_known = any(each.known for each in self.cover(need, segments))
         segments = segments + (made.segments if made else [])
         covered = self.cover(need, segments)
@@ -290,14 +283,14 @@ class SegmentFiller:
             stored = await self._store.put(made)
             await self._store.commit([stored], now_ms=self._clock.now_ms(), after=[release])
         except AppError as error:
-            self._report("store", error)
+            self._on_fault("store", error)
             await self._release(lease)
 
     async def _release(self, lease: Lease) -> None:
         try:
             await self._leases.release(lease.lease_id)
         except AppError as error:
-            self._report("release", error)
+            self._on_fault("release", error)
 
     async def _renew(self, lease: Lease) -> None:
         """Keep a lease alive until cancelled."""
@@ -306,4 +299,4 @@ class SegmentFiller:
             try:
                 await self._leases.renew(lease.lease_id, self._clock.now_ms() + self._lease_ms)
             except AppError as error:
-                self._report("renew", error)
+                self._on_fault("renew", error)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.object_keys import SEGMENTS_PREFIX
 from building_vitals.cache.upkeep_table import CacheUpkeep
 from building_vitals.errors import Unavailable
 from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
-from building_vitals.ports import ObjectInfo, ObjectStore
-from building_vitals.upkeep import OBJECT_GRACE_MS, OBJECTS_AT_ONCE, ROUNDS_MAX
+from building_vitals.ports import Database, ObjectInfo, ObjectStore
+from building_vitals.upkeep import OBJECT_GRACE_MS, OBJECTS_AT_ONCE, ROUNDS_MAX, ROUTINE, Step
 
 # Rows and objects of one statement, and statements of one run: a run takes seconds.
 SEGMENTS_AT_ONCE = 2000
@@ -28,6 +29,7 @@ class ExpiredSegments:
     """Deletes segments that have expired, grace included."""
 
     name = "expired segments"
+    rank = ROUTINE
 
     def __init__(self, upkeep: CacheUpkeep, freshness: Freshness) -> None:
         self._upkeep = upkeep
@@ -55,6 +57,7 @@ class ExpiredObjects:
     """
 
     name = "expired objects"
+    rank = ROUTINE
 
     def __init__(self, upkeep: CacheUpkeep, objects: ObjectStore) -> None:
         self._upkeep = upkeep
@@ -83,6 +86,7 @@ class OrphanObjects:
     """
 
     name = "orphan objects"
+    rank = ROUTINE
 
     def __init__(self, upkeep: CacheUpkeep, objects: ObjectStore) -> None:
         self._upkeep = upkeep
@@ -126,6 +130,7 @@ class OldMarks:
     """
 
     name = "old leases and purges"
+    rank = ROUTINE
 
     def __init__(self, upkeep: CacheUpkeep) -> None:
         self._upkeep = upkeep
@@ -140,6 +145,7 @@ class Recount:
     """Counts the cache's totals from its rows once a day, should they have been changed by hand."""
 
     name = "recount"
+    rank = ROUTINE
 
     def __init__(self, upkeep: CacheUpkeep) -> None:
         self._upkeep = upkeep
@@ -150,3 +156,17 @@ class Recount:
             return 0
         await self._upkeep.recount(now_ms=now_ms)
         return 1
+
+
+def steps(
+    database: Database, objects: ObjectStore, index: SegmentIndex, freshness: Freshness
+) -> list[Step]:
+    """Return the cache's steps of the maintenance run."""
+    upkeep = CacheUpkeep(database, index)
+    return [
+        ExpiredSegments(upkeep, freshness),
+        ExpiredObjects(upkeep, objects),
+        OrphanObjects(upkeep, objects),
+        OldMarks(upkeep),
+        Recount(upkeep),
+    ]

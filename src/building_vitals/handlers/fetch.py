@@ -10,7 +10,6 @@ from typing import NamedTuple
 import msgspec
 
 from building_vitals.access.caller import Caller
-from building_vitals.api.context import Context
 from building_vitals.api.cors import SECURITY_HEADERS, cors_headers, parse_policy
 from building_vitals.api.jobs import (
     cancel_job,
@@ -35,10 +34,11 @@ from building_vitals.api.problem import problem_document, problem_headers
 from building_vitals.api.sites import list_points, list_sites
 from building_vitals.api.statistics import read_statistics
 from building_vitals.api.timeseries import read_timeseries
+from building_vitals.app import App
 from building_vitals.errors import AppError, MethodNotAllowed, NotFound
 
-Handler = Callable[[HttpRequest, Context, Caller], Awaitable[Reply]]
-OpenHandler = Callable[[HttpRequest, Context], Awaitable[Reply]]
+Handler = Callable[[HttpRequest, App, Caller], Awaitable[Reply]]
+OpenHandler = Callable[[HttpRequest, App], Awaitable[Reply]]
 
 
 class Route(NamedTuple):
@@ -88,15 +88,15 @@ ROUTES: list[tuple[re.Pattern[str], dict[str, Route]]] = [
 ]
 
 
-async def answer(request: HttpRequest, context: Context) -> Reply:
+async def answer(request: HttpRequest, app: App) -> Reply:
     """Return the reply to a request, whatever happens; nothing is raised."""
-    policy = parse_policy(context.cors_origins)
+    policy = parse_policy(app.settings.cors_origins)
     try:
-        reply = await _route(request, context)
+        reply = await _route(request, app)
     except AppError as error:
         reply = _problem(error, request)
     except Exception as error:
-        context.log(
+        app.log(
             "fault",
             where=f"{request.method} {request.path}",
             requestId=request.request_id,
@@ -109,8 +109,8 @@ async def answer(request: HttpRequest, context: Context) -> Reply:
         *SECURITY_HEADERS,
         *cors_headers(policy, request.headers.get("origin"), preflight=request.method == "OPTIONS"),
     ]
-    duration_ms = max(0, context.clock.now_ms() - request.started_ms)
-    context.log(
+    duration_ms = max(0, app.clock.now_ms() - request.started_ms)
+    app.log(
         "request",
         requestId=request.request_id,
         method=request.method,
@@ -122,7 +122,7 @@ async def answer(request: HttpRequest, context: Context) -> Reply:
         streamed=True if reply.rest is not None or reply.stored is not None else None,
         **{**request.notes, **reply.log},
     )
-    observe(request, reply, context, duration_ms)
+    observe(request, reply, app, duration_ms)
     return reply
 
 
@@ -133,7 +133,7 @@ def _size(reply: Reply) -> int | None:
     return len(reply.body) if reply.rest is None else None
 
 
-async def _route(request: HttpRequest, context: Context) -> Reply:
+async def _route(request: HttpRequest, app: App) -> Reply:
     """Find the handler, find out who asks, and let the one answer the other."""
     method = "GET" if request.method == "HEAD" else request.method
     open_handler = OPEN_ROUTES.get(request.path)
@@ -142,7 +142,7 @@ async def _route(request: HttpRequest, context: Context) -> Reply:
             return Reply(status=204, headers=[("Allow", _allow(["GET"]))])
         if method != "GET":
             raise _not_allowed(request, ["GET"])
-        return await open_handler(request, context)
+        return await open_handler(request, app)
     for pattern, methods in ROUTES:
         match = pattern.fullmatch(request.path)
         if match is None:
@@ -153,14 +153,14 @@ async def _route(request: HttpRequest, context: Context) -> Reply:
         if route is None:
             raise _not_allowed(request, methods)
         request.endpoint = f"{method} {pattern.pattern.replace(_SEGMENT, '*')}"
-        caller = await context.access.identify(request.headers)
+        caller = await app.access.identify(request.headers)
         request.key_id = caller.key_id
         # Before anything that tells callers apart, so that refusals are counted too.
-        await context.limits.admit_read(caller)
+        await app.limits.admit_read(caller)
         if route.is_admin:
             caller.require_admin()
         return await route.handler(
-            msgspec.structs.replace(request, captured=match.groups()), context, caller
+            msgspec.structs.replace(request, captured=match.groups()), app, caller
         )
     raise NotFound(f"no such path: {request.path[:200]}")
 

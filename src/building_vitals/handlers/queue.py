@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from building_vitals.api.context import Context
+from building_vitals.app import App
 from building_vitals.errors import AppError
 from building_vitals.jobs.model import ChunkRef
 from building_vitals.jobs.runner import ChunkRunner, Verdict
@@ -54,34 +54,34 @@ class Message(Protocol):
         ...
 
 
-async def consume(queue: str, messages: Sequence[Message], context: Context) -> None:
+async def consume(queue: str, messages: Sequence[Message], app: App) -> None:
     """
     Deal with every message of a batch.
 
     Args:
         queue: Its name tells dead letters from chunks to run.
     """
-    started_ms = context.clock.now_ms()
+    started_ms = app.clock.now_ms()
     waiting = iter(messages)
 
     async def work() -> None:
         for message in waiting:
-            if context.clock.now_ms() - started_ms > BATCH_MS_MAX:
+            if app.clock.now_ms() - started_ms > BATCH_MS_MAX:
                 message.retry(1)
             else:
-                await _deal_with(message, queue, context)
+                await _deal_with(message, queue, app)
 
     await asyncio.gather(*(work() for _ in range(min(WIDTH, len(messages)))))
 
 
-async def _deal_with(message: Message, queue: str, context: Context) -> None:
+async def _deal_with(message: Message, queue: str, app: App) -> None:
     """Run or bury one chunk; whatever happens, the message is acknowledged or sent back."""
-    started_ms = context.clock.now_ms()
+    started_ms = app.clock.now_ms()
     ref: ChunkRef | None = None
     trouble: str | None = None
     try:
         ref = msgspec.convert(message.body, ChunkRef)
-        verdict = await _verdict(context.chunk_runner, ref, queue)
+        verdict = await _verdict(app.chunk_runner, ref, queue)
     except msgspec.ValidationError as error:
         verdict, trouble = Verdict("unreadable"), str(error)
     except AppError as error:
@@ -94,8 +94,8 @@ async def _deal_with(message: Message, queue: str, context: Context) -> None:
     else:
         message.retry(verdict.retry_s)
     if ref is not None:
-        _record(ref, verdict, message, queue=queue, context=context, started_ms=started_ms)
-    context.log(
+        _record(ref, verdict, message, queue=queue, app=app, started_ms=started_ms)
+    app.log(
         "queue",
         queue=queue,
         jobId=ref.job_id if ref else None,
@@ -104,7 +104,7 @@ async def _deal_with(message: Message, queue: str, context: Context) -> None:
         delivery=message.attempts,
         retryS=verdict.retry_s,
         error=trouble,
-        durationMs=context.clock.now_ms() - started_ms,
+        durationMs=app.clock.now_ms() - started_ms,
     )
 
 
@@ -114,12 +114,12 @@ def _record(
     message: Message,
     *,
     queue: str,
-    context: Context,
+    app: App,
     started_ms: int,
 ) -> None:
     """Have recorded what became of a chunk, as far as it matters to anybody."""
     if queue.endswith(DEAD_LETTER_SUFFIX):
-        context.analytics.record_dead_letter(
+        app.analytics.record_dead_letter(
             DeadLetterEvent(
                 job_id=ref.job_id,
                 chunk=ref.chunk,
@@ -128,7 +128,7 @@ def _record(
             )
         )
     if verdict.outcome in CHUNK_ENDS:
-        context.analytics.record_ended_job(ref.job_id, since_ms=started_ms)
+        app.analytics.record_ended_job(ref.job_id, since_ms=started_ms)
 
 
 async def _verdict(runner: ChunkRunner, ref: ChunkRef, queue: str) -> Verdict:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from building_vitals.answers.body import BATCH_BYTES_MAX
+
+# A smaller answer is one batch of pieces anyway.
+RESULT_BYTES_MIN = BATCH_BYTES_MAX
+
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -15,6 +20,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         batch_size: Points in a chunk, at most.
         max_active_jobs: Jobs of one key that may be unfinished at once.
         max_queued_samples: Estimated samples of them together.
+        result_bytes_min: Stored bytes from which a result is materialised.
     """
 
     max_retries: int = 3
@@ -22,3 +28,4 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 50
     max_active_jobs: int = 20
     max_queued_samples: int = 50_000_000
+    result_bytes_min: int = RESULT_BYTES_MIN

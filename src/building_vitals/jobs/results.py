@@ -9,10 +9,10 @@ answer is spliced from segments as any other.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from building_vitals.answers.answer import CacheReport, StoredBody, TimeseriesAnswer, answer_meta
-from building_vitals.answers.body import BATCH_BYTES_MAX, ByteSource, batches, encoded
+from building_vitals.answers.body import ByteSource, batches, encoded
 from building_vitals.answers.formats.spliced_json import SealedJson, SplicedJson
 from building_vitals.answers.pieces import PointPieces, entity_tag, resolve, total_stored_bytes
 from building_vitals.answers.question import Question
@@ -27,10 +27,8 @@ from building_vitals.errors import AppError
 from building_vitals.jobs.jobs_table import Jobs
 from building_vitals.jobs.model import Job
 from building_vitals.jobs.results_table import JobResult, JobResults, ResultPlace
-from building_vitals.ports import Clock, ObjectStore
+from building_vitals.ports import Invocation, ObjectStore
 
-# A smaller answer is one batch of pieces anyway.
-RESULT_BYTES_MIN = BATCH_BYTES_MAX
 # A larger one might not be laid down within the 15 minutes of an invocation.
 RESULT_BYTES_MAX = 2_147_483_648
 # By then whoever began is dead: an invocation lives 15 minutes.
@@ -54,11 +52,9 @@ class JobResultService:
         objects: ObjectStore,
         store: SegmentStore,
         index: SegmentIndex,
-        clock: Clock,
         freshness: Freshness,
-        new_id: Callable[[], str],
-        report: Callable[[str, AppError], None],
-        bytes_min: int = RESULT_BYTES_MIN,
+        bytes_min: int,
+        invocation: Invocation,
     ) -> None:
         """
         Args:
@@ -69,10 +65,10 @@ class JobResultService:
         self._objects = objects
         self._store = store
         self._index = index
-        self._clock = clock
+        self._clock = invocation.clock
         self._freshness = freshness
-        self._new_id = new_id
-        self._report = report
+        self._new_id = invocation.new_id
+        self._on_fault = invocation.on_fault
         self._bytes_min = bytes_min
 
     async def materialise(self, job_id: str) -> bool:
@@ -97,13 +93,13 @@ class JobResultService:
                 expires_ms=self._clock.now_ms() + UNFINISHED_MS,
             )
         except AppError as error:
-            self._report("job result", error)
+            self._on_fault("job result", error)
             return False
         try:
             # When it is not worth it the note stays, so that it is not looked into again and again.
             return is_ours and await self._make(job, points, place)
         except AppError as error:
-            self._report("job result", error)
+            self._on_fault("job result", error)
             await self._give_up(place)
             return False
 
@@ -127,7 +123,7 @@ class JobResultService:
             await self._results.drop([place])
         except AppError as error:
             # The clean-up finds the row, and the object by its age.
-            self._report("job result", error)
+            self._on_fault("job result", error)
 
     async def _make(self, job: Job, points: tuple[str, ...], place: ResultPlace) -> bool:
         """Store the object and make it known; return False when it is not worth it, or can't be."""

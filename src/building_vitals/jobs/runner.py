@@ -26,9 +26,9 @@ from building_vitals.jobs.model import TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.retrying import failure_class, failure_text, retry_delay_s
 from building_vitals.jobs.service import RESEND_AFTER_MS
-from building_vitals.ports import Clock
+from building_vitals.ports import Invocation
 
-Background = Callable[[Coroutine[Any, Any, None]], None]
+RunLater = Callable[[Coroutine[Any, Any, None]], None]
 
 # A chunk that takes longer is tried again; a consumer has 15 minutes for all its messages.
 CHUNK_MS_MAX = 240_000
@@ -63,15 +63,13 @@ class ChunkRunner:
         self,
         *,
         chunks: JobChunks,
-        filler_for: Callable[[Background], SegmentFiller],
+        filler_for: Callable[[RunLater], SegmentFiller],
         store: SegmentStore,
         index: SegmentIndex,
         sender: ChunkSender,
-        clock: Clock,
         options: JobOptions,
-        new_id: Callable[[], str],
         on_complete: Callable[[str], Awaitable[object]],
-        report: Callable[[str, BaseException], None],
+        invocation: Invocation,
     ) -> None:
         """
         Args:
@@ -83,11 +81,11 @@ class ChunkRunner:
         self._store = store
         self._index = index
         self._sender = sender
-        self._clock = clock
+        self._clock = invocation.clock
         self._options = options
-        self._new_id = new_id
+        self._new_id = invocation.new_id
         self._on_complete = on_complete
-        self._report = report
+        self._on_fault = invocation.on_fault
 
     async def run(self, ref: ChunkRef) -> Verdict:
         """
@@ -175,7 +173,7 @@ class ChunkRunner:
         except AppError as error:
             return await self._give_up(ref, claim, state, error, is_retryable=error.retryable)
         except Exception as error:
-            self._report("chunk", error)
+            self._on_fault("chunk", error)
             return await self._give_up(ref, claim, state, error, is_retryable=True)
         finally:
             heartbeat.cancel()

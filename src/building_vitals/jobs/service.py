@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,6 @@ from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.cache.fetch_plan import USUAL_SAMPLES_PER_DAY
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.errors import (
-    AppError,
     Conflict,
     Gone,
     NotFound,
@@ -28,7 +27,7 @@ from building_vitals.jobs.model import ChunkRef, ChunkSender, Job, decode_cursor
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.results_table import JobResult
 from building_vitals.jobs.submission import _identity
-from building_vitals.ports import Clock
+from building_vitals.ports import Invocation
 
 # https://developers.cloudflare.com/queues/platform/limits/
 MESSAGES_PER_SEND_MAX = 100
@@ -64,19 +63,17 @@ class ChartQueueService:
         *,
         jobs: Jobs,
         sender: ChunkSender,
-        clock: Clock,
         options: JobOptions,
-        new_id: Callable[[], str],
         look_ups: LookUps,
-        report: Callable[[str, AppError], None],
+        invocation: Invocation,
     ) -> None:
         self._jobs = jobs
         self._sender = sender
-        self._clock = clock
+        self._clock = invocation.clock
         self._options = options
-        self._new_id = new_id
+        self._new_id = invocation.new_id
         self._look_ups = look_ups
-        self._report = report
+        self._on_fault = invocation.on_fault
 
     async def queue_large_request(
         self, request: TimeseriesRequest, caller: Caller, estimated: int
@@ -162,7 +159,7 @@ class ChartQueueService:
         if failure is None:
             return
         if sent:
-            self._report("send chunks", failure)
+            self._on_fault("send chunks", failure)
             return
         await self._jobs.remove(job.job_id)
         raise failure
@@ -274,7 +271,7 @@ class ChartQueueService:
         _, failure = await self._send([ChunkRef(job_id, each) for each in chunks], job.priority)
         if failure is not None:
             # The maintenance run sends them.
-            self._report("send chunks", failure)
+            self._on_fault("send chunks", failure)
         return job
 
     def events(self, job: Job) -> AsyncIterator[bytes]:

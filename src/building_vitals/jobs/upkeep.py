@@ -12,8 +12,16 @@ from building_vitals.jobs.model import TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.results import JobResultService
 from building_vitals.jobs.results_table import JobResults
 from building_vitals.jobs.service import MESSAGES_PER_SEND_MAX, resend_after_ms
-from building_vitals.ports import ObjectStore
-from building_vitals.upkeep import OBJECT_GRACE_MS, OBJECTS_AT_ONCE, repeat_rounds
+from building_vitals.ports import Database, ObjectStore
+from building_vitals.upkeep import (
+    LENGTHY,
+    OBJECT_GRACE_MS,
+    OBJECTS_AT_ONCE,
+    ROUTINE,
+    URGENT,
+    Step,
+    repeat_rounds,
+)
 
 JOBS_AT_ONCE = 100
 JOB_AGE_MS = 7 * DAY_MS
@@ -29,6 +37,7 @@ class OldJobs:
     """Moves jobs that ended a week ago to the history, without their chunks and points."""
 
     name = "old jobs"
+    rank = ROUTINE
 
     def __init__(self, history: JobHistory) -> None:
         self._history = history
@@ -53,6 +62,7 @@ class OldResults:
     """Deletes results of jobs that have expired or were purged: first the object, then its row."""
 
     name = "old results"
+    rank = ROUTINE
 
     def __init__(self, results: JobResults, objects: ObjectStore) -> None:
         self._results = results
@@ -77,6 +87,7 @@ class LostChunks:
     """
 
     name = "lost chunks"
+    rank = URGENT
 
     def __init__(self, chunks: JobChunks, sender: ChunkSender) -> None:
         self._chunks = chunks
@@ -111,6 +122,7 @@ class LostResults:
     """The step of the maintenance run that stores results which were lost."""
 
     name = "lost results"
+    rank = LENGTHY
 
     def __init__(self, results: JobResultService) -> None:
         self._results = results
@@ -118,3 +130,15 @@ class LostResults:
     async def run(self, now_ms: int) -> int:
         """Store some; return how many."""
         return await self._results.lay_down_lost(now_ms)
+
+
+def steps(
+    database: Database, objects: ObjectStore, sender: ChunkSender, results: JobResultService
+) -> list[Step]:
+    """Return the steps of the maintenance run that concern jobs."""
+    return [
+        LostChunks(JobChunks(database), sender),
+        OldJobs(JobHistory(database)),
+        OldResults(JobResults(database), objects),
+        LostResults(results),
+    ]

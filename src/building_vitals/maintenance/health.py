@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 from building_vitals.access.keys_table import ApiKeys
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.errors import AppError, public_detail
 from building_vitals.instants import format_instant
-from building_vitals.ports import Clock, ObjectStore
+from building_vitals.ports import Invocation, ObjectStore
 
 VERSION = "1.0.0"
 CHECK_TIMEOUT_MS = 2000
@@ -27,21 +27,16 @@ class HealthService:
         *,
         index: SegmentIndex,
         objects: ObjectStore,
-        clock: Clock,
         auth_mode: str,
         keys: ApiKeys,
-        report: Callable[[str, AppError], None],
+        invocation: Invocation,
     ) -> None:
-        """
-        Args:
-            report: Told why a part does not answer.
-        """
         self._index = index
         self._objects = objects
-        self._clock = clock
+        self._clock = invocation.clock
         self._auth_mode = auth_mode
         self._keys = keys
-        self._report = report
+        self._on_fault = invocation.on_fault
 
     async def check(self) -> dict[str, Any]:
         """Return the document of `/api/health`; `status` is `healthy` or `degraded`."""
@@ -84,6 +79,6 @@ class HealthService:
         except TimeoutError:
             return f"no answer within {CHECK_TIMEOUT_MS} ms"
         except AppError as error:
-            self._report("health", error)
+            self._on_fault("health", error)
             return public_detail(error)
         return "ok"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.errors import AppError
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
 from building_vitals.jobs.results_table import JobResults
-from building_vitals.ports import Clock, ObjectStore
+from building_vitals.ports import Invocation, ObjectStore
 from building_vitals.ranges import Range
 
 EVER = Range(INSTANT_MIN_MS, INSTANT_MAX_MS)
@@ -24,16 +24,14 @@ class CacheAdmin:
         objects: ObjectStore,
         index: SegmentIndex,
         results: JobResults,
-        clock: Clock,
-        background: Callable[[Coroutine[Any, Any, None]], None],
-        report: Callable[[str, AppError], None],
+        invocation: Invocation,
     ) -> None:
         self._objects = objects
         self._index = index
         self._results = results
-        self._clock = clock
-        self._background = background
-        self._report = report
+        self._clock = invocation.clock
+        self._run_later = invocation.run_later
+        self._on_fault = invocation.on_fault
 
     async def list_objects(self, *, prefix: str, limit: int, cursor: str | None) -> dict[str, Any]:
         """Return the document of `GET /api/cache/objects`."""
@@ -64,7 +62,7 @@ class CacheAdmin:
             site, points, time_range or EVER, now_ms=self._clock.now_ms()
         )
         if deleted:
-            self._background(self._remove_orphans(site))
+            self._run_later(self._remove_orphans(site))
         return deleted
 
     async def _remove_orphans(self, site: str) -> None:
@@ -79,7 +77,7 @@ class CacheAdmin:
                 await self._objects.delete([each.object_key for each in results])
                 await self._results.drop(results)
         except AppError as error:
-            self._report("purge", error)
+            self._on_fault("purge", error)
 
 
 def _number(text: str | None) -> int | None:

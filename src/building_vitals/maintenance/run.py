@@ -6,11 +6,11 @@ Cron invocations of Python Workers are known to get lost, so the same can be ask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from building_vitals.errors import AppError
-from building_vitals.ports import Clock
+from building_vitals.ports import Invocation
 from building_vitals.upkeep import Step
 
 
@@ -18,11 +18,13 @@ class Maintenance:
     """Runs the steps one after the other."""
 
     def __init__(
-        self, steps: Sequence[Step], clock: Clock, report: Callable[[str, AppError], None]
+        self,
+        steps: Sequence[Step],
+        invocation: Invocation,
     ) -> None:
-        self._steps = steps
-        self._clock = clock
-        self._report = report
+        self._steps = sorted(steps, key=lambda step: step.rank)
+        self._clock = invocation.clock
+        self._on_fault = invocation.on_fault
 
     async def run(self) -> dict[str, Any]:
         """Return what each step has changed; one that fails says so and stops no other."""
@@ -32,7 +34,7 @@ class Maintenance:
                 changed = await step.run(self._clock.now_ms())
             except Exception as error:
                 failure = error if isinstance(error, AppError) else _unforeseen(error)
-                self._report(f"maintenance: {step.name}", failure)
+                self._on_fault(f"maintenance: {step.name}", failure)
                 done.append({"name": step.name, "changed": 0, "error": failure.detail})
             else:
                 done.append({"name": step.name, "changed": changed})

@@ -28,11 +28,9 @@ def write_line(event: str, **fields: Any) -> None:
     js.console.log(log_line(event, fields))
 
 
-def report_fault(where: str, error: AppError) -> None:
-    """Log a failure that no answer tells of."""
-    write_line("fault", where=where, code=error.code, detail=error.detail)
-
-
-def report_crash(where: str, error: BaseException) -> None:
-    """Log a failure that nobody foresaw."""
-    write_line("fault", where=where, detail="".join(traceback.format_exception(error))[-2000:])
+def log_fault(where: str, error: BaseException) -> None:
+    """Log a failure that no answer tells of; one that nobody foresaw with its traceback."""
+    if isinstance(error, AppError):
+        write_line("fault", where=where, code=error.code, detail=error.detail)
+    else:
+        write_line("fault", where=where, detail="".join(traceback.format_exception(error))[-2000:])

@@ -225,7 +225,7 @@ def _raw_info(found: Any) -> ObjectInfo:
     return ObjectInfo(
         key=found.key,
         size=int(found.size),
-        object_etag=found.object_etag,
+        object_etag=found.etag,
         uploaded_ms=int(found.uploaded.getTime()),
         content_type=_text(http, "contentType"),
         content_encoding=_text(http, "contentEncoding"),

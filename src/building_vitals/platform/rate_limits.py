@@ -8,9 +8,6 @@ from pyodide.ffi import JsException
 
 from building_vitals.platform.log import write_line
 
-# Faults this isolate has told of already: one line each is enough.
-_told: set[str] = set()
-
 
 class BoundRateLimiter:
     """
@@ -20,13 +17,15 @@ class BoundRateLimiter:
     where it is missing or broken, and the log says that once.
     """
 
-    def __init__(self, env: Any, name: str) -> None:
+    def __init__(self, env: Any, name: str, told: set[str]) -> None:
         """
         Args:
             name: Of the binding.
+            told: Bindings whose fault the log has been told of.
         """
         self._env = env
         self._name = name
+        self._told = told
 
     async def take(self, key: str) -> bool:
         """Count one request of a key; return whether it is within the limit."""
@@ -41,6 +40,6 @@ class BoundRateLimiter:
             return True
 
     def _tell(self, detail: str) -> None:
-        if self._name not in _told:
-            _told.add(self._name)
+        if self._name not in self._told:
+            self._told.add(self._name)
             write_line("fault", where=self._name, detail=detail)

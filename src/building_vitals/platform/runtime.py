@@ -4,7 +4,6 @@ Where the runtime's events enter: each gets its services, its handler, and a las
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
 import msgspec
@@ -17,11 +16,10 @@ from building_vitals.api.problem import (
     problem_document,
 )
 from building_vitals.handlers import fetch, queue, scheduled
-from building_vitals.platform.compose import Services
-from building_vitals.platform.compose_operations import new_id
+from building_vitals.platform.bindings import make_app, new_id
 from building_vitals.platform.heap import heap_bytes
 from building_vitals.platform.http import RuntimeClock
-from building_vitals.platform.log import write_line
+from building_vitals.platform.log import log_fault, write_line
 from building_vitals.platform.queues import QueueMessage
 from building_vitals.platform.web import RequestBody, read_request, write_response
 from building_vitals.settings import SettingsError
@@ -34,17 +32,16 @@ async def serve_request(request: Any, env: Any, ctx: Any) -> Any:
         return await _serve(raw, env, ctx)
     except Exception as error:
         # Nobody else would answer: the runtime's own page tells of the inside, or of nothing.
-        detail = "".join(traceback.format_exception(error))[-2000:]
-        write_line("fault", where="runtime", detail=detail)
+        log_fault("runtime", error)
         return write_response(_unexpected(), "GET", ctx.waitUntil)
 
 
 async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
     """Return the response; what is raised is a fault of the code between runtime and handlers."""
     body = RequestBody(raw)
-    asked = read_request(raw, body, RuntimeClock().now_ms())
+    request = read_request(raw, body, RuntimeClock().now_ms())
     try:
-        services = Services(env, ctx.waitUntil)
+        app = make_app(env, ctx.waitUntil)
     except SettingsError as error:
         write_line("fault", where="settings", detail=str(error))
         reply = Reply(
@@ -53,12 +50,12 @@ async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
             body=b'{"title":"Service Unavailable","status":503,'
             b'"detail":"the Worker is not set up correctly: see its log"}',
         )
-        return write_response(reply, asked.method, ctx.waitUntil)
-    reply = await fetch.answer(asked, services)
+        return write_response(reply, request.method, ctx.waitUntil)
+    reply = await fetch.answer(request, app)
     await body.drop()
-    if services.settings.shows_heap:
+    if app.settings.shows_heap:
         reply.headers.append(("X-Heap-Bytes", str(heap_bytes())))
-    return write_response(reply, asked.method, ctx.waitUntil)
+    return write_response(reply, request.method, ctx.waitUntil)
 
 
 def _unexpected() -> Reply:
@@ -74,20 +71,20 @@ async def consume_batch(batch: Any, env: Any, ctx: Any) -> None:
     """Deal with a batch of queue messages; nothing is raised."""
     messages = [QueueMessage(each) for each in batch.messages]
     try:
-        services = Services(env, ctx.waitUntil, is_queued=True)
+        app = make_app(env, ctx.waitUntil, is_queued=True)
     except SettingsError as error:
         write_line("fault", where="settings", detail=str(error))
         for message in messages:
             message.retry(queue.TROUBLE_DELAY_S)
         return
-    await queue.consume(str(batch.queue), messages, services)
+    await queue.consume(str(batch.queue), messages, app)
 
 
 async def run_scheduled(controller: Any, env: Any, ctx: Any) -> None:
     """Do what the cron trigger is for; nothing is raised."""
     try:
-        services = Services(env, ctx.waitUntil)
+        app = make_app(env, ctx.waitUntil)
     except SettingsError as error:
         write_line("fault", where="settings", detail=str(error))
         return
-    await scheduled.run(str(controller.cron), services)
+    await scheduled.run(str(controller.cron), app)

@@ -10,7 +10,7 @@ from building_vitals.cache.options import CacheOptions
 from building_vitals.datasets.cache import R2CacheService
 from building_vitals.datasets.dataset import DatasetKey
 from building_vitals.errors import AppError, UpstreamSiteUnknown
-from building_vitals.ports import Clock
+from building_vitals.ports import Invocation
 from building_vitals.ranges import Range
 from building_vitals.upstream.port import Items, Listings
 
@@ -36,11 +36,9 @@ class SiteDirectory:
         *,
         listings: Listings,
         datasets: R2CacheService,
-        clock: Clock,
         options: CacheOptions,
         timeout_ms: int,
-        background: Callable[[Coroutine[Any, Any, None]], None],
-        report: Callable[[str, AppError], None],
+        invocation: Invocation,
     ) -> None:
         """
         Args:
@@ -48,11 +46,11 @@ class SiteDirectory:
         """
         self._listings = listings
         self._datasets = datasets
-        self._clock = clock
+        self._clock = invocation.clock
         self._options = options
         self._timeout_ms = timeout_ms
-        self._background = background
-        self._report = report
+        self._run_later = invocation.run_later
+        self._on_fault = invocation.on_fault
 
     async def sites(self, caller: Caller) -> dict[str, Any]:
         """
@@ -113,7 +111,7 @@ class SiteDirectory:
             if now_ms - kept["fetchedMs"] < fresh_ms:
                 return found
         items = _items(await self._listings.list_points(site, deadline_ms=deadline_ms))
-        self._background(self._keep(key, {"fetchedMs": now_ms, "items": items}))
+        self._run_later(self._keep(key, {"fetchedMs": now_ms, "items": items}))
         return asked.intersection(item["name"] for item in items)
 
     async def _list(self, key: DatasetKey, fetch: FetchList) -> Items:
@@ -129,16 +127,16 @@ class SiteDirectory:
         except AppError as error:
             if kept is None:
                 raise
-            self._report("site directory", error)
+            self._on_fault("site directory", error)
             return _items(kept["items"])
-        self._background(self._keep(key, {"fetchedMs": now_ms, "items": items}))
+        self._run_later(self._keep(key, {"fetchedMs": now_ms, "items": items}))
         return items
 
     async def _kept(self, key: DatasetKey) -> dict[str, Any] | None:
         try:
             dataset = await self._datasets.get(key)
         except AppError as error:
-            self._report("site directory", error)
+            self._on_fault("site directory", error)
             return None
         found: dict[str, Any] | None = None if dataset is None else dataset.json()
         return found
@@ -147,7 +145,7 @@ class SiteDirectory:
         try:
             await self._datasets.put(key, document, ttl=self._options.max_cache_age)
         except AppError as error:
-            self._report("site directory", error)
+            self._on_fault("site directory", error)
 
 
 def _points_key(site: str) -> DatasetKey:

@@ -7,14 +7,14 @@ first of them. What they leave behind is plain data, so that it does not matter 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from building_vitals.errors import AppError
 from building_vitals.jobs.model import TERMINAL
-from building_vitals.ports import Clock
+from building_vitals.ports import Invocation
 from building_vitals.statistics.events import DeadLetterEvent, RequestEvent, drawn_weight
 from building_vitals.statistics.metrics import (
     Metric,
@@ -28,17 +28,17 @@ from building_vitals.statistics.requests_table import Counted, RequestAnalytics
 LINGER_MS = 500
 # An invocation that has not written by then is dead, and another one has to.
 OVERDUE_MS = 5000
-# Requests of one batch: their texts stay well below what a parameter may hold, and their points
+# Requests of one batch: their texts stay well below what a parameter may hold, and their metrics
 # below what an invocation may write.
 REQUESTS_PER_BATCH_MAX = 100
 
 
 class MetricsWriter(Protocol):
-    """Where data points go."""
+    """Where metrics go."""
 
-    def write(self, points: Sequence[Metric]) -> int:
+    def write(self, metrics: Sequence[Metric]) -> int:
         """
-        Write points; return how many were.
+        Write metrics; return how many were.
 
         Raises:
             Unavailable: the dataset refuses.
@@ -89,26 +89,23 @@ class AnalyticsService:
         self,
         *,
         requests: RequestAnalytics,
-        points: MetricsWriter,
+        metrics: MetricsWriter,
         outbox: Outbox,
-        clock: Clock,
         sample_rate: float,
-        background: Callable[[Coroutine[Any, Any, None]], None],
-        report: Callable[[str, AppError], None],
+        invocation: Invocation,
     ) -> None:
         """
         Args:
             sample_rate: Share of the requests that are recorded, 0 to 1; jobs and dead letters are
                 always.
-            background: Runs what goes on after the answer.
         """
         self._requests = requests
-        self._points = points
+        self._metrics = metrics
         self._outbox = outbox
-        self._clock = clock
+        self._clock = invocation.clock
         self._sample_rate = sample_rate
-        self._background = background
-        self._report = report
+        self._run_later = invocation.run_later
+        self._on_fault = invocation.on_fault
 
     def record_request(self, tell: Callable[[], RequestEvent]) -> None:
         """
@@ -122,7 +119,7 @@ class AnalyticsService:
             return
         batch = self._outbox.add(Counted(tell(), weight), self._clock.now_ms())
         if batch is not None:
-            self._background(self._write(batch))
+            self._run_later(self._write(batch))
 
     async def _write(self, batch: Batch) -> None:
         await self._clock.sleep(LINGER_MS)
@@ -131,21 +128,21 @@ class AnalyticsService:
         try:
             await self._requests.record(requests)
         except AppError as error:
-            self._report("analytics", error)
+            self._on_fault("analytics", error)
 
     def record_queued_job(self, job_id: str) -> None:
         """Record that a job was queued."""
-        self._background(self._tell_of_job(job_id, since_ms=0, is_new=True))
+        self._run_later(self._tell_of_job(job_id, since_ms=0, is_new=True))
 
     def record_ended_job(self, job_id: str, *, since_ms: int) -> None:
         """Record that a job has ended, if that is what has happened to it since an instant."""
-        self._background(self._tell_of_job(job_id, since_ms=since_ms, is_new=False))
+        self._run_later(self._tell_of_job(job_id, since_ms=since_ms, is_new=False))
 
     async def _tell_of_job(self, job_id: str, *, since_ms: int, is_new: bool) -> None:
         try:
             job = await self._requests.find_job(job_id, since_ms=since_ms)
         except AppError as error:
-            self._report("analytics", error)
+            self._on_fault("analytics", error)
             return
         if job is not None and is_new:
             job = msgspec.structs.replace(job, outcome="queued", duration_ms=0)
@@ -154,20 +151,20 @@ class AnalyticsService:
 
     def record_dead_letter(self, event: DeadLetterEvent) -> None:
         """Record that the queue gave up a message."""
-        self._background(self._tell_of_dead_letter(event))
+        self._run_later(self._tell_of_dead_letter(event))
 
     async def _tell_of_dead_letter(self, event: DeadLetterEvent) -> None:
         try:
             job = await self._requests.find_job(event.job_id)
         except AppError as error:
-            self._report("analytics", error)
+            self._on_fault("analytics", error)
             job = None
         if job is not None:
             event = msgspec.structs.replace(event, site=job.site, error=event.error or job.error)
         self._write_metrics([dead_letter_metric(event)])
 
-    def _write_metrics(self, points: Sequence[Metric]) -> None:
+    def _write_metrics(self, metrics: Sequence[Metric]) -> None:
         try:
-            self._points.write(points)
+            self._metrics.write(metrics)
         except AppError as error:
-            self._report("analytics", error)
+            self._on_fault("analytics", error)

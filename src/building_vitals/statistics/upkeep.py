@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from building_vitals.instants import DAY_MS
+from building_vitals.ports import Database
 from building_vitals.statistics.requests_table import RequestAnalytics
-from building_vitals.upkeep import repeat_rounds
+from building_vitals.upkeep import ROUTINE, Step, repeat_rounds
 
 REQUESTS_AT_ONCE = 2000
 REQUEST_AGE_MS = 30 * DAY_MS
@@ -16,6 +17,7 @@ class OldRequests:
     """Deletes what is kept of requests older than 30 days."""
 
     name = "old requests"
+    rank = ROUTINE
 
     def __init__(self, requests: RequestAnalytics) -> None:
         self._requests = requests
@@ -29,3 +31,8 @@ class OldRequests:
                 limit=REQUESTS_AT_ONCE,
             )
         )
+
+
+def steps(database: Database) -> list[Step]:
+    """Return the steps of the maintenance run that concern statistics."""
+    return [OldRequests(RequestAnalytics(database))]

@@ -8,14 +8,12 @@ grant is good for its minute alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import msgspec
 
 from building_vitals.errors import AppError, Unavailable, UpstreamLimited
 from building_vitals.instants import MINUTE_MS
-from building_vitals.ports import Clock
+from building_vitals.ports import Invocation
 from building_vitals.upstream.quota import CLOSED_MS_MAX, FALL_MS, QuotaState, grant_size, minute_of
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
@@ -44,11 +42,9 @@ class UpstreamQuota:
         *,
         quotas: UpstreamQuotas,
         grant: Grant,
-        clock: Clock,
         limit: int,
         is_queued: bool,
-        background: Callable[[Coroutine[Any, Any, None]], None],
-        report: Callable[[str, AppError], None],
+        invocation: Invocation,
     ) -> None:
         """
         Args:
@@ -58,11 +54,11 @@ class UpstreamQuota:
         """
         self._quotas = quotas
         self._grant = grant
-        self._clock = clock
+        self._clock = invocation.clock
         self._limit = limit
         self._is_queued = is_queued
-        self._background = background
-        self._report = report
+        self._run_later = invocation.run_later
+        self._on_fault = invocation.on_fault
         self._turn = asyncio.Lock()
 
     async def admit(self, deadline_ms: int | None) -> None:
@@ -79,7 +75,7 @@ class UpstreamQuota:
                 try:
                     state = await self._take()
                 except Unavailable as error:
-                    self._report("upstream quota", error)
+                    self._on_fault("upstream quota", error)
                     return
                 if state is not None:
                     await self._wait(state, deadline_ms)
@@ -129,7 +125,7 @@ class UpstreamQuota:
         Hear that the upstream answered 429: less is allowed from now on, and nothing for a while.
         """
         self._grant.left = 0
-        self._background(self._fall(min(retry_after_ms or 0, CLOSED_MS_MAX)))
+        self._run_later(self._fall(min(retry_after_ms or 0, CLOSED_MS_MAX)))
 
     async def _fall(self, closed_ms: int) -> None:
         now_ms = self._clock.now_ms()
@@ -141,4 +137,4 @@ class UpstreamQuota:
                 closed_until_ms=now_ms + closed_ms,
             )
         except AppError as error:
-            self._report("upstream quota", error)
+            self._on_fault("upstream quota", error)

@@ -49,7 +49,7 @@ class Default(WorkerEntrypoint):
         if port == "datasets":
             return await self._dataset(given)
         if port == "limit":
-            return await BoundRateLimiter(self.env, given["binding"]).take(given["key"])
+            return await BoundRateLimiter(self.env, given["binding"], set()).take(given["key"])
         if port == "clock":
             return await _computing(given["url"])
         return "ready"

@@ -23,6 +23,7 @@ from building_vitals.access.limits import RETRY_AFTER_S, RequestLimits
 from building_vitals.errors import AppError, Forbidden, RateLimited, Unauthorized, Unavailable
 from fakes.clock import VirtualClock
 from fakes.database import FakeDatabase
+from fakes.invocation import invocation
 
 
 def key_of(number: int) -> str:
@@ -50,9 +51,7 @@ class Door:
         return KeyAccess(
             keys=ApiKeys(self.database),
             memory=memory,
-            clock=self.clock,
-            background=self.waiting.append,
-            report=report,
+            invocation=invocation(self.clock, run_later=self.waiting.append, on_fault=report),
         )
 
     def add(

@@ -334,7 +334,7 @@ async def test_a_look_up_that_takes_too_long_is_given_up() -> None:
         got = await world.ask(["a"], days(4, 3))
         assert world.truth(["a"], days(4, 3)) == got.samples
         assert "bypass" == got.report.status
-        assert world.routing.cache_timeout == world.clock.now_ms() - EPOCH_MS
+        assert world.settings.routing.cache_timeout == world.clock.now_ms() - EPOCH_MS
 
 
 @in_virtual_time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,9 +50,10 @@ class Context:
         self.analytics = Recorder()
         self.clock = VirtualClock()
         self.limits = Limits()
-        self.routing = RoutingOptions(small_threshold=200)
+        self.settings = SimpleNamespace(
+            routing=RoutingOptions(small_threshold=200), cors_origins=""
+        )
         self.recent = RecentAnswers(LookUps())
-        self.cors_origins = ""
         self.lines: list[dict[str, Any]] = []
         self._outcome = outcome
 
@@ -149,7 +151,9 @@ async def test_an_answer_is_recorded_with_all_that_is_known() -> None:
     assert 40 == context.lines[0]["durationMs"]
 
 
-@pytest.mark.parametrize(("status", "object_keys"), [("miss", ()), ("bypass", ()), ("partial", ("k",))])
+@pytest.mark.parametrize(
+    ("status", "object_keys"), [("miss", ()), ("bypass", ()), ("partial", ("k",))]
+)
 async def test_only_what_was_there_is_touched(status: str, object_keys: tuple[str, ...]) -> None:
     """An answer that came from upstream alone touches no object."""
     _, events, _ = await seen(found(status, keys="k"), request())

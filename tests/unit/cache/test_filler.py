@@ -68,7 +68,7 @@ async def test_fifty_identical_misses_cost_what_one_costs(page_ms: int) -> None:
         assert distinct(world, [(["a", "b"], PAST)]) == world.upstream.samples_sent
         statuses = [got.report.status for got in found]
         assert (1, 49) == (statuses.count("miss"), statuses.count("hit"))
-        assert 1 == len({got.object_etag for got in found})
+        assert 1 == len({got.answer_etag for got in found})
         assert [] == world.database.look("SELECT * FROM fetch_leases")
         assert 1 == len(world.objects.infos)
 

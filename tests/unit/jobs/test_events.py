@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
-from fakes.job_world import FakeMessage, JobWorld
+from fakes.job_world import JobWorld
+from fakes.queues import FakeMessage
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 
 DAY_MS = 86_400_000

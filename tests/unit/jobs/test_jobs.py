@@ -20,7 +20,8 @@ from building_vitals.errors import (
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
 from fakes.failures import Fault
-from fakes.job_world import Death, FakeMessage, JobWorld, chance
+from fakes.job_world import Death, JobWorld, chance
+from fakes.queues import FakeMessage
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 
 DAY_MS = 86_400_000

@@ -203,9 +203,7 @@ async def test_a_purge_takes_results_with_it() -> None:
             objects=world.objects,
             index=world.index,
             results=JobResults(world.database),
-            clock=world.clock,
-            background=world.background,
-            report=world.report,
+            invocation=world.invocation,
         )
         await admin.purge("elsewhere", None, None)
         await admin.purge("site", None, days(30, 20))

@@ -14,6 +14,7 @@ from building_vitals.errors import AppError
 from building_vitals.maintenance.health import NO_KEY, HealthService
 from fakes.clock import VirtualClock
 from fakes.database import FakeDatabase
+from fakes.invocation import invocation
 from fakes.object_store import FakeObjectStore
 
 
@@ -27,10 +28,9 @@ class Ward:
         self.health = HealthService(
             index=SegmentIndex(database),
             objects=self.objects,
-            clock=VirtualClock(),
+            invocation=invocation(VirtualClock(), on_fault=self._report),
             auth_mode=auth_mode,
             keys=ApiKeys(database),
-            report=self._report,
         )
 
     def _report(self, where: str, error: AppError) -> None:

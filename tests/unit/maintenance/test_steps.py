@@ -22,6 +22,7 @@ from building_vitals.upkeep import Step
 from fakes.clock import VirtualClock
 from fakes.database import FakeDatabase
 from fakes.failures import Fault
+from fakes.invocation import invocation
 from fakes.object_store import FakeObjectStore
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import World
@@ -403,7 +404,8 @@ async def test_one_failing_step_stops_no_other() -> None:
     bench.objects.failures.always("*")
     reported: list[str] = []
     run = Maintenance(
-        bench.steps(), VirtualClock(NOW_MS), lambda where, error: reported.append(where)
+        bench.steps(),
+        invocation(VirtualClock(NOW_MS), on_fault=lambda where, error: reported.append(where)),
     )
     done = {each["name"]: each for each in (await run.run())["steps"]}
     assert {"expired objects", "orphan objects"} == {

@@ -21,6 +21,7 @@ from building_vitals.statistics.recorder import (
 )
 from building_vitals.statistics.requests_table import RequestAnalytics
 from fakes.database import FakeDatabase
+from fakes.invocation import invocation
 from fakes.virtual_time import EPOCH_MS, LoopClock, in_virtual_time
 
 HOUR_MS = 3_600_000
@@ -86,12 +87,14 @@ class Bench:
         """Return the service of one invocation."""
         return AnalyticsService(
             requests=RequestAnalytics(self.database),
-            points=self.points,
+            metrics=self.points,
             outbox=self.outbox,
-            clock=self.clock,
+            invocation=invocation(
+                self.clock,
+                run_later=background or self.run,
+                on_fault=lambda where, error: self.reported.append((where, error)),
+            ),
             sample_rate=self.rate,
-            background=background or self.run,
-            report=lambda where, error: self.reported.append((where, error)),
         )
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:

@@ -15,6 +15,7 @@ from building_vitals.upstream.gate import Grant, UpstreamQuota
 from building_vitals.upstream.quota import CLOSED_MS_MAX, FALL_MS, QuotaState, grant_size, minute_of
 from building_vitals.upstream.quota_table import UpstreamQuotas
 from fakes.database import FakeDatabase
+from fakes.invocation import invocation
 from fakes.virtual_time import LoopClock, in_virtual_time
 
 
@@ -34,11 +35,13 @@ class Bench:
         return UpstreamQuota(
             quotas=UpstreamQuotas(self.database),
             grant=grant or Grant(),
-            clock=self.clock,
+            invocation=invocation(
+                self.clock,
+                run_later=self.run,
+                on_fault=lambda where, error: self.reported.append((where, error)),
+            ),
             limit=self.limit,
             is_queued=is_queued,
-            background=self.run,
-            report=lambda where, error: self.reported.append((where, error)),
         )
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:

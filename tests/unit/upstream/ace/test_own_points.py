@@ -18,6 +18,7 @@ from building_vitals.upstream.ace.calls import FetchReport
 from building_vitals.upstream.ace.own_points import OwnPoints
 from building_vitals.upstream.port import FetchCount
 from fakes.clock import VirtualClock
+from fakes.invocation import invocation
 from fakes.object_store import FakeObjectStore
 
 WANTED = Range(0, 1000)
@@ -65,11 +66,11 @@ class World:
         self.directory = SiteDirectory(
             listings=self.source,
             datasets=R2CacheService(FakeObjectStore(), self.clock),
-            clock=self.clock,
+            invocation=invocation(
+                self.clock, run_later=self._running.append, on_fault=lambda *_: None
+            ),
             options=CacheOptions(),
             timeout_ms=1000,
-            background=self._running.append,
-            report=lambda *_: None,
         )
         self.guard = OwnPoints(self.source, self.directory)
 

@@ -1,0 +1,341 @@
+"""
+The composition: every service of one invocation, made when first used.
+
+It runs in CPython: `platform/bindings.py` builds a `Platform` from the Worker's bindings, tests
+build one from stand-ins.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Protocol
+
+import msgspec
+
+from building_vitals.access.key_access import Access, KeyAccess, OpenAccess
+from building_vitals.access.keys_table import ApiKeys
+from building_vitals.access.limits import RequestLimits
+from building_vitals.answers.recent import RecentAnswers
+from building_vitals.answers.service import EnhancedTimeseriesService
+from building_vitals.cache import upkeep as cache_upkeep
+from building_vitals.cache.compactor import Compactor
+from building_vitals.cache.filler import SegmentFiller
+from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.store import SegmentStore
+from building_vitals.datasets import upkeep as datasets_upkeep
+from building_vitals.datasets.cache import R2CacheService
+from building_vitals.datasets.dataset import Compressor
+from building_vitals.isolate import Isolate
+from building_vitals.jobs import upkeep as jobs_upkeep
+from building_vitals.jobs.chunks_table import JobChunks
+from building_vitals.jobs.claim import CLAIM_MS
+from building_vitals.jobs.jobs_table import Jobs
+from building_vitals.jobs.model import ChunkSender
+from building_vitals.jobs.results import JobResultService
+from building_vitals.jobs.results_table import JobResults
+from building_vitals.jobs.runner import ChunkRunner, RunLater
+from building_vitals.jobs.service import ChartQueueService
+from building_vitals.maintenance.health import HealthService
+from building_vitals.maintenance.purge import CacheAdmin
+from building_vitals.maintenance.run import Maintenance
+from building_vitals.ports import (
+    Database,
+    HttpClient,
+    Invocation,
+    ObjectStore,
+    RateLimiter,
+)
+from building_vitals.settings import Settings
+from building_vitals.sites.directory import SiteDirectory
+from building_vitals.statistics import upkeep as statistics_upkeep
+from building_vitals.statistics.figures_table import Statistics
+from building_vitals.statistics.recorder import AnalyticsService, MetricsWriter
+from building_vitals.statistics.report import StatisticsService
+from building_vitals.statistics.requests_table import RequestAnalytics
+from building_vitals.upstream.ace.client import AceClient
+from building_vitals.upstream.ace.own_points import OwnPoints
+from building_vitals.upstream.gate import UpstreamQuota
+from building_vitals.upstream.port import Upstream
+from building_vitals.upstream.quota_table import UpstreamQuotas
+
+
+class Log(Protocol):
+    """Writes one line per request, message and cron run."""
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        """Write a line; fields that are None are left out."""
+        ...
+
+
+class Platform(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the Worker stands on, for one invocation.
+
+    Attributes:
+        invocation: Clock, work after the answer, faults, identities.
+        database, objects, queues: D1, R2 and the work queues; each use fails where one is missing.
+        http: Sends requests upstream.
+        read_limit, job_limit: How many requests and submissions of jobs a key may make.
+        metrics: Where metrics go.
+        compressor: A way to compress datasets that is not built in.
+        log: Writes log lines.
+    """
+
+    invocation: Invocation
+    database: Database
+    objects: ObjectStore
+    queues: ChunkSender
+    http: HttpClient
+    read_limit: RateLimiter
+    job_limit: RateLimiter
+    metrics: MetricsWriter
+    compressor: Compressor | None
+    log: Log
+
+
+class App:
+    """The services of one invocation."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        isolate: Isolate,
+        settings: Settings,
+        *,
+        is_queued: bool = False,
+    ) -> None:
+        """
+        Args:
+            isolate: What outlives the invocation.
+            is_queued: Whether the work is that of jobs, for which nobody waits.
+        """
+        self.platform = platform
+        self.isolate = isolate
+        self.settings = settings
+        self.invocation = platform.invocation
+        self.clock = platform.invocation.clock
+        self.log = platform.log
+        self._is_queued = is_queued
+
+    @property
+    def recent(self) -> RecentAnswers:
+        """The answers that the isolate gave a moment ago."""
+        return self.isolate.recent
+
+    @cached_property
+    def access(self) -> Access:
+        """Who may ask."""
+        if self.settings.auth_mode == "open":
+            return OpenAccess()
+        return KeyAccess(keys=self.keys, memory=self.isolate.keys, invocation=self.invocation)
+
+    @cached_property
+    def keys(self) -> ApiKeys:
+        """The API keys."""
+        return ApiKeys(self.platform.database)
+
+    @cached_property
+    def limits(self) -> RequestLimits:
+        """How often one key may ask."""
+        return RequestLimits(reads=self.platform.read_limit, jobs=self.platform.job_limit)
+
+    @cached_property
+    def freshness(self) -> Freshness:
+        """How long what was fetched counts as known."""
+        return self.settings.cache.freshness()
+
+    @cached_property
+    def upstream(self) -> AceClient:
+        """The client of the upstream."""
+        return AceClient(self.platform.http, self.clock, self.settings.upstream, self._gate)
+
+    @cached_property
+    def source(self) -> Upstream:
+        """Where samples come from."""
+        return OwnPoints(self.upstream, self.sites)
+
+    @property
+    def _gate(self) -> UpstreamQuota | None:
+        """What holds requests back; None where there is no limit of ours."""
+        limit = self.settings.upstream_requests_per_minute
+        if not limit:
+            return None
+        return UpstreamQuota(
+            quotas=UpstreamQuotas(self.platform.database),
+            grant=self.isolate.queued_grant if self._is_queued else self.isolate.grant,
+            limit=limit,
+            is_queued=self._is_queued,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def index(self) -> SegmentIndex:
+        """The index of segments."""
+        return SegmentIndex(self.platform.database, self.isolate.look_ups)
+
+    @cached_property
+    def store(self) -> SegmentStore:
+        """The segments' objects."""
+        return SegmentStore(self.platform.objects, self.platform.database, self.freshness)
+
+    @cached_property
+    def filler(self) -> SegmentFiller:
+        """What fetches gaps."""
+        return self._filler(self.invocation, self.settings.cache.lease_seconds * 1000)
+
+    def filler_for(self, run_later: RunLater) -> SegmentFiller:
+        """Return a filler for a chunk, whose leases end with its claim should its consumer die."""
+        invocation = msgspec.structs.replace(self.invocation, run_later=run_later)
+        return self._filler(invocation, min(self.settings.cache.lease_seconds * 1000, CLAIM_MS))
+
+    def _filler(self, invocation: Invocation, lease_ms: int) -> SegmentFiller:
+        return SegmentFiller(
+            upstream=self.source,
+            store=self.store,
+            database=self.platform.database,
+            freshness=self.freshness,
+            page_size=self.settings.upstream.page_size,
+            lease_ms=lease_ms,
+            waiting=self.isolate.waiting,
+            invocation=invocation,
+        )
+
+    @cached_property
+    def compactor(self) -> Compactor:
+        """What joins segments that lie in too many objects."""
+        return Compactor(
+            store=self.store,
+            index=self.index,
+            freshness=self.freshness,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def timeseries(self) -> EnhancedTimeseriesService:
+        """Answers requests for samples."""
+        return EnhancedTimeseriesService(
+            filler=self.filler,
+            store=self.store,
+            index=self.index,
+            compactor=self.compactor,
+            options=self.settings.routing,
+            recent=self.recent,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def jobs(self) -> ChartQueueService:
+        """Queues large requests."""
+        return ChartQueueService(
+            jobs=Jobs(self.platform.database),
+            sender=self.platform.queues,
+            options=self.settings.jobs,
+            look_ups=self.isolate.look_ups,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def results(self) -> JobResultService:
+        """The results of large jobs."""
+        return JobResultService(
+            results=JobResults(self.platform.database),
+            jobs=Jobs(self.platform.database),
+            objects=self.platform.objects,
+            store=self.store,
+            index=self.index,
+            freshness=self.freshness,
+            bytes_min=self.settings.jobs.result_bytes_min,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def chunk_runner(self) -> ChunkRunner:
+        """Runs the chunks of jobs."""
+        return ChunkRunner(
+            chunks=JobChunks(self.platform.database),
+            filler_for=self.filler_for,
+            store=self.store,
+            index=self.index,
+            sender=self.platform.queues,
+            options=self.settings.jobs,
+            on_complete=self.results.materialise,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def datasets(self) -> R2CacheService:
+        """The cache of whole documents."""
+        options = self.settings.cache
+        return R2CacheService(
+            self.platform.objects,
+            self.clock,
+            default_ttl=options.default_ttl,
+            max_cache_age=options.max_cache_age,
+            compression=options.compression,
+            compressor=self.platform.compressor,
+        )
+
+    @cached_property
+    def sites(self) -> SiteDirectory:
+        """Lists sites and points."""
+        return SiteDirectory(
+            listings=self.upstream,
+            datasets=self.datasets,
+            options=self.settings.cache,
+            timeout_ms=self.settings.routing.direct_timeout,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def analytics(self) -> AnalyticsService:
+        """Records requests, jobs and dead letters."""
+        return AnalyticsService(
+            requests=RequestAnalytics(self.platform.database),
+            metrics=self.platform.metrics,
+            outbox=self.isolate.outbox,
+            sample_rate=self.settings.analytics_sample_rate,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def statistics(self) -> StatisticsService:
+        """Reports what was recorded."""
+        return StatisticsService(
+            statistics=Statistics(self.platform.database),
+            clock=self.clock,
+            upstream_limit=self.settings.upstream_requests_per_minute,
+        )
+
+    @cached_property
+    def health(self) -> HealthService:
+        """Checks the bindings."""
+        return HealthService(
+            index=self.index,
+            objects=self.platform.objects,
+            auth_mode=self.settings.auth_mode,
+            keys=self.keys,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def cache_admin(self) -> CacheAdmin:
+        """Lists objects and purges."""
+        return CacheAdmin(
+            objects=self.platform.objects,
+            index=self.index,
+            results=JobResults(self.platform.database),
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """The periodic work of every room."""
+        database, objects = self.platform.database, self.platform.objects
+        steps = [
+            *cache_upkeep.steps(database, objects, self.index, self.freshness),
+            *jobs_upkeep.steps(database, objects, self.platform.queues, self.results),
+            *datasets_upkeep.steps(self.datasets),
+            *statistics_upkeep.steps(database),
+        ]
+        return Maintenance(steps, self.invocation)
