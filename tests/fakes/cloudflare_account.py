@@ -64,6 +64,7 @@ class CloudflareAccount:
         queues: Id by name.
         consumers: What consumes a queue, by its name.
         scripts: Main module of each Worker, by name.
+        bindings: What the deployed Worker is bound to.
         secrets: Values by name.
         crons: Schedules of the Worker.
         uploads: Files on their way into the database, by path.
@@ -83,6 +84,7 @@ class CloudflareAccount:
     queues: dict[str, str] = field(default_factory=dict)
     consumers: dict[str, dict[str, Any]] = field(default_factory=dict)
     scripts: dict[str, bytes] = field(default_factory=dict)
+    bindings: list[dict[str, Any]] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
     crons: list[str] = field(default_factory=list)
     uploads: dict[str, bytes] = field(default_factory=dict)

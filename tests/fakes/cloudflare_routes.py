@@ -45,6 +45,11 @@ def create_bucket(account: CloudflareAccount, call: Call) -> Any:
     return {"name": name, "creation_date": NOW}
 
 
+def list_buckets(account: CloudflareAccount, call: Call) -> Any:
+    """Answer `GET /r2/buckets`."""
+    return {"buckets": [{"name": name, "creation_date": NOW} for name in account.buckets]}
+
+
 def read_bucket(account: CloudflareAccount, call: Call) -> Any:
     """Answer `GET /r2/buckets/{name}`."""
     _require_bucket(account, call.parts[0])
@@ -94,11 +99,11 @@ def create_database(account: CloudflareAccount, call: Call) -> Any:
 
 def read_database(account: CloudflareAccount, call: Call) -> Any:
     """Answer `GET /d1/database/{id or name}`."""
-    (time_range,) = call.parts
+    (wanted,) = call.parts
     for name, key in account.databases.items():
-        if time_range in (name, key):
+        if wanted in (name, key):
             return {"name": name, "uuid": key}
-    raise Refused(404, 7404, f"The database {time_range} could not be found")
+    raise Refused(404, 7404, f"The database {wanted} could not be found")
 
 
 def delete_database(account: CloudflareAccount, call: Call) -> Any:
@@ -129,9 +134,9 @@ def import_file(account: CloudflareAccount, call: Call) -> Any:
 
 
 def list_queues(account: CloudflareAccount, call: Call) -> Any:
-    """Answer `GET /queues`, by name where one is given."""
-    time_range = call.query.get("name", [None])[0]
-    return [_queue(account, name) for name in account.queues if time_range in (None, name)]
+    """Answer `GET /queues`: all, or those of the names that are given."""
+    wanted = call.query.get("name", list(account.queues))
+    return [_queue(account, name) for name in account.queues if name in wanted]
 
 
 def create_queue(account: CloudflareAccount, call: Call) -> Any:
@@ -186,20 +191,24 @@ def read_service(account: CloudflareAccount, call: Call) -> Any:
 def delete_service(account: CloudflareAccount, call: Call) -> Any:
     """Answer `DELETE /workers/services/{name}`."""
     _require_script(account, call.parts[0])
+    if account.consumers:
+        raise Refused(400, 10064, "Cannot delete this Worker as it is a consumer for a Queue.")
     del account.scripts[call.parts[0]]
+    account.bindings.clear()
     account.secrets.clear()
     return {}
 
 
 def put_script(account: CloudflareAccount, call: Call) -> Any:
-    """Answer the first upload of a Worker; refuse bindings to what is not there."""
+    """Answer an upload of a Worker; refuse bindings to what is not there."""
     head = b"Content-Type: " + call.content_type.encode() + b"\r\n\r\n"
     form = {
         part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
         for part in email.message_from_bytes(head + call.body).get_payload()  # type: ignore[union-attr]
     }
     metadata = json.loads(form["metadata"])  # type: ignore[arg-type]
-    for binding in metadata["bindings"]:
+    bindings = [_inherited(account, each) for each in metadata["bindings"]]
+    for binding in bindings:
         if binding["type"] == "d1" and binding["id"] not in account.databases.values():
             raise Refused(400, 10021, "binding DB of type d1 must have a valid `id` specified")
         if binding["type"] == "r2_bucket" and binding["bucket_name"] not in account.buckets:
@@ -207,6 +216,7 @@ def put_script(account: CloudflareAccount, call: Call) -> Any:
         if binding["type"] == "queue" and binding["queue_name"] not in account.queues:
             raise Refused(400, 11000, f"Queue {binding['queue_name']} does not exist")
     account.scripts[call.parts[0]] = form[metadata["main_module"]]  # type: ignore[assignment]
+    account.bindings = bindings
     return {
         "id": "11111111-1111-1111-1111-111111111111",
         "tag": "tag",
@@ -266,12 +276,22 @@ def read_references(account: CloudflareAccount, call: Call) -> Any:
 def read_settings(account: CloudflareAccount, call: Call) -> Any:
     """Answer `GET /workers/scripts/{name}/settings`: the bindings of what is deployed."""
     _require_script(account, call.parts[0])
-    return {"bindings": []}
+    return {"bindings": account.bindings}
 
 
 def empty_list(account: CloudflareAccount, call: Call) -> Any:
     """Answer what wrangler asks about products that this Worker has no part in."""
     return []
+
+
+def _inherited(account: CloudflareAccount, binding: dict[str, Any]) -> dict[str, Any]:
+    """Return a binding, or the deployed one of its name where it is to be inherited."""
+    if binding["type"] != "inherit":
+        return binding
+    for known in account.bindings:
+        if known["name"] == binding["name"]:
+            return known
+    raise Refused(400, 10057, f"binding {binding['name']} cannot be inherited: there is none")
 
 
 def _require_bucket(account: CloudflareAccount, name: str) -> None:
@@ -335,6 +355,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/client/v4/user", read_user),
     ("GET", "/client/v4/accounts", list_accounts),
     ("GET", "/client/v4/memberships", list_memberships),
+    ("GET", "/r2/buckets", list_buckets),
     ("POST", "/r2/buckets", create_bucket),
     ("GET", _BUCKET, read_bucket),
     ("DELETE", _BUCKET, delete_bucket),
