@@ -1,5 +1,5 @@
 """
-Runs wrangler, on Linux, macOS and Windows.
+Finds wrangler and runs it, on Linux, macOS and Windows.
 
 Separate because it is all that touches processes: the steps are given a Runner, a test gives them
 another one.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cloudflare_setup.commands import Command
-from devtools.console import StepFailed, progress
+from devtools.console import StepFailed, progress, say
 from devtools.layout import NODE_MODULES, PYTHON_MODULES, ROOT, WORKER_REQUIREMENTS
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -30,12 +30,18 @@ VENDOR_FLAGS = (
     *("--require-hashes", "--no-deps", "--only-binary=:all:"),
 )
 NPM_FLAGS = ("--ignore-scripts", "--no-audit", "--no-fund")
+QUIET = {
+    "NO_COLOR": "1",
+    "FORCE_COLOR": "0",
+    "WRANGLER_HIDE_BANNER": "true",
+    "WRANGLER_SEND_METRICS": "false",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
-    What a program has done.
+    What wrangler has done.
 
     Attributes:
         status: Its exit status.
@@ -43,7 +49,7 @@ class Outcome:
     """
 
     status: int
-    output: str
+    output: str = ""
     errors: str = ""
 
     @property
@@ -53,19 +59,28 @@ class Outcome:
 
 
 class Runner(Protocol):
-    """Runs one command to its end."""
+    """Runs wrangler once, or shows how it would be run."""
 
-    def __call__(
-        self, command: Command, *, stdin: str = "", env: Mapping[str, str] | None = None
-    ) -> Outcome:
+    def __call__(self, arguments: Sequence[str], *, stdin: str = "") -> Outcome:
         """
         Return what it did, whatever its status.
 
         Args:
+            arguments: After `wrangler`.
             stdin: Given to it; never shown.
-            env: Added to its environment.
         """
         ...
+
+
+def line_of(arguments: Sequence[str]) -> str:
+    """Return a call of wrangler as a shell takes it."""
+    return shlex.join(["wrangler", *arguments])
+
+
+def show(arguments: Sequence[str], *, stdin: str = "") -> Outcome:
+    """Print a call of wrangler as a line of the plan, and run nothing."""
+    say(f"    {line_of(arguments)}")
+    return Outcome(0)
 
 
 class Wrangler:
@@ -76,37 +91,21 @@ class Wrangler:
         wrangler: Program and first arguments that stand for wrangler.
         root: Folder of wrangler.toml.
         environ: Its environment.
-        hidden: Names of environment variables that wrangler is not to see.
     """
 
     def __init__(
-        self,
-        wrangler: Sequence[str],
-        *,
-        environ: Mapping[str, str],
-        root: Path = ROOT,
-        hidden: Sequence[str] = (),
+        self, wrangler: Sequence[str], *, environ: Mapping[str, str], root: Path = ROOT
     ) -> None:
         self._wrangler = list(wrangler)
         self._root = root
         self._environ = environ
-        self._hidden = frozenset(hidden)
 
-    def __call__(
-        self, command: Command, *, stdin: str = "", env: Mapping[str, str] | None = None
-    ) -> Outcome:
+    def __call__(self, arguments: Sequence[str], *, stdin: str = "") -> Outcome:
         """Run it with the user's own log-in and settings."""
-        kept = {name: text for name, text in self._environ.items() if name not in self._hidden}
-        quiet = {
-            "NO_COLOR": "1",
-            "FORCE_COLOR": "0",
-            "WRANGLER_HIDE_BANNER": "true",
-            "WRANGLER_SEND_METRICS": "false",
-        }
         done = subprocess.run(
-            [*self._wrangler, *command.arguments],
+            [*self._wrangler, *arguments],
             cwd=self._root,
-            env={**kept, **quiet, **(env or {})},
+            env={**self._environ, **QUIET},
             # Never a terminal: wrangler would ask, where this script already knows the answer.
             input=stdin.encode(),
             capture_output=True,

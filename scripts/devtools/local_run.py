@@ -151,7 +151,8 @@ def _upstream(
 
 def _apply_schema(wrangler: Wrangler, state: Path, children: Children, lock: int) -> None:
     """Bring the database in *state* to schema.sql, once for each version of that file."""
-    stamp = state / ".schema"
+    # The local database is known by its binding; under its former id it was another one.
+    stamp = state / ".schema-DB"
     wanted = hashlib.sha256(SCHEMA_SQL.read_bytes()).hexdigest()
     if (state / "v3" / "d1").is_dir() and stamp.is_file() and stamp.read_text() == wanted:
         return

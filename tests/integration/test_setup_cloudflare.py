@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +16,13 @@ from pathlib import Path
 import pytest
 
 from building_vitals.access.api_keys import hash_key
-from cloudflare_setup.account import Account
-from cloudflare_setup.commands import Command
-from cloudflare_setup.inputs import TOKEN, Inputs, from_terminal
+from cloudflare_setup.names import Names, read_names
 from cloudflare_setup.programs import Outcome, Wrangler
-from cloudflare_setup.resources import PLACEHOLDER_ID, read_resources, with_database_id
-from cloudflare_setup.set_up import SetUp
-from cloudflare_setup.step import Paths, Step, run_steps
-from cloudflare_setup.tear_down import TearDown
+from cloudflare_setup.steps import TOKEN, Inputs, Steps
 from devtools.console import StepFailed
 from devtools.layout import MADE, ROOT, SCRIPTS, WRANGLER_TOML
 from devtools.toolchain import Toolchain
-from fakes.cloudflare_account import ACCOUNT, CloudflareAccount
+from fakes.cloudflare_account import ACCOUNT, Call, CloudflareAccount, Refused
 from fakes.cloudflare_api import CloudflareApi
 
 SECRET = "upstream-token-that-nobody-may-see"
@@ -46,40 +41,44 @@ class Site:
     A copy of the project, and an account on the fake.
 
     Attributes:
-        folder: The copy.
+        toml: The copy's wrangler.toml.
         account: What the fake holds.
         run: Calls the real wrangler.
-        environ: What leads it to the fake.
-        paths: The copy's files.
+        key_file: Where the first key goes.
     """
 
-    folder: Path
+    toml: Path
     account: CloudflareAccount
     run: Wrangler
-    environ: dict[str, str]
-    paths: Paths
+    key_file: Path
 
-    def steps(self) -> list[Step]:
-        """Return the set-up's steps."""
-        return SetUp(
-            read_resources(self.paths.wrangler_toml.read_text(encoding="utf-8")),
-            self.paths,
-            account=Account(self.run),
-            inputs=Inputs(self.environ, io.StringIO()),
-            await_health=lambda _: {"status": "healthy"},
-            environ=self.environ,
-        ).steps()
+    @property
+    def names(self) -> Names:
+        """What wrangler.toml names."""
+        return read_names(self.toml.read_text(encoding="utf-8"))
 
-    def tear_down_steps(self) -> list[Step]:
-        """Return the tear-down's steps."""
-        named = read_resources(self.paths.wrangler_toml.read_text(encoding="utf-8"))
-        return TearDown(named, self.paths, account=Account(self.run), environ=self.environ).steps()
+    def steps(self) -> Steps:
+        """Return the steps of set-up and tear-down."""
+        return Steps(self.names, self.run, inputs(key_file=self.key_file, is_plan=False))
 
     def changes(self) -> list[str]:
         """Return the calls since the last time that changed something, and forget all calls."""
         made = [f"{call.method} {call.path}" for call in self.account.calls if call.method != "GET"]
         self.account.calls.clear()
         return made
+
+
+def inputs(*, key_file: Path, is_plan: bool) -> Inputs:
+    """Return what the user gives."""
+    return Inputs(
+        is_plan=is_plan,
+        given_token=SECRET,
+        ask_token=lambda: "",
+        new_token=False,
+        key_file=key_file,
+        address=None,
+        await_health=lambda _: "1.0.0",
+    )
 
 
 @pytest.fixture
@@ -91,20 +90,15 @@ def site(tools: Toolchain, tmp_path: Path) -> Iterator[Site]:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
     toml = folder / "wrangler.toml"
-    toml.write_text(with_database_id(smaller(toml.read_text(encoding="utf-8")), PLACEHOLDER_ID))
+    toml.write_text(smaller(toml.read_text(encoding="utf-8")))
     with CloudflareApi(CloudflareAccount(API_TOKEN)) as api:
         environ = {**os.environ, **environment(tmp_path, api.url)}
         command = [str(tools.node), "--no-warnings", str(tools.wrangler)]
         yield Site(
-            folder,
+            toml,
             api.account,
-            Wrangler(command, environ=environ, root=folder, hidden=[TOKEN]),
-            environ,
-            Paths(
-                wrangler_toml=toml,
-                migrations=folder / "migrations",
-                key_file=tmp_path / "first-admin-key",
-            ),
+            Wrangler(command, environ=environ, root=folder),
+            tmp_path / "first-admin-key",
         )
 
 
@@ -112,13 +106,12 @@ def smaller(text: str) -> str:
     """Return a wrangler.toml with one of each kind: every start of wrangler takes a second."""
     sections = re.split(r"^(?=\[)", text, flags=re.MULTILINE)
     kept = [each for each in sections if not re.search(r'^queue = ".*-(high|low)"', each, re.M)]
-    return re.sub(r"^preview_bucket_name = .*\n", "", "".join(kept), flags=re.MULTILINE)
+    return "".join(kept)
 
 
 def environment(home: Path, url: str) -> dict[str, str]:
     """Return what leads wrangler to the fake, and to nothing else."""
     return {
-        TOKEN: SECRET,
         "CLOUDFLARE_API_BASE_URL": url,
         "CLOUDFLARE_API_TOKEN": API_TOKEN,
         "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
@@ -135,40 +128,43 @@ def test_the_real_wrangler_sets_up_and_takes_down(
     site: Site, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """An empty account gets everything, a second run changes nothing, the tear-down leaves none."""
-    run_steps(site.steps())
-    account, named = site.account, read_resources(site.paths.wrangler_toml.read_text())
+    before = site.toml.read_bytes()
+    site.steps().set_up()
+    account, named = site.account, site.names
     assert list(named.buckets) == list(account.buckets)
     for rules in account.rules.values():
-        assert {"timeseries/", "datasets/"} == {rule["conditions"]["prefix"] for rule in rules}
-    assert {named.database: named.database_id} == account.databases
+        prefixes = {rule["conditions"].get("prefix") for rule in rules}
+        assert {None, "timeseries/", "datasets/"} == prefixes
+    assert [named.database] == list(account.databases)
+    assert 2 == len(named.queues)
     assert set(named.queues) == set(account.queues) == set(account.consumers)
     assert ["*/5 * * * *"] == account.crons
     assert b"class Default(WorkerEntrypoint)" in account.scripts[named.worker]
     assert {TOKEN: SECRET} == account.secrets
-    key = site.paths.key_file.read_text().strip()
+    key = site.key_file.read_text().strip()
     select = "SELECT key_hash, role, sites FROM api_keys"
     assert [(hash_key(key), "admin", "*")] == account.sql.execute(select).fetchall()
     told = capfd.readouterr()
     assert SECRET not in told.out + told.err
     assert key not in told.out + told.err
-
-    assert 2 == len(named.queues)
-    site.changes()
-    before = (site.paths.wrangler_toml.read_bytes(), key, dict(account.secrets))
-    run_steps(site.steps())
-    after = (
-        site.paths.wrangler_toml.read_bytes(),
-        site.paths.key_file.read_text().strip(),
-        dict(account.secrets),
+    assert f'  R2 Bucket "{named.buckets[0]}": made\n' in told.out
+    assert (
+        "  building-vitals: deployed to https://building-vitals.operator.workers.dev\n" in told.out
     )
-    assert before == after
-    assert_only_harmless(site.changes(), named.worker)
 
-    account.buckets[named.live_buckets[0]] = 3
-    with pytest.raises(StepFailed, match=f"not empty yet: {named.live_buckets[0]};"):
-        run_steps(site.tear_down_steps())
-    account.buckets[named.live_buckets[0]] = 0
-    run_steps(site.tear_down_steps()[-1:])
+    site.changes()
+    bindings = list(account.bindings)
+    site.steps().set_up()
+    assert (before, key) == (site.toml.read_bytes(), site.key_file.read_text().strip())
+    assert bindings == account.bindings
+    assert_only_harmless(site.changes(), named.worker)
+    assert ": made" not in capfd.readouterr().out
+
+    account.buckets[named.buckets[0]] = 3
+    with pytest.raises(StepFailed, match=f"not empty yet: {named.buckets[0]};"):
+        site.steps().tear_down()
+    account.buckets[named.buckets[0]] = 0
+    site.steps().tear_down()
     assert ({}, {}, {}, {}, {}) == (
         account.buckets,
         account.databases,
@@ -176,19 +172,38 @@ def test_the_real_wrangler_sets_up_and_takes_down(
         account.consumers,
         account.scripts,
     )
-    assert f'"{PLACEHOLDER_ID}"' in site.paths.wrangler_toml.read_text()
 
 
 def assert_only_harmless(changes: list[str], worker: str) -> None:
-    """See that a second run has deployed, stored the token it was given, and made nothing."""
+    """See that a second run has deployed, stored what it was given, and made nothing."""
     script = f"/workers/scripts/{worker}"
     harmless = re.compile(
         rf"(POST|PUT|PATCH) {script}/(versions|deployments|script-settings|subdomain|schedules"
-        r"|secrets)|PUT /queues/\w+/consumers/.*"
+        r"|secrets)|PUT /queues/\w+/consumers/.*|PUT /r2/buckets/.*/lifecycle"
         # Refused, because it exists; queries of migrations and keys.
-        r"|POST /r2/buckets|POST /d1/database/[0-9a-f-]+/query"
+        r"|POST /queues|POST /d1/database/[0-9a-f-]+/query"
     )
     assert [] == [each for each in changes if not harmless.fullmatch(each)]
+
+
+def test_a_deployment_that_stops_halfway_is_finished_by_the_next(site: Site) -> None:
+    """wrangler takes what an earlier run of it has made, and makes the rest."""
+    refused = Refused(403, 10042, "Please enable R2 through the Cloudflare Dashboard.")
+
+    def refuse(call: Call) -> Refused | None:
+        return refused if (call.method, call.path) == ("POST", "/r2/buckets") else None
+
+    site.account.refuse = refuse
+    with pytest.raises(StepFailed, match="enable R2 for this account") as caught:
+        site.steps().set_up()
+    assert caught.value.tail.startswith("[ERROR] A request to the Cloudflare API")
+    made = dict(site.account.databases)
+    assert ([site.names.database], {}) == (list(made), site.account.scripts)
+    site.account.refuse = lambda _: None
+    site.steps().set_up()
+    assert made == site.account.databases
+    assert set(site.names.queues) == set(site.account.consumers)
+    assert {TOKEN: SECRET} == site.account.secrets
 
 
 class Help:
@@ -260,30 +275,20 @@ def path_of(call: tuple[str, ...]) -> tuple[str, ...]:
     return call[:2]
 
 
-def planned_calls() -> list[tuple[str, ...]]:
+def planned_calls(key_file: Path) -> list[tuple[str, ...]]:
     """Return every call that the set-up and the tear-down may make."""
-    named = read_resources(WRANGLER_TOML.read_text(encoding="utf-8"))
-    paths = Paths(
-        wrangler_toml=WRANGLER_TOML, migrations=ROOT / "migrations", key_file=MADE / "key"
-    )
+    found: list[tuple[str, ...]] = []
 
-    def refuse(command: Command, **_: object) -> Outcome:
-        raise AssertionError(f"a plan runs nothing: {command.line}")
+    def note(arguments: Sequence[str], *, stdin: str = "") -> Outcome:
+        found.append(tuple(arguments))
+        return Outcome(0)
 
-    account = Account(refuse)
-    set_up = SetUp(
-        named,
-        paths,
-        account=account,
-        inputs=from_terminal(),
-        await_health=lambda _: {},
-        environ={},
-        location="weur",
-    )
-    tear_down = TearDown(named, paths, account=account, environ={})
-    steps = [*set_up.steps(), *tear_down.steps()]
-    found = [each for step in steps for each in step.commands if isinstance(each, Command)]
-    return [command.arguments for command in found]
+    names = read_names(WRANGLER_TOML.read_text(encoding="utf-8"))
+    steps = Steps(names, note, inputs(key_file=key_file, is_plan=True))
+    steps.set_up()
+    steps.tear_down()
+    assert not key_file.exists()
+    return found
 
 
 def guide_calls() -> list[tuple[str, ...]]:
@@ -300,7 +305,7 @@ def test_wrangler_knows_every_command_and_flag(tools: Toolchain, tmp_path: Path)
     """Set-up, tear-down and guides use only what the installed wrangler's own help lists."""
     shown = guide_calls()
     assert ("tail", "--format=pretty") in shown
-    calls = [*planned_calls(), *shown]
+    calls = [*planned_calls(tmp_path / "key"), *shown]
     asked = Help(tools, tmp_path)
     asked.load(calls)
     assert [] == sorted({problem for call in calls for problem in asked.problems(call)})
@@ -314,8 +319,8 @@ def test_wrangler_knows_every_command_and_flag(tools: Toolchain, tmp_path: Path)
 def test_keys_can_be_managed_after_the_set_up(tools: Toolchain, tmp_path: Path) -> None:
     """scripts/api_key.py works on the same account, with wrangler's own log-in."""
     account = CloudflareAccount(API_TOKEN)
-    named = read_resources(WRANGLER_TOML.read_text(encoding="utf-8"))
-    account.databases[named.database] = named.database_id
+    named = read_names(WRANGLER_TOML.read_text(encoding="utf-8"))
+    account.databases[named.database] = str(uuid.uuid4())
     for statement in (ROOT / "schema.sql").read_text(encoding="utf-8").split("\n\n"):
         account.sql.executescript(statement)
     with CloudflareApi(account) as api:

@@ -241,7 +241,7 @@ def test_guides_name_only_resources_of_wrangler_toml(path: Path) -> None:
     """Buckets, queues and the database have the names that wrangler.toml gives them."""
     known = {database["database_name"] for database in WRANGLER["d1_databases"]}
     for bucket in WRANGLER["r2_buckets"]:
-        known |= {bucket["bucket_name"], bucket["preview_bucket_name"]}
+        known.add(bucket["bucket_name"])
     known |= {consumer["queue"] for consumer in WRANGLER["queues"]["consumers"]}
     assert set() == set(RESOURCE.findall(code_of(path))) - known
 

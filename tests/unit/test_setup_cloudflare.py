@@ -8,109 +8,84 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import setup_cloudflare
 from building_vitals.access.api_keys import hash_key, is_well_formed
-from building_vitals.cache import object_keys
-from cloudflare_setup import commands, programs
-from cloudflare_setup.account import Account
-from cloudflare_setup.commands import Command
-from cloudflare_setup.inputs import TOKEN, Inputs
-from cloudflare_setup.programs import Outcome
-from cloudflare_setup.resources import (
-    LIFECYCLE_PREFIXES,
-    PLACEHOLDER_ID,
-    read_resources,
-    with_database_id,
-)
-from cloudflare_setup.set_up import SetUp
+from building_vitals.storage import keys as object_keys
+from cloudflare_setup import programs
+from cloudflare_setup.names import read_names
+from cloudflare_setup.programs import Outcome, show
 from cloudflare_setup.smoke import await_health
-from cloudflare_setup.step import Paths, Step, plan_lines, run_steps
-from cloudflare_setup.tear_down import TearDown
+from cloudflare_setup.steps import PREFIXES, TOKEN, Inputs, Steps
 from devtools import toolchain
 from devtools.console import StepFailed
 from devtools.layout import ROOT, SCRIPTS, WRANGLER_TOML
-from fakes.wrangler import ADDRESS, FakeWrangler, refused
+from fakes.wrangler import ADDRESS, BUCKET, FakeWrangler, failed
 
 TEXT = WRANGLER_TOML.read_text(encoding="utf-8")
-FRESH = with_database_id(TEXT, PLACEHOLDER_ID)
 SECRET = "upstream-token-that-nobody-may-see"
-HEALTHY = {"status": "healthy", "service": "building-vitals", "version": "1.0.0"}
 MODULES = sorted((SCRIPTS / "cloudflare_setup").glob("*.py"))
-
-
-class Terminal(io.StringIO):
-    """Standard input that is a terminal."""
-
-    def isatty(self) -> bool:
-        """Say so."""
-        return True
 
 
 class Bench:
     """
-    An account, a copy of wrangler.toml, and what the user gives.
+    An account, and what the user gives.
 
     Attributes:
+        wrangler: The account.
+        text: wrangler.toml.
+        token: The upstream's token in the environment.
+        typed: What is typed when asked for it.
+        new_token: Whether it is to be asked for again.
+        url: Address in the command line.
+        key_file: Where the first key goes.
         asked: Addresses whose health was asked for.
     """
 
     def __init__(self, folder: Path, *, token: str | None = SECRET) -> None:
-        folder.mkdir(exist_ok=True)
         self.wrangler = FakeWrangler()
-        self.paths = Paths(
-            wrangler_toml=folder / "wrangler.toml",
-            migrations=folder / "migrations",
-            key_file=folder / "made" / "key",
-        )
-        self.paths.wrangler_toml.write_text(FRESH, encoding="utf-8")
-        self.environ = {TOKEN: token} if token else {}
-        self.stdin: io.StringIO = io.StringIO("")
+        self.text = TEXT
+        self.token = token
+        self.typed = ""
+        self.new_token = False
+        self.url: str | None = None
+        self.key_file = folder / "made" / "key"
         self.asked: list[str] = []
 
-    def steps(self, **options: Any) -> list[Step]:
-        """Return the set-up's steps, as wrangler.toml is now."""
-        return SetUp(
-            read_resources(self.text),
-            self.paths,
-            account=Account(self.wrangler),
-            inputs=Inputs(self.environ, self.stdin, ask_hidden=lambda _: self.stdin.readline()),
-            await_health=self._await_health,
-            environ=self.environ,
-            **options,
-        ).steps()
+    def steps(self) -> Steps:
+        """Return the steps on the account."""
+        return Steps(read_names(self.text), self.wrangler, self._inputs(is_plan=False))
 
-    def set_up(self, **options: Any) -> None:
+    def set_up(self) -> None:
         """Run the set-up."""
-        run_steps(self.steps(**options))
-
-    def tear_down_steps(self) -> list[Step]:
-        """Return the tear-down's steps."""
-        account = Account(self.wrangler)
-        named = read_resources(self.text)
-        return TearDown(named, self.paths, account=account, environ=self.environ).steps()
+        self.steps().set_up()
 
     def tear_down(self) -> None:
         """Run the tear-down."""
-        run_steps(self.tear_down_steps())
+        self.steps().tear_down()
 
-    @property
-    def text(self) -> str:
-        """wrangler.toml as it is now."""
-        return self.paths.wrangler_toml.read_text(encoding="utf-8")
+    def plan(self) -> Steps:
+        """Return the steps that only show what they would do."""
+        return Steps(read_names(self.text), show, self._inputs(is_plan=True))
 
-    @property
-    def lines(self) -> list[str]:
-        """All that was run."""
-        return [command.line for command in self.wrangler.ran]
+    def _inputs(self, *, is_plan: bool) -> Inputs:
+        return Inputs(
+            is_plan=is_plan,
+            given_token=self.token,
+            ask_token=lambda: self.typed,
+            new_token=self.new_token,
+            key_file=self.key_file,
+            address=self.url,
+            await_health=self._await_health,
+        )
 
-    def _await_health(self, address: str) -> dict[str, str]:
+    def _await_health(self, address: str) -> str:
         self.asked.append(address)
-        return HEALTHY
+        return "1.0.0"
 
 
 @pytest.fixture
@@ -119,119 +94,141 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def planned(steps: list[Step]) -> set[str]:
-    """Return every command that steps may run, the value of the key's row left out."""
-    shown = (each for step in steps for each in step.commands if isinstance(each, Command))
-    return {without_values(command.line) for command in shown}
+def comparable(line: str) -> str:
+    """Return a call without what differs from run to run: the key's row, a file's folder."""
+    line = re.sub(r"INSERT INTO api_keys.*", "INSERT INTO api_keys", line, flags=re.S)
+    return re.sub(r"--file .*rules\.json", "--file rules.json", line)
 
 
-def without_values(line: str) -> str:
-    """Return a command without the values of the key's row."""
-    return re.sub(r"INSERT INTO api_keys.*", "INSERT INTO api_keys", line, flags=re.S)
+def shown(plan: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the calls that a plan shows."""
+    capsys.readouterr()
+    plan()
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    return [comparable(line) for line in lines if line.startswith("wrangler ")]
 
 
 def test_an_empty_account_gets_everything(bench: Bench) -> None:
     """All that wrangler.toml names is there afterwards, and the deployed Worker was asked."""
     bench.set_up()
-    named = read_resources(bench.text)
-    assert set(named.buckets) == set(bench.wrangler.buckets)
-    rules = {"timeseries-safety-net": "30", "datasets-safety-net": "30"}
-    assert dict.fromkeys(named.buckets, rules) == bench.wrangler.rules
-    assert [named.database] == list(bench.wrangler.databases)
-    assert 1 == bench.wrangler.schema_runs
-    assert set(named.queues) == set(bench.wrangler.queues)
+    named = read_names(bench.text)
+    assert {name: {"timeseries/": 30, "datasets/": 30} for name in named.buckets} == (
+        bench.wrangler.rules
+    )
+    assert {named.database: True} == bench.wrangler.databases
+    assert set(named.queues) == set(bench.wrangler.queues) == bench.wrangler.consumers
     assert {TOKEN: SECRET} == bench.wrangler.secrets
-    assert bench.wrangler.is_deployed
     assert [ADDRESS] == bench.asked
 
 
-def test_the_database_id_line_is_all_that_changes(bench: Bench) -> None:
-    """wrangler.toml keeps every other line, comments and all."""
+def test_every_step_is_reported(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever was made is named, by wrangler or the set-up; the next run says what was there."""
     bench.set_up()
-    changed = [
-        (before, after)
-        for before, after in zip(FRESH.splitlines(), bench.text.splitlines(), strict=True)
-        if before != after
-    ]
-    (database_id,) = bench.wrangler.databases.values()
-    assert [(f'database_id = "{PLACEHOLDER_ID}"', f'database_id = "{database_id}"')] == changed
-
-
-def test_a_second_run_makes_nothing(bench: Bench) -> None:
-    """What exists is recognised: nothing is created, stored or written again."""
+    told = capsys.readouterr().out
+    for line in (
+        "accounts: Operator",
+        "chart-processing-dlq: made",
+        "building-vitals-db: does not exist yet",
+        'D1 Database "building-vitals-db": made',
+        f'R2 Bucket "{BUCKET}": made',
+        'Queue "chart-processing-low": made',
+        f"building-vitals: deployed to {ADDRESS}",
+        "building-vitals-db: up to date",
+        f"{BUCKET}: set",
+        f"{TOKEN}: stored",
+        f"{bench.key_file}: holds the key: move it to where you keep passwords",
+        f"{ADDRESS}: healthy, version 1.0.0",
+    ):
+        assert f"  {line}\n" in told
+    bench.token = None
     bench.set_up()
-    state = {name: repr(value) for name, value in vars(bench.wrangler).items() if name != "ran"}
-    key, text = bench.paths.key_file.read_text(), bench.text
-    bench.wrangler.ran.clear()
-    bench.environ = {}
+    told = capsys.readouterr().out
+    assert ": made" not in told
+    for line in ("chart-processing-dlq: exists", f"{TOKEN}: exists"):
+        assert f"  {line}\n" in told
+
+
+def test_a_second_run_changes_nothing(bench: Bench) -> None:
+    """What exists is recognised: nothing is made, stored or written again."""
     bench.set_up()
-    assert (key, text) == (bench.paths.key_file.read_text(), bench.text)
-    for name in ("buckets", "rules", "databases", "queues", "secrets", "keys"):
-        assert state[name] == repr(getattr(bench.wrangler, name)), name
-    created = [line for line in bench.lines if " add " in line or " put " in line]
-    created += [line for line in bench.lines if "queues create" in line or "d1 create" in line]
-    assert [] == created
+    before = (bench.wrangler.state(), bench.key_file.read_text(), len(bench.wrangler.keys))
+    bench.token = None
+    bench.wrangler.lines.clear()
+    bench.set_up()
+    assert before == (bench.wrangler.state(), bench.key_file.read_text(), len(bench.wrangler.keys))
+    assert not [line for line in bench.wrangler.lines if " put " in line or "INSERT" in line]
 
 
-# More than a whole set-up runs; beyond its last command nothing fails.
-COMMANDS_MAX = 45
+def test_tables_come_before_the_code_that_needs_them(bench: Bench) -> None:
+    """A new database gets its tables after the deployment that makes it, a known one before."""
+    bench.set_up()
+    migrate = "wrangler d1 migrations apply building-vitals-db --remote"
+    first = [line for line in bench.wrangler.lines if line in (migrate, "wrangler deploy")]
+    assert [migrate, "wrangler deploy", migrate] == first
+    bench.wrangler.lines.clear()
+    bench.set_up()
+    second = [line for line in bench.wrangler.lines if line in (migrate, "wrangler deploy")]
+    assert [migrate, "wrangler deploy"] == second
 
 
-@pytest.mark.parametrize("stop", range(COMMANDS_MAX))
+# More than a whole set-up runs; beyond its last call nothing fails.
+CALLS_MAX = 12
+
+
+@pytest.mark.parametrize("stop", range(CALLS_MAX))
 def test_a_run_that_was_stopped_is_finished_by_the_next(stop: int, tmp_path: Path) -> None:
-    """Whichever command fails, the next run ends with the same account as an undisturbed one."""
+    """Whichever call fails, the next run ends with the same account as an undisturbed one."""
     calm, bench = Bench(tmp_path / "a"), Bench(tmp_path / "b")
     calm.set_up()
-    failed: list[str] = []
+    assert len(calm.wrangler.lines) < CALLS_MAX
 
-    def fail(command: Command) -> Outcome | None:
-        if len(bench.wrangler.ran) <= stop or failed:
-            return None
-        failed.append(command.line)
-        return Outcome(1, "", "fetch failed")
+    def fail(line: str) -> Outcome | None:
+        return failed("fetch failed") if len(bench.wrangler.lines) == stop + 1 else None
 
     bench.wrangler.fail = fail
-    if stop < len(calm.wrangler.ran):
-        with pytest.raises(StepFailed):
+    if stop < len(calm.wrangler.lines):
+        with pytest.raises(StepFailed, match="failed"):
             bench.set_up()
-    assert (stop < len(calm.wrangler.ran)) == bool(failed)
     bench.set_up()
-    for name in ("buckets", "rules", "databases", "queues", "secrets", "consumers"):
-        assert getattr(calm.wrangler, name) == getattr(bench.wrangler, name), name
+    assert calm.wrangler.state() == bench.wrangler.state()
     assert 1 == len(bench.wrangler.keys)
-    assert calm.text == bench.text
 
 
-def test_the_plan_is_what_is_run(tmp_path: Path) -> None:
-    """An empty account needs no command that the plan does not show; none is shown in vain."""
-    bench = Bench(tmp_path, token=None)
-    bench.stdin = Terminal(f"{SECRET}\n")
-    shown = planned(bench.steps())
+def test_the_plan_is_what_is_run(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty account gets the calls that the plan shows, in its order, and none besides."""
+    bench.token = None
+    bench.typed = SECRET
+    plan = shown(bench.plan().set_up, capsys)
+    assert [] == list(tmp_path.iterdir())
     bench.set_up()
-    ran = {without_values(line) for line in bench.lines}
-    assert set() == ran - shown
-    assert [] == [line for line in shown - ran if " lifecycle remove " not in line]
+    assert plan == [comparable(line) for line in bench.wrangler.lines]
 
 
-def test_the_tear_down_plan_is_what_is_run(bench: Bench) -> None:
+def test_the_plan_names_what_wrangler_makes(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bucket, database and queues are in the plan, although one command makes them all."""
+    bench.plan().set_up()
+    told = capsys.readouterr().out
+    named = read_names(TEXT)
+    for name in (*named.buckets, named.database, *named.queues):
+        assert f" {name}" in told, name
+    assert SECRET not in told
+
+
+def test_the_tear_down_plan_is_what_is_run(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The same holds for the tear-down of buckets with objects in them."""
     bench.set_up()
-    bench.wrangler.buckets = dict.fromkeys(bench.wrangler.buckets, 3)
-    shown = planned(bench.tear_down_steps())
-    bench.wrangler.ran.clear()
-    with pytest.raises(StepFailed, match="not empty yet: building-vitals-timeseries, "):
+    bench.wrangler.buckets[BUCKET] = 3
+    bench.wrangler.lines.clear()
+    with pytest.raises(StepFailed, match=f"not empty yet: {BUCKET}; "):
         bench.tear_down()
-    assert shown == set(bench.lines)
-
-
-def test_migrations_go_before_the_schema_file(bench: Bench) -> None:
-    """With a folder of migrations those are applied, without one schema.sql."""
-    assert any("--file schema.sql" in line for line in planned(bench.steps()))
-    bench.paths.migrations.mkdir()
-    (bench.paths.migrations / "0001_first.sql").write_text("SELECT 1;")
-    lines = planned(bench.steps())
-    assert "wrangler d1 migrations apply building-vitals-db --remote" in lines
-    assert not any("--file schema.sql" in line for line in lines)
+    ran = [comparable(line) for line in bench.wrangler.lines]
+    assert shown(bench.plan().tear_down, capsys) == ran
 
 
 def test_the_secret_goes_through_standard_input_alone(
@@ -239,30 +236,29 @@ def test_the_secret_goes_through_standard_input_alone(
 ) -> None:
     """The token is in no command line and in nothing that is printed, and goes to one command."""
     bench.set_up()
-    assert not any(SECRET in line for line in bench.lines)
     told = capsys.readouterr()
-    assert SECRET not in told.out + told.err
-    given = [
-        command.line
-        for command, stdin in zip(bench.wrangler.ran, bench.wrangler.stdins, strict=True)
-        if stdin
-    ]
-    assert [f"wrangler secret put {TOKEN}"] == given
+    assert SECRET not in told.out + told.err + "".join(bench.wrangler.lines)
+    assert {f"wrangler secret put {TOKEN}": SECRET} == bench.wrangler.stdins
 
 
 def test_a_failure_does_not_tell_the_secret(bench: Bench) -> None:
     """Even if wrangler echoes the token, what is reported does not hold it."""
-
-    def fail(command: Command) -> Outcome | None:
-        if command.arguments[:2] == ("secret", "put"):
-            return Outcome(1, "", f"could not store {SECRET}")
-        return None
-
-    bench.wrangler.fail = fail
+    bench.wrangler.fail = lambda line: (
+        failed(f"could not store {SECRET}") if "secret put" in line else None
+    )
     with pytest.raises(StepFailed) as caught:
         bench.set_up()
     assert "could not store ***" in caught.value.tail
     assert SECRET not in str(caught.value) + caught.value.tail
+
+
+def test_wrangler_does_not_see_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that wrangler gets lacks the variable that the set-up takes it from."""
+    monkeypatch.setenv(TOKEN, SECRET)
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "id-1")
+    environ = setup_cloudflare._environ()
+    assert SECRET not in environ.values()
+    assert "id-1" == environ["CLOUDFLARE_ACCOUNT_ID"]
 
 
 def test_the_first_key_goes_to_a_private_file(
@@ -270,136 +266,138 @@ def test_the_first_key_goes_to_a_private_file(
 ) -> None:
     """The key is printed nowhere, is stored as its hash, and lies in a file of this user alone."""
     bench.set_up()
-    key = bench.paths.key_file.read_text().strip()
+    key = bench.key_file.read_text().strip()
     assert is_well_formed(key)
     assert hash_key(key) in bench.wrangler.keys[0]
     told = capsys.readouterr()
-    assert key not in told.out + told.err + repr(bench.wrangler.ran)
-    assert 0o600 == stat.S_IMODE(bench.paths.key_file.stat().st_mode)
+    assert key not in told.out + told.err + "".join(bench.wrangler.lines)
+    assert 0o600 == stat.S_IMODE(bench.key_file.stat().st_mode)
 
 
 def test_a_key_that_cannot_be_kept_is_not_made(bench: Bench) -> None:
     """Where the file cannot be written, no key comes to be that nobody has."""
-    bench.paths.key_file.parent.write_text("a file where the folder should be")
+    bench.key_file.parent.write_text("a file where the folder should be")
     with pytest.raises(OSError, match="made"):
         bench.set_up()
     assert [] == bench.wrangler.keys
 
 
 def test_open_access_needs_no_key(bench: Bench) -> None:
-    """With AUTH_MODE open there is no step for a key."""
-    bench.paths.wrangler_toml.write_text(FRESH.replace('AUTH_MODE = "keys"', 'AUTH_MODE = "open"'))
-    assert "First API key" not in [step.title for step in bench.steps()]
-
-
-@pytest.mark.parametrize(
-    ("stdin", "stored"),
-    [
-        pytest.param(Terminal(f"{SECRET}\n"), {TOKEN: SECRET}, id="typed on the terminal"),
-        pytest.param(io.StringIO(f"{SECRET}\n"), {TOKEN: SECRET}, id="piped in"),
-        pytest.param(io.StringIO(""), {}, id="nothing given"),
-        pytest.param(Terminal("\n"), {}, id="left empty"),
-    ],
-)
-def test_where_the_token_comes_from(
-    stdin: io.StringIO, stored: dict[str, str], tmp_path: Path
-) -> None:
-    """Without the variable the token is asked for, or read from a pipe; none is none."""
-    bench = Bench(tmp_path, token=None)
-    bench.stdin = stdin
+    """With AUTH_MODE open no key is made."""
+    bench.text = TEXT.replace('AUTH_MODE = "keys"', 'AUTH_MODE = "open"')
     bench.set_up()
-    assert stored == bench.wrangler.secrets
+    assert [] == bench.wrangler.keys
 
 
-def test_a_token_that_is_set_is_not_asked_for_again(bench: Bench) -> None:
+def test_without_a_token_the_worker_is_deployed_all_the_same(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing given and nothing typed: no secret is stored, and the set-up says so and goes on."""
+    bench.token = None
+    bench.set_up()
+    assert {} == bench.wrangler.secrets
+    assert f"{TOKEN}: left out" in capsys.readouterr().out
+    assert [ADDRESS] == bench.asked
+
+
+def test_a_token_that_is_stored_is_not_asked_for_again(bench: Bench) -> None:
     """A later run leaves the secret, unless it is given one or told to ask."""
     bench.set_up()
-    bench.environ = {}
-    bench.stdin = Terminal("another\n")
+    bench.token, bench.typed = None, "another"
     bench.set_up()
     assert {TOKEN: SECRET} == bench.wrangler.secrets
-    bench.set_up(new_token=True)
+    bench.new_token = True
+    bench.set_up()
     assert {TOKEN: "another"} == bench.wrangler.secrets
+
+
+def test_the_token_is_read_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal the first line of standard input is the token."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{SECRET}\nmore\n"))
+    assert SECRET == setup_cloudflare._ask_token()
 
 
 def test_nobody_logged_in_is_told_what_to_do(bench: Bench) -> None:
     """Without a log-in nothing but the question is run, and the way to log in is named."""
-    bench.wrangler.accounts = None
-    with pytest.raises(StepFailed, match=r"not logged in .* scripts/wrangler\.py login"):
+    bench.wrangler.is_logged_in = False
+    with pytest.raises(StepFailed, match=r"not logged in: .* scripts/wrangler\.py login"):
         bench.set_up()
-    assert ["wrangler whoami --json"] == bench.lines
-
-
-def test_of_several_accounts_one_must_be_chosen(bench: Bench) -> None:
-    """Several accounts are listed; CLOUDFLARE_ACCOUNT_ID chooses."""
-    bench.wrangler.accounts = {"id-1": "Work", "id-2": "Home"}
-    with pytest.raises(StepFailed, match="2 accounts to choose from") as caught:
-        bench.set_up()
-    assert "id-2  Home" in caught.value.tail
-    bench.environ["CLOUDFLARE_ACCOUNT_ID"] = "id-2"
-    bench.set_up()
-    assert bench.wrangler.is_deployed
-
-
-def test_another_accounts_database_is_not_replaced(bench: Bench) -> None:
-    """An id in wrangler.toml that this account does not have stops the run before it makes one."""
-    other = "99999999-9999-9999-9999-999999999999"
-    bench.paths.wrangler_toml.write_text(with_database_id(FRESH, other))
-    with pytest.raises(StepFailed, match=f"wrangler.toml names database {other}"):
-        bench.set_up()
-    assert {} == bench.wrangler.databases
+    assert ["wrangler whoami --json"] == bench.wrangler.lines
 
 
 @pytest.mark.parametrize(
-    ("code", "advice"),
+    ("message", "advice"),
     [
-        pytest.param(10042, "enable R2", id="R2 not enabled"),
-        pytest.param(100328, "needs the Workers Paid plan", id="free plan"),
-        pytest.param(10000, "lacks a permission", id="token without a permission"),
+        pytest.param("no [code: 10042]", "enable R2", id="R2 not enabled"),
+        pytest.param("no [code: 100328]", "needs the Workers Paid plan", id="free plan"),
+        pytest.param("no [code: 10000]", "lacks a permission", id="token without a permission"),
+        pytest.param("no [code: 10085]", "r2 bucket create", id="bucket deleted by hand"),
+        pytest.param("no [code: 11000]", "queues create", id="queue deleted by hand"),
+        pytest.param("no [code: 7404]", "--tear-down first", id="database deleted by hand"),
+        pytest.param("More than one account", "CLOUDFLARE_ACCOUNT_ID", id="several accounts"),
+        pytest.param(
+            "You must use a real database in the database_id configuration.",
+            "delete the line database_id",
+            id="another account's database",
+        ),
     ],
 )
-def test_known_refusals_come_with_advice(code: int, advice: str, bench: Bench) -> None:
-    """Where it is known what a code of Cloudflare means, the message says what to do."""
-    bench.wrangler.fail = lambda command: (
-        refused("no", code) if command.arguments[0] == "r2" else None
-    )
+def test_known_refusals_come_with_advice(message: str, advice: str, bench: Bench) -> None:
+    """Where it is known what wrangler means, the error says what to do."""
+    bench.wrangler.fail = lambda line: failed(message) if line == "wrangler deploy" else None
     with pytest.raises(StepFailed, match=advice):
         bench.set_up()
+
+
+def test_the_error_is_shown_without_its_stack_trace(bench: Bench) -> None:
+    """What is shown begins with wrangler's error, whatever it printed before and after."""
+    trace = "\n".join(f"    at frame {number}" for number in range(30))
+    bench.wrangler.fail = lambda _: Outcome(1, "hello", f"\n✘ [ERROR] no\n\n{trace}")
+    with pytest.raises(StepFailed) as caught:
+        bench.set_up()
+    assert caught.value.tail.startswith("[ERROR] no\n")
+    assert len(caught.value.tail.splitlines()) == 12
 
 
 def test_a_rule_with_other_days_is_replaced(bench: Bench) -> None:
     """A change of how long data are kept reaches the buckets' rules."""
     bench.set_up()
-    longer = bench.text.replace('MAX_CACHE_AGE = "86400"', f'MAX_CACHE_AGE = "{60 * 86400}"')
-    assert longer != bench.text
-    bench.paths.wrangler_toml.write_text(longer)
+    bench.text = TEXT.replace('MAX_CACHE_AGE = "86400"', f'MAX_CACHE_AGE = "{60 * 86400}"')
     bench.set_up()
     # 60 days, 1 day of grace, 7 to spare.
-    assert {"68"} == {days for rules in bench.wrangler.rules.values() for days in rules.values()}
+    assert {BUCKET: {"timeseries/": 68, "datasets/": 68}} == bench.wrangler.rules
 
 
 def test_the_tear_down_leaves_nothing(bench: Bench) -> None:
-    """Afterwards the account is empty, and wrangler.toml has its placeholder back."""
+    """Afterwards the account is empty, and a second tear-down finds nothing to do."""
+    empty = FakeWrangler().state()
     bench.set_up()
+    bench.wrangler.secrets.clear()
     bench.tear_down()
-    left = bench.wrangler
-    assert ({}, {}, [], False) == (left.buckets, left.databases, left.queues, left.is_deployed)
-    assert bench.text == FRESH
+    assert empty == bench.wrangler.state()
     bench.tear_down()
 
 
 def test_full_buckets_are_emptied_by_a_rule(bench: Bench) -> None:
     """Objects expire within a day; the tear-down says so, and finishes when run again."""
     bench.set_up()
-    full = "building-vitals-timeseries"
-    bench.wrangler.buckets[full] = 5
+    bench.wrangler.buckets[BUCKET] = 5
     with pytest.raises(StepFailed, match="run this again tomorrow"):
         bench.tear_down()
-    assert "1" == bench.wrangler.rules[full]["tear-down"]
-    assert [full] == list(bench.wrangler.buckets)
-    bench.wrangler.buckets[full] = 0
+    assert {BUCKET: {"": 1}} == bench.wrangler.rules
+    bench.wrangler.buckets[BUCKET] = 0
     bench.tear_down()
     assert {} == bench.wrangler.buckets
+
+
+def test_a_set_up_after_a_tear_down_keeps_objects_again(bench: Bench) -> None:
+    """The rule that empties a bucket goes when the account is set up again."""
+    bench.set_up()
+    bench.wrangler.buckets[BUCKET] = 5
+    with pytest.raises(StepFailed):
+        bench.tear_down()
+    bench.set_up()
+    assert {BUCKET: {"timeseries/": 30, "datasets/": 30}} == bench.wrangler.rules
 
 
 @pytest.mark.parametrize("typed", ["", "yes", "Building-Vitals", "building-vitals-db"])
@@ -412,7 +410,7 @@ def test_the_tear_down_wants_the_workers_name(typed: str) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--tear-down",)], ids=["set-up", "tear-down"])
 def test_a_dry_run_needs_nothing(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    """The plan is printed without a log-in, tools or network, and is the steps' own."""
+    """The plan is printed without a log-in, tools or network."""
     env = {"PATH": "/nonexistent", "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     done = run_script("--dry-run", *arguments, env=env)
     assert (0, "") == (done.returncode, done.stderr)
@@ -488,64 +486,55 @@ def test_a_missing_node_is_named(tmp_path: Path) -> None:
 def test_lifecycle_rules_cover_every_prefix() -> None:
     """Whatever the Worker stores lies below a prefix that has a rule."""
     prefixes = {getattr(object_keys, name) for name in vars(object_keys) if name.endswith("PREFIX")}
-    assert prefixes == set(LIFECYCLE_PREFIXES)
+    assert prefixes == set(PREFIXES)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("name = ", "is not TOML", id="no TOML"),
-        pytest.param('name = "x"', "lacks 'r2_buckets'", id="without buckets"),
+        pytest.param("name = ", "not as this script expects it: Invalid value", id="no TOML"),
+        pytest.param('name = "x"', "lacks 'vars'", id="without options"),
         pytest.param(
-            FRESH.replace('"building-vitals-timeseries"', '"Building_Vitals"'),
-            "not a bucket's name: 'Building_Vitals'",
-            id="bad bucket name",
-        ),
-        pytest.param(
-            FRESH.replace('"chart-processing-low"', '"chart processing"'),
-            "not a queue's name: 'chart processing'",
-            id="bad queue name",
+            TEXT.replace('STALE_GRACE = "86400"', 'STALE_GRACE = "a day"'),
+            "not as this script expects it: .*'a day'",
+            id="no number",
         ),
     ],
 )
 def test_a_bad_configuration_stops_before_anything(text: str, message: str) -> None:
     """wrangler.toml is checked before anything is asked or made."""
     with pytest.raises(StepFailed, match=message):
-        read_resources(text)
+        read_names(text)
 
 
-@pytest.mark.parametrize("text", ["", 'database_id = "a"\ndatabase_id = "b"\n'], ids=["no", "two"])
-def test_the_id_needs_its_one_line(text: str) -> None:
-    """An id is never written into a file that has no line for it, or several."""
-    with pytest.raises(StepFailed, match="one database_id line"):
-        with_database_id(text, "x")
+def test_wrangler_toml_names_no_database_id() -> None:
+    """An id would be taken as given, and wrangler would neither make nor look for the database."""
+    assert "database_id =" not in TEXT
 
 
 class Answers:
-    """Health answers in turn; an exception is raised. Time passes with each pause."""
+    """Health answers in turn, the last one for ever; an exception is raised."""
 
     def __init__(self, *answers: tuple[int, bytes] | Exception) -> None:
         self._answers = list(answers)
-        self.now = 0.0
         self.urls: list[str] = []
+        self.pauses = 0
 
     def ask(self, url: str) -> tuple[int, bytes]:
-        """Return the next answer; the last one for ever."""
+        """Return the next answer."""
         self.urls.append(url)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def pause(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
+    def pause(self, _: float) -> None:
+        """Count it."""
+        self.pauses += 1
 
-    def wait(self) -> dict[str, Any]:
+    def wait(self) -> str:
         """Run the smoke test."""
-        return await_health(
-            "https://x.workers.dev/", ask=self.ask, pause=self.pause, clock=lambda: self.now
-        )
+        return await_health("https://x.workers.dev/", ask=self.ask, pause=self.pause)
 
 
 def test_the_smoke_test_waits_for_a_healthy_answer() -> None:
@@ -553,11 +542,13 @@ def test_the_smoke_test_waits_for_a_healthy_answer() -> None:
     answers = Answers(
         OSError("unknown host"),
         (404, b"<html>There is nothing here yet</html>"),
+        (200, b'["another service"]'),
         (503, b'{"status":"degraded","service":"building-vitals","checks":{"d1":"no"}}'),
         (200, b'{"status":"healthy","service":"building-vitals","version":"1.0.0"}'),
     )
-    assert HEALTHY == answers.wait()
+    assert "1.0.0" == answers.wait()
     assert {"https://x.workers.dev/api/health"} == set(answers.urls)
+    assert 4 == answers.pauses
 
 
 @pytest.mark.parametrize(
@@ -567,37 +558,38 @@ def test_the_smoke_test_waits_for_a_healthy_answer() -> None:
         pytest.param((200, b'{"status":"healthy"}'), "status 200", id="another service"),
         pytest.param(
             (503, b'{"status":"degraded","service":"building-vitals","checks":{"r2":"no"}}'),
-            'degraded: {"r2": "no"}',
+            'status 503, checks {"r2": "no"}',
             id="degraded",
         ),
     ],
 )
 def test_the_smoke_test_gives_up(answer: tuple[int, bytes] | Exception, said: str) -> None:
-    """After its time it fails and says what it saw last."""
+    """After its requests it fails and says what it saw last."""
     with pytest.raises(StepFailed, match=re.escape(said)):
         Answers(answer).wait()
 
 
 def test_an_address_can_be_given(bench: Bench) -> None:
     """With --url the smoke test asks that address, whatever the deployment says."""
-    bench.set_up(address="https://vitals.example.com")
+    bench.url = "https://vitals.example.com"
+    bench.set_up()
     assert ["https://vitals.example.com"] == bench.asked
 
 
-def test_a_location_reaches_buckets_and_database(bench: Bench) -> None:
-    """The hint goes to each thing that lies somewhere."""
-    bench.set_up(location="weur")
-    hinted = [line for line in bench.lines if line.endswith("--location weur")]
-    assert 3 == len(hinted)
-    assert "weur" in setup_cloudflare.LOCATIONS
+def test_only_web_addresses_are_asked() -> None:
+    """An address that is none is refused before anything is opened."""
+    with pytest.raises(StepFailed, match="not an address of a Worker: file:///etc/passwd"):
+        await_health("file:///etc/passwd")
 
 
-def test_plan_lines_tell_what_goes_to_standard_input(bench: Bench) -> None:
-    """The plan says where the secret goes, not what it is."""
-    text = "\n".join(plan_lines(bench.steps()))
-    assert f"wrangler secret put {TOKEN}    # stdin: the token; unless" in text
-    assert commands.KEY_SQL in text
-    assert SECRET not in text
+def test_a_worker_without_an_address_is_said_to_have_none(bench: Bench) -> None:
+    """Where the deployment tells no address, all is done but the last step, which says how to."""
+    bench.set_up()
+    bench.wrangler.secrets.clear()
+    bench.wrangler.fail = lambda line: Outcome(0, "Deployed") if line.endswith("deploy") else None
+    with pytest.raises(StepFailed, match="--url"):
+        bench.set_up()
+    assert {TOKEN: SECRET} == bench.wrangler.secrets
 
 
 def run_script(
