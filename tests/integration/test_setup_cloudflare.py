@@ -186,6 +186,14 @@ def assert_only_harmless(changes: list[str], worker: str) -> None:
     assert [] == [each for each in changes if not harmless.fullmatch(each)]
 
 
+def test_wrangler_leaves_the_dead_letter_queue_to_the_set_up(site: Site) -> None:
+    """Without it a deployment stops before it makes anything; when that changes, a step can go."""
+    outcome = site.run(["deploy"])
+    assert 1 == outcome.status
+    assert 'Queue "chart-processing-dlq" does not exist' in outcome.text
+    assert [] == site.changes()
+
+
 def test_a_deployment_that_stops_halfway_is_finished_by_the_next(site: Site) -> None:
     """wrangler takes what an earlier run of it has made, and makes the rest."""
     refused = Refused(403, 10042, "Please enable R2 through the Cloudflare Dashboard.")
