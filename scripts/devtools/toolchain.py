@@ -13,12 +13,13 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from devtools.children import Children
-from devtools.console import StepFailed, progress
+from devtools.console import StepFailed, progress, say
 from devtools.layout import (
     BUNDLE_DIR,
     DEV_REQUIREMENTS,
@@ -30,13 +31,17 @@ from devtools.layout import (
     SCRIPTS,
     SETUP_LOCK,
     STAMPS,
+    UV,
+    UV_REQUIREMENTS,
     VENV,
     WORKER_REQUIREMENTS,
     WORKERD,
 )
 from devtools.locks import file_lock
+from devtools.uv import Uv, pip_settings, uv_for
 
 LOCK_SECONDS = 900.0
+# uv knows no such platform (0.13.9: wasm32-pyodide2024 and 2025), so pip vendors.
 WORKER_TARGET = ("--platform", "pyemscripten_2026_0_wasm32", "--python-version", "3.14")
 WORKER_ABIS = ("--implementation", "cp", "--abi", "cp314", "--abi", "abi3", "--abi", "none")
 LOCKED = ("--require-hashes", "--no-deps", "--only-binary=:all:")
@@ -90,13 +95,36 @@ def set_up(children: Children, *, packs_runtime: bool = True) -> Toolchain:
     Raises:
         StepFailed: A step failed; the message names it and its log.
     """
+    with _setup(children) as setup:
+        tools = setup.python_tools()
+        setup.node_packages(tools)
+        setup.worker_packages()
+        if packs_runtime:
+            setup.bundle(tools)
+        return tools
+
+
+def set_up_uv(children: Children) -> Uv:
+    """Make uv alone, which needs pip alone: no lock file of ours but its own can be in the way."""
+    with _setup(children) as setup:
+        return setup.uv()
+
+
+def set_up_python(children: Children) -> Toolchain:
+    """Make the Python tools alone, Node.js among them; wrangler and workerd may be missing."""
+    with _setup(children) as setup:
+        return setup.python_tools()
+
+
+@contextmanager
+def _setup(children: Children) -> Iterator[_Setup]:
     with file_lock(
         SETUP_LOCK,
         waiting="another set-up is running; waiting for it",
         seconds=LOCK_SECONDS,
         refusal=f"another set-up has held {SETUP_LOCK} for {LOCK_SECONDS:.0f} s",
     ) as held:
-        return _Setup(children, held).run(packs_runtime=packs_runtime)
+        yield _Setup(children, held)
 
 
 def _clean_environment() -> dict[str, str]:
@@ -118,26 +146,40 @@ class _Setup:
         self._env = {**_clean_environment(), **PIP_QUIET}
         self._base = Path(getattr(sys, "_base_executable", None) or sys.executable)
 
-    def run(self, *, packs_runtime: bool) -> Toolchain:
+    def uv(self) -> Uv:
+        machine = [platform.system(), platform.machine()]
+        self._part("uv", UV, machine, UV_REQUIREMENTS, self._install_uv)
+        lines: list[bytes] = []
+        # Read here and written nowhere: an index's address may hold a password.
+        child = self._children.start(
+            [*self._pip(), "config", "list"], env=self._env, on_line=lines.append
+        )
+        if status := child.wait():
+            raise StepFailed(f"pip config list failed with status {status}")
+        settings = pip_settings(b"".join(lines).decode(errors="replace"))
+        return uv_for(UV / "bin" / "uv", settings, self._env)
+
+    def python_tools(self) -> Toolchain:
         python = VENV / "bin" / "python"
         # A venv whose own Python is as it was stays, whichever Python runs this script.
         venv_base = python if python.exists() else self._base
-        self._part("python-tools", VENV, [venv_base.resolve()], DEV_REQUIREMENTS, self._venv)
+        made_by = [venv_base.resolve(), "uv"]
+        self._part("python-tools", VENV, made_by, DEV_REQUIREMENTS, self._venv)
         node = self._node_home(python) / "bin" / "node"
-        tools = Toolchain(python, node, NODE_MODULES / "wrangler" / "bin" / "wrangler.js", WORKERD)
+        return Toolchain(python, node, NODE_MODULES / "wrangler" / "bin" / "wrangler.js", WORKERD)
 
-        def install_node_packages() -> None:
+    def node_packages(self, tools: Toolchain) -> None:
+        def install() -> None:
             with progress("Node packages into node_modules: wrangler, workerd, Pyodide"):
                 command = [*tools.npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
                 self._run("npm-ci", command, tools.environment())
 
         machine = [platform.system(), platform.machine()]
-        self._part("node-packages", NODE_MODULES, machine, PACKAGE_LOCK, install_node_packages)
+        self._part("node-packages", NODE_MODULES, machine, PACKAGE_LOCK, install)
+
+    def worker_packages(self) -> None:
         target = (*WORKER_TARGET, *WORKER_ABIS)
         self._part("worker-packages", PYTHON_MODULES, target, WORKER_REQUIREMENTS, self._vendor)
-        if packs_runtime:
-            self._bundle(tools)
-        return tools
 
     def _run(self, step: str, command: Sequence[object], env: Mapping[str, str]) -> None:
         self._children.run(step, command, env=env, hold=[self._held])
@@ -161,13 +203,34 @@ class _Setup:
         STAMPS.mkdir(parents=True, exist_ok=True)
         write_whole(stamp, digest.hexdigest().encode())
 
+    def _install_uv(self) -> None:
+        shutil.rmtree(UV, ignore_errors=True)
+        command = [*self._pip(), "install", "--target", UV, *LOCKED, "-r", UV_REQUIREMENTS]
+        self._run("pip-uv", command, self._env)
+
     def _venv(self) -> None:
-        with progress("Python tools into .dev/venv (a minute or two the first time)"):
-            shutil.rmtree(VENV, ignore_errors=True)
-            self._run("venv", [self._base, "-m", "venv", "--without-pip", VENV], self._env)
-            pip = [*self._pip(), "--python", VENV / "bin" / "python"]
-            command = [*pip, "install", *LOCKED, "-r", DEV_REQUIREMENTS]
-            self._run("pip-tools", command, self._env)
+        with progress("Python tools into .dev/venv"):
+            try:
+                self._venv_by_uv(self.uv())
+            except StepFailed as error:
+                say(f"  {error}; pip takes over, and takes a minute")
+                self._venv_by_pip()
+
+    def _venv_by_uv(self, uv: Uv) -> None:
+        shutil.rmtree(VENV, ignore_errors=True)
+        venv = [uv.program, "venv", "--no-project", "--python", self._base, VENV]
+        self._run("uv-venv", venv, uv.environment)
+        install = [uv.program, "pip", "install", "--python", VENV / "bin" / "python"]
+        # The checks write no byte code, so that it must be there.
+        install += ["--compile-bytecode", *LOCKED, *uv.flags, "-r", DEV_REQUIREMENTS]
+        self._run("uv-tools", install, uv.environment)
+
+    def _venv_by_pip(self) -> None:
+        """Do the same where uv cannot: it is not served, or several indexes have a part each."""
+        shutil.rmtree(VENV, ignore_errors=True)
+        self._run("venv", [self._base, "-m", "venv", "--without-pip", VENV], self._env)
+        pip = [*self._pip(), "--python", VENV / "bin" / "python"]
+        self._run("pip-tools", [*pip, "install", *LOCKED, "-r", DEV_REQUIREMENTS], self._env)
 
     def _vendor(self) -> None:
         with progress("Worker packages into python_modules"):
@@ -196,7 +259,7 @@ class _Setup:
             raise StepFailed("Node.js is missing from .dev/venv: delete .dev and start again")
         return found[-1]
 
-    def _bundle(self, tools: Toolchain) -> None:
+    def bundle(self, tools: Toolchain) -> None:
         bundle = BUNDLE_DIR / "pyodide_dev.capnp.bin"
         self._run(
             "pack-runtime",

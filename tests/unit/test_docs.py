@@ -255,9 +255,9 @@ def test_the_r2_guide_names_the_prefixes() -> None:
 
 def test_dependencies_are_explained() -> None:
     """Every package that is pinned by hand stands in the README with its reason."""
-    pinned = []
-    for name in ("dev", "worker"):
-        pinned += re.findall(r"^([\w-]+)==", text_of(ROOT / "requirements" / f"{name}.in"), re.M)
+    pyproject = tomllib.loads(text_of(ROOT / "pyproject.toml"))
+    lists = [pyproject["project"]["dependencies"], *pyproject["dependency-groups"].values()]
+    pinned = [each.partition("==")[0] for listed in lists for each in listed]
     pinned += re.findall(r'^    "([\w-]+)": "\d', text_of(ROOT / "package.json"), re.M)
     text = text_of(README)
     dependencies = text[text.index("## Dependencies") :]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +36,8 @@ SQL = re.compile(
 SOURCES = sorted(SRC.rglob("*.py"))
 SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
+NODE_LOCK = ROOT / "package-lock.json"
 
 
 def name_of(path: Path) -> str:
@@ -180,11 +184,35 @@ def test_every_test_says_what_holds(path: Path) -> None:
 
 def test_lock_files_hold_hashes_and_no_addresses() -> None:
     """Whatever mirror is used, a package is told by its hash; no registry is named."""
-    for path in sorted((ROOT / "requirements").glob("*.txt")):
+    for path in REQUIREMENTS:
         text = path.read_text(encoding="utf-8")
         pins = [line for line in text.splitlines() if re.match(r"[\w.-]+==", line)]
         assert pins, name_of(path)
         assert all(line.endswith("\\") for line in pins), name_of(path)
         assert "://" not in text, name_of(path)
         assert "index-url" not in text, name_of(path)
-    assert '"resolved"' not in (ROOT / "package-lock.json").read_text(encoding="utf-8")
+    text = NODE_LOCK.read_text(encoding="utf-8")
+    assert "://" not in text
+    packages = json.loads(text)["packages"]
+    assert [""] == [name for name, package in packages.items() if "integrity" not in package]
+
+
+def test_versions_stand_once() -> None:
+    """A release is named in pyproject.toml or package.json; the lock files follow."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    worker, groups = pyproject["project"]["dependencies"], pyproject["dependency-groups"]
+    locked_pins = {path.stem: set(pins_of(path)) for path in REQUIREMENTS}
+    assert {"worker", "dev", "uv"} == set(locked_pins)
+    assert set() == set(worker) - locked_pins["worker"]
+    tools = {*groups["dev"], *(pin for pin in worker if not pin.startswith("workers-runtime-sdk"))}
+    assert set() == tools - locked_pins["dev"]
+    assert set(groups["uv"]) == locked_pins["uv"]
+    wanted = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    packages = json.loads(NODE_LOCK.read_text(encoding="utf-8"))["packages"]
+    locked = {name: packages[f"node_modules/{name}"]["version"] for name in wanted}
+    assert wanted == locked
+
+
+def pins_of(path: Path) -> list[str]:
+    """Return the releases that a lock file of Python packages holds."""
+    return re.findall(r"^[\w.-]+==[^\s;]+", path.read_text(encoding="utf-8"), re.MULTILINE)
