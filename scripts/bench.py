@@ -26,9 +26,22 @@ NAMES = ("cached", "jobs")
 
 def main(arguments: list[str]) -> None:
     """Measure what is asked for, everything if nothing is."""
-    parser = argparse.ArgumentParser(description="Measures the Worker on this machine.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="cached|jobs")
+    parser = argparse.ArgumentParser(
+        prog="bench.py",
+        description="Measures the Worker on this machine, beside other programs that do the same "
+        "work, and prints medians. BENCH_VERBOSE=1 in the environment shows the Workers' logs.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        choices=[*NAMES, []],
+        metavar="|".join(NAMES),
+        help="cached: hits, misses, sliding ranges, storage; jobs: jobs and downloads; default all",
+    )
+    parser.add_argument(
+        "--rounds", type=_rounds, default=5, metavar="N", help="repetitions per figure; default 5"
+    )
     asked = parser.parse_args(arguments)
     if Path(sys.prefix) != VENV:
         _go_on_with_the_tools()
@@ -38,6 +51,12 @@ def main(arguments: list[str]) -> None:
     benchmarks = {"cached": bench_cached.main, "jobs": bench_jobs.main}
     for name in asked.names or NAMES:
         benchmarks[name](asked.rounds)
+
+
+def _rounds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1: got {text!r}")
+    return int(text)
 
 
 def _go_on_with_the_tools() -> None:

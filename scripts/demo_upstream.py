@@ -27,11 +27,17 @@ TOKEN_DEFAULT = "demo-token"  # noqa: S105 - guards nothing
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options, or end with a message."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--port", type=int, default=PORT_DEFAULT, help="0 for a free one")
+    parser = argparse.ArgumentParser(
+        prog="demo_upstream.py",
+        description="Serves a building telemetry API with believable data until SIGINT or SIGTERM.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--port", type=int, default=PORT_DEFAULT, help=f"default {PORT_DEFAULT}; 0 for a free one"
+    )
     parser.add_argument("--token", default=TOKEN_DEFAULT, help="bearer token clients must send")
     parser.add_argument("--latency-ms", type=int, default=0, help="added to every answer")
-    parser.add_argument("--rate-limit", type=int, metavar="N", help="requests a minute")
+    parser.add_argument("--rate-limit", type=int, metavar="N", help="requests per minute")
     parser.add_argument(
         "--csv", type=Path, action="append", default=[], metavar="FILE",
         help=f"meter readings (.csv, .csv.gz) to serve as a point of the site '{SITE}'",

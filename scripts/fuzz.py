@@ -10,8 +10,12 @@ no line in the log that is not JSON.
 
 from __future__ import annotations
 
-import argparse
 import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - says it in one line where an older Python would not
+    sys.exit("fuzz.py: needs Python 3.11 or newer")
+
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -38,10 +42,24 @@ HEAP_GROWTH_MAX = 40 * MEBIBYTE
 
 def main(arguments: list[str]) -> int:
     """Fuzz; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Sends hostile requests to a Worker of its own.")
-    parser.add_argument("--requests", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    parser.add_argument("--threads", type=int, default=4)
+    parser = argparse.ArgumentParser(
+        prog="fuzz.py",
+        description="Sends hostile requests to a Worker of its own, and sees that none does harm.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--requests", type=int, default=20_000, metavar="N", help="how many; default 20000"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=time.time_ns() % 1_000_000,
+        metavar="N",
+        help="the same seed sends the same requests; default another one per run, which is printed",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=4, metavar="N", help="that send at once; default 4"
+    )
     options = parser.parse_args(arguments)
     if not 1 <= options.requests <= REQUESTS_MAX or options.threads < 1:
         parser.error(f"--requests must be from 1 to {REQUESTS_MAX}, --threads at least 1")

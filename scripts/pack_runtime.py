@@ -11,6 +11,7 @@ bundle is up to date.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import sys
@@ -162,15 +163,23 @@ def write_bundle(folder: Path, target: Path) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Pack as the command line says; returns the exit status."""
-    if len(arguments) != 2:  # noqa: PLR2004 - folder and file
-        sys.stderr.write("usage: pack_runtime.py PYODIDE_FOLDER BUNDLE_FILE\n")
-        return 2
+    parser = argparse.ArgumentParser(
+        prog="pack_runtime.py",
+        description="Packs the Pyodide bundle that workerd runs Python Workers with, unless it is "
+        "up to date.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "folder", metavar="PYODIDE_FOLDER", type=Path, help="the npm package pyodide"
+    )
+    parser.add_argument("bundle", metavar="BUNDLE_FILE", type=Path, help="the file to write")
+    options = parser.parse_args(arguments)
     try:
-        written = write_bundle(Path(arguments[0]), Path(arguments[1]))
+        written = write_bundle(options.folder, options.bundle)
     except PackError as exc:
         sys.stderr.write(f"pack_runtime: {exc}\n")
         return 1
-    sys.stdout.write(f"{'packed' if written else 'up to date'}: {arguments[1]}\n")
+    sys.stdout.write(f"{'packed' if written else 'up to date'}: {options.bundle}\n")
     return 0
 
 

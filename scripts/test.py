@@ -14,6 +14,8 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - says it in one line where an older Python would not
     sys.exit("test.py: needs Python 3.11 or newer")
 
+import argparse
+
 from devtools.children import Children
 from devtools.console import StepFailed, complain, say
 from devtools.signals import Stopped, StopSignals
@@ -31,6 +33,20 @@ TESTS = ("pytest", "-n", "2", "--dist", "loadfile")
 
 def main(arguments: list[str]) -> int:
     """Run all checks; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="test.py",
+        description="Checks style, format and types, and runs the tests; sets up what is missing.",
+    )
+    parser.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="ARGUMENT",
+        help="passed to pytest, options too, such as tests/unit -k frames; without any, all tests "
+        "run, in two processes",
+    )
+    # All but a call for help is pytest's.
+    if {"-h", "--help"} & set(arguments):
+        parser.parse_args(["--help"])
     try:
         with StopSignals() as signals, Children(signals) as children:
             return _check(children, arguments)

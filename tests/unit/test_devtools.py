@@ -238,19 +238,3 @@ def test_options_take_every_argument(tmp_path: Path) -> None:
     assert options.variables == {"A": "b=c"}
     assert options.state == tmp_path
     assert options.runtime == "official"
-
-
-@pytest.mark.parametrize(
-    "name", ["api_key", "bench", "demo_upstream", "dev", "fuzz", "setup_cloudflare"]
-)
-def test_scripts_begin_without_any_package(name: str) -> None:
-    """A Python that has only its standard library gets far enough to set up the rest."""
-    done = subprocess.run(  # noqa: S603 - a script of ours
-        [sys.executable, "-S", SCRIPTS / f"{name}.py", "--help"],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-
-    assert 0 == done.returncode, done.stderr
-    assert "usage" in done.stdout.lower()

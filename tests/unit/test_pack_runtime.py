@@ -112,5 +112,6 @@ def test_missing_file_is_named(
 
 def test_wrong_arguments_show_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a folder and a file there is nothing to do."""
-    assert main([]) == 2
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main([])
     assert "usage: pack_runtime.py" in capsys.readouterr().err
