@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +21,10 @@ from typing import Any
 
 from bench.bench_cached import plain_python
 from bench.page_upstream import DAY_MS, START_MS, TOKEN, point_names
-from bench.stack import Stack, running
+from bench.stack import START_SECONDS, Stack, running
+from devtools.children import Children
+from devtools.servers import start_announced
+from devtools.signals import StopSignals
 
 # Points and days of 5-minute samples: 1,008,000, 3,024,000 and 10,080,000.
 SHAPES = {"million": (100, 35), "three": (100, 105), "ten": (100, 350)}
@@ -79,16 +81,12 @@ def pages() -> Iterator[Pages]:
     """Run the upstream for as long as the block lasts."""
     script = Path(__file__).with_name("page_upstream.py")
     shapes = [f"{name}={points}x{days}" for name, (points, days) in SHAPES.items()]
-    process = subprocess.Popen(
-        [sys.executable, str(script), *shapes], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield Pages(int(process.stdout.readline()))
-    finally:
-        process.stdin.close()
-        process.wait(20)
+    with Children(StopSignals()) as children:
+        command = [sys.executable, script, *shapes]
+        _, url = start_announced(
+            children, command, name="the upstream", seconds=START_SECONDS, env=os.environ
+        )
+        yield Pages(int(url.rpartition(":")[2]))
 
 
 def run_job(stack: Stack, site: str) -> tuple[float, dict[str, Any]]:

@@ -3,8 +3,8 @@ An upstream for benchmarks in a process of its own, whose pages are made once an
 
 Usage: python3 page_upstream.py NAME=POINTSxDAYS...
 
-Prints its port. `POST /control?latency_ms=N` sets how long each answer waits, and forgets the log;
-`GET /control` returns the log: targets of all requests, in order.
+Prints `Ready on http://127.0.0.1:PORT`. `POST /control?latency_ms=N` sets how long each answer
+waits, and forgets the log; `GET /control` returns the log: targets of all requests, in order.
 """
 
 from __future__ import annotations
@@ -106,16 +106,16 @@ def _http(status: int, body: bytes) -> bytes:
 
 
 async def main(arguments: list[str]) -> None:
-    """Serve until the standard input ends."""
+    """Serve until a signal ends it."""
     shapes = {}
     for each in arguments:
         name, _, shape = each.partition("=")
         points, _, days = shape.partition("x")
         shapes[name] = int(points), int(days)
     server = await asyncio.start_server(PageUpstream(shapes).serve, "127.0.0.1", 0)
-    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.write(f"Ready on http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await server.serve_forever()
 
 
 if __name__ == "__main__":

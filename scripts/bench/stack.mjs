@@ -1,6 +1,6 @@
 // Runs the Worker and two JavaScript Workers to compare it with in one workerd, over one bucket.
-// Takes a JSON document as its first argument; makes the file `ready` when all is there; ends with
-// its standard input.
+// Takes a JSON document as its first argument; makes the file `ready` when all is there; ends at
+// SIGTERM.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
@@ -90,8 +90,7 @@ const schema = readFileSync(join(options.root, "schema.sql"), "utf8").replace(/-
 for (const statement of schema.match(/\s*CREATE TRIGGER[\s\S]*?END;|[^;]+;/g))
   if (statement.trim()) await database.prepare(statement).run();
 writeFileSync(options.ready, "");
-process.stdin.resume();
-process.stdin.on("end", async () => {
+process.on("SIGTERM", async () => {
   await miniflare.dispose();
   process.exit(0);
 });

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +17,7 @@ from devtools.signals import StopSignals
 
 KEEPER = Path(__file__).with_name("keeper.py")
 STOP_SECONDS = 30.0
+PUMP_SECONDS = 5.0
 TAIL_LINES = 25
 
 LineFilter = Callable[[bytes], bytes | None]
@@ -29,21 +30,31 @@ class Child:
     Args:
         process: The keeper, its standard input a pipe that only this process can write to.
         on_line: Given each line of output; what it returns is passed on, None drops the line.
-            Without it the program's output goes where the process was told to write it.
+        log: Where the output goes instead, None for where ours goes.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], on_line: LineFilter | None) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        on_line: LineFilter | None = None,
+        log: Path | None = None,
+    ) -> None:
         self._process = process
         self._on_line = on_line
+        self._log = log
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._pump: threading.Thread | None = None
         if on_line is not None:
             self._pump = threading.Thread(target=self._pass_on, daemon=True)
             self._pump.start()
 
-    @property
-    def tail(self) -> str:
-        """The last lines of the output so far."""
+    def last_lines(self) -> str:
+        """Return the last lines of the output; all of it once the program has ended."""
+        if self._log is not None:
+            lines = self._log.read_text(errors="replace").splitlines()
+            return "\n".join(lines[-TAIL_LINES:])
+        if self._pump is not None and self.ended() is not None:
+            self._pump.join(PUMP_SECONDS)
         return "\n".join(self._tail)
 
     def ended(self) -> int | None:
@@ -118,7 +129,7 @@ class Children:
         *,
         env: Mapping[str, str],
         on_line: LineFilter | None = None,
-        output: int | None = None,
+        log: Path | None = None,
         remove: Sequence[Path] = (),
         hold: Sequence[int] = (),
     ) -> Child:
@@ -129,13 +140,14 @@ class Children:
             command: Program and arguments.
             env: Its whole environment.
             on_line: See Child.
-            output: Descriptor for its output when there is no *on_line*; None for ours.
+            log: File that is made for its output when there is no *on_line*; None for ours.
             remove: Folders to delete when it has ended.
             hold: Descriptors (of locks) to keep open until it has ended.
         """
         flags = [part for folder in remove for part in ("--remove", str(folder))]
         flags += [part for descriptor in hold for part in ("--hold", str(descriptor))]
-        with self._signals.held():
+        output = None if log is None else log.open("wb")
+        with self._signals.held(), output or nullcontext():
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", KEEPER, *flags, "--", *map(str, command)],
                 stdin=subprocess.PIPE,
@@ -146,7 +158,7 @@ class Children:
                 start_new_session=True,
                 pass_fds=tuple(hold),
             )
-            child = Child(process, on_line)
+            child = Child(process, on_line, log)
             self._running.append(child)
         return child
 
@@ -166,15 +178,13 @@ class Children:
         """
         LOGS.mkdir(parents=True, exist_ok=True)
         log = LOGS / f"{step}.log"
-        with log.open("wb") as file:
-            child = self.start(command, env=env, output=file.fileno(), hold=hold)
-            status = child.wait()
+        child = self.start(command, env=env, log=log, hold=hold)
+        status = child.wait()
         with self._signals.held():
             child.end()
             self._running.remove(child)
         if status:
-            lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
             raise StepFailed(
                 f"{step} failed with status {status}; the log is {log.relative_to(ROOT)}",
-                "\n".join(lines),
+                child.last_lines(),
             )

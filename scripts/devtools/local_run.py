@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote, urlencode
@@ -22,20 +20,17 @@ from devtools.envfile import write_env_file
 from devtools.layout import DEV_VARS, RUNS, SCHEMA_SQL, SCRIPTS
 from devtools.locks import file_lock
 from devtools.options import Options
+from devtools.servers import HOST, HealthCheck, claim_port, start_announced, start_server
 from devtools.toolchain import Toolchain, write_whole
 from devtools.wrangler import Wrangler, shown_lines
 
-HOST = "127.0.0.1"
 READY_SECONDS = 180.0
 UPSTREAM_SECONDS = 30.0
-FIRST_REQUEST_SECONDS = 120.0
-WRONG_ANSWER_SECONDS = 15.0
-PORT_SECONDS = 3.0
 STATE_SECONDS = 30.0
 EXAMPLE_SECONDS = 5.0
 POLL_SECONDS = 0.1
 DEMO_TOKEN = "demo-upstream-token"  # noqa: S105 - of a server that lives on this machine only
-STATUSES = {"healthy", "degraded"}
+DEMO = "the demo upstream"
 
 
 @contextmanager
@@ -68,44 +63,29 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         seconds=STATE_SECONDS,
         refusal=f"state folder is in use: {options.state}; choose another with --state",
     ) as state_lock:
-        port = _claim_port(options.port)
+        port = claim_port(options.port)
         upstream, token, demo = _upstream(options, tools, children)
         wrangler = Wrangler(tools, home, options.runtime)
         _apply_schema(wrangler, options.state, children, state_lock)
         env_files = _env_files(options, upstream, token, home)
-        worker = children.start(
-            wrangler.dev(port=port, state=options.state, env_files=env_files),
-            env=wrangler.environment(),
-            on_line=shown_lines([token] if token else []),
-            # This process may be killed; the token in this folder must not outlive the run.
-            remove=[home],
-            hold=[state_lock],
-        )
-        _await_health(port, worker)
+        with progress("Worker: starting the Python runtime"):
+            worker = start_server(
+                children,
+                wrangler.dev(port=port, state=options.state, env_files=env_files),
+                name="wrangler",
+                is_ready=HealthCheck(port),
+                seconds=READY_SECONDS,
+                env=wrangler.environment(),
+                on_line=shown_lines([token] if token else []),
+                # This process may be killed; the token in this folder must not outlive the run.
+                remove=[home],
+                hold=[state_lock],
+            )
         address = f"http://{HOST}:{port}"
         say(f"Ready on {address}")
         example = _example(upstream, token) if demo else "/api/health"
         say(f"Try: curl --compressed '{address}{example}'")
         _until_end(worker, demo)
-
-
-def _claim_port(port: int) -> int:
-    """Return *port* if nobody listens there, or a free one for 0."""
-    deadline = time.monotonic() + PORT_SECONDS
-    while True:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-                return int(probe.getsockname()[1])
-            except PermissionError as exc:
-                raise StepFailed(
-                    f"port {port} is not for this user; choose another with --port"
-                ) from exc
-            except OSError as exc:
-                if time.monotonic() >= deadline:
-                    raise StepFailed(f"port {port} is taken; choose another with --port") from exc
-        time.sleep(POLL_SECONDS)
 
 
 def _upstream(
@@ -114,39 +94,19 @@ def _upstream(
     """Return the upstream's base URL, its token and, when it is the demo's, its process."""
     if options.upstream is not None:
         return options.upstream, options.upstream_token, None
-    port, token = _claim_port(0), options.upstream_token or DEMO_TOKEN
-    ready = f"Ready on http://{HOST}:{port}".encode()
-    is_ready = False
-
-    def watch(line: bytes) -> bytes | None:
-        nonlocal is_ready
-        if line.startswith(ready):
-            is_ready = True
-            return None
-        return b"[upstream] " + line
-
-    command = [
-        tools.python,
-        "-u",
-        SCRIPTS / "demo_upstream.py",
-        "--port",
-        str(port),
-        "--token",
-        token,
-    ]
-    demo = children.start(command, env=tools.environment(), on_line=watch)
-    with progress(f"Demo upstream: starting on http://{HOST}:{port}/api"):
-        deadline = time.monotonic() + UPSTREAM_SECONDS
-        while not is_ready:
-            if demo.ended() is not None:
-                demo.wait()
-                raise StepFailed(f"the demo upstream ended with status {demo.ended()}", demo.tail)
-            if time.monotonic() >= deadline:
-                raise StepFailed(
-                    f"the demo upstream is not ready after {UPSTREAM_SECONDS:.0f} s", demo.tail
-                )
-            time.sleep(POLL_SECONDS)
-    return f"http://{HOST}:{port}/api", token, demo
+    token = options.upstream_token or DEMO_TOKEN
+    script = SCRIPTS / "demo_upstream.py"
+    with progress("Demo upstream: starting"):
+        demo, url = start_announced(
+            children,
+            [tools.python, "-u", script, "--port", "0", "--token", token],
+            name=DEMO,
+            seconds=UPSTREAM_SECONDS,
+            env=tools.environment(),
+            label=b"[upstream] ",
+        )
+    say(f"  it answers on {url}/api")
+    return f"{url}/api", token, demo
 
 
 def _apply_schema(wrangler: Wrangler, state: Path, children: Children, lock: int) -> None:
@@ -173,52 +133,12 @@ def _env_files(options: Options, upstream: str, token: str | None, home: Path) -
     return [DEV_VARS, path] if DEV_VARS.is_file() else [path]
 
 
-def _await_health(port: int, worker: Child) -> None:
-    """Return once the Worker itself has answered; the first request waits for Pyodide to start."""
-    with progress("Worker: starting the Python runtime"):
-        deadline = time.monotonic() + READY_SECONDS
-        wrong_since: float | None = None
-        while True:
-            if worker.ended() is not None:
-                worker.wait()
-                raise StepFailed(
-                    f"wrangler ended with status {worker.ended()} at its start",
-                    worker.tail,
-                )
-            answer = _ask_health(port)
-            if answer is True:
-                return
-            now = time.monotonic()
-            wrong_since = (wrong_since or now) if answer is not None else None
-            if now >= deadline or (
-                wrong_since is not None and now - wrong_since >= WRONG_ANSWER_SECONDS
-            ):
-                raise StepFailed("the Worker does not answer /api/health as it should", worker.tail)
-            time.sleep(POLL_SECONDS)
-
-
-def _ask_health(port: int) -> bool | None:
-    """Return whether /api/health answers as ours, None when nobody does."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=FIRST_REQUEST_SECONDS)
-    try:
-        connection.request("GET", "/api/health", headers={"Accept": "application/json"})
-        body = connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
-    with suppress(ValueError):
-        document = json.loads(body)
-        return isinstance(document, dict) and document.get("status") in STATUSES
-    return False
-
-
 def _until_end(worker: Child, demo: Child | None) -> NoReturn:
     while worker.ended() is None:
         if demo is not None and demo.ended() is not None:
-            raise StepFailed(f"the demo upstream ended with status {demo.ended()}", demo.tail)
+            raise StepFailed(f"{DEMO} ended with status {demo.ended()}", demo.last_lines())
         time.sleep(POLL_SECONDS)
-    raise StepFailed(f"wrangler ended with status {worker.wait()}", worker.tail)
+    raise StepFailed(f"wrangler ended with status {worker.wait()}", worker.last_lines())
 
 
 def _example(upstream: str, token: str | None) -> str:

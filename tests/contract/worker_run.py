@@ -9,13 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contract.remote import Remote
-from devtools.children import Child, Children
+from devtools.children import Children
 from devtools.layout import PYTHON_MODULES, ROOT, WRANGLER_TOML
+from devtools.servers import free_port, is_listening, start_server
 from devtools.signals import StopSignals
 from devtools.toolchain import set_up
 from devtools.wrangler import Wrangler
-from integration.harness.client import until
-from integration.harness.processes import free_port, is_listening
 
 ENTRY = Path(__file__).with_name("worker") / "entry.py"
 START_S = 180.0
@@ -50,16 +49,19 @@ def contract_worker(folder: Path) -> Iterator[Remote]:
     """Serve the contract Worker from a new folder; at the end nothing of it is left running."""
     project = _project(folder)
     port, log = free_port(), folder / "wrangler.log"
-    with Children(StopSignals()) as children, log.open("wb") as output:
+    with Children(StopSignals()) as children:
         wrangler = Wrangler(set_up(children), folder / "home")
         command = wrangler.dev(port=port, state=folder / "state", env_files=[])
-        worker = children.start(
-            [*command, "--config", project / "wrangler.toml"],
-            env=wrangler.environment(),
-            output=output.fileno(),
-        )
         remote = Remote(port)
-        until(lambda: _is_ready(remote, worker, log), START_S, what="answer of the Worker")
+        start_server(
+            children,
+            [*command, "--config", project / "wrangler.toml"],
+            name="wrangler",
+            is_ready=lambda: _is_ready(remote),
+            seconds=START_S,
+            env=wrangler.environment(),
+            log=log,
+        )
         yield remote
     assert not is_listening(port)
     text = log.read_text(errors="replace")
@@ -80,8 +82,7 @@ def _project(folder: Path) -> Path:
     return project
 
 
-def _is_ready(remote: Remote, worker: Child, log: Path) -> bool:
-    assert worker.ended() is None, f"wrangler ended:\n{log.read_text(errors='replace')}"
+def _is_ready(remote: Remote) -> bool:
     with suppress(OSError):
         return remote.call_now("ready", {}) == "ready"
     return False

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from devtools.servers import free_port, is_listening
 from integration.harness.client import Client, until
-from integration.harness.processes import descendants, free_port, is_listening, survivors
+from integration.harness.processes import descendants, survivors
 from integration.harness.worker_server import DEV, WorkerServer
 
 END_S = 40.0

@@ -60,9 +60,9 @@ def first_line(path: Path) -> str:
 def test_end_reaches_processes_in_other_sessions(tmp_path: Path) -> None:
     """Leaving the block ends a child and what it has started, in whatever session."""
     log = tmp_path / "log"
-    with log.open("wb") as file, Children(StopSignals()) as children:
+    with Children(StopSignals()) as children:
         command = [sys.executable, "-c", FAMILY]
-        children.start(command, env=os.environ, output=file.fileno())
+        children.start(command, env=os.environ, log=log)
         escaped = int(first_line(log))
         assert exists(escaped)
     assert not exists(escaped)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,17 +64,3 @@ def survivors(processes: list[Process]) -> list[Process]:
     """Return those of *processes* that still run."""
     now = running()
     return [old for old in processes if (new := now.get(old.pid)) and new.started == old.started]
-
-
-def is_listening(port: int) -> bool:
-    """Return whether somebody accepts connections on 127.0.0.1:*port*."""
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from integration.harness.client import Client, until
-from integration.harness.processes import free_port, is_listening
+from devtools.console import StepFailed
+from devtools.servers import HOST, READY, await_ready, free_port, is_listening
+from integration.harness.client import Client
 
 ROOT = Path(__file__).resolve().parents[3]
 DEV = ROOT / "scripts" / "dev.py"
@@ -26,7 +27,7 @@ FORBIDDEN = ("Uncaught", "never awaited", "borrowed proxy")
 
 class WorkerServer:
     """
-    One run of scripts/dev.py.
+    One run of scripts/dev.py, under no keeper: how it ends by itself is what is tested.
 
     Args:
         folder: For its state and its log; the state of an earlier run there is found again.
@@ -53,7 +54,7 @@ class WorkerServer:
         port: int | None = None,
     ) -> None:
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{HOST}:{self.port}"
         self.client = Client(self.url)
         self.state = folder / "state"
         self.log_path = folder / "dev.log"
@@ -86,21 +87,25 @@ class WorkerServer:
         earlier = self.log.count(self.ready_line)
         process = self.launch()
 
-        def is_ready() -> bool:
-            assert process.poll() is None, f"dev.py ended with {process.returncode}:\n{self.tail()}"
-            return self.log.count(self.ready_line) > earlier
-
         try:
-            until(is_ready, START_S, what="Ready line")
-        except BaseException:
+            await_ready(
+                lambda: self.log.count(self.ready_line) > earlier,
+                ended=process.poll,
+                tail=self.tail,
+                name="dev.py",
+                seconds=START_S,
+            )
+        except BaseException as error:
             self.stop()
+            if isinstance(error, StepFailed):
+                raise AssertionError(f"{error}:\n{error.tail}") from None
             raise
         return self
 
     @property
     def ready_line(self) -> str:
         """The line that dev.py prints when the Worker answers."""
-        return f"Ready on {self.url}\n"
+        return f"{READY}{self.url}\n"
 
     @property
     def log(self) -> str:
