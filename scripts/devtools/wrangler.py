@@ -15,10 +15,19 @@ from devtools.toolchain import Toolchain
 LOCAL_FLAGS = ("python_workers_development", "experimental")
 FOREIGN = ("CLOUDFLARE_", "WRANGLER_", "MINIFLARE_", "CF_", "X_LOCAL_")
 MIN_SECRET = 6
+# Colours, and links as terminals know them; wrangler's warnings have some whatever NO_COLOR says.
+ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 NOISE = re.compile(
-    rb"\[wrangler:info\] (Updated and r|R)eady on "
+    rb"\s*$"
+    rb"|\[wrangler:info\] (Updated and r|R)eady on "
     rb"|env\.\w+ .* local$|Binding +Resource +Mode|Your Worker has access to the following "
     rb"|Attaching additional modules:|\xe2\x94[\x80-\xbf]|Using secrets defined in "
+    rb"|\xe2\x8e\x94 (Starting local server|Connection status updated)"
+    # One warning at each start, as long as wrangler.toml has a cron; docs/local-runtime.md has it.
+    rb"|.*Scheduled Workers are not automatically triggered during local development"
+    rb"|  To manually trigger a scheduled event, run:"
+    rb"|    curl \"http://[\w.:]+/cdn-cgi/local/scheduled\""
+    rb"|  For more details, see https://developers\.cloudflare\.com/.*cron-triggers"
 )
 
 
@@ -108,12 +117,14 @@ def shown_lines(secrets: Sequence[str]) -> LineFilter:
     """
     Return a filter for wrangler's output.
 
-    It drops wrangler's tables and its own "Ready on", which comes before the Worker can answer, and
-    blots out *secrets*. What the Worker logs goes through.
+    It drops wrangler's tables, its warning about crons, and its own "Ready on", which comes before
+    the Worker can answer; it takes out terminal escapes and blots out *secrets*. What the Worker
+    logs goes through.
     """
     hidden = [secret.encode() for secret in secrets if len(secret) >= MIN_SECRET]
 
     def show(line: bytes) -> bytes | None:
+        line = ESCAPE.sub(b"", line)
         if NOISE.match(line):
             return None
         for secret in hidden:

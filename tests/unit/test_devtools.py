@@ -190,6 +190,20 @@ def test_env_file_is_for_its_owner_alone(tmp_path: Path) -> None:
         (b'{"event": "request", "path": "/ready on http://x"}\n',) * 2,
         (b"env.X is missing\n",) * 2,
         (b"sent Bearer very-secret\n", b"sent Bearer ***\n"),
+        (b"\n", None),
+        ("⎔ Starting local server...\n".encode(), None),
+        (
+            b"\x1b[33m[\x1b[43;30mWARNING\x1b[43;33m]\x1b[0m \x1b[1mmind\x1b[0m\n",
+            b"[WARNING] mind\n",
+        ),
+        (b"\x1b]8;;https://a.example\x07here\x1b]8;;\x1b\\\n", b"here\n"),
+        (
+            b"\x1b[33m[WARNING] \x1b[1mScheduled Workers are not automatically triggered during "
+            b"local development.\x1b[0m\n",
+            None,
+        ),
+        (b"  To manually trigger a scheduled event, run:\n", None),
+        (b'    curl "http://127.0.0.1:8787/cdn-cgi/local/scheduled"\n', None),
     ],
 )
 def test_output_filter(line: bytes, shown: bytes | None) -> None:
