@@ -256,7 +256,7 @@ class CounterSeries(SensorSeries):
             reading = kind.formula(climate.mean_f, present)
             self._sums.append(self._sums[-1] + reading * BUCKET_MS / HOUR_MS)
 
-    def _readings(self, day: int, first: int, count: int) -> list[str]:
+    def _readings(self, _day: int, first: int, count: int) -> list[str]:
         return [
             f'"{self._total((first + index) * self.interval_ms):.1f}"' for index in range(count)
         ]

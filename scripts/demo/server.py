@@ -71,7 +71,7 @@ class ExchangeHandler(BaseHTTPRequestHandler):
 
     def exchange(self, request: Request) -> Reply:
         """Return the reply to a request."""
-        raise RuntimeError("the handler of make_server answers")
+        raise NotImplementedError
 
     def _serve(self) -> None:
         length = self.headers.get("Content-Length", "0")
@@ -137,6 +137,7 @@ def make_server(port: int, answer: Callable[[Request], Reply]) -> Server:
 
     Args:
         port: 0 for a free one.
+        answer: Called in a thread of the connection.
 
     Raises:
         OSError: The port is taken.

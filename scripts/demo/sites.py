@@ -23,19 +23,19 @@ _ALARM = ((0, '"normal"'), (96, '"in alarm"'))
 def _states(
     label: str,
     states: tuple[tuple[float, str], ...],
-    formula: Callable[[float, float], float] = lambda outdoor, present: 100 * present,
+    formula: Callable[[float, float], float] = lambda _, present: 100 * present,
 ) -> Kind:
     """Return a kind whose states follow a measure from 0 to 100, of occupancy if not told."""
     return Kind(label, "multiStateValue", "", formula, decimals=0, noise=2, spread=0, states=states)
 
 
 WEATHER = (
-    Kind("Outdoor Air Temperature", "analogInput", "°F", lambda o, p: o, -40, 130, spread=0),
+    Kind("Outdoor Air Temperature", "analogInput", "°F", lambda o, _: o, -40, 130, spread=0),
     Kind(
         "Outdoor Air Relative Humidity",
         "analogInput",
         "%",
-        lambda o, p: 95 - 0.55 * o,
+        lambda o, _: 95 - 0.55 * o,
         decimals=1,
         interval_s=900,
     ),
@@ -55,7 +55,7 @@ METERS = (
         "Main Meter.Active Energy, Total",
         "accumulator",
         "kWh",
-        lambda o, p: 80 + 140 * p,
+        lambda _, p: 80 + 140 * p,
         spread=0,
         interval_s=900,
         is_counter=True,
@@ -64,7 +64,7 @@ METERS = (
         "Gas Meter.Volume, Total",
         "accumulator",
         "m3",
-        lambda o, p: 4 + 3 * p,
+        lambda _, p: 4 + 3 * p,
         spread=0,
         interval_s=3600,
         is_counter=True,
@@ -73,7 +73,7 @@ METERS = (
         "Panel DP-1.Active Power",
         "analogInput",
         "kW",
-        lambda o, p: 6 + 22 * p,
+        lambda _, p: 6 + 22 * p,
         0,
         80,
         noise=60,
@@ -81,8 +81,8 @@ METERS = (
     ),
 )
 PLANT = (
-    Kind("Supply Air Temperature", "analogInput", "°F", lambda o, p: 68 - 13 * p, 40, 110),
-    Kind("Return Air Temperature", "analogInput", "°F", lambda o, p: 70 + 4 * p, 40, 110),
+    Kind("Supply Air Temperature", "analogInput", "°F", lambda _, p: 68 - 13 * p, 40, 110),
+    Kind("Return Air Temperature", "analogInput", "°F", lambda _, p: 70 + 4 * p, 40, 110),
     Kind(
         "Cooling Coil Valve Position",
         "analogOutput",
@@ -105,7 +105,7 @@ PLANT = (
         "Supply Fan Speed Feedback",
         "analogInput",
         "%",
-        lambda o, p: 95 * p - 4,
+        lambda _, p: 95 * p - 4,
         decimals=1,
         noise=8,
         spread=40,
@@ -113,7 +113,7 @@ PLANT = (
     _states("Supply Fan Status", _ON_OFF),
     _states("Unit Enable Command", _IS_ON),
     _states("Schedule, Occupancy State", _OCCUPANCY),
-    _states("Freeze Protection Alarm", _ALARM, lambda o, p: 95 - (o - 10)),
+    _states("Freeze Protection Alarm", _ALARM, lambda o, _: 95 - (o - 10)),
 )
 ZONE = (
     Kind(
@@ -128,7 +128,7 @@ ZONE = (
         "Effective Cooling Setpoint",
         "analogValue",
         "°F",
-        lambda o, p: 78.0 - 4.0 * round(p),
+        lambda _, p: 78.0 - 4.0 * round(p),
         40,
         110,
         decimals=1,
@@ -149,7 +149,7 @@ ZONE = (
         "Discharge Air Flow",
         "analogInput",
         "cfm",
-        lambda o, p: 120 + 640 * p,
+        lambda _, p: 120 + 640 * p,
         0,
         2000,
         decimals=0,
@@ -160,7 +160,7 @@ ZONE = (
         "Carbon Dioxide Concentration",
         "analogInput",
         "ppm",
-        lambda o, p: 415 + 390 * p,
+        lambda _, p: 415 + 390 * p,
         380,
         2000,
         decimals=0,

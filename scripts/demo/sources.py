@@ -85,6 +85,7 @@ class Series(Protocol):
 
         Args:
             first: Number of the first sample; sample n was taken at `n * interval_ms`.
+            count: How many numbers follow, the first included.
         """
 
 

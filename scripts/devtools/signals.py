@@ -59,7 +59,7 @@ class StopSignals:
         """Put signals off for good: what follows is the end anyway."""
         self._holds += 1
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:
+    def _receive(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
         self._raise_if_due()
 

@@ -15,22 +15,22 @@ from fakes.cloudflare_account import NOW, Call, CloudflareAccount, Refused
 Handler = Callable[[CloudflareAccount, Call], Any]
 
 
-def verify_token(account: CloudflareAccount, call: Call) -> Any:
+def verify_token(_account: CloudflareAccount, _call: Call) -> Any:
     """Answer `GET /user/tokens/verify`."""
     return {"id": "token", "status": "active"}
 
 
-def read_user(account: CloudflareAccount, call: Call) -> Any:
+def read_user(_account: CloudflareAccount, _call: Call) -> Any:
     """Answer `GET /user`."""
     return {"email": "operator@example.com"}
 
 
-def list_accounts(account: CloudflareAccount, call: Call) -> Any:
+def list_accounts(account: CloudflareAccount, _call: Call) -> Any:
     """Answer `GET /accounts`."""
     return account.accounts
 
 
-def list_memberships(account: CloudflareAccount, call: Call) -> Any:
+def list_memberships(account: CloudflareAccount, _call: Call) -> Any:
     """Answer `GET /memberships`."""
     return [{"account": each, "roles": []} for each in account.accounts]
 
@@ -233,7 +233,7 @@ def read_worker(account: CloudflareAccount, call: Call) -> Any:
     return {"name": call.parts[0], "subdomain": {"enabled": True, "previews_enabled": False}}
 
 
-def empty_object(account: CloudflareAccount, call: Call) -> Any:
+def empty_object(_account: CloudflareAccount, _call: Call) -> Any:
     """Answer what changes nothing here."""
     return {}
 
@@ -244,7 +244,7 @@ def put_schedules(account: CloudflareAccount, call: Call) -> Any:
     return {}
 
 
-def read_subdomain(account: CloudflareAccount, call: Call) -> Any:
+def read_subdomain(_account: CloudflareAccount, _call: Call) -> Any:
     """Answer what is asked about workers.dev."""
     return {"enabled": True, "previews_enabled": False, "subdomain": "operator"}
 
@@ -263,12 +263,12 @@ def put_secret(account: CloudflareAccount, call: Call) -> Any:
     return {"name": asked["name"], "type": "secret_text"}
 
 
-def list_deployments(account: CloudflareAccount, call: Call) -> Any:
+def list_deployments(_account: CloudflareAccount, _call: Call) -> Any:
     """Answer `GET /workers/scripts/{name}/deployments`: none to be careful about."""
     return {"deployments": []}
 
 
-def read_references(account: CloudflareAccount, call: Call) -> Any:
+def read_references(_account: CloudflareAccount, _call: Call) -> Any:
     """Answer who depends on a Worker: nobody."""
     return {}
 
@@ -279,7 +279,7 @@ def read_settings(account: CloudflareAccount, call: Call) -> Any:
     return {"bindings": account.bindings}
 
 
-def empty_list(account: CloudflareAccount, call: Call) -> Any:
+def empty_list(_account: CloudflareAccount, _call: Call) -> Any:
     """Answer what wrangler asks about products that this Worker has no part in."""
     return []
 

@@ -128,12 +128,12 @@ class History:
 
     async def fetch_samples(
         self,
-        site: str,
+        site: str,  # noqa: ARG002 - the port's
         points: Sequence[str],
         time_range: Range,
         sink: Folder,
         *,
-        deadline_ms: int | None = None,
+        deadline_ms: int | None = None,  # noqa: ARG002 - the port's
         on_page: OnPage | None = None,
     ) -> FetchCount:
         """

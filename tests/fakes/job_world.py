@@ -123,7 +123,7 @@ class JobWorld(World):
     def _statistics(self) -> Any:
         return SimpleNamespace(
             record_dead_letter=self.dead_letters.append,
-            record_ended_job=lambda job_id, since_ms: self.perhaps_ended.append(job_id),
+            record_ended_job=lambda job_id, **_: self.perhaps_ended.append(job_id),
         )
 
     def results(self, database: Any = None, objects: Any = None) -> JobResultService:

@@ -131,8 +131,10 @@ class FakeUpstream:
         Give points of a site these samples, in place of those they had; other points stay.
 
         Args:
+            site: Made when it is new.
             points: For each name its (ms, value as sent). Of one time, the later listed is sent
                 later, and wins. An empty list makes a point without data, no points an empty site.
+            interval_s: What the list of points says; the samples may have other times.
         """
         with self._lock:
             if site in self._generated:
@@ -167,6 +169,12 @@ class FakeUpstream:
         Make a site of points with numeric strings at every multiple of the interval in the range.
 
         Args:
+            site: A new one.
+            start_ms: No sample is earlier.
+            end_ms: Each sample is earlier.
+            points: How many.
+            interval_s: Between samples.
+            decimals: Of each value.
             names: In place of names made up for *points* points.
 
         Returns:
@@ -237,6 +245,7 @@ class FakeUpstream:
         Return the ranges of a site that were asked for and answered with 200 or 404.
 
         Args:
+            site: Others are left out.
             is_merged: Sorted, with those that overlap or touch made one; else one for each first
                 page, in the order asked.
         """

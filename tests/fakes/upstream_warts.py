@@ -83,13 +83,13 @@ Samples = list[dict[str, Any]]
 def refusal(status: int) -> Wart:
     """Return the wart that answers with an error status."""
 
-    def refuse(exchange: Exchange, answer: Answer) -> Reply:
+    def refuse(_exchange: Exchange, _answer: Answer) -> Reply:
         return json_reply({"message": f"made to fail with {status}"}, status=status)
 
     return refuse
 
 
-def too_many_requests(exchange: Exchange, answer: Answer) -> Reply:
+def too_many_requests(exchange: Exchange, _answer: Answer) -> Reply:
     """429; options: retry_after_s (none without), is_date (as an HTTP date)."""
     headers = {}
     retry_after_s = exchange.options.get("retry_after_s")
@@ -119,27 +119,27 @@ def invalid_utf8(exchange: Exchange, answer: Answer) -> Reply:
     return replace(reply, body=reply.body.replace(b'"name":"', b'"name":"\xff'), samples=0)
 
 
-def wrong_shape(exchange: Exchange, answer: Answer) -> Reply:
+def wrong_shape(exchange: Exchange, _answer: Answer) -> Reply:
     """Valid JSON with status 200 that holds no samples."""
     return json_reply(exchange.options.get("document", {"error": "internal"}))
 
 
-def html_page(exchange: Exchange, answer: Answer) -> Reply:
+def html_page(exchange: Exchange, _answer: Answer) -> Reply:
     """An HTML page; option: status (200)."""
     return Reply(exchange.options.get("status", 200), HTML_PAGE, {"Content-Type": "text/html"})
 
 
-def html_bad_gateway(exchange: Exchange, answer: Answer) -> Reply:
+def html_bad_gateway(_exchange: Exchange, _answer: Answer) -> Reply:
     """The HTML page of a proxy with status 502."""
     return Reply(502, HTML_PAGE, {"Content-Type": "text/html"})
 
 
-def redirect(exchange: Exchange, answer: Answer) -> Reply:
+def redirect(exchange: Exchange, _answer: Answer) -> Reply:
     """302 to a login page; option: location."""
     return Reply(302, b"", {"Location": exchange.options.get("location", LOGIN_PATH)})
 
 
-def echo(exchange: Exchange, answer: Answer) -> Reply:
+def echo(exchange: Exchange, _answer: Answer) -> Reply:
     """
     Everything the request held, its headers above all, wherever an answer has room for it.
 
@@ -171,12 +171,12 @@ def echo(exchange: Exchange, answer: Answer) -> Reply:
     )
 
 
-def reset(exchange: Exchange, answer: Answer) -> Reply:
+def reset(_exchange: Exchange, _answer: Answer) -> Reply:
     """Reset the connection instead of answering."""
     return WireReply(0, b"", is_reset=True)
 
 
-def hang(exchange: Exchange, answer: Answer) -> Reply:
+def hang(exchange: Exchange, _answer: Answer) -> Reply:
     """Answer nothing until released, then reset the connection."""
     exchange.released.wait()
     return WireReply(0, b"", is_reset=True)
@@ -237,7 +237,7 @@ def empty_pages(exchange: Exchange, answer: Answer) -> Reply:
     return json_reply({"point_samples": [], "next_cursor": following, "has_more": True})
 
 
-def endless_empty_pages(exchange: Exchange, answer: Answer) -> Reply:
+def endless_empty_pages(exchange: Exchange, _answer: Answer) -> Reply:
     """Empty pages with ever new cursors."""
     following = f"empty-{exchange.number}"
     return json_reply({"point_samples": [], "next_cursor": following, "has_more": True})

@@ -41,7 +41,7 @@ def children() -> Iterator[Children]:
         yield running
 
 
-def test_announced_server_is_returned_with_its_url(children: Children) -> None:
+def test_announced_server_is_returned_with_its_url() -> None:
     """The line says where it answers; when its block has ended, nobody listens there."""
     command = [sys.executable, "-c", ANNOUNCED]
     with Children(StopSignals()) as own:

@@ -299,7 +299,10 @@ def send_all(
 
     Args:
         url: http://HOST:PORT of the Worker; with DEV_METRICS=1 it tells its heap's size.
+        ground: What there is to ask for.
         count: Of all requests.
+        seed: The same sends the same requests, as long as *threads* is the same.
+        threads: That send at once.
         key: Sent with every request that has none of its own.
     """
     findings, lock = Findings(), threading.Lock()

@@ -75,6 +75,10 @@ class RandomSequence:
     ) -> None:
         """
         Args:
+            client: Sends to the Worker.
+            upstream: Where the Worker fetches.
+            site: A new one; its points are made.
+            seed: Of all that is random.
             worst: Most requests in a row that a fault strikes; 0 for no faults at all.
         """
         self.seen: Counter[str] = Counter()

@@ -15,6 +15,7 @@ def opened(state: Path, table: str, *, to_change: bool = False) -> Iterator[sqli
     Open the database of a state folder that has a table.
 
     Args:
+        state: Folder of a Worker's R2 and D1.
         table: `queue_jobs` for D1's, `_mf_objects` for R2's.
         to_change: Only while no Worker runs; what was changed is there when the block ends.
     """

@@ -23,6 +23,7 @@ def tamper(
     Delete objects, or put others in their place.
 
     Args:
+        tools: The set-up.
         home: Empty folder for the programs' own files.
         state: Of a Worker that is stopped.
         changes: By key; None deletes.
