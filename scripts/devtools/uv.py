@@ -98,7 +98,7 @@ def uv_for(program: Path, pip: Mapping[str, str], environ: Mapping[str, str]) ->
             passed.setdefault("SSL_CERT_FILE", bundle)
     # pip trusts what the system trusts; uv's own list knows no certificate of a company.
     passed.setdefault("UV_SYSTEM_CERTS", "1")
-    own = {n: v for n, v in environ.items() if not n.startswith("UV_") or n in KEPT}
+    own = {n: v for n, v in environ.items() if v and (not n.startswith("UV_") or n in KEPT)}
     environment = {"UV_CACHE_DIR": str(UV_CACHE)} | passed | own | FIXED
     flags = ("--no-index",) if pip.get("no-index", "").lower() in TRUE else ()
     return Uv(program, environment, flags)

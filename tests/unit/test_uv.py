@@ -80,6 +80,7 @@ def test_what_is_said_to_uv_itself_counts_more_unless_it_changes_the_result() ->
     assert environment["SSL_CERT_FILE"] == "/mine.pem"
     assert environment["PATH"] == "/bin"
     assert "UV_RESOLUTION" not in environment
+    assert uv_for(PROGRAM, pip, {"SSL_CERT_FILE": ""}).environment["SSL_CERT_FILE"] == "/pip.pem"
 
 
 def test_a_machine_without_an_index_is_passed_on() -> None:
