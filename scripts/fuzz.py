@@ -93,7 +93,7 @@ def _ground(upstream: FakeUpstream) -> Ground:
 
 def _report(findings: Findings, log: str, took_s: float) -> int:
     count = findings.statuses.total()
-    say(f"{count} requests in {took_s:.0f} s, {count / took_s:.0f} a second")
+    say(f"{count} requests in {took_s:.0f} s, {count / took_s:.0f} per second")
     for status, times in sorted(findings.statuses.items()):
         say(f"  {status}: {times}")
     first, last = (size / MEBIBYTE for size in findings.heap_bytes)

@@ -89,6 +89,8 @@ class Wrangler:
         return self.command(
             "dev",
             *("--ip", "127.0.0.1", "--port", str(port), "--persist-to", state),
+            # A free one: wrangler looks from 9229 on, and runs that start at once find the same.
+            *("--inspector-port", "0"),
             *("--show-interactive-dev-session", "false", "--local"),
             *(part for file in env_files for part in ("--env-file", file)),
             *(part for flag in flags for part in ("--compatibility-flags", flag)),

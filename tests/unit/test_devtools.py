@@ -222,6 +222,13 @@ def test_local_flags_belong_to_the_packed_runtime(tmp_path: Path, runtime: str) 
     assert ("MINIFLARE_WORKERD_PATH" in wrangler.environment()) == is_packed
 
 
+def test_each_run_has_an_inspector_port_of_its_own(tmp_path: Path) -> None:
+    """Two runs that start at once do not meet at wrangler's usual port."""
+    tools = Toolchain(Path("/t/python"), Path("/t/node"), Path("/t/wrangler"), Path("/t/workerd"))
+    command = Wrangler(tools, tmp_path).dev(port=1, state=tmp_path, env_files=[])
+    assert command[command.index("--inspector-port") + 1] == "0"
+
+
 def test_wrangler_knows_nothing_of_its_user(tmp_path: Path) -> None:
     """Home, settings and logs are the run's own; credentials in the environment are left out."""
     tools = Toolchain(Path("/t/python"), Path("/t/node"), Path("/t/wrangler"), Path("/t/workerd"))
