@@ -45,11 +45,11 @@ def start_server(
         name: How messages call it.
         is_ready: See await_ready.
         seconds: See await_ready.
-        env: See Children.start, as all that follows.
-        on_line: Or
-        log: where its output goes.
-        remove: Folders of its run.
-        hold: Descriptors of its locks.
+        env: Its whole environment.
+        on_line: See Child.
+        log: See Child.
+        remove: See Children.start.
+        hold: See Children.start.
 
     Raises:
         StepFailed: See await_ready.

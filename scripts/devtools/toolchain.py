@@ -151,8 +151,9 @@ class _Setup:
         self._part("uv", UV, machine, UV_REQUIREMENTS, self._install_uv)
         lines: list[bytes] = []
         # Read here and written nowhere: an index's address may hold a password.
+        listing = [*self._pip(), "config", "list"]
         child = self._children.start(
-            [*self._pip(), "config", "list"], env=self._env, on_line=lines.append
+            listing, env=self._env, on_line=lines.append, hold=[self._held]
         )
         if status := child.wait():
             raise StepFailed(f"pip config list failed with status {status}")
