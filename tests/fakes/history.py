@@ -128,12 +128,12 @@ class History:
 
     async def fetch_samples(
         self,
-        site: str,  # noqa: ARG002 - the port's
+        site: str,
         points: Sequence[str],
         time_range: Range,
         sink: Folder,
         *,
-        deadline_ms: int | None = None,  # noqa: ARG002 - the port's
+        deadline_ms: int | None = None,
         on_page: OnPage | None = None,
     ) -> FetchCount:
         """

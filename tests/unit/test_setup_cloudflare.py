@@ -15,7 +15,7 @@ import pytest
 
 import setup_cloudflare
 from building_vitals.access.api_keys import hash_key, is_well_formed
-from building_vitals.storage import keys as object_keys
+from building_vitals.cache import object_keys
 from cloudflare_setup import programs
 from cloudflare_setup.names import read_names
 from cloudflare_setup.programs import Outcome, show

@@ -31,18 +31,18 @@ _keys = itertools.cycle(os.environ["API_KEYS"].split(","))
 class Keys:
     """Gives each request a key."""
 
-    def get(self, case: Any, context: Any) -> str:  # noqa: ARG002 - as schemathesis calls it
+    def get(self, case: Any, context: Any) -> str:
         """Return the next key."""
         return next(_keys)
 
-    def set(self, case: Any, data: str, context: Any) -> None:  # noqa: ARG002 - likewise
+    def set(self, case: Any, data: str, context: Any) -> None:
         """Put a key into a request."""
         case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
 
 
 @schemathesis.hook
 def filter_failure(  # schemathesis takes a hook's parameters by their names
-    context: Any,  # noqa: ARG001
+    context: Any,
     failure: Any,
     case: Any,
     response: Any,
