@@ -12,6 +12,7 @@ from devtools.api_keys import KeyOptions
 from devtools.children import Children
 from devtools.console import StepFailed
 from devtools.layout import WRANGLER_TOML
+from devtools.local_database import migrate
 from devtools.toolchain import Toolchain
 from devtools.wrangler import Wrangler
 
@@ -41,12 +42,8 @@ class KeyDatabase:
             StepFailed: wrangler or the database refused.
         """
         wrangler = Wrangler(self.tools, self.home)
-        if not self.options.is_remote and not (self.options.state / "v3" / "d1").is_dir():
-            self.children.run(
-                "apply-schema",
-                wrangler.apply_schema(self.options.state),
-                env=wrangler.environment(),
-            )
+        if not self.options.is_remote:
+            migrate(wrangler, self.options.state, self.children)
         settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
         name = settings["d1_databases"][0]["database_name"]
         where: tuple[object, ...] = ("--local", "--persist-to", self.options.state)

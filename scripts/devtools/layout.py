@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 WRANGLER_TOML = ROOT / "wrangler.toml"
 SCHEMA_SQL = ROOT / "schema.sql"
+MIGRATIONS = ROOT / "migrations"
 DEV_VARS = ROOT / ".dev.vars"
 PYPROJECT = ROOT / "pyproject.toml"
 REQUIREMENTS = ROOT / "requirements"

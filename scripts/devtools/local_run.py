@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -17,11 +16,12 @@ from urllib.request import ProxyHandler, Request, build_opener
 from devtools.children import Child, Children
 from devtools.console import StepFailed, progress, say
 from devtools.envfile import write_env_file
-from devtools.layout import DEV_VARS, RUNS, SCHEMA_SQL, SCRIPTS
+from devtools.layout import DEV_VARS, RUNS, SCRIPTS
+from devtools.local_database import migrate
 from devtools.locks import file_lock
 from devtools.options import Options
 from devtools.servers import HOST, HealthCheck, claim_port, start_announced, start_server
-from devtools.toolchain import Toolchain, write_whole
+from devtools.toolchain import Toolchain
 from devtools.wrangler import Wrangler, shown_lines
 
 READY_SECONDS = 180.0
@@ -66,7 +66,7 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         port = claim_port(options.port)
         upstream, token, demo = _upstream(options, tools, children)
         wrangler = Wrangler(tools, home, options.runtime)
-        _apply_schema(wrangler, options.state, children, state_lock)
+        migrate(wrangler, options.state, children, [state_lock])
         env_files = _env_files(options, upstream, token, home)
         with progress("Worker: starting the Python runtime"):
             worker = start_server(
@@ -107,20 +107,6 @@ def _upstream(
         )
     say(f"  it answers on {url}/api")
     return f"{url}/api", token, demo
-
-
-def _apply_schema(wrangler: Wrangler, state: Path, children: Children, lock: int) -> None:
-    """Bring the database in *state* to schema.sql, once for each version of that file."""
-    # The local database is known by its binding; under its former id it was another one.
-    stamp = state / ".schema-DB"
-    wanted = hashlib.sha256(SCHEMA_SQL.read_bytes()).hexdigest()
-    if (state / "v3" / "d1").is_dir() and stamp.is_file() and stamp.read_text() == wanted:
-        return
-    with progress("D1: applying schema.sql"):
-        children.run(
-            "apply-schema", wrangler.apply_schema(state), env=wrangler.environment(), hold=[lock]
-        )
-        write_whole(stamp, wanted.encode())
 
 
 def _env_files(options: Options, upstream: str, token: str | None, home: Path) -> list[Path]:

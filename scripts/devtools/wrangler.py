@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devtools.children import LineFilter
-from devtools.layout import SCHEMA_SQL, WRANGLER_TOML
+from devtools.layout import WRANGLER_TOML
 from devtools.toolchain import Toolchain
 
 LOCAL_FLAGS = ("python_workers_development", "experimental")
@@ -96,23 +96,11 @@ class Wrangler:
             *(part for flag in flags for part in ("--compatibility-flags", flag)),
         )
 
-    def apply_schema(self, state: Path) -> list[object]:
-        """Return the command that brings the local D1 database to schema.sql."""
+    def migrate(self, state: Path) -> list[object]:
+        """Return the command that applies the migrations to the local D1 database."""
         settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
         name = settings["d1_databases"][0]["database_name"]
-        return self.command(
-            *(
-                "d1",
-                "execute",
-                name,
-                "--local",
-                "--yes",
-                "--file",
-                SCHEMA_SQL,
-                "--persist-to",
-                state,
-            )
-        )
+        return self.command("d1", "migrations", "apply", name, "--local", "--persist-to", state)
 
 
 def shown_lines(secrets: Sequence[str]) -> LineFilter:

@@ -43,6 +43,19 @@ def test_the_schema_is_the_sum_of_the_migrations() -> None:
     assert shape(built([SCHEMA])) == shape(built(migrations))
 
 
+def test_names_change_and_rows_stay() -> None:
+    """What a database of 1.0 holds is there under the new names of its columns."""
+    old = [path.read_text(encoding="utf-8") for path in MIGRATIONS[:2]]
+    connection = built(old)
+    connection.execute(
+        "INSERT INTO cache_metadata VALUES ('k', 'hq', 0, 1, 2, 3, 40, 5, 8.0, 6, 7, 8, 9)"
+    )
+    connection.executescript(MIGRATIONS[2].read_text(encoding="utf-8"))
+    query = "SELECT text_bytes, stored_bytes FROM {}"
+    assert [(40, 5)] == connection.execute(query.format("cache_metadata")).fetchall()
+    assert [(40, 5)] == connection.execute(query.format("v_cache_performance")).fetchall()
+
+
 def test_migrations_are_numbered_without_gaps() -> None:
     """wrangler applies them by name."""
     numbers = [path.name[:4] for path in MIGRATIONS]
