@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Folder
-from building_vitals.upstream.ace.wire import WireSample
+from building_vitals.series.columns import Sample
 
 Items = list[dict[str, Any]]
 
@@ -26,6 +25,21 @@ class FetchCount(Protocol):
 OnPage = Callable[[FetchCount], Awaitable[None]]
 
 
+class SampleSink(Protocol):
+    """Takes the samples of a fetch."""
+
+    def add_page(self, samples: Sequence[Sample]) -> None:
+        """
+        Take one page, as it was sent: other points, other times, duplicates and disorder included.
+
+        Pages of one stream come in their order; those of streams of other points come in between.
+
+        Raises:
+            ValueError: a sample cannot be read; the fetch fails as the upstream's fault.
+        """
+        ...
+
+
 class Upstream(Protocol):
     """Where samples come from."""
 
@@ -34,7 +48,7 @@ class Upstream(Protocol):
         site: str,
         points: Sequence[str],
         time_range: Range,
-        sink: Folder,
+        sink: SampleSink,
         *,
         deadline_ms: int | None = None,
         on_page: OnPage | None = None,
@@ -68,21 +82,6 @@ class Listings(Protocol):
 
     async def list_points(self, site: str, *, deadline_ms: int | None = None) -> Items:
         """Return every point of a site."""
-        ...
-
-
-class SampleSink(Protocol):
-    """Takes the samples of a fetch."""
-
-    def add_page(self, samples: list[WireSample]) -> None:
-        """
-        Take one page, as it was sent: other points, other times, duplicates and disorder included.
-
-        Pages of one stream come in their order; those of streams of other points come in between.
-
-        Raises:
-            ValueError: a sample cannot be read; the fetch fails as the upstream's fault.
-        """
         ...
 
 

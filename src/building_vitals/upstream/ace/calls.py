@@ -36,19 +36,11 @@ class FetchReport(msgspec.Struct):
 
     Attributes:
         requests: Sent, those repeated included.
-        retries: Those of them that repeat another.
-        pages: Given to the sink.
-        samples_received: In those pages, asked for or not.
-        bytes_received: Of all bodies.
-        wait_ms: Spent waiting for the gate and between attempts, all streams together.
+        samples_received: In all pages, asked for or not.
     """
 
     requests: int = 0
-    retries: int = 0
-    pages: int = 0
     samples_received: int = 0
-    bytes_received: int = 0
-    wait_ms: int = 0
 
 
 class Calls:
@@ -141,7 +133,8 @@ class Call:
 
     async def _attempt(self) -> bytes | None:
         calls, settings = self._calls, self._calls.settings
-        await self._admitted()
+        if calls.gate is not None:
+            await calls.gate.admit(calls.deadline_ms)
         timeout_ms = settings.page_timeout_ms
         if calls.deadline_ms is not None:
             timeout_ms = min(timeout_ms, calls.deadline_ms - calls.clock.now_ms())
@@ -149,7 +142,6 @@ class Call:
             raise self._late()
         self._attempts += 1
         calls.report.requests += 1
-        calls.report.retries += self._attempts > 1
         try:
             answer = await calls.http.request(
                 self._target.method,
@@ -164,7 +156,6 @@ class Call:
         except HttpFailure as failure:
             what = f"gave no whole answer ({self._redacted(failure)})"
             raise self._failed(what) from failure
-        calls.report.bytes_received += len(answer.body)
         return self._judged(answer)
 
     def _judged(self, answer: HttpAnswer) -> bytes | None:
@@ -223,14 +214,6 @@ class Call:
         if calls.deadline_ms is None and (failure.retry_after_s or 0) * 1000 > RETRY_AFTER_MAX_MS:
             raise failure
         await calls.clock.sleep(delay_ms)
-        calls.report.wait_ms += delay_ms
-
-    async def _admitted(self) -> None:
-        calls = self._calls
-        if calls.gate is not None:
-            asked_ms = calls.clock.now_ms()
-            await calls.gate.admit(calls.deadline_ms)
-            calls.report.wait_ms += calls.clock.now_ms() - asked_ms
 
     def _headers(self) -> dict[str, str]:
         if self._target.body is None:

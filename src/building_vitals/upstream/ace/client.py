@@ -7,9 +7,8 @@ cursors and retries. What it gives is whole, or it is an error.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
 from building_vitals.ports import Clock, HttpClient
@@ -28,10 +27,9 @@ from building_vitals.upstream.ace.targets import (
     points_target,
     site_path,
     site_target,
-    split_evenly,
 )
 from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing
-from building_vitals.upstream.port import SampleSink, UpstreamGate
+from building_vitals.upstream.port import Items, OnPage, SampleSink, UpstreamGate
 
 LIST_PAGE_SIZE = 500
 LIST_PAGES_MAX = 1_000
@@ -40,8 +38,6 @@ LIST_PAGES_MAX = 1_000
 SITE_KNOWN_MS = 300_000
 SITE_UNKNOWN_MS = 60_000
 SITES_REMEMBERED_MAX = 256
-
-OnPage = Callable[[FetchReport], Awaitable[None]]
 
 
 class AceClient:
@@ -73,7 +69,6 @@ class AceClient:
         *,
         deadline_ms: int | None = None,
         on_page: OnPage | None = None,
-        slices: int = 1,
     ) -> FetchReport:
         """
         Give the sink every sample the upstream has of these points in this range.
@@ -91,8 +86,6 @@ class AceClient:
             sink: Gets pages as they were sent, and possibly samples twice.
             deadline_ms: Instant when to give up, epoch milliseconds.
             on_page: Awaited after each page, with the report so far.
-            slices: Parts of the range to fetch side by side, at most `max_in_flight` at once; the
-                sink gets them in their order, cut. Of use up to the number of pages expected.
 
         Returns:
             What it has cost. When this returns, the sink has everything.
@@ -109,67 +102,38 @@ class AceClient:
             return calls.report
         context = FetchContext(calls, sink, on_page, partial(self._require_site, calls, site))
         width = self._settings.max_in_flight
-        ranges = split_evenly(time_range, slices)
         filters = self._filters(site, unique, time_range)
-        streams = self._filtered_streams(context, site, filters, ranges)
+        streams = self._filtered_streams(context, site, filters, time_range)
         probe = streams[0] if len(filters) > 1 else None
         streams += self._unfilterable_streams(context, unique, time_range)
         try:
             await run_streams(streams, width=width, probe=probe)
         except FilterIgnored:
-            streams = self._page_streams(context, site, None, ranges)
+            streams = [self._page_stream(context, site, None, time_range)]
             await run_streams(streams, width=width)
         return calls.report
 
-    async def require_site(self, site: str, *, deadline_ms: int | None = None) -> None:
-        """
-        Return when the upstream knows the site; its answer is believed for some minutes.
-
-        Raises:
-            UpstreamSiteUnknown: it does not.
-            UpstreamError: it could not be asked.
-        """
-        await self._require_site(self._calls(deadline_ms), site)
-
-    async def list_sites(
-        self,
-        page: int | None = None,
-        per_page: int = LIST_PAGE_SIZE,
-        *,
-        deadline_ms: int | None = None,
-    ) -> list[dict[str, Any]]:
+    async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
         """
         Return the sites the upstream knows, as it describes them.
 
         Args:
-            page: One page, counted from 1; None for the whole list.
-            per_page: Items a page.
             deadline_ms: Instant when to give up, epoch milliseconds.
 
         Raises:
             UpstreamError: a page could not be had, or there are more than LIST_PAGES_MAX.
         """
-        calls = self._calls(deadline_ms)
-        items = await self._list(calls, "/sites", page, per_page)
+        items = await self._list(self._calls(deadline_ms), "/sites")
         if items is None:
             raise UpstreamError("upstream /sites answered 404", upstream_status=404)
         return items
 
-    async def list_points(
-        self,
-        site: str,
-        page: int | None = None,
-        per_page: int = LIST_PAGE_SIZE,
-        *,
-        deadline_ms: int | None = None,
-    ) -> list[dict[str, Any]]:
+    async def list_points(self, site: str, *, deadline_ms: int | None = None) -> Items:
         """
         Return the points of a site, as the upstream describes them.
 
         Args:
             site: Its name.
-            page: One page, counted from 1; None for the whole list.
-            per_page: Items a page.
             deadline_ms: Instant when to give up, epoch milliseconds.
 
         Raises:
@@ -177,8 +141,7 @@ class AceClient:
             UpstreamError: a page could not be had, or there are more than LIST_PAGES_MAX.
         """
         calls = self._calls(deadline_ms)
-        path = f"{site_path(site)}/configured_points"
-        items = await self._list(calls, path, page, per_page)
+        items = await self._list(calls, f"{site_path(site)}/configured_points")
         if items is None:
             await self._require_site(calls, site)
         return items or []
@@ -204,35 +167,30 @@ class AceClient:
         context: FetchContext,
         site: str,
         filters: Sequence[tuple[str, list[str]]],
-        ranges: Sequence[Range],
+        time_range: Range,
     ) -> list[Stream]:
         """
         Return the streams of all filters; with but one, it does not matter whether it is heeded.
         """
-        streams: list[Stream] = []
-        for names, points in filters:
-            checked = frozenset(points) if len(filters) > 1 else None
-            streams += self._page_streams(context, site, names, ranges, checked=checked)
-        return streams
+        is_checked = len(filters) > 1
+        return [
+            self._page_stream(
+                context, site, names, time_range, frozenset(points) if is_checked else None
+            )
+            for names, points in filters
+        ]
 
-    def _page_streams(
+    def _page_stream(
         self,
         context: FetchContext,
         site: str,
         names: str | None,
-        ranges: Sequence[Range],
-        *,
+        time_range: Range,
         checked: frozenset[str] | None = None,
-    ) -> list[Stream]:
-        """Return the streams of one filter, each waiting for the one before it."""
-        streams: list[Stream] = []
-        before = None
-        for part in ranges:
-            target_of = partial(self._pages_target, site, names, part)
-            cut = part if len(ranges) > 1 else None
-            before = Stream(context, target_of, names=checked, before=before, cut=cut)
-            streams.append(before)
-        return streams
+    ) -> Stream:
+        """Return the stream of one filter."""
+        target_of = partial(self._pages_target, site, names, time_range)
+        return Stream(context, target_of, names=checked)
 
     def _pages_target(
         self, site: str, names: str | None, time_range: Range, cursor: str | None
@@ -273,30 +231,27 @@ class AceClient:
         if not is_known:
             raise UpstreamSiteUnknown(f"the upstream knows no site {site!r}", upstream_status=404)
 
-    async def _list(
-        self, calls: Calls, path: str, page: int | None, per_page: int
-    ) -> list[dict[str, Any]] | None:
-        """Return the items of one page or of all; None when the list is not there."""
-        number = 1 if page is None else page
-        items: list[dict[str, Any]] = []
-        while True:
+    async def _list(self, calls: Calls, path: str) -> Items | None:
+        """Return the items of all pages; None when the list is not there."""
+        items: Items = []
+        number, pages = 1, 1
+        while number <= pages:
             listing = await calls.read(
-                list_target(path, number, per_page),
+                list_target(path, number, LIST_PAGE_SIZE),
                 partial(_decode_list_page, number),
-                may_be_absent=page is not None or number == 1,
+                may_be_absent=number == 1,
             )
             if listing is None:
                 return None
             items += listing.items
             pages = listing.pages or 1
-            if page is not None or number >= pages:
-                return items
             if pages > LIST_PAGES_MAX:
                 raise UpstreamError(
                     f"upstream {path} has too many pages: {pages}, limit {LIST_PAGES_MAX}",
                     upstream_status=200,
                 )
             number += 1
+        return items
 
 
 def _decode_list_page(number: int, body: bytes) -> Listing:

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Folder
 from building_vitals.upstream.ace.targets import fits_filter
-from building_vitals.upstream.port import FetchCount, OnPage, PointLists, Upstream
+from building_vitals.upstream.port import FetchCount, OnPage, PointLists, SampleSink, Upstream
 
 
 class OwnPoints:
@@ -28,7 +27,7 @@ class OwnPoints:
         site: str,
         points: Sequence[str],
         time_range: Range,
-        sink: Folder,
+        sink: SampleSink,
         *,
         deadline_ms: int | None = None,
         on_page: OnPage | None = None,

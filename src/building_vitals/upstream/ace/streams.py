@@ -176,9 +176,7 @@ class Stream:
                 self._cursors.add(cursor)
                 if cursor != guess:
                     await self._ask(cursor)
-            report = self._context.calls.report
-            report.pages += 1
-            report.samples_received += len(page.point_samples)
+            self._context.calls.report.samples_received += len(page.point_samples)
             try:
                 samples = page.point_samples
                 self._context.sink.add_page(

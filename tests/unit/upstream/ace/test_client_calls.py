@@ -96,8 +96,6 @@ async def test_transient_faults_are_repeated(step: Step) -> None:
     assert await bench.answer() == b"{}"
     assert bench.clock.sleeps == [250, 500]
     assert bench.calls.report.requests == 3
-    assert bench.calls.report.retries == 2
-    assert bench.calls.report.wait_ms == 750
 
 
 @pytest.mark.parametrize(
@@ -237,7 +235,6 @@ async def test_gate_admits_every_request_and_hears_of_limits() -> None:
     assert bench.gate is not None
     assert bench.gate.admitted == 3
     assert bench.gate.heard == [2_000, None]
-    assert bench.calls.report.wait_ms == 3_000 + 2_250 + 500
 
 
 async def test_time_at_the_gate_counts_towards_the_deadline() -> None:

@@ -12,7 +12,7 @@ from building_vitals.upstream.ace import client as client_module
 from building_vitals.upstream.ace.client import AceClient
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from fakes.clock import VirtualClock
-from fakes.http import ScriptedHttp, Step, answer
+from fakes.http import ScriptedHttp, SentRequest, Step, answer
 
 NOW_MS = 1_735_689_600_000
 FOUND, MISSING = answer(200, {"name": "hq"}), answer(404, {})
@@ -50,14 +50,6 @@ async def test_whole_list_of_sites() -> None:
         ("/api/sites", {"page": "1", "per_page": "500"}),
         ("/api/sites", {"page": "2", "per_page": "500"}),
     ]
-
-
-async def test_one_page_of_a_list() -> None:
-    """A page that is named is all that is fetched."""
-    bench = Bench(listing("c", page=2, pages=3))
-
-    assert names_of(await bench.client.list_sites(2, 1)) == ["c"]
-    assert bench.http.requests[0].query == {"page": "2", "per_page": "1"}
 
 
 async def test_whole_list_of_points() -> None:
@@ -119,31 +111,41 @@ async def test_lists_keep_their_deadline() -> None:
         await Bench().client.list_sites(deadline_ms=NOW_MS)
 
 
+def without_points(sent: SentRequest) -> HttpAnswer:
+    """Answer that there is such a site, and no list of its points."""
+    return answer(404, {}) if sent.path.endswith("/configured_points") else FOUND
+
+
+def site_questions(bench: Bench) -> int:
+    """Return how often the upstream was asked for a site."""
+    return sum(not sent.path.endswith("/configured_points") for sent in bench.http.requests)
+
+
 async def test_known_site_is_believed_for_some_minutes() -> None:
     """The upstream is asked again only once the memory is old."""
-    bench = Bench(FOUND, FOUND)
-    await bench.client.require_site("hq")
+    bench = Bench(otherwise=without_points)
+    await bench.client.list_points("hq")
     bench.clock.advance(client_module.SITE_KNOWN_MS - 1)
-    await bench.client.require_site("hq")
+    await bench.client.list_points("hq")
 
-    assert len(bench.http.requests) == 1
+    assert 1 == site_questions(bench)
     bench.clock.advance(1)
-    await bench.client.require_site("hq")
-    assert len(bench.http.requests) == 2
+    await bench.client.list_points("hq")
+    assert 2 == site_questions(bench)
 
 
 async def test_fault_is_not_remembered_as_an_answer() -> None:
     """A site that could not be asked about is asked about again."""
-    bench = Bench(answer(401, b""), FOUND)
+    bench = Bench(answer(404, {}), answer(401, b""), answer(404, {}), FOUND)
     with pytest.raises(UpstreamError, match="401"):
-        await bench.client.require_site("hq")
-    await bench.client.require_site("hq")
+        await bench.client.list_points("hq")
+    assert [] == await bench.client.list_points("hq")
 
 
 async def test_memory_of_sites_is_bounded() -> None:
     """Asking about ever new sites does not grow the memory."""
-    bench = Bench(otherwise=FOUND)
+    bench = Bench(otherwise=without_points)
     for number in range(3 * client_module.SITES_REMEMBERED_MAX):
-        await bench.client.require_site(f"site-{number}")
+        await bench.client.list_points(f"site-{number}")
 
     assert len(bench.client._sites) <= client_module.SITES_REMEMBERED_MAX

@@ -134,26 +134,25 @@ def client_of(upstream: FakeUpstream, page_timeout_ms: int = 20_000) -> AceClien
 
 
 async def assert_whole(
-    upstream: FakeUpstream, site: str, points: list[str], *, slices: int = 1, **options: int
+    upstream: FakeUpstream, site: str, points: list[str], **options: int
 ) -> None:
     """Assert that a fetch gives what the fake's oracle says."""
     sink = LastWins(points)
-    await client_of(upstream, **options).fetch_samples(site, points, DAY, sink, slices=slices)
+    await client_of(upstream, **options).fetch_samples(site, points, DAY, sink)
 
     for point in points:
         assert sink.rows(point) == upstream.expected(site, point, DAY.start_ms, DAY.end_ms)
 
 
 @pytest.mark.parametrize("kind", HARMLESS)
-@pytest.mark.parametrize("slices", [1, 5])
-async def test_odd_answers_are_whole(upstream: FakeUpstream, kind: str, slices: int) -> None:
+async def test_odd_answers_are_whole(upstream: FakeUpstream, kind: str) -> None:
     """Warts that leave all samples in place cost none of them, with several filters too."""
-    site = f"odd-{kind}-{slices}"
+    site = f"odd-{kind}"
     points = upstream.add_generated(site, points=12, start_ms=DAY.start_ms, end_ms=DAY.end_ms)
     options = {"pause_ms": 1} if kind == "trickle" else {}
     upstream.faults.always(site, kind, **options)
 
-    await assert_whole(upstream, site, points[:9], slices=slices)
+    await assert_whole(upstream, site, points[:9])
 
 
 @pytest.mark.parametrize("kind", PASSING)

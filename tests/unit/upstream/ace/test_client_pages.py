@@ -27,8 +27,7 @@ async def test_pages_are_followed_to_the_end() -> None:
     assert bench.sink.pages == [[a], [b, c], []]
     assert bench.queries("cursor") == [None, "x", "y"]
     assert bench.queries("point_names") == ["p"] * 3
-    assert (report.requests, report.pages, report.samples_received) == (3, 3, 3)
-    assert report.bytes_received == sum(len(each.body) for each in answers)
+    assert (3, 3) == (report.requests, report.samples_received)
 
 
 async def test_next_page_is_on_its_way_while_one_is_folded() -> None:
@@ -171,7 +170,7 @@ async def test_404_of_a_known_site_is_an_empty_answer() -> None:
 
 async def test_404_of_an_unknown_site_says_so() -> None:
     """404 for the site itself is an error of its own, remembered for a while only."""
-    bench = Bench(*[answer(404, {})] * 3, FOUND)
+    bench = Bench(*[answer(404, {})] * 4, FOUND)
     failure = await bench.failure("p")
 
     assert isinstance(failure, UpstreamSiteUnknown)
@@ -180,7 +179,7 @@ async def test_404_of_an_unknown_site_says_so() -> None:
         await bench.fetch("p")
     assert len(bench.http.requests) == 3
     bench.clock.advance(60_000)
-    await bench.client.require_site("hq")
+    await bench.fetch("p")
 
 
 async def test_404_between_pages_is_repeated() -> None:
@@ -194,11 +193,10 @@ async def test_404_between_pages_is_repeated() -> None:
     assert (await stuck.failure("p")).detail == f"upstream {PATH} answered 404 after 5 attempts"
 
 
-@pytest.mark.parametrize("slices", [1, 8])
-async def test_site_is_asked_once_however_many_streams_find_nothing(slices: int) -> None:
+async def test_site_is_asked_once_however_many_streams_find_nothing() -> None:
     """Streams that find nothing at the same time share one question for the site."""
     bench = Bench(otherwise=FakeAce("hq", []))
-    await bench.fetch("p", "a,b", slices=slices)
+    await bench.fetch("p", "a,b")
 
     assert [sent.path for sent in bench.http.requests].count("/api/sites/hq") == 1
 
@@ -209,7 +207,6 @@ async def test_site_that_walks_up_is_never_asked_for(site: str) -> None:
     bench = Bench()
     for question in (
         bench.client.fetch_samples(site, ["p"], HOUR, bench.sink),
-        bench.client.require_site(site),
         bench.client.list_points(site),
     ):
         with pytest.raises(UpstreamSiteUnknown):

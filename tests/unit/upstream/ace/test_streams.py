@@ -1,4 +1,4 @@
-"""Tests of fetching samples: many points, slices, and everything at once."""
+"""Tests of fetching samples: many points, and everything at once."""
 
 from __future__ import annotations
 
@@ -139,51 +139,10 @@ async def test_call_without_pages_repeats_what_is_no_answer() -> None:
     bench = Bench(answer(503, b""), answer(200, b"<html>"), answer(200, {"point_samples": []}))
     report = await bench.fetch("a,b")
 
-    assert (report.requests, report.retries, report.pages) == (3, 2, 1)
+    assert 3 == report.requests
 
 
-async def test_slices_are_fetched_side_by_side_and_given_in_order() -> None:
-    """The parts of the range are asked for at once, yet the sink gets them by time."""
-    sent = [("p", str(minute), T[minute]) for minute in range(60)]
-    bench = Bench(otherwise=FakeAce("hq", sent, page_size=10))
-    report = await bench.fetch("p", slices=6)
-
-    assert sent == bench.sink.samples
-    assert bench.http.in_flight_max == 4
-    assert report.requests == 6
-
-
-async def test_slices_keep_their_order_when_answers_do_not() -> None:
-    """A slice whose page comes first waits for those before it."""
-    sent = [("p", str(minute), T[minute]) for minute in range(60)]
-    fake = FakeAce("hq", sent, page_size=10)
-
-    async def backwards(request: SentRequest) -> HttpAnswer:
-        minute = int(request.query["start_time"][14:16])
-        for _ in range(200 - minute * 3):
-            await asyncio.sleep(0)
-        return fake(request)
-
-    bench = Bench(otherwise=backwards)
-    await bench.fetch("p", slices=3)
-
-    assert sent == bench.sink.samples
-
-
-async def test_slices_keep_to_their_part_of_the_range() -> None:
-    """
-    A sample that strays into another slice's part is dropped; one that has no time is passed on.
-    """
-    early, late = ("p", "1", T[0]), ("p", "2", T[30])
-    stray, timeless = ("p", "stray", T[31]), ("p", "3", "noon")
-    bench = Bench(page(early, stray, timeless), page(late))
-    report = await bench.fetch("p", slices=2)
-
-    assert bench.sink.samples == [early, timeless, late]
-    assert report.samples_received == 4
-
-
-async def test_without_slices_one_request_is_ahead() -> None:
+async def test_one_request_is_ahead() -> None:
     """The straight path has one request under way at a time."""
     sent = [("p", str(minute), T[minute]) for minute in range(60)]
     bench = Bench(otherwise=FakeAce("hq", sent, page_size=10))
@@ -230,12 +189,11 @@ def test_result_is_whole_whatever_happens_on_the_way(data: st.DataObject) -> Non
         heeds_filter=data.draw(st.booleans()),
     )
     faults = data.draw(st.lists(st.sampled_from(["none", "cut", "429", "500", "json", "loop"])))
-    slices = data.draw(st.integers(1, 5))
 
     with _faults(fake, faults) as upstream:
         bench = Bench(otherwise=upstream, max_retries=len(faults), url_length_max=850)
-        report = asyncio.run(bench.fetch(*names, slices=slices))
+        report = asyncio.run(bench.fetch(*names))
 
-    time_range = {each for each in sent if each[0] in names}
-    assert time_range == {each for each in bench.sink.samples if each[0] in names}
+    expected = {each for each in sent if each[0] in names}
+    assert expected == {each for each in bench.sink.samples if each[0] in names}
     assert len(bench.sink.samples) == report.samples_received
