@@ -13,12 +13,15 @@ import pytest
 from building_vitals.cache import object_keys
 from building_vitals.handlers.fetch import OPEN_ROUTES, ROUTES
 from building_vitals.settings import SettingsError, read_settings
+from unit.test_tidy import ROOMS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+CHANGELOG = ROOT / "CHANGELOG.md"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
-GUIDES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [README, CONTRIBUTING, *sorted((ROOT / "docs").glob("*.md"))]
 WRANGLER = tomllib.loads((ROOT / "wrangler.toml").read_text(encoding="utf-8"))
 SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
 VARS: dict[str, str] = WRANGLER["vars"]
@@ -156,29 +159,30 @@ def test_guides_name_only_scripts_that_exist(path: Path) -> None:
     assert set() == gone
 
 
-def test_every_script_is_in_the_readme() -> None:
-    """The layout names each script."""
+def test_every_script_is_in_the_layout() -> None:
+    """The contributors' guide names each script."""
     there = {
         path.name for path in (ROOT / "scripts").iterdir() if path.suffix in {".py", ".sh", ".cmd"}
     }
-    assert there == set(SCRIPT.findall(text_of(README)))
+    assert there == set(SCRIPT.findall(text_of(CONTRIBUTING)))
 
 
 def test_the_layout_exists() -> None:
-    """Every path of the README's tables exists."""
-    shown = re.findall(r"`([a-z_]+(?:/[a-z_.]*)+|[a-z_]+\.(?:toml|sql|json))`", text_of(README))
+    """Every path of the contributors' tables exists."""
+    text = text_of(CONTRIBUTING)
+    shown = re.findall(r"`([a-z_]+(?:/[a-z_.]*)+|[a-z_]+\.(?:toml|sql|json))`", text)
     assert shown
     assert [] == [each for each in shown if not (ROOT / each).exists()]
 
 
 def test_every_tier_of_tests_is_explained() -> None:
-    """The README says what each folder of tests proves."""
+    """The contributors' guide says what each folder of tests proves."""
     folders = {
         f"tests/{path.name}/"
         for path in (ROOT / "tests").iterdir()
         if path.is_dir() and any(path.rglob("test_*.py"))
     }
-    assert folders == set(re.findall(r"^\| `(tests/\w+/)`", text_of(README), re.MULTILINE))
+    assert folders == set(re.findall(r"^\| `(tests/\w+/)`", text_of(CONTRIBUTING), re.MULTILINE))
 
 
 def anchors_of(path: Path) -> set[str]:
@@ -187,7 +191,7 @@ def anchors_of(path: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", GUIDES, ids=name_of)
+@pytest.mark.parametrize("path", [*GUIDES, CHANGELOG], ids=name_of)
 def test_links_resolve(path: Path) -> None:
     """Every relative link leads to a file, and to a heading where it names one."""
     broken = []
@@ -203,8 +207,8 @@ def test_links_resolve(path: Path) -> None:
 
 def test_every_guide_is_linked_from_the_readme() -> None:
     """No guide is lost."""
-    linked = {link for link in LINK.findall(text_of(README)) if link.startswith("docs/")}
-    assert {name_of(path) for path in GUIDES if path != README} == linked
+    linked = set(LINK.findall(text_of(README)))
+    assert set() == {name_of(path) for path in [*GUIDES, CHANGELOG] if path != README} - linked
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=name_of)
@@ -226,6 +230,15 @@ def test_queries_in_guides_work(path: Path) -> None:
     for query in queries:
         connection.execute(query).fetchall()
     connection.close()
+
+
+def test_rooms_are_shown_in_their_order() -> None:
+    """The contributors' table lists every room, in the order that the tidy test has."""
+    package = ROOT / "src" / "building_vitals"
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    shown = re.findall(r"^\| `src/building_vitals/(\w+)/` \|", text_of(CONTRIBUTING), re.MULTILINE)
+    assert folders == set(shown)
+    assert [room for room in ROOMS if room in folders] == shown
 
 
 def test_every_view_is_explained() -> None:
@@ -254,11 +267,11 @@ def test_the_r2_guide_names_the_prefixes() -> None:
 
 
 def test_dependencies_are_explained() -> None:
-    """Every package that is pinned by hand stands in the README with its reason."""
+    """Every package that is pinned by hand stands in the contributors' guide with its reason."""
     pyproject = tomllib.loads(text_of(ROOT / "pyproject.toml"))
     lists = [pyproject["project"]["dependencies"], *pyproject["dependency-groups"].values()]
     pinned = [each.partition("==")[0] for listed in lists for each in listed]
     pinned += re.findall(r'^    "([\w-]+)": "\d', text_of(ROOT / "package.json"), re.M)
-    text = text_of(README)
+    text = text_of(CONTRIBUTING)
     dependencies = text[text.index("## Dependencies") :]
     assert [] == [name for name in pinned if not re.search(rf"(?<!\w){name}(?!\w)", dependencies)]
