@@ -64,21 +64,21 @@ class Log(Protocol):
     """Writes one line per request, message and cron run."""
 
     def __call__(self, event: str, **fields: Any) -> None:
-        """Write a line; fields that are None are left out."""
+        """Write a line without the fields that are None."""
         ...
 
 
 class Platform(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What the Worker stands on, for one invocation.
+    The adapters of one invocation, or stand-ins for them.
 
     Attributes:
         invocation: Clock, work after the answer, faults, identities.
-        database, objects, queues: D1, R2 and the work queues; each use fails where one is missing.
+        database, objects, queues: D1, R2 and the work queues; a missing one fails at each use.
         http: Sends requests upstream.
-        read_limit, job_limit: How many requests and submissions of jobs a key may make.
-        metrics: Where metrics go.
-        compressor: A way to compress datasets that is not built in.
+        read_limit, job_limit: Limit the requests, and the submissions of jobs, per key.
+        metrics: Writes metrics.
+        compressor: Compresses datasets better than gzip; None where the platform has none.
         log: Writes log lines.
     """
 
@@ -107,8 +107,10 @@ class App:
     ) -> None:
         """
         Args:
-            isolate: What outlives the invocation.
-            is_queued: Whether the work is that of jobs, for which nobody waits.
+            platform: The adapters of this invocation.
+            isolate: The data that outlive it.
+            settings: Those of the deployment.
+            is_queued: Whether the invocation runs jobs, for which no client waits.
         """
         self.platform = platform
         self.isolate = isolate
@@ -120,29 +122,29 @@ class App:
 
     @property
     def recent(self) -> RecentAnswers:
-        """The answers that the isolate gave a moment ago."""
+        """The latest answers of the isolate."""
         return self.isolate.recent
 
     @cached_property
     def access(self) -> Access:
-        """Who may ask."""
+        """Identifies callers, as `AUTH_MODE` says."""
         if self.settings.auth_mode == "open":
             return OpenAccess()
         return KeyAccess(keys=self.keys, memory=self.isolate.keys, invocation=self.invocation)
 
     @cached_property
     def keys(self) -> ApiKeys:
-        """The API keys."""
+        """Finds API keys."""
         return ApiKeys(self.platform.database)
 
     @cached_property
     def limits(self) -> RequestLimits:
-        """How often one key may ask."""
+        """Limits the requests per key."""
         return RequestLimits(reads=self.platform.read_limit, jobs=self.platform.job_limit)
 
     @cached_property
     def freshness(self) -> Freshness:
-        """How long what was fetched counts as known."""
+        """The rule that says until when segments count as known."""
         return self.settings.cache.freshness()
 
     @cached_property
@@ -152,12 +154,12 @@ class App:
 
     @cached_property
     def source(self) -> Upstream:
-        """Where samples come from."""
+        """The upstream, held to the points of the request's site."""
         return OwnPoints(self.upstream, self.sites)
 
     @property
     def _gate(self) -> UpstreamQuota | None:
-        """What holds requests back; None where there is no limit of ours."""
+        """The Worker's own quota; None where `UPSTREAM_REQUESTS_PER_MINUTE` is 0."""
         limit = self.settings.upstream_requests_per_minute
         if not limit:
             return None
@@ -176,16 +178,16 @@ class App:
 
     @cached_property
     def store(self) -> SegmentStore:
-        """The segments' objects."""
+        """Stores and reads segments."""
         return SegmentStore(self.platform.objects, self.platform.database, self.freshness)
 
     @cached_property
     def filler(self) -> SegmentFiller:
-        """What fetches gaps."""
+        """Fetches gaps."""
         return self._filler(self.invocation, self.settings.cache.lease_seconds * 1000)
 
     def filler_for(self, run_later: RunLater) -> SegmentFiller:
-        """Return a filler for a chunk, whose leases end with its claim should its consumer die."""
+        """Return a filler for a chunk: should the consumer die, leases end with the claim."""
         invocation = msgspec.structs.replace(self.invocation, run_later=run_later)
         return self._filler(invocation, min(self.settings.cache.lease_seconds * 1000, CLAIM_MS))
 
@@ -203,7 +205,7 @@ class App:
 
     @cached_property
     def compactor(self) -> Compactor:
-        """What joins segments that lie in too many objects."""
+        """Joins segments that lie in too many objects."""
         return Compactor(
             store=self.store,
             index=self.index,
@@ -300,7 +302,7 @@ class App:
 
     @cached_property
     def statistics(self) -> StatisticsService:
-        """Reports what was recorded."""
+        """Reads the document of `/api/stats`."""
         return StatisticsService(
             statistics=Statistics(self.platform.database),
             clock=self.clock,
@@ -320,7 +322,7 @@ class App:
 
     @cached_property
     def cache_admin(self) -> CacheAdmin:
-        """Lists objects and purges."""
+        """Lists objects and purges segments."""
         return CacheAdmin(
             objects=self.platform.objects,
             index=self.index,

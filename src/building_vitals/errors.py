@@ -1,23 +1,23 @@
 """
-Every failure the Worker can answer with, as one tree.
+Every failure that the Worker answers with, as one tree.
 
-AppError                  code, status, retryable
-├─ InvalidRequest   400   the caller can mend it; lists every problem
-├─ Unauthorized     401   no key, or one that is not known
-├─ Forbidden        403   a key that may not do this
-├─ NotFound         404
-├─ MethodNotAllowed 405   says what is allowed
-├─ Conflict         409   the thing is not in a state for this
-├─ Gone             410   it was there and has expired
-├─ TooLarge         413   names the limit and the asked size
-├─ RateLimited      429   says when to come back
-├─ UpstreamError    502   the upstream failed, lied or refused
-│  ├─ UpstreamSiteUnknown 404
-│  ├─ UpstreamLimited     429/502
-│  └─ UpstreamTimeout     504
-│     └─ UpstreamBusy          somebody else is fetching the same
-├─ Unavailable      503   a binding (R2, D1, Queue) is missing or down
-└─ CorruptSegment   500   a stored segment fails its checks; always met by dropping it
+AppError                       500   base: code, status, retryable, retry_after_s
+├─ InvalidRequest              400   the request is wrong; lists every problem
+├─ Unauthorized                401   the request has no valid API key
+├─ Forbidden                   403   the key may not do this
+├─ NotFound                    404   the path, or the thing it names, does not exist
+├─ MethodNotAllowed            405   the path has other methods; lists them
+├─ Conflict                    409   the state of a job does not allow this
+├─ Gone                        410   the result of a job has expired
+├─ TooLarge                    413   the request is larger than a limit; names it
+├─ RateLimited                 429   the key has sent too many requests; says when to retry
+├─ UpstreamError               502   the upstream failed, refused, or sent an invalid answer
+│  ├─ UpstreamSiteUnknown      404   the upstream has no such site
+│  ├─ UpstreamLimited          502   the upstream's rate limit, or the Worker's own quota, held on
+│  └─ UpstreamTimeout          504   the upstream did not answer in time
+│     └─ UpstreamBusy          504   another request was still fetching the same data
+├─ Unavailable                 503   a binding (R2, D1, Queues) is missing or down
+└─ CorruptSegment              500   a stored segment failed its checks; the reader drops it
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Problem:
     """
-    One thing that is wrong with a request.
+    One fault of a request.
 
     Attributes:
         field: The parameter's name as the caller spells it.
-        message: What is wrong, the value, what is allowed.
+        message: The fault, the value, and the allowed values.
     """
 
     field: str
@@ -46,7 +46,7 @@ class AppError(Exception):
     Attributes:
         code: Stable machine-readable word, for logs, metrics and problem types.
         status: HTTP status of the answer.
-        retryable: Whether the same attempt may succeed later.
+        retryable: Whether the same request may succeed later.
         retry_after_s: Seconds to wait before trying again, where known.
     """
 
@@ -61,7 +61,7 @@ class AppError(Exception):
 
 
 class InvalidRequest(AppError):
-    """The request cannot be answered as it is; *problems* lists all that is wrong."""
+    """The request is wrong; *problems* lists every fault of it."""
 
     code = "invalid_request"
     status = 400
@@ -86,14 +86,14 @@ class Forbidden(AppError):
 
 
 class NotFound(AppError):
-    """There is nothing at this path, or nothing the caller may see."""
+    """Nothing exists at this path, or nothing that the caller may see."""
 
     code = "not_found"
     status = 404
 
 
 class MethodNotAllowed(AppError):
-    """The path exists but not with this method; *allowed* goes into `Allow`."""
+    """The path does not have this method; *allowed* goes into `Allow`."""
 
     code = "method_not_allowed"
     status = 405
@@ -104,14 +104,14 @@ class MethodNotAllowed(AppError):
 
 
 class Conflict(AppError):
-    """The thing is in a state that does not allow this."""
+    """The state of a thing does not allow the request, such as cancelling a job that has ended."""
 
     code = "conflict"
     status = 409
 
 
 class Gone(AppError):
-    """The thing was there and is no longer kept."""
+    """The thing existed and is no longer kept."""
 
     code = "gone"
     status = 410
@@ -125,7 +125,7 @@ class TooLarge(AppError):
 
 
 class RateLimited(AppError):
-    """The caller has asked too often or too much."""
+    """The caller has sent too many requests, or has too much in the queue."""
 
     code = "rate_limited"
     status = 429
@@ -134,10 +134,10 @@ class RateLimited(AppError):
 
 class UpstreamError(AppError):
     """
-    The upstream failed, refused, or sent what cannot be an answer.
+    The upstream failed, refused, or sent an invalid answer.
 
     Attributes:
-        upstream_status: HTTP status it answered with; None when no answer came.
+        upstream_status: HTTP status of its answer; None when no answer came.
     """
 
     code = "upstream_failed"
@@ -157,14 +157,14 @@ class UpstreamError(AppError):
 
 
 class UpstreamSiteUnknown(UpstreamError):
-    """The upstream says that there is no such site."""
+    """The upstream says that it has no such site."""
 
     code = "site_unknown"
     status = 404
 
 
 class UpstreamLimited(UpstreamError):
-    """The upstream's rate limit held until the retries ran out."""
+    """The upstream's rate limit, or the Worker's quota, held until retries or time ran out."""
 
     code = "upstream_limited"
 
@@ -177,11 +177,11 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamBusy(UpstreamTimeout):
-    """Somebody else is fetching the same data, and has not finished within the time allowed."""
+    """Another request fetches the same data, and has not finished within the time allowed."""
 
 
 class Unavailable(AppError):
-    """A binding the request needs is missing or did not answer."""
+    """A binding that the request needs is missing or did not answer."""
 
     code = "unavailable"
     status = 503
@@ -189,17 +189,17 @@ class Unavailable(AppError):
 
 
 class CorruptSegment(AppError):
-    """A stored segment is not what its index row says."""
+    """A stored segment contradicts its index row."""
 
     code = "corrupt_segment"
 
 
 def public_detail(error: AppError) -> str:
     """
-    Return what a failure may tell strangers.
+    Return the part of a failure's text that may be shown to strangers.
 
-    Of parts that are down that is which one; what stands behind the colon are the part's own words,
-    with names of tables and columns, and belongs into the log.
+    The text of Unavailable names the part that is down; the part's own words follow a colon. They
+    hold names of tables and columns, and belong in the log.
     """
     if isinstance(error, Unavailable):
         return error.detail.partition(": ")[0]

@@ -1,8 +1,8 @@
 """
 Instants as integers: epoch milliseconds, UTC.
 
-Separate because times arrive as text in two places (requests and pages of the upstream) and must be
-read the same way in both.
+Separate because requests and upstream pages both carry times as text, which must be read the same
+way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DAY_MS = 86_400_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
-# 0001-01-02 to 9999-12-30: an offset can not carry these past what datetime holds.
+# 0001-01-02 to 9999-12-30: no offset carries these past the limits of datetime.
 INSTANT_MIN_MS = -62_135_510_400_000
 INSTANT_MAX_MS = 253_402_128_000_000
 
@@ -86,7 +86,7 @@ def format_instant(instant_ms: int) -> str:
     return f"{_format_second(instant_ms // 1000)}.{instant_ms % 1000:03d}Z"
 
 
-# An answer tells three instants, and those of one moment share their second.
+# An answer has three instants, and answers of the same second share its text.
 @lru_cache(maxsize=64)
 def _format_second(instant_s: int) -> str:
     return (EPOCH + timedelta(seconds=instant_s)).isoformat(timespec="seconds")[:19]

@@ -1,9 +1,9 @@
 """
-What lives as long as the isolate: plain data.
+The data that an isolate keeps between invocations.
 
-JavaScript objects belong to the invocation they came with and must not outlive it, arrays of bytes
-excepted (`web._sealed_array`), and none may be there when a deployment takes its snapshot. Nor may
-anything here be the only copy of the truth.
+They are plain Python: a JavaScript object belongs to its invocation and must not outlive it (only
+arrays of bytes may, `web._sealed_array`), and none may exist when a deployment takes its snapshot.
+An isolate may end at any time, so nothing here is the only copy of the truth.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from building_vitals.upstream.gate import Grant
 
 class Isolate:
     """
-    What one invocation leaves for the next.
+    The data that one invocation leaves for the next.
 
     Attributes:
         settings: Read once, because vars change only with a deployment; None until then.
-        look_ups: What the index said a moment ago.
-        recent: Answers given a moment ago.
-        keys: What the database said of API keys.
-        waiting: Requests that wait for another's fetch.
+        look_ups: Answers of the index, remembered for a second.
+        recent: The latest answers to clients.
+        keys: API keys, as the database had them.
+        waiting: Needs that wait for another request's fetch.
         outbox: Requests that wait to be recorded.
-        grant, queued_grant: What is left of the upstream quota, for requests and for jobs.
-        told: Faults that the log has been told of: one line for each is enough.
+        grant, queued_grant: Upstream requests that may still be sent, for requests and for jobs.
+        told: Faults that the log has already: one line for each is enough.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """
-What sites and points may be called.
+The patterns of site and point names, as regular expressions without anchors.
 
-Patterns have no anchors: what must match is always the whole text.
+A match is always of the whole text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SITE_LENGTH_MAX = 128
 TEXT_CHARACTER = r"[^\u0000-\u001f\u007f-\u009f]"
 POINT_PATTERN = f"{TEXT_CHARACTER}+"
 POINT_LENGTH_MAX = 512
-# An item of a comma-separated list: no comma, no blank at either end.
+# A point in a comma-separated list: no comma, no blank at either end.
 LISTED_POINT_PATTERN = (
     r"[^\u0000-\u0020\u007f-\u009f,]([^\u0000-\u001f\u007f-\u009f,]{0,510}"
     r"[^\u0000-\u0020\u007f-\u009f,])?"

@@ -1,8 +1,8 @@
 """
-What the Worker needs of the outside, as Protocols that plain Python can stand in for.
+The Worker's ports: Protocols for clock, HTTP, database, objects and rate limits.
 
-Separate so that upstream, storage and services are testable in CPython; the real ones live in
-`platform/`, and each is held to the same contract tests as its stand-in.
+Separate so that every room runs in CPython with stand-ins. The adapters are in `platform/`; each
+passes the same contract tests as its stand-in.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import msgspec
 
 class HttpAnswer(msgspec.Struct, frozen=True):
     """
-    One whole answer of an HTTP server.
+    One complete answer of an HTTP server.
 
     Attributes:
         status: HTTP status; redirects are not followed.
         headers: Names in lower case.
-        body: Whole and already decompressed.
+        body: Complete and decompressed.
     """
 
     status: int
@@ -29,15 +29,15 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 
 
 class HttpFailure(Exception):
-    """No whole answer came: connection refused or lost, a body cut short."""
+    """No complete answer came: connection refused or lost, a body cut short."""
 
 
 class HttpTimeout(HttpFailure):
-    """No whole answer came within the time allowed."""
+    """No complete answer came within the time allowed."""
 
 
 class HttpClient(Protocol):
-    """Sends one request and reads the whole answer."""
+    """Sends one request and reads the complete answer."""
 
     async def request(
         self,
@@ -52,7 +52,7 @@ class HttpClient(Protocol):
         Return the answer, whatever its status.
 
         Raises:
-            HttpTimeout: *timeout_ms* ran out before the body was whole.
+            HttpTimeout: *timeout_ms* ran out before the body was complete.
             HttpFailure: the connection failed, or the body was cut short.
         """
         ...
@@ -73,7 +73,7 @@ class Clock(Protocol):
         """
         Return when tasks have run as far as they can and their requests are on the network.
 
-        Without it, what was started before a long computation only leaves after it.
+        Without it, a request that was started before a long computation leaves only after it.
         """
         ...
 
@@ -84,12 +84,12 @@ class Clock(Protocol):
 
 class Invocation(msgspec.Struct, frozen=True):
     """
-    What every service of one request, batch or cron run is given.
+    The arguments that all services of one request, batch or cron run share.
 
     Attributes:
         clock: Time and waiting.
-        run_later: Keeps work running after the answer, for as long as the runtime lets it.
-        on_fault: Hears of failures that no answer tells of: where, and what.
+        run_later: Runs work after the answer, for as long as the runtime allows.
+        on_fault: Logs a failure that no answer reports; takes its place and the failure.
         new_id: Returns a random identity.
     """
 
@@ -100,7 +100,7 @@ class Invocation(msgspec.Struct, frozen=True):
 
 
 class RateLimiter(Protocol):
-    """A limit of requests in a minute."""
+    """A limit of requests per minute."""
 
     async def take(self, key: str) -> bool:
         """Count one request of a key; return whether it is within the limit."""
@@ -121,10 +121,10 @@ def json_parameter(value: object) -> str:
 
 class Outcome(NamedTuple):
     """
-    What one statement of a batch did.
+    The outcome of one statement of a batch.
 
     Attributes:
-        rows: What it selected or returned.
+        rows: The rows that it selected or returned.
         changes: Rows inserted, updated or deleted.
     """
 
@@ -155,9 +155,9 @@ class ObjectInfo(msgspec.Struct, frozen=True):
     Attributes:
         key: Its name.
         size: Bytes.
-        object_etag: Entity tag; another one after any overwrite.
+        object_etag: Entity tag; every overwrite changes it.
         uploaded_ms: When it was stored.
-        content_type, content_encoding: What `put` was given.
+        content_type, content_encoding: As given to `put`.
         metadata: Custom metadata, text only.
     """
 
@@ -171,7 +171,7 @@ class ObjectInfo(msgspec.Struct, frozen=True):
 
 
 class ObjectPage(NamedTuple):
-    """Some objects of a listing, and where it goes on (None: nowhere)."""
+    """Some objects of a listing, and the cursor of the next page; None on the last."""
 
     objects: list[ObjectInfo]
     cursor: str | None
@@ -179,18 +179,18 @@ class ObjectPage(NamedTuple):
 
 class OpenObject(Protocol):
     """
-    An object whose bytes go from the bucket to a client without a stop in Python.
+    An object whose bytes the platform pipes from the bucket to a client, past Python.
 
     Attributes:
         size: Bytes.
-        body: What the platform streams.
+        body: The platform's stream.
     """
 
     size: int
     body: Any
 
     async def close(self) -> None:
-        """Let go of the bytes, where nobody wants them."""
+        """Release the stream when its bytes will not be read."""
         ...
 
 
@@ -224,16 +224,20 @@ class ObjectStore(Protocol):
         metadata: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
         """
-        Store an object that is never whole in memory; nothing is stored unless all of it comes.
+        Store an object that is never complete in memory; a stream that breaks stores nothing.
 
         Args:
-            chunks: Its bytes; what they raise is raised.
-            size: How many there are.
+            key: As for `put`.
+            chunks: Its bytes; an exception of the iterator is passed on.
+            size: Their number.
+            content_type: As for `put`.
+            content_encoding: As for `put`.
+            metadata: As for `put`.
         """
         ...
 
     async def open(self, key: str, *, object_etag: str) -> OpenObject | None:
-        """Return an object to be streamed; None when there is none of this entity tag."""
+        """Return an object to be streamed; None when no object has this key and entity tag."""
         ...
 
     async def get(
@@ -254,15 +258,15 @@ class ObjectStore(Protocol):
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """Return what is known of an object, or None when there is none."""
+        """Return an object without its bytes, or None when there is none."""
         ...
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Remove objects; those that are not there do not matter."""
+        """Remove objects; keys without an object do no harm."""
         ...
 
     async def list(
         self, *, prefix: str = "", cursor: str | None = None, limit: int = 1000
     ) -> ObjectPage:
-        """Return the objects whose key begins with *prefix*, by key, a page at a time."""
+        """Return a page of the objects whose key begins with *prefix*, sorted by key."""
         ...

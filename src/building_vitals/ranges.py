@@ -57,7 +57,7 @@ def gaps(haves: Sequence[Range], need: Range) -> list[Range]:
 
     Args:
         haves: Sorted by start; may overlap and may reach outside *need*.
-        need: The range asked about.
+        need: The range to be covered.
 
     Returns:
         Sorted, disjoint, non-adjacent ranges inside *need*; empty when it is covered.

@@ -1,4 +1,4 @@
-"""Reads what the operator has set: vars and secrets of wrangler.toml into the services' options."""
+"""Reads the vars and secrets of the Worker's environment into the services' options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from building_vitals.cache.options import CacheOptions
 from building_vitals.jobs.options import JobOptions
 from building_vitals.upstream.ace.settings import UpstreamSettings
 
-# The sizes of a page that the upstream takes.
+# The page sizes that the upstream accepts.
 PAGE_SIZES = (3, 10, 50, 100, 500, 1000, 5000, 10000, 50000, 100000, 300000, 500000)
 AUTH_MODES = ("keys", "open")
 
@@ -20,11 +20,11 @@ ValueT = TypeVar("ValueT")
 
 
 class SettingsError(Exception):
-    """A var has a value it can't have; the text names it."""
+    """A var has a value that is not allowed; the text names the var, the value and the range."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is set, in the form its user needs."""
+    """All settings, grouped by the service that takes them."""
 
     auth_mode: str
     cors_origins: str
@@ -42,7 +42,7 @@ def read_settings(env: Any) -> Settings:
     Return the settings in the Worker's environment.
 
     Raises:
-        SettingsError: a value is not what it may be; the text names the var.
+        SettingsError: a value is not allowed; the text names the var.
     """
     reader = _Reader(env)
     page_size = reader.choice("UPSTREAM_PAGE_SIZE", 50_000, PAGE_SIZES, int)
@@ -83,7 +83,7 @@ def read_settings(env: Any) -> Settings:
             max_queued_samples=reader.integer("MAX_QUEUED_SAMPLES", 50_000_000, 1, 10**12),
         ),
         analytics_sample_rate=reader.number("ANALYTICS_SAMPLE_RATE", 1.0, 0.0, 1.0),
-        # For local runs alone, and so not in wrangler.toml.
+        # Only local runs set it, so it is not in wrangler.toml.
         shows_heap=reader.text("DEV_METRICS", "") == "1",
     )
 

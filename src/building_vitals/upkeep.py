@@ -1,4 +1,4 @@
-"""What the periodic work of every room shares."""
+"""The steps of the maintenance run: their protocol, ranks, and the bounds of one run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ OBJECTS_AT_ONCE = 1000
 
 ROUNDS_MAX = 10
 
-# After its last segment an object stays this long, for whoever is about to read it.
+# An object stays this long after its last segment, for requests that are about to read it.
 OBJECT_GRACE_MS = 10 * MINUTE_MS
 
 
 async def repeat_rounds(change: Callable[[], Awaitable[int]]) -> int:
-    """Repeat a change until nothing is left of it, or the run has had its share; return the sum."""
+    """Repeat a change until it changes nothing, ROUNDS_MAX times at most; return the sum."""
     total = 0
     for _ in range(ROUNDS_MAX):
         changed = await change()
@@ -30,18 +30,18 @@ URGENT, ROUTINE, LENGTHY = range(3)
 
 
 class Step(Protocol):
-    """One thing the maintenance run does."""
+    """One part of the maintenance run: bounded, repeatable, independent of the others."""
 
     @property
     def name(self) -> str:
-        """As the report calls it."""
+        """The step's name in the answer of `POST /api/maintenance/run`."""
         ...
 
     @property
     def rank(self) -> int:
-        """When it runs: what is urgent first, what may take long last."""
+        """URGENT, ROUTINE or LENGTHY: steps run in this order."""
         ...
 
     async def run(self, now_ms: int) -> int:
-        """Do some of it, and return how much has changed."""
+        """Do a bounded part of the work; return how many rows or objects it has changed."""
         ...

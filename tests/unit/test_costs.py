@@ -11,7 +11,7 @@ import pytest
 from building_vitals.jobs.options import RESULT_BYTES_MIN, JobOptions
 from building_vitals.ranges import Range
 from building_vitals.statistics.events import RequestEvent
-from building_vitals.statistics.requests_table import Counted, RequestAnalytics
+from building_vitals.statistics.requests_table import RequestAnalytics, WeightedRequest
 from fakes.database import FakeDatabase
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -160,6 +160,6 @@ async def test_recording_costs_what_the_guide_says() -> None:
     )
     async with World() as world:
         meter = Meter(world)
-        await RequestAnalytics(world.database).record([Counted(event, 1)])
+        await RequestAnalytics(world.database).record([WeightedRequest(event, 1)])
         measured = meter.read()
         assert is_fair(documented()["recording a request"], measured), measured

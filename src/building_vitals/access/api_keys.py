@@ -1,5 +1,5 @@
 """
-What an API key looks like, and where a request carries it.
+The form of an API key, its hash, and the headers that carry it.
 
 Separate, and of the standard library alone, because `scripts/api_key.py` makes keys by the same
 rules without the packages of the Worker.
@@ -17,39 +17,40 @@ KEY_PREFIX = "bv_"
 # 256 random bits, as secrets.token_urlsafe writes them.
 KEY_BYTES = 32
 _KEY = re.compile(r"bv_[A-Za-z0-9_-]{43}", re.ASCII)
-# The scheme's name counts in any case (RFC 9110); one blank or more stands behind it.
+# The scheme's name is case-insensitive (RFC 9110); one blank or more follows it.
 _BEARER = re.compile(r"bearer +([^ ]+)", re.ASCII | re.IGNORECASE)
 
 ROLES = ("reader", "admin")
 
 MISSING = "no API key: none was sent; `Authorization: Bearer <key>` or `X-API-Key` is needed"
-# One text for all of them: what is known of a key is told to nobody who merely tries one.
+# One text for all faults, so that trying keys tells nothing about them.
 NOT_VALID = "API key not valid: it is malformed, unknown, revoked or expired"
 
 
 def is_well_formed(key: str) -> bool:
-    """Return whether a text could be a key at all."""
+    """Return whether a text has the form of a key: `bv_` and 43 characters of base64url."""
     return _KEY.fullmatch(key) is not None
 
 
 def hash_key(key: str) -> str:
     """
-    Return the SHA-256 of a key, in hexadecimal: all that is ever stored of it.
+    Return the SHA-256 of a key, in hexadecimal: the only part of a key that is stored.
 
-    No salt and no slow hash: 256 random bits cannot be guessed, and a look-up needs one value.
+    It has no salt and is no slow hash: 256 random bits cannot be guessed, and a look-up needs one
+    value.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_key(headers: Mapping[str, str]) -> str:
     """
-    Return the key that a request carries, well-formed but not yet known to be valid.
+    Return the key that a request carries, well-formed but not checked against the database.
 
     Args:
-        headers: Names in lower case; of a repeated header the values are joined, which is no key.
+        headers: Names in lower case; a repeated header has its values joined, which is no key.
 
     Raises:
-        Unauthorized: there is none, it is malformed, or two headers hold different ones.
+        Unauthorized: there is no key, it is malformed, or two headers have different keys.
     """
     authorization, plain = headers.get("authorization"), headers.get("x-api-key")
     if authorization is None and plain is None:

@@ -1,4 +1,4 @@
-"""Who asks, and what that caller may do."""
+"""The caller of a request, and its rights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ ALL_SITES = "*"
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The holder of a key, or anybody where no keys are asked for.
+    The holder of a key, or anybody in the mode `open`.
 
     Attributes:
-        key_id: Identity of the key, for ownership and limits; not the key.
-        is_admin: Whether it may see statistics, failures and the cache, and run maintenance.
-        sites: Sites it may read; None for all.
+        key_id: Identity of the key, for ownership and limits; not the key itself.
+        is_admin: Whether the caller may see statistics, failures and the cache, and run
+            maintenance.
+        sites: Sites that the caller may read; None for all.
     """
 
     key_id: str
@@ -32,7 +33,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         Return when the caller may read a site.
 
         Raises:
-            Forbidden: it may not, whether there is such a site or not.
+            Forbidden: the caller may not, whether the site exists or not.
         """
         if not self.may_read(site):
             raise Forbidden(f"this key may not read site {site!r}")
@@ -42,7 +43,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         Return when the caller is an administrator.
 
         Raises:
-            Forbidden: it is not.
+            Forbidden: the caller is not.
         """
         if not self.is_admin:
             raise Forbidden("this needs a key with the role admin")

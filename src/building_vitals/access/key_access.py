@@ -1,4 +1,4 @@
-"""Who is let in: everybody, or whoever has a valid key."""
+"""Identifies callers: everybody in the mode `open`, holders of valid keys in the mode `keys`."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from building_vitals.access.keys_table import ApiKey, ApiKeys
 from building_vitals.errors import AppError, Unauthorized
 from building_vitals.ports import Invocation
 
-# How long a revocation may go unnoticed at most.
+# Longest time that a revocation may go unnoticed.
 KNOWN_MS = 30_000
-# How long a new key may go unnoticed by an isolate that has refused it before.
+# Longest time that an isolate which has refused a key goes on refusing it.
 UNKNOWN_MS = 5_000
-# Of each kind. A stranger's tries push out one another, never a key that is known.
+# Valid keys, and refused ones: tries of a stranger push out each other, never a valid key.
 REMEMBERED_MAX = 1000
-# Finer than this nobody needs to know when a key was last used; coarser costs fewer writes.
+# Precision of the time when a key was last used: a finer one costs more writes.
 USE_NOTED_MS = 3_600_000
 
 
 class Access(Protocol):
-    """Decides who asks: the one place."""
+    """Identifies the caller of a request; no other code does."""
 
     async def identify(self, headers: Mapping[str, str]) -> Caller:
         """
         Return the caller of a request.
 
         Raises:
-            Unauthorized: it has no key, or none that is valid.
-            Unavailable: it has one, but nobody can say whether it is valid.
+            Unauthorized: the request has no valid key.
+            Unavailable: the request has a key, but the database cannot say whether it is valid.
         """
         ...
 
@@ -40,31 +40,32 @@ class OpenAccess:
     """The mode `open`: everybody may do everything."""
 
     async def identify(self, headers: Mapping[str, str]) -> Caller:
-        """Return the caller that everybody is."""
+        """Return ANYBODY, whatever the headers."""
+        del headers  # the port has them
         return ANYBODY
 
 
 class _Memory(NamedTuple):
-    """What D1 said of a hash, and until when that counts; None for no such key."""
+    """The key of a hash as D1 had it (None: no such key), and until when it is remembered."""
 
     key: ApiKey | None
     until_ms: int
 
 
 class KeyMemory:
-    """What an isolate remembers of keys, from one request to the next: plain data, by hash."""
+    """Remembers keys by their hash, from one request of an isolate to the next."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Memory] = {}
         self._unknown: dict[str, _Memory] = {}
 
     def recall(self, key_hash: str, now_ms: int) -> _Memory | None:
-        """Return what is remembered, unless its time is over."""
+        """Return the remembered key, or None when there is none or its time is over."""
         memory = self._known.get(key_hash) or self._unknown.get(key_hash)
         return memory if memory is not None and now_ms < memory.until_ms else None
 
     def remember(self, key_hash: str, key: ApiKey | None, now_ms: int) -> None:
-        """Remember what D1 said, for as long as it may count."""
+        """Remember a valid key for KNOWN_MS, another one for UNKNOWN_MS."""
         self._known.pop(key_hash, None)
         self._unknown.pop(key_hash, None)
         is_known = key is not None and key.is_usable(now_ms)
@@ -80,7 +81,7 @@ class KeyMemory:
 
 
 class KeyAccess:
-    """The mode `keys`: a caller is who its API key says."""
+    """The mode `keys`: the API key identifies the caller."""
 
     def __init__(
         self,
@@ -91,7 +92,9 @@ class KeyAccess:
     ) -> None:
         """
         Args:
-            memory: Outlives the request.
+            keys: The keys in D1.
+            memory: The isolate's; outlives the request.
+            invocation: Clock, work after the answer, faults.
         """
         self._keys = keys
         self._memory = memory
@@ -104,14 +107,14 @@ class KeyAccess:
         Return the caller of a request.
 
         Raises:
-            Unauthorized: it has no key, or none that is valid.
-            Unavailable: the key is not remembered, and the database does not answer.
+            Unauthorized: the request has no valid key.
+            Unavailable: the isolate does not remember the key, and the database does not answer.
         """
         key_hash = hash_key(read_key(headers))
         now_ms = self._clock.now_ms()
         memory = self._memory.recall(key_hash, now_ms)
         key = memory.key if memory is not None else await self._look_up(key_hash, now_ms)
-        # The index has found the row already; this is for the day a look-up is less exact.
+        # The index has found the row already; this holds even if a look-up becomes less exact.
         if key is None or not hmac.compare_digest(key.key_hash, key_hash):
             raise Unauthorized(NOT_VALID)
         if not key.is_usable(now_ms):

@@ -1,4 +1,4 @@
-"""API keys in D1: found by the hash of what a caller sends."""
+"""API keys in D1, found by their hash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SELECT key_id, key_hash, role, sites, expires_ms, revoked_ms, last_used_ms
 FROM api_keys WHERE key_hash = ?1
 """
 _TOUCH = "UPDATE api_keys SET last_used_ms = ?2 WHERE key_id = ?1"
-# Bounded: the first usable key ends it.
+# Bounded: it stops at the first usable key.
 _ANY_USABLE = """
 SELECT key_id FROM api_keys
 WHERE revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?1) LIMIT 1
@@ -21,13 +21,13 @@ WHERE revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?1) LIMIT 1
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What is stored of a key.
+    A key as its row has it.
 
     Attributes:
         key_hash: SHA-256 of the key, hexadecimal.
         is_admin: Whether its role is admin, not reader.
-        sites: Sites it may read; None for all.
-        expires_ms, revoked_ms, last_used_ms: Epoch milliseconds; None where it isn't so.
+        sites: Sites that its holder may read; None for all.
+        expires_ms, revoked_ms, last_used_ms: Epoch milliseconds; None for never.
     """
 
     key_id: str
@@ -44,7 +44,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKeys:
-    """Finds keys; they are made and revoked by `scripts/api_key.py`."""
+    """Finds keys; `scripts/api_key.py` makes and revokes them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -54,7 +54,7 @@ class ApiKeys:
         Return the key with this hash, usable or not.
 
         Raises:
-            Unavailable: the database does not answer, or its row is not as it must be.
+            Unavailable: the database does not answer, or the row is damaged.
         """
         rows = await self._database.rows(_FIND, key_hash)
         if not rows:
@@ -71,11 +71,11 @@ class ApiKeys:
         )
 
     async def note_use(self, key_id: str, now_ms: int) -> None:
-        """Keep when a key was last used."""
+        """Record that a key was used at *now_ms*."""
         await self._database.batch([Statement(_TOUCH, (key_id, now_ms))])
 
     async def is_any_usable(self, now_ms: int) -> bool:
-        """Return whether anybody could be let in."""
+        """Return whether a key exists that is neither revoked nor expired."""
         return bool(await self._database.rows(_ANY_USABLE, now_ms))
 
 
@@ -86,7 +86,7 @@ def _read_sites(text: str) -> frozenset[str] | None:
     try:
         return frozenset(msgspec.json.decode(text, type=list[str]))
     except msgspec.MsgspecError as error:
-        # A row that a hand has spoilt must let nobody in, and must not pass for a wrong key.
+        # A row that was damaged by hand must let nobody in, and must not pass for a wrong key.
         raise Unavailable(
-            "an API key's row is spoilt: its sites are neither * nor a list"
+            "the row of an API key is damaged: its sites are neither * nor a list"
         ) from error

@@ -1,4 +1,4 @@
-"""How often one key may ask."""
+"""Limits the requests, and the submissions of jobs, per key."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from building_vitals.access.caller import ANYBODY, Caller
 from building_vitals.errors import RateLimited
 from building_vitals.ports import RateLimiter
 
-# The period of the limits in wrangler.toml: a minute from now there is room again.
+# The period of the limits in wrangler.toml: after a minute there is room again.
 RETRY_AFTER_S = 60
 
 
 class RequestLimits:
     """
-    Counts each key's requests, and its submissions of jobs besides.
+    Counts the requests of each key, and its submissions of jobs.
 
-    In the mode `open` there is nobody to count: all callers are one, and none is limited.
+    In the mode `open` nothing is limited, because all callers are one.
     """
 
     def __init__(self, *, reads: RateLimiter, jobs: RateLimiter) -> None:
@@ -26,7 +26,7 @@ class RequestLimits:
         Count a request of any kind.
 
         Raises:
-            RateLimited: it is one too many.
+            RateLimited: the key has reached its limit of requests.
         """
         await _admit(self._reads, caller, "requests")
 
@@ -35,7 +35,7 @@ class RequestLimits:
         Count the submission of a job.
 
         Raises:
-            RateLimited: it is one too many.
+            RateLimited: the key has reached its limit of submissions.
         """
         await _admit(self._jobs, caller, "submissions of jobs")
 

@@ -1,4 +1,4 @@
-"""Whether what the Worker stands on answers."""
+"""Checks the bindings for `/api/health`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from building_vitals.ports import Invocation, ObjectStore
 VERSION = "1.0.0"
 CHECK_TIMEOUT_MS = 2000
 NO_KEY = "no API key exists: every path that needs one answers 401"
-# Never stored: asking for it tells whether the bucket answers.
+# Never stored: a request for it tells whether the bucket answers.
 PROBE_KEY = "health/probe"
 
 
@@ -48,7 +48,7 @@ class HealthService:
         checks = {"d1": database, "r2": objects}
         is_healthy = all(result == "ok" for result in checks.values())
         if keys is not None:
-            # Told, but no fault of any part: a deployment is sound before its first key is made.
+            # Shown, but not degraded: a deployment is healthy before its first key is made.
             checks["keys"] = keys
         return {
             "status": "healthy" if is_healthy else "degraded",
@@ -60,7 +60,7 @@ class HealthService:
         }
 
     async def _check_keys(self) -> str | None:
-        """Return whether anybody could be let in; None where no key is asked for."""
+        """Return whether a usable key exists; None in the mode `open`."""
         if self._auth_mode == "open":
             return None
         found: list[bool] = []
@@ -72,7 +72,7 @@ class HealthService:
         return NO_KEY if found == [False] else told
 
     async def _probe(self, question: Awaitable[object]) -> str:
-        """Return `ok`, or why there was no answer, as far as strangers may know."""
+        """Return `ok`, or the reason of the failure in a form that strangers may see."""
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_MS / 1000):
                 await question

@@ -1,4 +1,4 @@
-"""What an administrator may do with the cache: look at its objects, and make it forget."""
+"""Lists the objects of the cache and purges its segments, for administrators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVER = Range(INSTANT_MIN_MS, INSTANT_MAX_MS)
 
 
 class CacheAdmin:
-    """Lists and forgets."""
+    """Lists objects, and purges segments by site, point and range."""
 
     def __init__(
         self,
@@ -52,11 +52,12 @@ class CacheAdmin:
 
     async def purge(self, site: str, points: Sequence[str] | None, time_range: Range | None) -> int:
         """
-        Forget segments, also those being fetched; return how many there were.
+        Purge segments, also those being fetched; return how many there were.
 
         Args:
+            site: Its name.
             points: Only these; None for all.
-            time_range: Only what touches it; None for all.
+            time_range: Only segments that overlap it; None for all.
         """
         deleted = await self._index.purge(
             site, points, time_range or EVER, now_ms=self._clock.now_ms()
@@ -66,7 +67,7 @@ class CacheAdmin:
         return deleted
 
     async def _remove_orphans(self, site: str) -> None:
-        """Delete the objects of a site that no segment lies in any more, and its purged results."""
+        """Delete the objects of a site that hold no segment, and its purged results."""
         try:
             keys = await self._index.orphans(site)
             if keys:

@@ -1,7 +1,8 @@
 """
-What has to be done again and again: each step alone, bounded, and harmless when done twice.
+The maintenance run: the periodic work of every room, step by step.
 
-Cron invocations of Python Workers are known to get lost, so the same can be asked for over HTTP.
+Cron invocations of Python Workers are known to fail before any user code runs
+(cloudflare/workerd issue 6624), so the same run can be started over HTTP.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Maintenance:
         self._on_fault = invocation.on_fault
 
     async def run(self) -> dict[str, Any]:
-        """Return what each step has changed; one that fails says so and stops no other."""
+        """Run every step; return its count of changes, or its error, which stops no other step."""
         done: list[dict[str, Any]] = []
         for step in self._steps:
             try:
@@ -42,5 +43,5 @@ class Maintenance:
 
 
 def _unforeseen(error: Exception) -> AppError:
-    """Return a fault of the code as a failure: it must not keep the other steps from their work."""
+    """Return a bug as a failure, so that the other steps still run."""
     return AppError(f"{type(error).__name__}: {error}")

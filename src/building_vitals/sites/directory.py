@@ -1,4 +1,4 @@
-"""The upstream's lists of sites and of their points: long, seldom changed, kept as datasets."""
+"""The upstream's lists of sites and points, kept as datasets because they change seldom."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from building_vitals.upstream.port import Items, Listings
 
 FetchList = Callable[[int], Coroutine[Any, Any, Items]]
 
-# No point's name may hold a control character, so no request for samples has these keys.
+# Names of points have no control characters, so no other dataset has these keys.
 _SITES_KEY = DatasetKey("sites", ("\x01sites",), Range(0, 1))
 _POINTS_NAME = "\x01points"
 
-# A list that lacks a point somebody asks for is read anew when it is older: points are added.
+# An older list is read again when it lacks the requested point: points are added upstream.
 RECHECK_MS = 60_000
 
 
 class SiteDirectory:
     """
-    Answers which sites and points there are.
+    Answers which sites and points exist.
 
-    A list is fresh for `default_ttl`, and given up to `max_cache_age` when the upstream fails.
+    A list is fresh for `default_ttl`; when the upstream fails, an older one serves up to
+    `max_cache_age`.
     """
 
     def __init__(
@@ -42,7 +43,11 @@ class SiteDirectory:
     ) -> None:
         """
         Args:
-            timeout_ms: How long the upstream may take.
+            listings: The upstream.
+            datasets: Keeps the lists.
+            options: The two ages of a list.
+            timeout_ms: Longest time for the upstream.
+            invocation: Clock, work after the answer, faults.
         """
         self._listings = listings
         self._datasets = datasets
@@ -57,7 +62,7 @@ class SiteDirectory:
         Return the sites that the caller may read, as the upstream describes them.
 
         Raises:
-            UpstreamError: there is no list, and none can be had.
+            UpstreamError: no list is kept, and the upstream fails.
         """
 
         async def fetch(deadline_ms: int) -> Items:
@@ -74,12 +79,14 @@ class SiteDirectory:
         Return a page of a site's points, as the upstream describes them.
 
         Args:
-            search: Only points whose name holds it, in upper or lower case.
+            site: Its name.
+            search: Only points with this text in their name, in upper or lower case.
             page: Counted from 1.
+            per_page: Points per page.
 
         Raises:
             UpstreamSiteUnknown: there is no such site.
-            UpstreamError: there is no list, and none can be had.
+            UpstreamError: no list is kept, and the upstream fails.
         """
 
         async def fetch(deadline_ms: int) -> Items:
@@ -99,7 +106,7 @@ class SiteDirectory:
 
         Raises:
             UpstreamSiteUnknown: there is no such site.
-            UpstreamError: the list that is kept does not settle it, and no other can be had.
+            UpstreamError: the kept list is missing or too old to tell, and the upstream fails.
         """
         key, asked, now_ms = _points_key(site), frozenset(names), self._clock.now_ms()
         kept = await self._kept(key)
@@ -120,7 +127,7 @@ class SiteDirectory:
         if kept is not None and now_ms - kept["fetchedMs"] < self._options.default_ttl * 1000:
             return _items(kept["items"])
         try:
-            # What has no name can be asked for by nobody.
+            # Nobody can ask for an item without a name.
             items = _items(await fetch(now_ms + self._timeout_ms))
         except UpstreamSiteUnknown:
             raise

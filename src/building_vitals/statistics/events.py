@@ -1,4 +1,4 @@
-"""What the statistics are told: a request answered, a job changed, a message given up."""
+"""The events that statistics record: an answered request, a job, a dead letter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-# What a failure is called that is no error of ours: the client left before the answer was whole.
+# The class of failure when the client left before it had the whole answer: no error of the Worker.
 CLIENT_GONE = "client_gone"
 NO_ROUTE = "none"
 NO_STATUS = "none"
@@ -17,19 +17,19 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True):
     A request that has been answered.
 
     Attributes:
-        time_ms: When it came in.
-        endpoint: Method and path, what differs from request to request replaced by `*`.
-        site: Empty where none was named.
-        points: How many were asked for.
-        route: `direct`, `cached`, `queued`; `none` where no samples were asked for.
-        cache_status: As `X-Cache-Status` has it; `none` where no samples were sent.
+        time_ms: When it arrived.
+        endpoint: Method and path, with `*` for the parts that differ from request to request.
+        site: Empty where the request names none.
+        points: Number of points in the request.
+        route: `direct`, `cached`, `queued`; `none` for a request that is not for samples.
+        cache_status: As in `X-Cache-Status`; `none` where no samples were sent.
         format: Format of the answer.
-        estimated, samples: Estimated and sent.
+        estimated, samples: Samples estimated, and sent.
         body_bytes: As sent, compressed or not.
-        duration_ms: Until the last byte was handed over.
+        duration_ms: Until the last byte was sent.
         status: HTTP status.
-        error: Class of the failure; None where all went well.
-        object_keys: Objects that were there before, and that the answer is made of.
+        error: Class of the failure; None for a success.
+        object_keys: Objects, older than the request, that the answer is made of.
     """
 
     request_id: str
@@ -51,12 +51,12 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_success(self) -> bool:
-        """Whether the client got the whole of what it asked for."""
+        """Whether the client got its whole answer."""
         return self.error is None and self.status < 400  # noqa: PLR2004 - HTTP
 
     @property
     def is_hit(self) -> bool:
-        """Whether nothing of the answer came from upstream."""
+        """Whether all of the answer came from the cache."""
         return self.cache_status in ("hit", "stale")
 
 
@@ -87,11 +87,11 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 class DeadLetterEvent(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A message that the queue gave up.
+    A message that ran out of retries.
 
     Attributes:
-        outcome: What became of its chunk.
-        attempts: Deliveries to the dead letter queue.
+        outcome: What happened to its chunk.
+        attempts: Deliveries by the dead letter queue.
     """
 
     job_id: str
@@ -104,14 +104,14 @@ class DeadLetterEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 def drawn_weight(rate: float, chance: Callable[[], float]) -> int:
     """
-    Return how many requests this one is to stand for; 0 where it is left out.
+    Return the number of requests that this one stands for; 0 leaves it out.
 
-    A whole number drawn so that its mean is exactly 1, whatever the rate: sums of weights are
-    unbiased counts.
+    A random whole number with a mean of exactly 1 at any rate, so that sums of weights are unbiased
+    counts.
 
     Args:
-        rate: Share of the requests that stand for something, 0 to 1.
-        chance: Gives random numbers, 0 <= x < 1.
+        rate: Share of the requests that are recorded, 0 to 1.
+        chance: Returns random numbers, 0 <= x < 1.
     """
     if rate >= 1:
         return 1

@@ -1,4 +1,4 @@
-"""The figures of `/api/stats`, from sums and indexes: the same time whatever the tables hold."""
+"""The figures of `/api/stats`, from sums and indexes: the time does not grow with the tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SELECT objects, text_bytes, stored_bytes,
 FROM cache_totals WHERE id = 1
 """
 
-# Each count reads one stretch of an index over the jobs of a few days.
+# Each count reads one part of an index over the jobs of a few days.
 _JOBS = """
 SELECT s.value AS status,
     (SELECT count(*) FROM queue_jobs q WHERE q.status = s.value)
@@ -50,7 +50,7 @@ WHERE faster * 100 >= total * 95 GROUP BY route_type
 
 
 class CacheFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored; bytes, and epoch milliseconds of the oldest and the newest object."""
+    """The stored objects, their bytes, and the epoch milliseconds of the oldest and the newest."""
 
     objects: int = 0
     text_bytes: int = 0
@@ -74,8 +74,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     All figures, of one instant.
 
     Attributes:
-        jobs: Number by status, archived ones included.
-        quota: None where nobody has asked for a request yet.
+        jobs: Number by status, archived jobs included.
+        quota: None before the first grant.
     """
 
     cache: CacheFigures

@@ -1,9 +1,9 @@
 """
-Data points of Analytics Engine: events as texts and numbers in a fixed order.
+Metrics of Analytics Engine: events as texts and numbers in a fixed order.
 
-Separate and pure because the platform checks nothing here: a point over its limits vanishes without
-a sign, so they are kept by the only way to make one. The order is documented in docs/analytics.md;
-what has been written stays as it was, so new fields go at the end.
+Separate and pure because the platform drops a metric beyond its limits without an error: `metric`
+is the only way to make one, and keeps it within them. docs/analytics.md documents the order; it
+never changes, because metrics that are written do not: new fields go at the end.
 https://developers.cloudflare.com/analytics/analytics-engine/limits/
 """
 
@@ -22,16 +22,16 @@ BLOBS_BYTES_MAX = 16_384
 INDEX_BYTES_MAX = 96
 METRICS_PER_INVOCATION_MAX = 250
 
-# Rows without a site need an index too: points are sampled by it.
+# Metrics without a site need an index too: Analytics Engine samples by it.
 NO_SITE = "-"
 
 
 class Metric(msgspec.Struct, frozen=True):
     """
-    One point within the platform's limits.
+    One metric within the platform's limits.
 
     Attributes:
-        index: What points are sampled by.
+        index: Analytics Engine samples metrics by it; here the site.
         blobs: Texts.
         doubles: Finite numbers.
     """
@@ -43,14 +43,15 @@ class Metric(msgspec.Struct, frozen=True):
 
 def metric(index: str, blobs: Sequence[str | None], doubles: Sequence[float | None]) -> Metric:
     """
-    Return a point; texts that are too long are cut at a character, the longest first.
+    Return a metric; texts that are too long are cut at a character, the longest first.
 
     Args:
+        index: The site; an empty one becomes NO_SITE.
         blobs: None becomes the empty text.
-        doubles: None and what is not finite become 0.
+        doubles: None, NaN and infinities become 0.
 
     Raises:
-        ValueError: there are more blobs or doubles than a point may have.
+        ValueError: there are more blobs or doubles than a metric may have.
     """
     if len(blobs) > BLOBS_MAX:
         raise ValueError(f"too many blobs: {len(blobs)}; at most {BLOBS_MAX}")
@@ -64,16 +65,16 @@ def metric(index: str, blobs: Sequence[str | None], doubles: Sequence[float | No
 
 
 def cut_text(text: str, bytes_max: int) -> str:
-    """Return the beginning of a text that fits, no character cut in half."""
+    """Return the longest beginning of a text with at most *bytes_max* bytes of UTF-8."""
     data = text.encode("utf-8", "replace")
     return data.decode() if len(data) <= bytes_max else data[:bytes_max].decode("utf-8", "ignore")
 
 
 def _within(blobs: list[str], bytes_max: int) -> tuple[str, ...]:
-    """Return the texts with the longest cut so that all together fit."""
+    """Return the texts, the longest of them cut, so that all together fit."""
     sizes = [len(each.encode("utf-8", "replace")) for each in blobs]
     left, share = bytes_max, 0
-    # The short ones keep what they have; what they leave is shared by the long ones.
+    # Short texts stay whole; the long ones share the bytes that are left.
     for n, size in enumerate(sorted(sizes)):
         share = left // (len(sizes) - n)
         if size > share:
@@ -86,10 +87,11 @@ def _within(blobs: list[str], bytes_max: int) -> tuple[str, ...]:
 
 def request_metric(event: RequestEvent, weight: int) -> Metric:
     """
-    Return the point of a request.
+    Return the metric of a request.
 
     Args:
-        weight: How many requests it stands for.
+        event: The request.
+        weight: The number of requests that it stands for.
     """
     return metric(
         event.site,
@@ -117,7 +119,7 @@ def request_metric(event: RequestEvent, weight: int) -> Metric:
 
 
 def job_metric(event: JobEvent) -> Metric:
-    """Return the point of a job that was queued or has ended."""
+    """Return the metric of a job that was queued or has ended."""
     return metric(
         event.site,
         ("job", event.job_id, "queued", "", event.outcome, event.error, "", event.priority),
@@ -136,7 +138,7 @@ def job_metric(event: JobEvent) -> Metric:
 
 
 def dead_letter_metric(event: DeadLetterEvent) -> Metric:
-    """Return the point of a message that the queue gave up."""
+    """Return the metric of a message that ran out of retries."""
     return metric(
         event.site,
         ("dead_letter", event.job_id, "queued", "", event.outcome, event.error, "", ""),

@@ -1,8 +1,8 @@
 """
-Tells the statistics of requests, jobs and dead letters, after the answer.
+Records requests, jobs and dead letters, after the answer.
 
-Requests that end within a moment of each other are written in one batch, by the invocation of the
-first of them. What they leave behind is plain data, so that it does not matter whose it is.
+Requests that end within LINGER_MS of each other are written in one batch, by the invocation of the
+first of them. The outbox holds plain data, so that any invocation can write it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from building_vitals.statistics.metrics import (
     job_metric,
     request_metric,
 )
-from building_vitals.statistics.requests_table import Counted, RequestAnalytics
+from building_vitals.statistics.requests_table import RequestAnalytics, WeightedRequest
 
-# How long a request waits for others to be written with.
+# How long a request waits for others, to be written in one batch.
 LINGER_MS = 500
-# An invocation that has not written by then is dead, and another one has to.
+# An invocation that has not written by then is dead, and the next one writes instead.
 OVERDUE_MS = 5000
 # Requests of one batch: their texts stay well below what a parameter may hold, and their metrics
 # below what an invocation may write.
@@ -34,11 +34,11 @@ REQUESTS_PER_BATCH_MAX = 100
 
 
 class MetricsWriter(Protocol):
-    """Where metrics go."""
+    """Writes metrics to a dataset of Analytics Engine."""
 
     def write(self, metrics: Sequence[Metric]) -> int:
         """
-        Write metrics; return how many were.
+        Write metrics; return how many were written.
 
         Raises:
             Unavailable: the dataset refuses.
@@ -50,10 +50,10 @@ class Batch(msgspec.Struct):
     """Requests that are written together, by the invocation of the first."""
 
     opened_ms: int
-    requests: list[Counted] = []
+    requests: list[WeightedRequest] = []
 
-    def take(self) -> list[Counted]:
-        """Return the requests; nobody else gets them."""
+    def take(self) -> list[WeightedRequest]:
+        """Empty the batch; return its requests."""
         taken, self.requests = self.requests, []
         return taken
 
@@ -64,8 +64,8 @@ class Outbox:
     def __init__(self) -> None:
         self._open: Batch | None = None
 
-    def add(self, counted: Counted, now_ms: int) -> Batch | None:
-        """Let a request wait; return the batch when its invocation is the one to write it."""
+    def add(self, counted: WeightedRequest, now_ms: int) -> Batch | None:
+        """Add a request; return a batch when this invocation has to write it."""
         batch = self._open
         is_overdue = batch is not None and now_ms - batch.opened_ms >= OVERDUE_MS
         if batch is None or is_overdue or len(batch.requests) >= REQUESTS_PER_BATCH_MAX:
@@ -75,15 +75,15 @@ class Outbox:
         batch.requests.append(counted)
         return None
 
-    def close(self, batch: Batch) -> list[Counted]:
-        """Let nothing more into a batch, and return what is in it."""
+    def close(self, batch: Batch) -> list[WeightedRequest]:
+        """Close a batch to further requests; return its requests."""
         if self._open is batch:
             self._open = None
         return batch.take()
 
 
 class AnalyticsService:
-    """Records what happens."""
+    """Records requests, jobs and dead letters in D1 and Analytics Engine."""
 
     def __init__(
         self,
@@ -96,8 +96,12 @@ class AnalyticsService:
     ) -> None:
         """
         Args:
+            requests: The tables.
+            metrics: Analytics Engine.
+            outbox: The isolate's.
             sample_rate: Share of the requests that are recorded, 0 to 1; jobs and dead letters are
-                always.
+                always recorded.
+            invocation: Clock, work after the answer, faults.
         """
         self._requests = requests
         self._metrics = metrics
@@ -112,12 +116,12 @@ class AnalyticsService:
         Record a request, unless it is left out by chance.
 
         Args:
-            tell: Says what there is to record.
+            tell: Returns the event; not called for a request that is left out.
         """
         weight = drawn_weight(self._sample_rate, self._clock.jitter)
         if not weight:
             return
-        batch = self._outbox.add(Counted(tell(), weight), self._clock.now_ms())
+        batch = self._outbox.add(WeightedRequest(tell(), weight), self._clock.now_ms())
         if batch is not None:
             self._run_later(self._write(batch))
 
@@ -135,7 +139,7 @@ class AnalyticsService:
         self._run_later(self._tell_of_job(job_id, since_ms=0, is_new=True))
 
     def record_ended_job(self, job_id: str, *, since_ms: int) -> None:
-        """Record that a job has ended, if that is what has happened to it since an instant."""
+        """Record the end of a job, if it has ended since an instant."""
         self._run_later(self._tell_of_job(job_id, since_ms=since_ms, is_new=False))
 
     async def _tell_of_job(self, job_id: str, *, since_ms: int, is_new: bool) -> None:
@@ -150,7 +154,7 @@ class AnalyticsService:
             self._write_metrics([job_metric(job)])
 
     def record_dead_letter(self, event: DeadLetterEvent) -> None:
-        """Record that the queue gave up a message."""
+        """Record a message that ran out of retries, with the site of its job."""
         self._run_later(self._tell_of_dead_letter(event))
 
     async def _tell_of_dead_letter(self, event: DeadLetterEvent) -> None:

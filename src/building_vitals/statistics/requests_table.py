@@ -1,7 +1,7 @@
 """
-What the database keeps of requests: a row each, sums by hour, and the objects' hits.
+Recorded requests in D1: one row per request, sums by hour, and the hits of objects.
 
-Everything about some requests goes in one batch, whatever their number, as JSON parameters.
+One batch writes any number of requests, as JSON parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.statistics.durations import duration_step
 from building_vitals.statistics.events import NO_ROUTE, JobEvent, RequestEvent
 
-# Texts come from requests; the columns keep what helps.
+# Characters that the columns keep of a request's texts.
 TEXT_MAX = 200
 
 _INSERT = """
@@ -30,7 +30,7 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->
 FROM json_each(?1)
 """
 
-# Without the WHERE, ON would read as that of a join.
+# Without the WHERE, SQLite reads ON as that of a join.
 _COUNT = """
 INSERT INTO request_stats_hourly (
     hour_ms, route_type, requests, successes, cache_hits, duration_ms_sum, samples, bytes,
@@ -56,7 +56,7 @@ ON CONFLICT (hour_ms, route_type, duration_ms) DO UPDATE SET
     requests = requests + excluded.requests
 """
 
-# An object that is younger than the request was made for it, which is no hit.
+# An object that is younger than the request was stored for it, which is no hit.
 _TOUCH = """
 UPDATE cache_metadata
 SET hits = cache_metadata.hits + t.hits,
@@ -71,7 +71,7 @@ WHERE cache_metadata.object_key = t.object_key
 """
 
 
-# A job as an event tells of it.
+# A job with the fields of JobEvent.
 _JOB = """
 SELECT job_id, site, status AS outcome, priority, points_count AS points, total_chunks AS chunks,
     estimated_size AS estimated, samples_count AS samples, updated_ms - created_ms AS duration_ms,
@@ -99,8 +99,8 @@ DELETE FROM request_durations_hourly WHERE (hour_ms, route_type, duration_ms) IN
 """
 
 
-class Counted(NamedTuple):
-    """A request and how many it stands for."""
+class WeightedRequest(NamedTuple):
+    """A request and the number of requests that it stands for."""
 
     event: RequestEvent
     weight: int
@@ -112,7 +112,7 @@ class RequestAnalytics:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, requests: Sequence[Counted]) -> None:
+    async def record(self, requests: Sequence[WeightedRequest]) -> None:
         """
         Record requests, and the hits of the objects they were answered from.
 
@@ -132,12 +132,12 @@ class RequestAnalytics:
         await self._database.batch(statements)
 
     async def find_job(self, job_id: str, *, since_ms: int = 0) -> JobEvent | None:
-        """Return a job as it is, if it has changed since an instant."""
+        """Return a job in its present state, if it has changed since an instant."""
         rows = await self._database.rows(_JOB, job_id, since_ms)
         return msgspec.convert(rows[0], JobEvent) if rows else None
 
     async def delete(self, *, before_ms: int, limit: int) -> int:
-        """Delete what is kept of requests that came in before an instant; return how many rows."""
+        """Delete the rows and sums of requests before an instant; return how many."""
         outcomes = await self._database.batch(
             [
                 Statement(sql, (before_ms, limit))
@@ -147,7 +147,7 @@ class RequestAnalytics:
         return sum(each.changes for each in outcomes)
 
 
-def _row(counted: Counted) -> list[Any]:
+def _row(counted: WeightedRequest) -> list[Any]:
     event = counted.event
     return [
         event.request_id,
@@ -169,7 +169,7 @@ def _row(counted: Counted) -> list[Any]:
     ]
 
 
-def _sums(requests: Iterable[Counted]) -> list[list[Any]]:
+def _sums(requests: Iterable[WeightedRequest]) -> list[list[Any]]:
     """Return the sums by hour and route."""
     sums: dict[tuple[int, str], list[int]] = {}
     for event, weight in requests:
@@ -188,8 +188,8 @@ def _sums(requests: Iterable[Counted]) -> list[list[Any]]:
     return [[*place, *total] for place, total in sums.items()]
 
 
-def _durations(requests: Iterable[Counted]) -> list[list[Any]]:
-    """Return how many requests took how long, by hour and route."""
+def _durations(requests: Iterable[WeightedRequest]) -> list[list[Any]]:
+    """Return the number of requests by hour, route and duration."""
     counts: dict[tuple[int, str, int], int] = {}
     for event, weight in requests:
         place = (_hour(event), event.route, duration_step(event.duration_ms))
@@ -197,8 +197,8 @@ def _durations(requests: Iterable[Counted]) -> list[list[Any]]:
     return [[*place, count] for place, count in counts.items()]
 
 
-def _object_hits(requests: Iterable[Counted]) -> list[list[Any]]:
-    """Return each object with when it was of use, and to how many requests at that instant."""
+def _object_hits(requests: Iterable[WeightedRequest]) -> list[list[Any]]:
+    """Return the hits of each object and instant: key, instant, requests."""
     object_keys: dict[tuple[str, int], int] = {}
     for event, weight in requests:
         for key in event.object_keys:

@@ -14,7 +14,7 @@ REQUEST_AGE_MS = 30 * DAY_MS
 
 
 class OldRequests:
-    """Deletes what is kept of requests older than 30 days."""
+    """Deletes the rows and sums of requests older than 30 days."""
 
     name = "old requests"
     rank = ROUTINE

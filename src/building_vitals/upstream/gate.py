@@ -1,8 +1,8 @@
 """
-The Worker's own quota: when the next request may go upstream, over all isolates.
+The gate of the Worker's own quota: decides when the next request may go upstream.
 
-Requests are granted a few at a time, so that not each of them costs a round trip to the database. A
-grant is good for its minute alone.
+The database grants requests a few at a time to each isolate, so that most requests cost no round
+trip. A grant is valid for one minute.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from building_vitals.ports import Invocation
 from building_vitals.upstream.quota import CLOSED_MS_MAX, FALL_MS, QuotaState, grant_size, minute_of
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
-# Those who wait for the next minute come back spread over this time.
+# Requests that wait for the next minute are spread over this time.
 SPREAD_MS = 1000
 
 
@@ -26,8 +26,8 @@ class Grant(msgspec.Struct):
     Requests that an isolate may send and has not sent yet.
 
     Attributes:
-        minute_ms: The minute they are good for.
-        left: How many.
+        minute_ms: Start of the minute in which they may be sent.
+        left: Their number.
     """
 
     minute_ms: int = 0
@@ -48,9 +48,11 @@ class UpstreamQuota:
     ) -> None:
         """
         Args:
-            grant: What this isolate has left for this kind; outlives the invocation.
-            limit: Requests a minute.
-            is_queued: Whether the requests are those of jobs.
+            quotas: The quota that all isolates share.
+            grant: This isolate's grant for this kind of request; outlives the invocation.
+            limit: Requests per minute.
+            is_queued: Whether jobs send the requests.
+            invocation: Clock, work after the answer, faults.
         """
         self._quotas = quotas
         self._grant = grant
@@ -65,10 +67,10 @@ class UpstreamQuota:
         """
         Return when a request may be sent.
 
-        Without the database there is no quota: the upstream's own limit has to do.
+        When the database fails, every request is admitted: the upstream has a limit of its own.
 
         Raises:
-            UpstreamLimited: that will not be before *deadline_ms*.
+            UpstreamLimited: no request may be sent before *deadline_ms*.
         """
         async with self._turn:
             while not self._is_left():
@@ -105,7 +107,7 @@ class UpstreamQuota:
         return None
 
     async def _wait(self, state: QuotaState, deadline_ms: int | None) -> None:
-        """Wait until requests may be free again."""
+        """Wait until the quota may have room again."""
         now_ms = self._clock.now_ms()
         free_ms = minute_of(now_ms) + MINUTE_MS
         if state.closed_until_ms > now_ms:
@@ -113,17 +115,15 @@ class UpstreamQuota:
         if deadline_ms is not None and free_ms >= deadline_ms:
             wait_s = -(-(free_ms - now_ms) // 1000)
             raise UpstreamLimited(
-                f"no request may be sent upstream for another {wait_s} s: "
-                f"{self._limit} a minute are allowed at most (UPSTREAM_REQUESTS_PER_MINUTE)",
+                f"no request may be sent upstream for another {wait_s} s: the limit is "
+                f"{self._limit} requests per minute (UPSTREAM_REQUESTS_PER_MINUTE)",
                 retryable=True,
                 retry_after_s=wait_s,
             )
         await self._clock.sleep(free_ms - now_ms + int(SPREAD_MS * self._clock.jitter()))
 
     def limited(self, retry_after_ms: int | None) -> None:
-        """
-        Hear that the upstream answered 429: less is allowed from now on, and nothing for a while.
-        """
+        """Halve the quota, and close the gate for *retry_after_ms*: the upstream answered 429."""
         self._grant.left = 0
         self._run_later(self._fall(min(retry_after_ms or 0, CLOSED_MS_MAX)))
 

@@ -1,7 +1,7 @@
 """
-What an upstream must do, whichever it is.
+The port of an upstream, as Protocols.
 
-An upstream of another kind is a folder beside `ace/` that does this.
+An upstream of another kind is a folder beside `ace/` that implements them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Items = list[dict[str, Any]]
 
 
 class FetchCount(Protocol):
-    """What a fetch has cost so far."""
+    """The requests and samples of a fetch so far."""
 
     requests: int
     samples_received: int
@@ -53,7 +53,7 @@ class Upstream(Protocol):
         deadline_ms: int | None = None,
         on_page: OnPage | None = None,
     ) -> FetchCount:
-        """Give *sink* every page; return only when all has come, else raise an AppError."""
+        """Give *sink* every page; return when the last has come, or raise an AppError."""
         ...
 
 
@@ -68,13 +68,13 @@ class PointLists(Protocol):
 
         Raises:
             UpstreamSiteUnknown: there is no such site.
-            UpstreamError: it can't be known.
+            UpstreamError: the upstream's list could not be read.
         """
         ...
 
 
 class Listings(Protocol):
-    """Where the lists come from."""
+    """Lists sites and points."""
 
     async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
         """Return every site."""
@@ -93,10 +93,10 @@ class UpstreamGate(Protocol):
         Return when a request may be sent.
 
         Raises:
-            UpstreamLimited: that will not be before *deadline_ms*; None waits as long as it takes.
+            UpstreamLimited: no request may be sent before *deadline_ms*; None waits on.
         """
         ...
 
     def limited(self, retry_after_ms: int | None) -> None:
-        """Hear that the upstream answered 429; None when it didn't say for how long."""
+        """Note that the upstream answered 429; None when it did not say for how long."""
         ...

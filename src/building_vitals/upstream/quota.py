@@ -1,5 +1,5 @@
 """
-The upstream quota as values: what a minute allows, and how it falls and recovers.
+The upstream quota as values: the requests per minute, and how they fall and recover.
 
 Separate and pure because the statement that grants requests and the statistics that show the state
 must agree on it.
@@ -11,15 +11,15 @@ import msgspec
 
 from building_vitals.instants import MINUTE_MS
 
-# Tenths of a minute's requests that queued work may have; the rest waits for interactive requests.
+# Tenths of a minute's requests that jobs may have; the rest is kept for interactive requests.
 QUEUED_TENTHS = 7
-# Share of the limit that is regained in each minute after the upstream's 429.
+# Share of the limit that each minute after the upstream's 429 gives back.
 RECOVERY_SHARE = 0.1
-# 429s that come together are one sign, not many.
+# The quota falls once for all 429s within this time.
 FALL_MS = 10_000
-# Nobody is kept waiting longer because of one Retry-After.
+# The longest Retry-After that closes the gate for all requests.
 CLOSED_MS_MAX = 120_000
-# A grant is this share of a minute's requests, so that few of them lie unused in an idle isolate.
+# A grant is this share of a minute's requests, so that an idle isolate leaves few unused.
 GRANT_SHARE = 0.05
 GRANT_MAX = 10
 
@@ -30,7 +30,7 @@ def minute_of(now_ms: int) -> int:
 
 
 def recovery(limit: int) -> int:
-    """Return how many requests a minute are regained in each minute."""
+    """Return by how many requests per minute the quota recovers in each minute."""
     return max(1, int(limit * RECOVERY_SHARE))
 
 
@@ -41,13 +41,13 @@ def grant_size(limit: int) -> int:
 
 class QuotaState(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What the database knows of the quota.
+    The quota as the database has it.
 
     Attributes:
-        minute_ms: The minute that *used* counts.
-        used: Requests granted in it.
-        allowed: Requests a minute, at that minute.
-        closed_until_ms: Nobody may send before.
+        minute_ms: Start of the minute that *used* counts.
+        used: Requests granted in that minute.
+        allowed: Requests per minute, at that minute.
+        closed_until_ms: No request may be sent before.
     """
 
     minute_ms: int

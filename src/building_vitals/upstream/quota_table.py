@@ -17,7 +17,7 @@ INSERT OR IGNORE INTO upstream_quota (
 """
 
 # Grants as many of ?2 requests as there is room for, in the minute ?1. ?3: the limit; ?4: whether
-# for queued work; ?5: now; ?6: what is regained in a minute. Nothing changes where nothing is free.
+# for jobs; ?5: now; ?6: the recovery per minute. No row changes where there is no room.
 _TAKE = f"""
 UPDATE upstream_quota SET
     minute_ms = max(minute_ms, ?1), allowed = n.allowed, granted = min(?2, n.room),
@@ -40,7 +40,7 @@ RETURNING granted
 
 _STATE = "SELECT minute_ms, used, allowed, closed_until_ms FROM upstream_quota WHERE id = 1"
 
-# Halves what is allowed, unless that has just been done; closes the gate for as long as was asked.
+# Halves `allowed`, unless it was halved within ?3 ms; closes the gate until ?4.
 _FALL = """
 UPDATE upstream_quota SET
     allowed = CASE WHEN fell_ms <= ?2 - ?3 THEN max(1, min(allowed, ?1) / 2) ELSE allowed END,
@@ -50,13 +50,13 @@ WHERE id = 1
 """
 
 
-class Taken(NamedTuple):
+class GrantResult(NamedTuple):
     """
-    What came of asking for requests.
+    The outcome of asking for requests.
 
     Attributes:
-        granted: How many may be sent in this minute.
-        state: The quota as it is then.
+        granted: Requests that may be sent in this minute; 0 for none.
+        state: The quota after the grant.
     """
 
     granted: int
@@ -71,13 +71,16 @@ class UpstreamQuotas:
 
     async def take(
         self, requests: int, *, limit: int, is_queued: bool, minute_ms: int, now_ms: int
-    ) -> Taken:
+    ) -> GrantResult:
         """
-        Ask for *requests* requests in a minute; as many are granted as are free.
+        Ask for requests; the database grants as many as there is room for.
 
         Args:
-            limit: Requests a minute that are allowed when the upstream is content.
-            is_queued: For jobs, which may not have all of them.
+            requests: Their number.
+            limit: Requests per minute while the upstream answers no 429.
+            is_queued: Whether jobs send them, which may not use the whole quota.
+            minute_ms: Start of the present minute.
+            now_ms: The present instant.
         """
         values = (minute_ms, requests, limit, int(is_queued), now_ms, recovery(limit))
         outcomes = await self._database.batch(
@@ -85,7 +88,7 @@ class UpstreamQuotas:
         )
         rows = outcomes[1].rows
         granted = int(rows[0]["granted"]) if rows else 0
-        return Taken(granted, msgspec.convert(outcomes[2].rows[0], QuotaState))
+        return GrantResult(granted, msgspec.convert(outcomes[2].rows[0], QuotaState))
 
     async def fall(self, *, limit: int, now_ms: int, fall_ms: int, closed_until_ms: int) -> None:
         """Allow half, unless that was done less than *fall_ms* ago; allow nothing for a while."""
@@ -99,5 +102,5 @@ class UpstreamQuotas:
 
     @staticmethod
     def state_of(rows: list[dict[str, int]]) -> QuotaState | None:
-        """Return the state in the rows of a state statement; None when nobody has asked yet."""
+        """Return the state in the rows of a state statement; None before the first grant."""
         return msgspec.convert(rows[0], QuotaState) if rows else None

@@ -193,7 +193,7 @@ async def test_strangers_cannot_fill_the_memory(door: Door) -> None:
 async def test_spoilt_row_lets_nobody_in(door: Door) -> None:
     """A row whose sites are no list of names is a failure of ours, not a way in."""
     door.add(1, sites=json.dumps([1, 2]))
-    with pytest.raises(Unavailable, match="spoilt"):
+    with pytest.raises(Unavailable, match="damaged"):
         await door.ask(1)
 
 

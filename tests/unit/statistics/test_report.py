@@ -14,7 +14,7 @@ from building_vitals.statistics.durations import duration_step
 from building_vitals.statistics.events import RequestEvent
 from building_vitals.statistics.figures_table import Statistics
 from building_vitals.statistics.report import StatisticsService
-from building_vitals.statistics.requests_table import Counted, RequestAnalytics
+from building_vitals.statistics.requests_table import RequestAnalytics, WeightedRequest
 from fakes.clock import VirtualClock
 from fakes.database import FakeDatabase
 
@@ -92,7 +92,7 @@ async def test_percentiles_are_those_of_the_sorted_list(count: int) -> None:
     exact = sorted(durations)[math.ceil(0.95 * count) - 1]
     with FakeDatabase() as database:
         await RequestAnalytics(database).record(
-            [Counted(request_event(each), 1) for each in durations]
+            [WeightedRequest(request_event(each), 1) for each in durations]
         )
         [found] = (await service(database).read())["requests"]
         assert duration_step(exact) == found["p95_duration"]
@@ -106,7 +106,7 @@ async def test_means_are_rounded_in_one_place() -> None:
         now_ms = database.look("SELECT unixepoch() * 1000 AS now")[0]["now"]
         await RequestAnalytics(database).record(
             [
-                Counted(request_event(n, time_ms=now_ms, route=f"route {total}"), 1)
+                WeightedRequest(request_event(n, time_ms=now_ms, route=f"route {total}"), 1)
                 for total in range(64)
                 for n in (total, 0, 0, 0, 0, 0, 0, 0)
             ]
@@ -123,12 +123,14 @@ async def test_requests_count_by_route_and_day() -> None:
     with FakeDatabase() as database:
         await RequestAnalytics(database).record(
             [
-                Counted(request_event(10, cache_status="miss"), 1),
-                Counted(request_event(20, cache_status="stale"), 2),
-                Counted(request_event(30, time_ms=NOW_MS - 24 * HOUR_MS - 1), 1),
-                Counted(request_event(40, route="direct", cache_status="bypass"), 1),
-                Counted(request_event(50, route="queued", status=202, cache_status="none"), 1),
-                Counted(request_event(9999, time_ms=NOW_MS - 25 * HOUR_MS), 1),
+                WeightedRequest(request_event(10, cache_status="miss"), 1),
+                WeightedRequest(request_event(20, cache_status="stale"), 2),
+                WeightedRequest(request_event(30, time_ms=NOW_MS - 24 * HOUR_MS - 1), 1),
+                WeightedRequest(request_event(40, route="direct", cache_status="bypass"), 1),
+                WeightedRequest(
+                    request_event(50, route="queued", status=202, cache_status="none"), 1
+                ),
+                WeightedRequest(request_event(9999, time_ms=NOW_MS - 25 * HOUR_MS), 1),
             ]
         )
         document = await service(database).read()
@@ -163,7 +165,9 @@ async def test_the_view_of_requests_says_the_same() -> None:
         now_ms = database.look("SELECT unixepoch() * 1000 AS now")[0]["now"]
         await RequestAnalytics(database).record(
             [
-                Counted(request_event(n, route=route, time_ms=now_ms - n * 1_000_000), 1 + n % 3)
+                WeightedRequest(
+                    request_event(n, route=route, time_ms=now_ms - n * 1_000_000), 1 + n % 3
+                )
                 for n in range(120)
                 for route in ("cached", "direct")
             ]
@@ -196,7 +200,7 @@ async def test_a_million_rows_do_not_slow_it_down() -> None:
         steps: list[int] = []
         for count in (10, 1000):
             await RequestAnalytics(database).record(
-                [Counted(request_event(n % 10), 1) for n in range(count)]
+                [WeightedRequest(request_event(n % 10), 1) for n in range(count)]
             )
             for n in range(count):
                 database.look(

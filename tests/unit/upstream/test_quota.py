@@ -137,7 +137,7 @@ async def test_who_cannot_be_served_in_time_is_told_at_once() -> None:
     bench = Bench(2)
     now_ms = bench.clock.now_ms()
     await bench.send(bench.gate(), 2)
-    with pytest.raises(UpstreamLimited, match="another 60 s: 2 a minute") as caught:
+    with pytest.raises(UpstreamLimited, match="another 60 s: the limit is 2 requests") as caught:
         await bench.gate().admit(now_ms + 30_000)
     assert (60, True, 502) == (
         caught.value.retry_after_s,

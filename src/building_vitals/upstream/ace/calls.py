@@ -1,8 +1,7 @@
 """
-One call of the upstream: sent, judged, and sent again while that may help.
+One call of the upstream: sends a request, checks the status, and retries while that may help.
 
-Separate because patience (retries, back-off, deadlines, limits) is the same for every question,
-and what an answer means is not.
+Separate because retries, back-off, deadlines and limits are the same for every target.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from building_vitals.upstream.port import UpstreamGate
 
 ShapeT = TypeVar("ShapeT")
 
-# A longer Retry-After is not sat out when the caller set no deadline: it fails and says when.
+# Without a deadline, a longer Retry-After fails the call; the error says when to retry.
 RETRY_AFTER_MAX_MS = 120_000
 
 _FAILURE_TEXT_MAX = 200
@@ -32,11 +31,11 @@ _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _LIMITED = 401, 403, 404, 429
 
 class FetchReport(msgspec.Struct):
     """
-    What a fetch has cost so far.
+    The cost of a fetch so far.
 
     Attributes:
         requests: Sent, those repeated included.
-        samples_received: In all pages, asked for or not.
+        samples_received: In all pages, surplus ones included.
     """
 
     requests: int = 0
@@ -44,7 +43,7 @@ class FetchReport(msgspec.Struct):
 
 
 class Calls:
-    """What the calls of one fetch share: ports, limits, deadline, counts."""
+    """The ports, limits, deadline and counts that the calls of one fetch share."""
 
     def __init__(
         self,
@@ -69,7 +68,7 @@ class Calls:
         Return a call that has not been sent yet.
 
         Args:
-            target: The question.
+            target: The request.
             may_be_absent: Whether 404 is an answer rather than a fault.
         """
         return Call(self, target, may_be_absent=may_be_absent)
@@ -78,7 +77,7 @@ class Calls:
         self, target: Target, decode: Callable[[bytes], ShapeT], *, may_be_absent: bool = False
     ) -> ShapeT | None:
         """
-        Ask until an answer can be decoded; None for an allowed 404.
+        Return the first answer that can be decoded; None for an allowed 404.
 
         Raises:
             UpstreamError: as `Call.answer` and `Call.distrust` do.
@@ -96,7 +95,7 @@ class Calls:
 
 
 class Call:
-    """One question with its attempts, at most `max_retries` + 1."""
+    """One request with its attempts, at most `max_retries` + 1."""
 
     def __init__(self, calls: Calls, target: Target, *, may_be_absent: bool) -> None:
         self._calls = calls
@@ -110,8 +109,8 @@ class Call:
 
         Raises:
             UpstreamTimeout: no answer came in time.
-            UpstreamLimited: 429 held on, or asks to wait longer than there is time.
-            UpstreamError: any other failure, when repeating does not help or has not helped.
+            UpstreamLimited: the upstream kept answering 429, or asks to wait beyond the deadline.
+            UpstreamError: any other failure, when a retry cannot help or has not helped.
         """
         while True:
             try:
@@ -121,13 +120,13 @@ class Call:
 
     async def distrust(self, what: str) -> None:
         """
-        Return when the question may be asked again, because its answer cannot be true.
+        Return when the request may be sent again, because its answer was invalid.
 
         Args:
-            what: What the answer did, going on from `upstream /path`.
+            what: The fault of the answer; continues `upstream /path`.
 
         Raises:
-            UpstreamError: it has been asked often enough.
+            UpstreamError: no attempt is left.
         """
         await self._wait_after(self._failed(what, upstream_status=_OK))
 
@@ -159,7 +158,7 @@ class Call:
         return self._judged(answer)
 
     def _judged(self, answer: HttpAnswer) -> bytes | None:
-        """Return the body, or raise what the status means."""
+        """Return the body, or raise the error that the status stands for."""
         status = answer.status
         if status == _OK:
             return answer.body
@@ -195,7 +194,7 @@ class Call:
         )
 
     async def _wait_after(self, failure: UpstreamError) -> None:
-        """Wait before the next attempt, or raise *failure* when there is none."""
+        """Wait before the next attempt, or raise *failure* when no attempt is left."""
         calls, settings = self._calls, self._calls.settings
         if not failure.retryable or self._attempts > settings.max_retries:
             raise failure
@@ -206,7 +205,7 @@ class Call:
             jitter=calls.clock.jitter(),
         )
         if failure.retry_after_s is not None:
-            # The jitter on top keeps calls that were refused together from coming back together.
+            # The jitter spreads the retries of calls that were refused together.
             delay_ms += failure.retry_after_s * 1000
         now_ms = calls.clock.now_ms()
         if calls.deadline_ms is not None and now_ms + delay_ms >= calls.deadline_ms:
@@ -232,7 +231,7 @@ class Call:
         return f"upstream {self._target.path} {what} after {self._attempts} attempt{plural}"
 
     def _redacted(self, failure: HttpFailure) -> str:
-        """Return the failure's own words, which come from another layer, without the token."""
+        """Return the failure's text without the token: it comes from the HTTP client."""
         text = str(failure) or "no reason given"
         token = self._calls.settings.token
         return (text.replace(token, "***") if token else text)[:_FAILURE_TEXT_MAX]

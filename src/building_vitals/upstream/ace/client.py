@@ -1,8 +1,8 @@
 """
-The ACE client: whole answers from an upstream that is slow, limited and not always truthful.
+The ACE client: complete answers from an upstream that is slow, limited and sometimes wrong.
 
 Separate because services ask for samples, sites and points, and should know nothing of pages,
-cursors and retries. What it gives is whole, or it is an error.
+cursors and retries. Its result is complete, or an error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from building_vitals.upstream.port import Items, OnPage, SampleSink, UpstreamGat
 LIST_PAGE_SIZE = 500
 LIST_PAGES_MAX = 1_000
 
-# How long the answer about a site is believed, and about how many sites.
+# How long the client remembers whether a site exists, and for how many sites.
 SITE_KNOWN_MS = 300_000
 SITE_UNKNOWN_MS = 60_000
 SITES_REMEMBERED_MAX = 256
@@ -44,7 +44,7 @@ class AceClient:
     """
     Asks the upstream for samples, sites and points.
 
-    It may outlive a request: nothing in it belongs to one, except what the ports hold.
+    It holds nothing of a single request, except through its ports.
     """
 
     def __init__(
@@ -73,28 +73,27 @@ class AceClient:
         """
         Give the sink every sample the upstream has of these points in this range.
 
-        Names go into filters as long as an address allows. Should a page hold points that its
-        filter does not name, the upstream ignores filters, and asking with each of several would
-        fetch the whole site as many times: the fetch then starts over as one question without a
-        filter. To find out early, the second filter is sent once the first one's first samples
-        are seen.
+        Names go into filters as long as an address allows. A page with points that its filter
+        does not name shows that the upstream ignores filters: each of several filters would then
+        fetch the whole site, so the fetch starts over as one query without a filter. To find out
+        early, the client sends the second filter after it has seen the first one's first samples.
 
         Args:
             site: Its name.
-            points: Asked for; duplicates count once.
-            time_range: The range; the upstream's idea of its ends may differ, the sink cuts.
-            sink: Gets pages as they were sent, and possibly samples twice.
+            points: Their names; duplicates count once.
+            time_range: The range; the upstream may send samples just outside, the sink drops them.
+            sink: Gets pages as the upstream sent them, possibly some samples twice.
             deadline_ms: Instant when to give up, epoch milliseconds.
             on_page: Awaited after each page, with the report so far.
 
         Returns:
-            What it has cost. When this returns, the sink has everything.
+            What the fetch has cost; the sink has every sample by then.
 
         Raises:
             UpstreamSiteUnknown: there is no such site.
-            UpstreamLimited: the upstream's rate limit holds on.
-            UpstreamTimeout: a page, or the whole, took too long.
-            UpstreamError: it failed, refused, or sent what cannot be true.
+            UpstreamLimited: the upstream's rate limit, or the Worker's quota, held on.
+            UpstreamTimeout: a page, or the whole fetch, took too long.
+            UpstreamError: the upstream failed, refused, or sent an invalid answer.
         """
         calls = self._calls(deadline_ms)
         unique = list(dict.fromkeys(points))
@@ -121,7 +120,7 @@ class AceClient:
             deadline_ms: Instant when to give up, epoch milliseconds.
 
         Raises:
-            UpstreamError: a page could not be had, or there are more than LIST_PAGES_MAX.
+            UpstreamError: a page could not be fetched, or there are more than LIST_PAGES_MAX.
         """
         items = await self._list(self._calls(deadline_ms), "/sites")
         if items is None:
@@ -138,7 +137,7 @@ class AceClient:
 
         Raises:
             UpstreamSiteUnknown: there is no such site.
-            UpstreamError: a page could not be had, or there are more than LIST_PAGES_MAX.
+            UpstreamError: a page could not be fetched, or there are more than LIST_PAGES_MAX.
         """
         calls = self._calls(deadline_ms)
         items = await self._list(calls, f"{site_path(site)}/configured_points")
@@ -202,10 +201,10 @@ class AceClient:
         self, context: FetchContext, points: Sequence[str], time_range: Range
     ) -> list[Stream]:
         """
-        Return the streams of names that mean something else in a comma-separated list.
+        Return the streams of names that fit no comma-separated list.
 
-        The call that takes names in a body has no such trouble, but no pages either: it is asked
-        for parts of the range small enough for an answer to be about a page.
+        The call that takes names in a body takes any name, but has no pages: the client asks it
+        for parts of the range, so small that an answer is about a page.
         """
         names = [point for point in points if not fits_filter(point)]
         streams: list[Stream] = []
@@ -263,5 +262,5 @@ def _decode_list_page(number: int, body: bytes) -> Listing:
 
 
 def _same(target: Target, _cursor: str | None) -> Target:
-    """Return the question of a call without pages, where no cursor follows."""
+    """Return the target of a call without pages, whatever the cursor."""
     return target

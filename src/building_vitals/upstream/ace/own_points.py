@@ -1,9 +1,9 @@
 """
 Keeps a request for one site from getting samples of another.
 
-The upstream's call that takes names in a body knows no sites: whoever names a point gets it. Which
-sites a caller may read is judged by the site of the request, so a name that needs that call is only
-passed on when the site has a point of that name.
+The upstream's call that takes names in a body knows no sites: it answers any point. Access is
+checked for the site of the request, so a name that needs that call goes upstream only when the site
+has a point of that name.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class OwnPoints:
         on_page: OnPage | None = None,
     ) -> FetchCount:
         """
-        Give *sink* every page; what the site does not have is like a point without samples.
+        Give *sink* every page; a point that the site does not have gets no samples.
 
         Raises:
-            AppError: not everything could be had.
+            AppError: a page, or the site's list of points, could not be fetched.
         """
         loose = frozenset(point for point in points if not fits_filter(point))
         if loose:

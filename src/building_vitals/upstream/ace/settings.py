@@ -1,7 +1,7 @@
 """
-How the upstream is asked: its address, sizes, patience.
+The options of the ACE client: address, token, page size, retries, limits.
 
-Separate because the composition fills it from the Worker's vars and the client only reads it.
+Separate because the settings are read from the Worker's vars elsewhere; the client only uses them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         base_url: Address the paths are appended to, with or without a slash at its end.
         token: Sent as bearer token; None sends none. Left out of the repr.
         page_size: Samples asked for in one page; one of the sizes the upstream takes.
-        page_timeout_ms: Time one page may take.
+        page_timeout_ms: Longest time for one page.
         max_retries: Times one page is asked for again before the fetch fails.
         retry_delay_ms: Longest wait before the first retry; doubles with each.
         retry_delay_max_ms: Where the doubling ends.
-        max_in_flight: Requests of one fetch that may be under way at once.
-        url_length_max: Characters of an address, above which point names go into several requests.
+        max_in_flight: Most requests of one fetch at once.
+        url_length_max: Characters of an address; longer lists of points go into several requests.
     """
 
     base_url: str

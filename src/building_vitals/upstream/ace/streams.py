@@ -1,8 +1,8 @@
 """
-Follows the pages of one question from the first to the last, and runs several such streams.
+Follows the pages of one query from the first to the last, and runs several such streams.
 
-Separate because the order of things here is what bounds memory and time: the next page is asked
-for before the present one is decoded, bodies wait as bytes, and one page at a time is decoded.
+Separate because its order of steps bounds memory and time: the request for the next page leaves
+before the present page is decoded, bodies wait as bytes, and one page at a time is decoded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from building_vitals.upstream.ace.wire import (
 )
 from building_vitals.upstream.port import SampleSink
 
-# Empty pages in between are a habit of the upstream; so many in a row are not.
+# The upstream sends empty pages now and then, but never so many in a row.
 EMPTY_PAGES_MAX = 1_000
 
 TargetOf = Callable[[str | None], Target]
@@ -36,7 +36,7 @@ class FilterIgnored(Exception):
 
 
 class FetchContext:
-    """What the streams of one fetch share."""
+    """The calls, sink and locks that the streams of one fetch share."""
 
     def __init__(
         self,
@@ -48,16 +48,18 @@ class FetchContext:
         self.calls = calls
         self.sink = sink
         self.on_page = on_page
-        # Held from decoding a page to having folded it: however many streams there are, one page
-        # at a time exists as Python objects (about five times the size of its bytes).
+        # Held while a page is decoded and folded: with any number of streams, one page at a time
+        # exists as Python objects (about five times the size of its bytes).
         self.desk = asyncio.Lock()
         self._require_site = require_site
         self._site_door = asyncio.Lock()
 
     async def site_exists(self) -> None:
         """
-        Return when the site is known; streams that found nothing ask one after the other, so that
-        all but the first get the remembered answer.
+        Return when the upstream knows the site.
+
+        Streams without samples ask one after the other: all but the first get the remembered
+        answer.
         """
         async with self._site_door:
             await self._require_site()
@@ -65,11 +67,12 @@ class FetchContext:
 
 class Stream:
     """
-    One question for samples: its pages, one after the other, and one request at a time.
+    The pages of one query, one after the other, with one request at a time.
 
     Attributes:
         done: Set when the last page has been folded.
-        probed: Set when a page with samples has shown that the filter is honoured, or at the end.
+        probed: Set when a page with samples has shown that the upstream applies the filter, or at
+            the end.
     """
 
     def __init__(
@@ -85,12 +88,12 @@ class Stream:
         """
         Args:
             context: Shared with the other streams.
-            target_of: The question, by cursor; None for the first page.
-            is_paged: Whether answers have cursors; without, the first is all.
-            names: Points the filter names, when a page with others is to raise FilterIgnored.
-            before: The stream whose pages must be folded before this one's.
-            cut: This stream's part of the range, when other streams fetch the others: the sink
-                can't tell a sample that strayed into a neighbour's part from the neighbour's own.
+            target_of: Returns the target of a cursor; None for the first page.
+            is_paged: Whether answers have cursors; if not, the first answer is the whole one.
+            names: Points of the filter; a page with others raises FilterIgnored. None: no check.
+            before: The stream whose pages must be folded before those of this one.
+            cut: This stream's part of the range, when other streams fetch the rest: samples
+                outside are dropped here, because the sink cannot tell which stream sent them.
         """
         self.done = asyncio.Event()
         self.probed = asyncio.Event()
@@ -103,8 +106,8 @@ class Stream:
         self._cursors: set[str] = set()
         self._empty_pages = 0
         self._call = context.calls.begin(target_of(None), may_be_absent=True)
-        # The page on its way, and the one that has come: held here and nowhere else, so that a
-        # body is let go of as soon as it is decoded.
+        # The page on its way, and the page that has arrived: no other reference exists, so that
+        # a body is freed as soon as it is decoded.
         self._ahead: asyncio.Task[bytes | None] | None = None
         self._body: bytes | None = None
 
@@ -114,7 +117,7 @@ class Stream:
 
         Raises:
             FilterIgnored: see *names*.
-            UpstreamError: a page could not be had; what the sink got so far is not whole.
+            UpstreamError: a page could not be fetched; the sink has only some of the samples.
         """
         try:
             self._ahead = asyncio.create_task(self._call.answer())
@@ -126,9 +129,7 @@ class Stream:
         self.done.set()
 
     async def _next_page(self) -> None:
-        """
-        Take the page that is on its way, once it can be believed, and leave the next on its way.
-        """
+        """Take the page that is on its way, and leave the request for the next on its way."""
         call = self._call
         self._body = await self._arrived()
         if self._before is not None:
@@ -146,18 +147,18 @@ class Stream:
         await self._context.site_exists()
 
     async def _arrived(self) -> bytes | None:
-        """Return the page that is on its way."""
+        """Wait for the page that is on its way; return its body."""
         body = None if self._ahead is None else await self._ahead
         self._ahead = None
         return body
 
     async def _taken(self, *, may_guess: bool) -> str | None:
         """
-        Fold the page that has come, or return why it cannot be believed.
+        Fold the page that has arrived, or return why it is invalid.
 
         Args:
-            may_guess: Whether to ask for the next page before this one has been decoded: not when
-                it has been refused before.
+            may_guess: Whether to request the next page before this one is decoded; False after an
+                invalid answer.
         """
         async with self._context.desk:
             body, self._body = self._body or b"", None
@@ -184,7 +185,7 @@ class Stream:
                 )
             except ValueError as unreadable:
                 path = self._target_of(None).path
-                # Not the text itself: an upstream may send anything, its caller's token too.
+                # Without the text itself: an upstream may send anything, even the Worker's token.
                 raise UpstreamError(
                     f"upstream {path} sent a sample that cannot be read: its time is not ISO 8601",
                     upstream_status=200,
@@ -193,10 +194,10 @@ class Stream:
 
     async def _guessed(self, body: bytes) -> str | None:
         """
-        Have the next page on its way before this one is even decoded, if its end tells the cursor.
+        Request the next page before this one is decoded, if the end of the body has the cursor.
 
-        Not while that page may have to be thrown away: when it is open whether the filter is
-        heeded, and among empty pages, which may turn out to have no end.
+        It does not where that page may be wasted: before the filter is known to be applied, and
+        among empty pages, which may turn out to be endless.
         """
         is_heeded = self._names is None or self.probed.is_set()
         if not self._is_paged or not is_heeded or self._empty_pages:
@@ -208,9 +209,7 @@ class Stream:
         return cursor
 
     async def _ask(self, cursor: str) -> None:
-        """
-        Ask for the next page, and return when the request is out: computing holds up the network.
-        """
+        """Request the next page; return when the request has left: decoding blocks the network."""
         self._call = self._context.calls.begin(self._target_of(cursor))
         self._ahead = asyncio.create_task(self._call.answer())
         await self._context.calls.clock.turn()
@@ -220,8 +219,8 @@ class Stream:
         Return the next page's cursor.
 
         Raises:
-            PageRefused: it is one that was followed before, or there is none where one must be.
-            UpstreamError: there has been nothing but empty pages for too long.
+            PageRefused: the cursor was followed before, or is missing although pages follow.
+            UpstreamError: too many pages in a row were empty.
         """
         if not self._is_paged:
             return None
@@ -247,7 +246,7 @@ class Stream:
         self.probed.set()
 
     async def _abandon(self) -> None:
-        """End a page that is still on its way; its failure, if any, is of no interest any more."""
+        """Cancel the request for a page that is still on its way; drop its failure, if any."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             ahead.cancel()
@@ -255,7 +254,7 @@ class Stream:
 
 
 def _cut(samples: list[WireSample], part: Range) -> list[WireSample]:
-    """Return the samples in a part of the range, and those whose time only the sink can judge."""
+    """Return the samples in a part of the range, and those with an unreadable time."""
     keeps: dict[str, bool] = {}
     kept: list[WireSample] = []
     for sample in samples:
@@ -275,15 +274,15 @@ async def run_streams(
     streams: Sequence[Stream], *, width: int, probe: Stream | None = None
 ) -> None:
     """
-    Run streams in their order, *width* at a time; when one fails, the others are cancelled.
+    Run streams in their order, *width* at a time; when one fails, cancel the others.
 
     Args:
         streams: A stream that waits for another comes after it.
-        width: How many run at once, which is how many requests are under way at once.
-        probe: One of the first, that must be probed before a second stream runs.
+        width: Streams that run at once, with one request each.
+        probe: The stream that must be probed before a second one runs.
 
     Raises:
-        The first failure, once nothing runs any more.
+        The first failure, after all streams have ended.
     """
     waiting = iter(streams)
 

@@ -1,8 +1,8 @@
 """
-What the upstream is asked: paths, queries and bodies, and how points are shared out among them.
+The targets of upstream requests: paths, queries, bodies, and the points of each.
 
-Separate because it is pure, and because names with commas and addresses with a limit need care in
-one place only.
+Separate because it is pure, and because one place then handles names with commas and the longest
+address.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from building_vitals.errors import UpstreamSiteUnknown
 from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.ranges import Range
 
-# Room left in an address for the cursor, which only the upstream's answer tells.
+# Room left in an address for the cursor, whose length only the upstream knows.
 CURSOR_LENGTH_RESERVED = 600
 
-# The call without pages is cut by time as if points had a sample a minute: twice as much (the
-# shortest interval) still fits in memory.
+# The call without pages is cut by time as if points had one sample per minute: twice as many (the
+# shortest interval) still fit in memory.
 BODY_SAMPLES_PER_DAY = 1_440
 POINTS_PER_BODY_MAX = 50
 
@@ -32,11 +32,11 @@ _QUERY_SAFE = "/:"
 
 class Target(msgspec.Struct, frozen=True):
     """
-    One question to the upstream.
+    One request to the upstream.
 
     Attributes:
         method: GET or POST.
-        path: Escaped, from its first slash; may be shown in messages.
+        path: Escaped, from its first slash; messages may show it.
         query: Escaped, without the question mark.
         body: JSON of a POST.
     """
@@ -54,10 +54,11 @@ class Target(msgspec.Struct, frozen=True):
 
 def site_path(site: str) -> str:
     """
-    Return the path of a site, which nothing in the name can leave.
+    Return the path of a site; no character of the name can lead out of it.
 
     Raises:
-        UpstreamSiteUnknown: the name is one that addresses resolve to another path.
+        UpstreamSiteUnknown: the name is empty, `.` or `..`, which an address resolves to another
+            path.
     """
     if site in ("", ".", ".."):
         raise UpstreamSiteUnknown(f"the upstream knows no site {site!r}")
@@ -65,12 +66,12 @@ def site_path(site: str) -> str:
 
 
 def site_target(site: str) -> Target:
-    """Return the question whether there is such a site."""
+    """Return the target that tells whether a site exists."""
     return Target("GET", site_path(site))
 
 
 def list_target(path: str, page: int, per_page: int) -> Target:
-    """Return the question for one page of a list."""
+    """Return the target of one page of a list."""
     return Target("GET", path, f"page={page}&per_page={per_page}")
 
 
@@ -78,14 +79,14 @@ def pages_target(
     site: str, names: str | None, time_range: Range, *, page_size: int, cursor: str | None
 ) -> Target:
     """
-    Return the question for one page of samples as they were collected.
+    Return the target of one page of samples as they were collected.
 
     Args:
         site: Its name.
         names: Filter from `filters_of`; None asks for the whole site.
         time_range: The range.
-        page_size: Samples a page.
-        cursor: From the page before; None for the first.
+        page_size: Samples per page.
+        cursor: Of the page before; None for the first page.
     """
     query = f"{_range_query(time_range)}&page_size={page_size}"
     if names is not None:
@@ -96,7 +97,7 @@ def pages_target(
 
 
 def points_target(points: Sequence[str], time_range: Range) -> Target:
-    """Return the question for all samples of some points at once, without pages."""
+    """Return the target of all samples of some points at once, without pages."""
     body: dict[str, Any] = {"points": [{"name": point} for point in points]}
     query = _range_query(time_range)
     return Target("POST", "/points/get_timeseries", query, msgspec.json.encode(body))
@@ -104,20 +105,20 @@ def points_target(points: Sequence[str], time_range: Range) -> Target:
 
 def fits_filter(point: str) -> bool:
     """
-    Return whether a name can stand in a comma-separated list and still mean itself.
+    Return whether a name can stand in a comma-separated list.
 
-    A comma would make two names of it, escaped or not, and blanks at its ends may be taken off.
+    The upstream splits at a comma, escaped or not, and may strip blanks at the ends.
     """
     return "," not in point and point == point.strip()
 
 
 def filters_of(points: Iterable[str], length_max: int) -> list[tuple[str, list[str]]]:
     """
-    Share out names among filters of a bounded length.
+    Divide names among filters of a bounded length.
 
     Args:
         points: Names that fit a filter.
-        length_max: Characters of an escaped filter; a longer name is alone in its own.
+        length_max: Characters of an escaped filter; a longer name gets a filter of its own.
 
     Returns:
         Each filter, escaped, with the names in it, in the order of the points.
@@ -142,7 +143,7 @@ def filters_of(points: Iterable[str], length_max: int) -> list[tuple[str, list[s
 def filter_length_max(
     site: str, time_range: Range, *, base_url: str, page_size: int, url_max: int
 ) -> int:
-    """Return how long a filter may be for the address of any page to stay within *url_max*."""
+    """Return the longest filter with which the address of any page stays within *url_max*."""
     bare = pages_target(site, "", time_range, page_size=page_size, cursor="").url(base_url)
     return url_max - len(bare) - CURSOR_LENGTH_RESERVED
 
@@ -151,7 +152,7 @@ def bodies_of(
     points: Sequence[str], time_range: Range, *, page_size: int
 ) -> list[tuple[list[str], list[Range]]]:
     """
-    Share out names that fit no filter among questions without pages.
+    Divide names that fit no filter among targets without pages.
 
     Returns:
         Groups of names, each with the range cut so that an answer is about a page.
@@ -178,6 +179,6 @@ def split_evenly(time_range: Range, count: int) -> list[Range]:
 
 
 def _range_query(time_range: Range) -> str:
-    """Return the part of a query that all questions for samples share."""
+    """Return the part of a query that all targets for samples share."""
     start, end = format_instant(time_range.start_ms), format_instant(time_range.end_ms)
     return f"start_time={start}&end_time={end}&raw_data=true"

@@ -1,7 +1,7 @@
 """
-The shapes of the upstream's answers, and what makes a body one of them.
+The shapes of the upstream's answers, and the decoders that check a body against them.
 
-Separate because every wart of the wire format (NaN literals, cursors that lead nowhere) is told
+Separate because all flaws of the wire format (NaN literals, cursors that lead nowhere) are handled
 here, without any request.
 """
 
@@ -28,7 +28,7 @@ class WireSample(msgspec.Struct, gc=False):
     Attributes:
         name: The point's name.
         value: As decoded; a number with a fraction or exponent is a NumberText.
-        time: ISO 8601, unread.
+        time: ISO 8601, not parsed.
     """
 
     name: str
@@ -38,11 +38,11 @@ class WireSample(msgspec.Struct, gc=False):
 
 class Page(msgspec.Struct):
     """
-    One answer to a question for samples.
+    One answer with samples.
 
     Attributes:
-        point_samples: In the order they were sent.
-        next_cursor: What to ask the next page with.
+        point_samples: In the order of the body.
+        next_cursor: Parameter `cursor` of the request for the next page.
         has_more: Whether there is a next page; may be missing.
     """
 
@@ -57,7 +57,7 @@ class Listing(msgspec.Struct):
 
     Attributes:
         items: As decoded.
-        pages: Number of the last page; missing or 0 when there is but one, or none.
+        pages: Number of the last page; missing or 0 when there is one page or none.
     """
 
     items: list[dict[str, Any]]
@@ -65,10 +65,10 @@ class Listing(msgspec.Struct):
 
 
 class PageRefused(Exception):
-    """A body that cannot be the answer; the text goes on from `upstream /path`."""
+    """A body that is no valid answer; the text continues `upstream /path`."""
 
 
-# What comes after the samples of a page is a cursor and little else.
+# The cursor and little else follows the samples of a page.
 _ENVELOPE_BYTES_MAX = 4_096
 _NO_SAMPLES = b'{"point_samples":['
 
@@ -78,20 +78,20 @@ _LISTINGS = msgspec.json.Decoder(Listing)
 
 def decode_page(body: bytes) -> Page:
     """
-    Return the page that *body* is.
+    Decode a page of samples.
 
     Raises:
-        PageRefused: it is not JSON (cut, HTML), or not of a page's shape.
+        PageRefused: *body* is not JSON (cut, HTML), or has another shape.
     """
     return _decode(_PAGES, Page, body)
 
 
 def decode_listing(body: bytes) -> Listing:
     """
-    Return the page of a list that *body* is.
+    Decode a page of a list.
 
     Raises:
-        PageRefused: it is not JSON, or not of a listing's shape.
+        PageRefused: *body* is not JSON, or has another shape.
     """
     return _decode(_LISTINGS, Listing, body)
 
@@ -100,10 +100,10 @@ def cursor_after(page: Page) -> str | None:
     """
     Return the cursor of the page after this one, None when this is the last.
 
-    A page that has a cursor and doesn't say `has_more` is followed: that can only add samples.
+    A page with a cursor but without `has_more` is followed: that can only add samples.
 
     Raises:
-        PageRefused: the page doesn't tell whether it is the last, or where the next one is.
+        PageRefused: the page does not say whether it is the last, or has no cursor for the next.
     """
     has_cursor = page.next_cursor not in (None, UNSET, "")
     if page.has_more is False:
@@ -117,10 +117,10 @@ def cursor_after(page: Page) -> str | None:
 
 def guess_cursor(body: bytes) -> str | None:
     """
-    Return the cursor of the next page from what follows the samples, without a look at those.
+    Return the cursor at the end of a body, without decoding its samples.
 
-    Nothing is sure before the page is decoded: it may turn out to be none, or to say another one.
-    None also when there is no guess, because the cursor does not come last.
+    It is a guess: the decoded page may be invalid, or have another cursor. None also when the
+    cursor does not stand at the end.
     """
     end = body.rfind(b"]", -_ENVELOPE_BYTES_MAX)
     try:
@@ -133,8 +133,8 @@ def _decode(decoder: msgspec.json.Decoder[ShapeT], shape: type[ShapeT], body: by
     """
     Decode strictly, and where that fails as leniently as the standard library.
 
-    The strict decoder refuses bare NaN and Infinity (null, then), lone surrogates in text and
-    integers of thousands of digits; all three are read here.
+    The strict decoder refuses bare NaN and Infinity, lone surrogates in text, and integers of
+    thousands of digits. The lenient one accepts all three; NaN and Infinity become null.
     """
     try:
         return decoder.decode(body)
