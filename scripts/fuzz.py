@@ -36,7 +36,7 @@ from integration.harness.worker_server import WorkerServer
 
 REQUESTS_MAX = 1_000_000
 MEBIBYTE = 1024 * 1024
-# What caches and the largest answers take; a leak of 2 kB a request would be past it.
+# What caches and the largest answers take; a leak of 2 kB per request would be past it.
 HEAP_GROWTH_MAX = 40 * MEBIBYTE
 
 

@@ -148,13 +148,13 @@ def write_bundle(folder: Path, target: Path) -> bool:
     The bundle and then its stamp are put in place whole, so that neither is ever seen half written.
     """
     stamp = target.with_name(f"{target.name}.sha256")
-    wanted = fingerprint(folder)
-    if target.is_file() and stamp.is_file() and stamp.read_text() == wanted:
+    expected = fingerprint(folder)
+    if target.is_file() and stamp.is_file() and stamp.read_text() == expected:
         return False
     content = pack(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
-    for path, data in ((target, content), (stamp, wanted.encode())):
+    for path, data in ((target, content), (stamp, expected.encode())):
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
         fresh.write_bytes(data)
         fresh.replace(path)

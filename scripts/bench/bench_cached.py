@@ -32,7 +32,7 @@ SLICES = 4
 # Rounds that are not counted: V8 compiles what runs often, and takes its time to.
 WARM_UP = 3
 MISS_WARM_UP = 15
-# Misses a round, where they take but a moment.
+# Misses per round, where they take but a moment.
 MISSES = 5
 STORED_SECONDS = 0.2
 
@@ -51,7 +51,7 @@ def _get(connection: http.client.HTTPConnection, path: str) -> tuple[bytes, dict
 
 
 def throughput(port: int, path: str, seconds: float = SECONDS) -> float:
-    """Return requests a second, with CLIENTS connections that each ask one after the other."""
+    """Return requests per second, with CLIENTS connections that each ask one after the other."""
     counts = [0] * CLIENTS
     deadline = time.monotonic() + seconds
 
@@ -258,7 +258,8 @@ def misses(stack: Stack, rounds: int) -> None:
             ratios.append(took_ms / plain_ms)
             upstream_ratios.append(took_ms / upstream_ms)
         print(
-            f"miss of {count:,} samples, {latency_ms_} ms a page: {statistics.median(ours):.0f} ms;"
+            f"miss of {count:,} samples, {latency_ms_} ms per page: "
+            f"{statistics.median(ours):.0f} ms;"
             f" plain CPython {statistics.median(theirs):.0f} ms: {statistics.median(ratios):.2f} x;"
             f" upstream alone {statistics.median(upstreams):.0f} ms: "
             f"{statistics.median(upstream_ratios):.2f} x"
@@ -266,7 +267,7 @@ def misses(stack: Stack, rounds: int) -> None:
 
 
 def storage(stack: Stack) -> None:
-    """Bytes a stored sample takes: two decimals, 5 minutes, made like a room temperature."""
+    """Bytes per stored sample: two decimals, 5 minutes, made like a room temperature."""
     fake, app = stack.upstream, stack.ports["app"]
     wave = {
         f"zone-{n}": [
@@ -280,7 +281,7 @@ def storage(stack: Stack) -> None:
     body, _ = _get(_connection(app), "/api/cache/objects?prefix=timeseries/storage/")
     found = json.loads(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)["objects"]
     size, samples = sum(each["size"] for each in found), sum(each["samples"] for each in found)
-    print(f"stored: {size / samples:.2f} bytes a sample ({samples:,} samples)")
+    print(f"stored: {size / samples:.2f} bytes per sample ({samples:,} samples)")
 
 
 def heap(stack: Stack, requests: int = 100) -> None:

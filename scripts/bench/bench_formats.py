@@ -1,7 +1,7 @@
 """
 Times the writers of CSV, NDJSON and MessagePack and the choice of fewer samples, in CPython.
 
-One JSON line a result: the best of several passes over 100,000 samples, in milliseconds. `chart`
+One JSON line per result: the best of several passes over 100,000 samples, in milliseconds. `chart`
 are 20 points that share their times, as they reach the writers one after the other; `single` is one
 long point; `uneven` has times of its own for each point; `text` holds a word in one of ten samples.
 CPython only tells which of two ways is faster: the Worker's WebAssembly is slower throughout.
@@ -61,7 +61,7 @@ def best_ms(work: Callable[[bytes], object], texts: list[bytes]) -> float:
 
 def main() -> None:
     """
-    Print the machine, then one line a result.
+    Print the machine, then one line per result.
     """
     each = SAMPLES // POINTS
     shapes = {

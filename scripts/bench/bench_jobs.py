@@ -132,7 +132,7 @@ def end_to_end(stack: Stack, upstream: Pages, rounds: int) -> dict[str, Any]:
             assert count == job["samplesCount"], (count, job)
         ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
         print(
-            f"job of {job['samplesCount']:,} samples, {latency_ms} ms a page: "
+            f"job of {job['samplesCount']:,} samples, {latency_ms} ms per page: "
             f"{statistics.median(ours):.1f} s; plain CPython {statistics.median(theirs):.1f} s: "
             f"{ratio:.2f} x"
         )

@@ -64,7 +64,7 @@ def running(variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
             is_ready=lambda: ready.exists() and health(),
             seconds=START_SECONDS,
             env={**environment, "NODE_PATH": str(NODE_MODULES)},
-            # To a file: reading it would take time from whoever measures.
+            # To a file: reading it would take time from the measurement.
             log=None if os.environ.get("BENCH_VERBOSE") else Path(home) / "workers.log",
         )
         yield Stack(ports, upstream)

@@ -77,7 +77,7 @@ def line_of(arguments: Sequence[str]) -> str:
     return shlex.join(["wrangler", *arguments])
 
 
-def show(arguments: Sequence[str], *, stdin: str = "") -> Outcome:
+def show(arguments: Sequence[str], *, stdin: str = "") -> Outcome:  # noqa: ARG001 - as a Runner
     """Print a call of wrangler as a line of the plan, and run nothing."""
     say(f"    {line_of(arguments)}")
     return Outcome(0)

@@ -20,7 +20,7 @@ SITE = "meters"
 
 
 class MeterFileError(Exception):
-    """A file that cannot be read as a time and a value a line."""
+    """A file that cannot be read as a time and a value per line."""
 
 
 def read_meter(path: Path) -> list[tuple[int, str]]:
@@ -71,7 +71,7 @@ def _interval_s(samples: list[tuple[int, str]]) -> int:
 
 def meter_site(paths: Iterable[Path], number: int) -> tuple[Item, ListedSource]:
     """
-    Return the site `meters` with one point a file; an empty value is null.
+    Return the site `meters` with one point per file; an empty value is null.
 
     Raises:
         MeterFileError: A file cannot be read, or two have the same name.

@@ -67,7 +67,7 @@ class Protocol:
     Answers requests from sites.
 
     Args:
-        sites: By name; looked at anew with each request.
+        sites: By name; looked up again at each request.
         token: What `authorization: Bearer` must carry.
         now_ms: The clock; samples after now are never sent.
     """
@@ -137,9 +137,9 @@ class Protocol:
         raise ProtocolError(404, f"unknown path: {request.path}")
 
     def _points_call(self, kind: str, names: tuple[str, ...]) -> Call:
-        wanted = set(names)
+        known_names = set(names)
         for site, known in self._sites.items():
-            if any(point["name"] in wanted for point in known.source.points):
+            if any(point["name"] in known_names for point in known.source.points):
                 return Call(kind, site, names)
         return Call(kind, "", names)
 

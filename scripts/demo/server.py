@@ -21,7 +21,7 @@ PARAMS_MAX = 10_000
 
 class RateLimit:
     """
-    A number of requests a minute, as a bucket that holds a minute's worth.
+    A number of requests per minute, as a bucket that holds a minute's worth.
 
     Args:
         per_minute: 1 or more.
@@ -106,7 +106,7 @@ class ExchangeHandler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Write no line a request: benchmarks make thousands."""
+        """Write no line per request: benchmarks make thousands."""
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = _serve
 

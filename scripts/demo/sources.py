@@ -141,7 +141,7 @@ class _Lane:
         self.openings = [name_text(name) for name in self.names]
 
     def rows(self, start_ms: int, end_ms: int) -> Iterable[tuple[int, tuple[str | None, ...]]]:
-        """Yield the time and the values, one a series, of each moment in the range."""
+        """Yield the time and the values, one per series, of each moment in the range."""
         first = -(-start_ms // self.interval_ms)
         count = -(-end_ms // self.interval_ms) - first
         if count <= 0:
@@ -220,9 +220,9 @@ class GridSource:
         self._merge = lru_cache(maxsize=16)(self._merge_of)
 
     def _merge_of(self, names: frozenset[str] | None, is_raw: bool) -> _Merge:
-        wanted = self._series.keys() if names is None else self._series.keys() & names
+        chosen = self._series.keys() if names is None else self._series.keys() & names
         by_interval: defaultdict[int, list[Series]] = defaultdict(list)
-        for name in wanted:
+        for name in chosen:
             one = self._series[name]
             if not is_raw and one.interval_ms < BUCKET_MS:
                 one = _Bucketed(one)

@@ -84,8 +84,8 @@ def _wait(child: int, awake: int) -> int | None:
             return None
 
 
-def _reap(wanted: int = 0) -> int | None:
-    """Collect every child that has ended; return the status of *wanted* if it was among them."""
+def _reap(child: int = 0) -> int | None:
+    """Collect every child that has ended; return the status of *child* if it was among them."""
     found = None
     while True:
         try:
@@ -94,7 +94,7 @@ def _reap(wanted: int = 0) -> int | None:
             return found
         if pid == 0:
             return found
-        if pid == wanted:
+        if pid == child:
             code = os.waitstatus_to_exitcode(status)
             found = code if code >= 0 else 128 - code
 

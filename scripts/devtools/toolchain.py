@@ -2,8 +2,8 @@
 Sets up all that the Worker and its tests need, each part once, from package registries alone.
 
 A part has a stamp that names what it was made from. The stamp is removed before the part is made
-and written after it, so that a set-up that was killed is done again, and a changed lock file makes
-only its own part anew.
+and written after it, so that a set-up that was killed is done again, and a changed lock file leads
+to its own part alone being made again.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Wrangler:
             "WRANGLER_SEND_ERROR_REPORTS": "false",
             # Local runs need no copy of Cloudflare's request metadata, which takes a download.
             "CLOUDFLARE_CF_FETCH_ENABLED": "false",
-            # wrangler's own collector of traces: 0.7 ms a request, in a database of its own.
+            # wrangler's own collector of traces: 0.7 ms per request, in a database of its own.
             "X_LOCAL_EXPLORER": "false",
             "X_LOCAL_OBSERVABILITY": "false",
         }
