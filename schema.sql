@@ -1,8 +1,8 @@
 -- Tables of the Worker's D1 database. Re-runnable: every statement leaves what exists as it is.
 -- Times are epoch milliseconds, UTC; ranges are half-open.
 
--- What of each point is known. end_ms stands before start_ms in the key because charts ask for the
--- newest data: the segments that end before the range asked for are never looked at.
+-- Segments: one point over one range that is known. end_ms stands before start_ms in the key because
+-- charts ask for the newest data: a query skips the segments that end before its range.
 CREATE TABLE IF NOT EXISTS cache_segments (
   site TEXT NOT NULL,
   point TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS cache_segments (
 CREATE INDEX IF NOT EXISTS cache_segments_by_object ON cache_segments (object_key);
 CREATE INDEX IF NOT EXISTS cache_segments_by_expiry ON cache_segments (expires_ms);
 
--- One row for each object in R2.
+-- One row per object in R2.
 CREATE TABLE IF NOT EXISTS cache_metadata (
   object_key TEXT PRIMARY KEY,
   site TEXT NOT NULL,
@@ -47,7 +47,7 @@ CREATE INDEX IF NOT EXISTS cache_metadata_by_expiry ON cache_metadata (expires_m
 CREATE INDEX IF NOT EXISTS cache_metadata_by_site ON cache_metadata (site);
 CREATE INDEX IF NOT EXISTS cache_metadata_by_creation ON cache_metadata (created_ms);
 
--- Sums over cache_metadata, kept by whatever inserts and deletes there: statistics need no scan.
+-- Sums over cache_metadata; every insert and delete there keeps them, so statistics need no scan.
 CREATE TABLE IF NOT EXISTS cache_totals (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   objects INTEGER NOT NULL,
@@ -57,13 +57,13 @@ CREATE TABLE IF NOT EXISTS cache_totals (
   counted_ms INTEGER NOT NULL    -- when they were last counted from the rows themselves
 ) STRICT;
 
--- When a site's cache was last purged: what was fetched before is not stored any more.
+-- When a site's cache was last purged: data that were fetched before are no longer stored.
 CREATE TABLE IF NOT EXISTS cache_purges (
   site TEXT PRIMARY KEY,
   purged_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Who is fetching what.
+-- Leases: which request fetches which points over which range.
 CREATE TABLE IF NOT EXISTS fetch_leases (
   lease_id TEXT PRIMARY KEY,
   site TEXT NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS fetch_leases (
 
 CREATE INDEX IF NOT EXISTS fetch_leases_by_site ON fetch_leases (site, expires_ms);
 
--- Queued requests. The chunks are the truth: what a job says of them is counted anew at each change.
+-- Queued requests. The chunks are the truth: each change counts the columns of the job again.
 CREATE TABLE IF NOT EXISTS queue_jobs (
   job_id TEXT PRIMARY KEY,
   request_hash TEXT NOT NULL,    -- SHA-256 of the canonical request
@@ -97,7 +97,7 @@ CREATE TABLE IF NOT EXISTS queue_jobs (
   error TEXT,
   error_class TEXT,              -- upstream, bad_request, storage, crash
   metadata TEXT NOT NULL,        -- JSON
-  created_ms INTEGER NOT NULL,   -- also the moment the request is judged at
+  created_ms INTEGER NOT NULL,   -- also the instant at which the request is judged
   updated_ms INTEGER NOT NULL,
   started_ms INTEGER,
   completed_ms INTEGER,
@@ -114,14 +114,14 @@ CREATE INDEX IF NOT EXISTS queue_jobs_by_creation ON queue_jobs (created_ms, job
 CREATE INDEX IF NOT EXISTS queue_jobs_by_owner ON queue_jobs (owner, created_ms, job_id);
 CREATE INDEX IF NOT EXISTS queue_jobs_by_status ON queue_jobs (status, updated_ms);
 
--- A job's points, apart from what changes often: up to a megabyte.
+-- A job's points, apart from its other columns, which change often: up to a megabyte.
 CREATE TABLE IF NOT EXISTS job_points (
   job_id TEXT PRIMARY KEY,
   points TEXT NOT NULL           -- JSON array, in the order of the request
 ) STRICT, WITHOUT ROWID;
 
 -- Results of large jobs as one object each: all of the answer but its end, so that a download is one
--- read. The row comes first, so that a purge finds what is being made.
+-- read. The row comes first, so that a purge finds a result that is being made.
 CREATE TABLE IF NOT EXISTS job_results (
   job_id TEXT PRIMARY KEY,
   site TEXT NOT NULL,
@@ -199,13 +199,13 @@ CREATE TABLE IF NOT EXISTS job_history (
 
 CREATE INDEX IF NOT EXISTS job_history_by_end ON job_history (ended_ms);
 
--- Jobs in job_history by how they ended, kept by what moves them there.
+-- Jobs in job_history by how they ended; the archiving step keeps the counts.
 CREATE TABLE IF NOT EXISTS job_totals (
   status TEXT PRIMARY KEY,
   jobs INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Who may ask. Keys are made and revoked by scripts/api_key.py.
+-- API keys. scripts/api_key.py makes and revokes them.
 CREATE TABLE IF NOT EXISTS api_keys (
   key_id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
