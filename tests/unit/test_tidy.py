@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
 import sys
+import tokenize
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,47 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
 NODE_LOCK = ROOT / "package-lock.json"
+GUIDES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+CONFIGURATION = [ROOT / "wrangler.toml", ROOT / "schema.sql", *(ROOT / "migrations").glob("*.sql")]
+GLOSSARY = ROOT / "docs" / "architecture.md"
+ORDINARY_WORDS = ROOT / "tests" / "data" / "ordinary_words.txt"
+
+# Words that prose does without, as patterns, and what to write instead.
+BANNED_WORDS = {
+    r"anew": "write `again`",
+    r"whoever": "name the actor",
+    r"la(y|ys|id|ying)( \w+){0,3} down": "write `store`, or `materialise` of a job's result",
+    r"strung": "write `joined`",
+    r"ha(s|d|ve|ving) done with": "name what ends: `acknowledge`, `close`",
+    r"(not?|n't|nor|never|none|nobody|nothing)\b[^.;:|]*\bany more": "write `no longer`",
+}
+# Identifiers that were given up, and the names that took their place.
+RETIRED_NAMES = {
+    "wanted": "time_range, or what it is that is expected",
+    "Asked": "Question",
+    "Filled": "Filling",
+    "Errand": "FetchContext",
+    "Fetch": "UpstreamQuery",
+    "Fold": "PointSeries",
+    "judged_ms": "the rule in cache/freshness.py",
+    "touched": "object_keys",
+    "background": "run_later",
+    "lay_down": "materialise",
+    "bury": "handle_dead_letter",
+    "data_point": "metric",
+    "data_points": "metrics",
+    "grow": "crc_growth",
+    "shrink": "crc_shrink",
+    "raw_length": "text_bytes",
+    "raw_bytes": "text_bytes",
+    "Counted": "WeightedRequest",
+    "Taken": "GrantResult",
+}
+# Rooms whose words are still being put right; goes with the last of them.
+PENDING = tuple(
+    f"src/{PACKAGE}/{room}/"
+    for room in ("series", "cache", "answers", "jobs", "datasets", "api", "handlers", "platform")
+)
 
 
 def name_of(path: Path) -> str:
@@ -86,6 +129,41 @@ def touches_javascript(value: ast.expr | None) -> bool:
     return value is not None and any(
         isinstance(node, ast.Name) and node.id in RUNTIME_ROOTS for node in ast.walk(value)
     )
+
+
+def prose_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the text of each string and each run of comments; Markdown by lines."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        yield from enumerate(text.splitlines(), 1)
+        return
+    if path.suffix == ".py":
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.lineno, node.value
+    mark = "--" if path.suffix == ".sql" else "#"
+    comments: list[str] = []
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        code, found, comment = line.partition(mark)
+        if comments and (code.strip() or not found):
+            yield number - len(comments), " ".join(comments)
+            comments = []
+        if found:
+            comments.append(comment)
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a name in CamelCase or snake_case, in lower case."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+
+
+def known_words() -> set[str]:
+    """Return the words of the glossary and of the list of ordinary words."""
+    _, _, glossary = GLOSSARY.read_text(encoding="utf-8").partition("\n## Glossary\n")
+    terms = re.findall(r"^\| (?!word )([^|]+) \|", glossary, re.MULTILINE)
+    assert len(terms) > 50, "the glossary's table was not found"
+    ordinary = ORDINARY_WORDS.read_text(encoding="utf-8").splitlines()
+    return set(words_of(" ".join(terms))) | {word for word in ordinary if not word.startswith("#")}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
@@ -180,6 +258,51 @@ def test_every_test_says_what_holds(path: Path) -> None:
         and ast.get_docstring(node) is None
     ]
     assert [] == silent
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS, *GUIDES, *CONFIGURATION], ids=name_of)
+def test_prose_uses_plain_words(path: Path) -> None:
+    """Docstrings, comments, messages and guides do without the words of BANNED_WORDS."""
+    if name_of(path).startswith(PENDING):
+        return
+    found = [
+        f"{name_of(path)}:{line}: {match[0]!r}; {advice}"
+        for line, text in prose_of(path)
+        for pattern, advice in BANNED_WORDS.items()
+        for match in re.finditer(rf"\b{pattern}\b", " ".join(text.split()), re.IGNORECASE)
+    ]
+    assert [] == found
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=name_of)
+def test_retired_names_are_gone(path: Path) -> None:
+    """No identifier is one of RETIRED_NAMES, with or without underscores in front."""
+    if name_of(path).startswith(PENDING):
+        return
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
+    found = [
+        f"{name_of(path)}:{token.start[0]}: {token.string}; now {RETIRED_NAMES[name]}"
+        for token in tokens
+        if token.type == tokenize.NAME and (name := token.string.lstrip("_")) in RETIRED_NAMES
+    ]
+    assert [] == found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_names_are_made_of_known_words(path: Path) -> None:
+    """The words of class and module names are ordinary ones, or stand in the glossary."""
+    if name_of(path).startswith(PENDING):
+        return
+    known = known_words()
+    classes = [node.name for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
+    strange = [
+        f"{name}: {word!r} is neither in the glossary of {name_of(GLOSSARY)} "
+        f"nor in {name_of(ORDINARY_WORDS)}"
+        for name in (path.stem, *classes)
+        for word in words_of(name)
+        if word not in known and word.removesuffix("s") not in known
+    ]
+    assert [] == strange
 
 
 def test_lock_files_hold_hashes_and_no_addresses() -> None:
