@@ -95,7 +95,11 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class App:
-    """The services of one invocation."""
+    """
+    The services of one invocation.
+
+    *is_queued* where the work is that of jobs, for which nobody waits.
+    """
 
     def __init__(
         self,
@@ -105,13 +109,6 @@ class App:
         *,
         is_queued: bool = False,
     ) -> None:
-        """
-        Args:
-            platform: The adapters of this invocation.
-            isolate: The data that outlive it.
-            settings: Those of the deployment.
-            is_queued: Whether the invocation runs jobs, for which no client waits.
-        """
         self.platform = platform
         self.isolate = isolate
         self.settings = settings
@@ -178,7 +175,7 @@ class App:
 
     @cached_property
     def store(self) -> SegmentStore:
-        """Stores and reads segments."""
+        """The segments' objects."""
         return SegmentStore(self.platform.objects, self.platform.database, self.freshness)
 
     @cached_property

@@ -2,7 +2,7 @@
 Every failure that the Worker answers with, as one tree.
 
 AppError                       500   base: code, status, retryable, retry_after_s
-├─ InvalidRequest              400   the request is wrong; lists every problem
+├─ InvalidRequest              400   the request is invalid; lists every problem
 ├─ Unauthorized                401   the request has no valid API key
 ├─ Forbidden                   403   the key may not do this
 ├─ NotFound                    404   the path, or the thing it names, does not exist
@@ -28,11 +28,11 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Problem:
     """
-    One fault of a request.
+    One problem of an invalid request.
 
     Attributes:
         field: The parameter's name as the caller spells it.
-        message: The fault, the value, and the allowed values.
+        message: The problem, the value, the allowed values.
     """
 
     field: str
@@ -61,7 +61,7 @@ class AppError(Exception):
 
 
 class InvalidRequest(AppError):
-    """The request is wrong; *problems* lists every fault of it."""
+    """The request is invalid; *problems* lists every problem."""
 
     code = "invalid_request"
     status = 400

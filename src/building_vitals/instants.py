@@ -86,7 +86,7 @@ def format_instant(instant_ms: int) -> str:
     return f"{_format_second(instant_ms // 1000)}.{instant_ms % 1000:03d}Z"
 
 
-# An answer has three instants, and answers of the same second share its text.
+# An answer tells three instants, and those of one moment share their second.
 @lru_cache(maxsize=64)
 def _format_second(instant_s: int) -> str:
     return (EPOCH + timedelta(seconds=instant_s)).isoformat(timespec="seconds")[:19]

@@ -224,15 +224,9 @@ class ObjectStore(Protocol):
         metadata: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
         """
-        Store an object that is never complete in memory; a stream that breaks stores nothing.
+        Store an object that is never whole in memory; nothing is stored unless all of it comes.
 
-        Args:
-            key: As for `put`.
-            chunks: Its bytes; an exception of the iterator is passed on.
-            size: Their number.
-            content_type: As for `put`.
-            content_encoding: As for `put`.
-            metadata: As for `put`.
+        The *chunks* have *size* bytes together; what they raise is raised.
         """
         ...
 
@@ -268,5 +262,5 @@ class ObjectStore(Protocol):
     async def list(
         self, *, prefix: str = "", cursor: str | None = None, limit: int = 1000
     ) -> ObjectPage:
-        """Return a page of the objects whose key begins with *prefix*, sorted by key."""
+        """Return a page of the objects whose key begins with *prefix*, by key."""
         ...

@@ -11,7 +11,7 @@ OBJECTS_AT_ONCE = 1000
 
 ROUNDS_MAX = 10
 
-# An object stays this long after its last segment, for requests that are about to read it.
+# After its last segment an object stays this long, for those who are about to read it.
 OBJECT_GRACE_MS = 10 * MINUTE_MS
 
 
@@ -43,5 +43,5 @@ class Step(Protocol):
         ...
 
     async def run(self, now_ms: int) -> int:
-        """Do a bounded part of the work; return how many rows or objects it has changed."""
+        """Do some of it, and return how much has changed."""
         ...

@@ -23,7 +23,7 @@ _BEARER = re.compile(r"bearer +([^ ]+)", re.ASCII | re.IGNORECASE)
 ROLES = ("reader", "admin")
 
 MISSING = "no API key: none was sent; `Authorization: Bearer <key>` or `X-API-Key` is needed"
-# One text for all faults, so that trying keys tells nothing about them.
+# One text for all of them: what is known of a key is told to nobody who merely tries one.
 NOT_VALID = "API key not valid: it is malformed, unknown, revoked or expired"
 
 

@@ -33,7 +33,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         Return when the caller may read a site.
 
         Raises:
-            Forbidden: the caller may not, whether the site exists or not.
+            Forbidden: it may not, whether the site exists or not.
         """
         if not self.may_read(site):
             raise Forbidden(f"this key may not read site {site!r}")
@@ -43,7 +43,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         Return when the caller is an administrator.
 
         Raises:
-            Forbidden: the caller is not.
+            Forbidden: it is not.
         """
         if not self.is_admin:
             raise Forbidden("this needs a key with the role admin")

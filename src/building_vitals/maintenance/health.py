@@ -48,7 +48,7 @@ class HealthService:
         checks = {"d1": database, "r2": objects}
         is_healthy = all(result == "ok" for result in checks.values())
         if keys is not None:
-            # Shown, but not degraded: a deployment is healthy before its first key is made.
+            # Told, but no fault of any part: a deployment is sound before its first key is made.
             checks["keys"] = keys
         return {
             "status": "healthy" if is_healthy else "degraded",

@@ -28,7 +28,7 @@ class Maintenance:
         self._on_fault = invocation.on_fault
 
     async def run(self) -> dict[str, Any]:
-        """Run every step; return its count of changes, or its error, which stops no other step."""
+        """Return what each step has changed; one that fails says so and stops no other."""
         done: list[dict[str, Any]] = []
         for step in self._steps:
             try:

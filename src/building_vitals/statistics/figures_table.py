@@ -19,7 +19,7 @@ SELECT objects, text_bytes, stored_bytes,
 FROM cache_totals WHERE id = 1
 """
 
-# Each count reads one part of an index over the jobs of a few days.
+# Each count reads one stretch of an index over the jobs of a few days.
 _JOBS = """
 SELECT s.value AS status,
     (SELECT count(*) FROM queue_jobs q WHERE q.status = s.value)

@@ -13,13 +13,13 @@ MEGABYTE = 1_048_576
 
 
 class StatisticsService:
-    """Reports the figures of the cache, the jobs, the requests and the upstream quota."""
+    """Reports on the cache, the jobs, the requests and the upstream quota."""
 
     def __init__(self, *, statistics: Statistics, clock: Clock, upstream_limit: int) -> None:
         """
         Args:
-            statistics: The tables.
-            clock: Time.
+            statistics: Reads the figures.
+            clock: Says what the last 24 hours are.
             upstream_limit: Requests per minute that may go upstream; 0 for any number.
         """
         self._statistics = statistics
@@ -39,7 +39,7 @@ class StatisticsService:
         }
 
     def _upstream(self, figures: Figures, now_ms: int) -> dict[str, int]:
-        """Return the limit, and how much of the present minute's quota is used."""
+        """Return how much of the present minute's quota is used; zeros where there is no limit."""
         limit, quota = self._upstream_limit, figures.quota
         if not limit or quota is None:
             return {"limit": limit, "used": 0, "current": limit}
@@ -51,7 +51,7 @@ class StatisticsService:
 
 
 def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> dict[str, Any]:
-    """Return the sizes, and the hit rate over the requests of the cached and the queued route."""
+    """Return what is stored, and what share of the requests that asked the cache it answered."""
     asked = [each for each in routes if each.route_type != "direct"]
     requests = sum(each.count for each in asked)
     hits = sum(each.cache_hits for each in asked)
