@@ -95,18 +95,14 @@ def test_the_whole_lives_no_longer_than_its_parts(
 
     for known, fetched_ms, parts in runs(segments, freshness=freshness, now_ms=now_ms):
         sources = [segment for segment, _ in parts]
-        kinds = {freshness.is_settled(each.end_ms, each.fetched_ms) for each in sources}
+        cohorts = {freshness.cohort(each) for each in sources}
         fold = join("p", known, parts, Blobs([]).read)
         whole = segment_of("p", known, fold.series, fetched_ms=fetched_ms, key="", offset=0)
 
         assert len(parts) > 1
-        assert len(kinds) == 1
+        assert len(cohorts) == 1
         assert fetched_ms == min(each.fetched_ms for each in sources)
         assert [] == gaps([part for _, part in parts], known)
-        assert kinds == {freshness.is_settled(whole.judged_ms, whole.fetched_ms)}
-        assert (
-            now_ms
-            < freshness.expires_ms(whole.judged_ms, whole.fetched_ms)
-            == min(freshness.expires_ms(each.end_ms, each.fetched_ms) for each in sources)
-        )
+        assert cohorts == {freshness.cohort(whole)}
+        assert now_ms < freshness.expires_ms(whole) == min(map(freshness.expires_ms, sources))
         assert all(each.stored_bytes <= SEGMENT_BYTES_MAX for each in sources)

@@ -110,10 +110,7 @@ class Compactor:
         """Return the expired segments that are of no use, because all they hold is known anew."""
         found: list[Segment] = []
         for of_point in by_point.values():
-            is_fresh = [
-                now_ms < self._freshness.expires_ms(each.judged_ms, each.fetched_ms)
-                for each in of_point
-            ]
+            is_fresh = [self._freshness.is_known(each, now_ms) for each in of_point]
             known = merge(each.range for each in compress(of_point, is_fresh))
             found += [
                 each

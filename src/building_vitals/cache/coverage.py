@@ -75,10 +75,9 @@ def covers(
     usable: dict[str, list[Segment]] = {}
     expired: dict[str, list[Segment]] = {}
     for segment in segments:
-        expires_ms = freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
-        if now_ms < expires_ms:
+        if freshness.is_known(segment, now_ms):
             usable.setdefault(segment.point, []).append(segment)
-        elif grace and now_ms < expires_ms + freshness.grace_ms:
+        elif grace and freshness.is_kept(segment, now_ms):
             expired.setdefault(segment.point, []).append(segment)
     found = [cover(point, usable.get(point, ()), needed) for point in points]
     if expired:

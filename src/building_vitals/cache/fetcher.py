@@ -69,7 +69,7 @@ class GapFetcher:
     async def _one(
         self, need: Need, fetch: UpstreamQuery, fetched: Fetched, on_page: OnPage | None
     ) -> None:
-        settled_ms = fetched.fetched_ms - self._freshness.settle_after_ms
+        settled_ms = self._freshness.settled_until_ms(fetched.fetched_ms)
         folder = Folder(fetch.points, fetch.time_range, settled_ms)
         try:
             cost = await self._upstream.fetch_samples(

@@ -85,14 +85,8 @@ class SegmentFiller:
 
     def expires_ms(self, covered: Sequence[Cover]) -> int:
         """Return when the first segment of a cover stops being known."""
-        return min(
-            (
-                self._freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
-                for each in covered
-                for segment, _ in each.known
-            ),
-            default=0,
-        )
+        known = (segment for each in covered for segment, _ in each.known)
+        return min(map(self._freshness.expires_ms, known), default=0)
 
     async def fill(
         self, need: Need, segments: Sequence[Segment], on_page: OnPage | None = None

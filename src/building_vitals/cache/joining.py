@@ -7,7 +7,7 @@ copied as they are, small ones are put together, and only frames that are cut ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from building_vitals.cache.coverage import cover
 from building_vitals.cache.freshness import Freshness
@@ -36,26 +36,18 @@ def runs(
     """
     Return which segments of one point can become one.
 
-    Only segments of the same kind, settled or provisional, are joined, and only if they were
-    fetched within the same stretch of time, one life long: the whole expires as early as its oldest
-    part. Shorter stretches would cost less of the younger parts' lives, but leave more segments
-    apart than an answer should be made of.
+    Only small ones are joined, and only within a cohort (`freshness`).
 
     Returns:
         For each run of two or more: the range it covers, when its oldest part was fetched, and its
         parts with the range each gives.
     """
-    kinds: dict[tuple[bool, int], list[Segment]] = {}
+    cohorts: dict[Hashable, list[Segment]] = {}
     for each in segments:
-        if each.stored_bytes > SEGMENT_BYTES_MAX:
-            continue
-        expires_ms = freshness.expires_ms(each.judged_ms, each.fetched_ms)
-        if now_ms < expires_ms:
-            is_settled = freshness.is_settled(each.judged_ms, each.fetched_ms)
-            life = each.fetched_ms // max(expires_ms - each.fetched_ms, 1)
-            kinds.setdefault((is_settled, life), []).append(each)
+        if each.stored_bytes <= SEGMENT_BYTES_MAX and freshness.is_known(each, now_ms):
+            cohorts.setdefault(freshness.cohort(each), []).append(each)
     found = []
-    for group in kinds.values():
+    for group in cohorts.values():
         for known in merge(each.range for each in group):
             parts = cover(group[0].point, group, known).known
             if len(parts) > 1:

@@ -57,17 +57,6 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """The range that is known."""
         return Range(self.start_ms, self.end_ms)
 
-    @property
-    def judged_ms(self) -> int:
-        """
-        The end of its first millisecond, which decides whether the segment is settled.
-
-        Fetches are split where settled data end, so the first sample speaks for all of them. The
-        last one does not: joined segments count as fetched when their oldest part was, and the end
-        of the youngest one was not settled then.
-        """
-        return self.start_ms + 1
-
 
 def segment_of(
     point: str, known: Range, series: Series, *, fetched_ms: int, key: str, offset: int

@@ -229,15 +229,10 @@ class SegmentStore:
         """Make stored objects known, in one transaction with what is to happen before and after."""
         statements = [*before]
         for each in stored:
-            expires_ms = [
-                self._freshness.expires_ms(segment.judged_ms, segment.fetched_ms)
-                + self._freshness.grace_ms
-                for segment in each.segments
-            ]
             statements += SegmentIndex.insert_statements(
                 each.site,
                 each.segments,
-                expires_ms,
+                list(map(self._freshness.kept_until_ms, each.segments)),
                 [each.row()] if each.key else [],
                 now_ms=now_ms,
             )

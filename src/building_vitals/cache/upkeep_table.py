@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.freshness import Freshness, kept_until_sql
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.ports import Database, Statement, json_parameter
 
 # When a segment may go, by today's configuration: expires_ms was filed under that of its day.
-# ?3: age at which data settle, ?4: life of settled data, ?5: of others, ?6: grace.
-_GONE_MS = "(fetched_ms + CASE WHEN end_ms <= fetched_ms - ?3 THEN ?4 ELSE ?5 END + ?6)"
+_GONE_MS = kept_until_sql(3)
 _EXPIRED = """
 SELECT site, point, end_ms, start_ms FROM cache_segments
 WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
@@ -105,10 +104,7 @@ class CacheUpkeep:
 
     async def delete_segments(self, freshness: Freshness, *, now_ms: int, limit: int) -> Expired:
         """Delete segments whose grace is over, those first that expired first."""
-        values = (
-            *(now_ms, limit, freshness.settle_after_ms, freshness.settled_ttl_ms),
-            *(freshness.provisional_ttl_ms, freshness.grace_ms),
-        )
+        values = (now_ms, limit, *freshness.sql_values)
         refiled, deleted = await self._database.batch(
             [Statement(_REFILE_SEGMENTS, values), Statement(_DELETE_SEGMENTS, values)]
         )

@@ -186,12 +186,8 @@ class JobResultService:
                 parts = resolve(covered)
             except DirectoryMissing:
                 continue
-            known = [segment for each in covered for segment, _ in each.known]
-            expires_ms = min(
-                (self._freshness.expires_ms(each.judged_ms, each.fetched_ms) for each in known),
-                default=0,
-            )
-            return parts, expires_ms + self._freshness.grace_ms
+            known = (segment for each in covered for segment, _ in each.known)
+            return parts, min(map(self._freshness.kept_until_ms, known), default=0)
         return None
 
     async def answer(self, question: Question, result: JobResult) -> TimeseriesAnswer | None:

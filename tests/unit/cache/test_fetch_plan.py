@@ -74,21 +74,6 @@ def test_known_until_now(time_range: str, now_ms: int, expected: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    ("end_ms", "fetched_ms", "lives_ms"),
-    [
-        pytest.param(10_000, 12_000, 24_000, id="just settled"),
-        pytest.param(10_001, 12_000, 1_000, id="a millisecond too young"),
-        pytest.param(12_000, 12_000, 1_000, id="up to the fetch"),
-        pytest.param(0, 12_000, 24_000, id="old"),
-    ],
-)
-def test_expiry(end_ms: int, fetched_ms: int, lives_ms: int) -> None:
-    """What was old when it was fetched is kept long, what was young is kept shortly."""
-    assert (lives_ms == 24_000) == FRESHNESS.is_settled(end_ms, fetched_ms)
-    assert fetched_ms + lives_ms == FRESHNESS.expires_ms(end_ms, fetched_ms)
-
-
-@pytest.mark.parametrize(
     ("now_ms", "grace", "expected"),
     [
         pytest.param(12_999, False, "0:0-10000 10000:10000-12000", id="both fresh"),

@@ -63,12 +63,14 @@ class Bench:
         """Run all steps once; return what each has changed."""
         return {step.name: await step.run(self.now_ms) for step in self.steps()}
 
-    def segment(self, key: str, fetched_ms: int, *, point: str = "p", ends_ms: int = 10) -> None:
+    def segment(
+        self, key: str, fetched_ms: int, *, point: str = "p", ends_ms: int = 10, lasts_ms: int = 1
+    ) -> None:
         """Insert a segment that was settled when fetched."""
         self.database.look(
             "INSERT INTO cache_segments VALUES ('hq', ?1, ?2, ?3, ?4, ?5, '', 0, 1, 1, 1, 0, 0, 0,"
             " '[]', ?6)",
-            *(point, ends_ms - 1, ends_ms, fetched_ms, key, fetched_ms + LIFE_MS),
+            *(point, ends_ms - lasts_ms, ends_ms, fetched_ms, key, fetched_ms + LIFE_MS),
         )
 
     async def object(self, key: str, fetched_ms: int, *, is_known: bool = True) -> None:
@@ -128,6 +130,18 @@ async def test_provisional_segments_live_shorter() -> None:
     bench.database.look("UPDATE cache_segments SET expires_ms = ?1", NOW_MS - 1)
     assert 1 == await cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS).run(NOW_MS)
     assert [{"point": "settled"}] == bench.database.look("SELECT point FROM cache_segments")
+
+
+async def test_joined_segments_go_when_readers_let_go_of_them() -> None:
+    """The beginning of a segment decides, here as when reading: its end may be younger."""
+    bench = Bench()
+    fetched_ms = NOW_MS - FRESHNESS.provisional_ttl_ms - FRESHNESS.grace_ms - 1
+    bench.segment(key(1), fetched_ms, ends_ms=fetched_ms, lasts_ms=DAY_MS)
+    bench.database.look("UPDATE cache_segments SET expires_ms = ?1", NOW_MS - 1)
+    step = cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS)
+    assert 0 == await step.run(NOW_MS)
+    assert 0 == await step.run(fetched_ms + LIFE_MS)
+    assert 1 == await step.run(fetched_ms + LIFE_MS + 1)
 
 
 async def test_an_object_goes_after_its_last_segment() -> None:
