@@ -11,6 +11,7 @@ from typing import Any
 from building_vitals.answers.question import ROUTES
 from building_vitals.api import parameters as p
 from building_vitals.api.openapi_schemas import Schema, ref, timeseries_body_schema
+from building_vitals.jobs.model import JOB_STATUSES
 
 CACHE_STATUSES = ("hit", "partial", "miss", "bypass", "stale")
 
@@ -134,7 +135,7 @@ def _job_schemas() -> dict[str, Schema]:
         "Job": _object(
             {
                 "jobId": TEXT,
-                "status": {"enum": list(p.JOB_STATUSES)},
+                "status": {"enum": list(JOB_STATUSES)},
                 "priority": {"enum": list(p.PRIORITIES)},
                 "site": TEXT,
                 "pointsCount": COUNT,

@@ -14,6 +14,7 @@ from typing import Literal
 from building_vitals.answers.formats.registry import FORMATS
 from building_vitals.answers.question import ROUTES
 from building_vitals.instants import DAY_MS, parse_instant
+from building_vitals.jobs.model import JOB_STATUSES
 from building_vitals.names import (
     POINT_LENGTH_MAX,
     POINT_PATTERN,
@@ -31,7 +32,6 @@ RANGE_DAYS_MAX = 20 * 365 + 5
 RANGE_MS_MAX = RANGE_DAYS_MAX * DAY_MS
 BODY_BYTES_MAX = 1_048_576
 PRIORITIES = ("low", "normal", "high")
-JOB_STATUSES = ("queued", "processing", "retrying", "completed", "failed", "cancelled")
 TIMEOUT_MS_MAX = 30_000
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)

@@ -15,7 +15,7 @@ import msgspec
 
 from building_vitals.app import App
 from building_vitals.errors import AppError
-from building_vitals.jobs.model import ChunkRef
+from building_vitals.jobs.model import CHUNK_ENDED, ChunkRef
 from building_vitals.jobs.runner import ChunkRunner, Verdict
 from building_vitals.statistics.events import DeadLetterEvent
 
@@ -25,8 +25,6 @@ WIDTH = 2
 # Later, no chunk of a batch is begun any more: a consumer may take 15 minutes.
 # https://developers.cloudflare.com/queues/platform/limits/
 BATCH_MS_MAX = 480_000
-# After these a job may have ended.
-CHUNK_ENDS = ("completed", "failed")
 # Until a message is delivered again that could not be dealt with; doubles with each delivery.
 TROUBLE_DELAY_S = 10
 
@@ -127,7 +125,8 @@ def _record(
                 attempts=message.attempts,
             )
         )
-    if verdict.outcome in CHUNK_ENDS:
+    # After these the job may have ended.
+    if verdict.outcome in CHUNK_ENDED:
         app.analytics.record_ended_job(ref.job_id, since_ms=started_ms)
 
 

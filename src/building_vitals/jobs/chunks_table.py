@@ -11,13 +11,25 @@ from collections.abc import Iterable
 
 import msgspec
 
-from building_vitals.jobs.model import ChunkRef, JobStatus
+from building_vitals.jobs.model import (
+    ACTIVE,
+    CHUNK_OPEN,
+    ChunkRef,
+    ChunkStatus,
+    JobStatus,
+    sql_list,
+)
 from building_vitals.ports import Database, Statement
 from building_vitals.ranges import Range
 
+_ACTIVE, _OPEN = sql_list(ACTIVE), sql_list(CHUNK_OPEN)
+_JOB_IS_ACTIVE = (
+    f"EXISTS (SELECT 1 FROM queue_jobs j WHERE j.job_id = ?1 AND j.status IN {_ACTIVE})"  # noqa: S608
+)
+
 # A chunk can be claimed while its job is active, nobody else works on it, its time has come and it
 # has attempts left. A low one waits until nothing more urgent is active.
-_CLAIM = """
+_CLAIM = f"""
 UPDATE job_chunks
 SET status = 'processing', claim = ?3, claim_expires_ms = ?4, due_ms = ?5, attempts = attempts + 1
 WHERE job_id = ?1 AND chunk = ?2 AND attempts < ?7
@@ -25,14 +37,14 @@ WHERE job_id = ?1 AND chunk = ?2 AND attempts < ?7
         OR (status = 'processing' AND claim_expires_ms <= ?6))
     AND EXISTS (
         SELECT 1 FROM queue_jobs j WHERE j.job_id = ?1
-            AND j.status IN ('queued', 'processing', 'retrying')
+            AND j.status IN {_ACTIVE}
             AND (j.priority <> 'low' OR j.created_ms <= ?8 OR NOT EXISTS (
                 SELECT 1 FROM queue_jobs u
                 WHERE u.priority IN ('high', 'normal')
-                    AND u.status IN ('queued', 'processing', 'retrying')
+                    AND u.status IN {_ACTIVE}
             ))
     )
-"""
+"""  # noqa: S608 - constants only
 
 _STATE = """
 SELECT j.status AS job_status, j.site, j.priority, j.created_ms, c.status, c.claim,
@@ -50,54 +62,50 @@ FROM job_chunks c JOIN queue_jobs j ON j.job_id = c.job_id
 WHERE c.job_id = ?1 AND c.chunk = ?2
 """
 
-_RENEW = """
+_RENEW = f"""
 UPDATE job_chunks
 SET claim_expires_ms = ?4, due_ms = ?5, progress = max(progress, ?6)
 WHERE job_id = ?1 AND chunk = ?2 AND claim = ?3 AND status = 'processing'
-    AND EXISTS (SELECT 1 FROM queue_jobs j WHERE j.job_id = ?1
-        AND j.status IN ('queued', 'processing', 'retrying'))
-"""
+    AND {_JOB_IS_ACTIVE}
+"""  # noqa: S608 - constants only
 
-_CHECK = """
+_CHECK = f"""
 SELECT 1 AS goes_on FROM job_chunks c JOIN queue_jobs j ON j.job_id = c.job_id
-WHERE c.job_id = ?1 AND c.chunk = ?2 AND c.claim = ?3 AND j.status IN (
-    'queued', 'processing', 'retrying')
-"""
+WHERE c.job_id = ?1 AND c.chunk = ?2 AND c.claim = ?3 AND j.status IN {_ACTIVE}
+"""  # noqa: S608 - constants only
 
 # Whoever finishes first has finished it, also when the claim has passed to another.
-_FINISH = """
+_FINISH = f"""
 UPDATE job_chunks
 SET status = 'completed', progress = 1, samples = ?3, raw_bytes = ?4,
     upstream_requests = upstream_requests + ?5, claim = NULL, claim_expires_ms = NULL,
     due_ms = NULL, error = NULL, error_class = NULL
-WHERE job_id = ?1 AND chunk = ?2 AND status IN ('queued', 'processing')
-"""
+WHERE job_id = ?1 AND chunk = ?2 AND status IN {_OPEN}
+"""  # noqa: S608 - constants only
 
 _IS_COMPLETE = "SELECT 1 AS complete FROM queue_jobs WHERE job_id = ?1 AND status = 'completed'"
 
-_RELEASE = """
+_RELEASE = f"""
 UPDATE job_chunks
 SET status = 'queued', claim = NULL, claim_expires_ms = NULL, next_ms = ?4, due_ms = ?5,
     sends = 1, sent_ms = ?6, attempts = max(0, attempts - ?7), error = ?8, error_class = ?9
 WHERE job_id = ?1 AND chunk = ?2 AND claim = ?3 AND status = 'processing'
-    AND EXISTS (SELECT 1 FROM queue_jobs j WHERE j.job_id = ?1
-        AND j.status IN ('queued', 'processing', 'retrying'))
-"""
+    AND {_JOB_IS_ACTIVE}
+"""  # noqa: S608 - constants only
 
 # With a claim: only its holder's failure counts. Without: whoever claims it after *now* is spared.
-_FAIL = """
+_FAIL = f"""
 UPDATE job_chunks
 SET status = 'failed', claim = NULL, claim_expires_ms = NULL, due_ms = NULL,
     error = ?4, error_class = ?5, failed_ms = ?6
 WHERE job_id = ?1 AND chunk = ?2 AND CASE
     WHEN ?3 IS NOT NULL THEN claim = ?3 AND status = 'processing'
     ELSE status = 'queued' OR (status = 'processing' AND claim_expires_ms <= ?6)
-END AND EXISTS (SELECT 1 FROM queue_jobs j WHERE j.job_id = ?1
-    AND j.status IN ('queued', 'processing', 'retrying'))
-"""
+END AND {_JOB_IS_ACTIVE}
+"""  # noqa: S608 - constants only
 
 # Counts a job anew from its chunks. Progress is weighted by size and stays below 100 to the end.
-_RECOUNT = """
+_RECOUNT = f"""
 UPDATE queue_jobs SET
     status = CASE
         WHEN c.done = c.chunks THEN 'completed'
@@ -124,7 +132,7 @@ UPDATE queue_jobs SET
 FROM (
     SELECT count(*) AS chunks,
         count(*) FILTER (WHERE status = 'completed') AS done,
-        count(*) FILTER (WHERE status IN ('queued', 'processing')) AS open,
+        count(*) FILTER (WHERE status IN {_OPEN}) AS open,
         count(*) FILTER (WHERE status = 'queued' AND error IS NOT NULL) AS waiting,
         count(*) FILTER (WHERE status <> 'queued' OR attempts > 0) AS started,
         coalesce(sum(max(attempts - 1, 0)), 0) AS retries,
@@ -134,16 +142,16 @@ FROM (
         1.0 * sum(estimated * progress) / sum(estimated) AS share
     FROM job_chunks WHERE job_id = ?1
 ) c
-WHERE job_id = ?1 AND queue_jobs.status IN ('queued', 'processing', 'retrying')
-"""
+WHERE job_id = ?1 AND queue_jobs.status IN {_ACTIVE}
+"""  # noqa: S608 - constants only
 
 # CROSS JOIN keeps the order of loops: along the index, as far as the limit.
-_DUE = """
+_DUE = f"""
 SELECT c.job_id, c.chunk, j.priority, c.sends, coalesce(c.claim_expires_ms, 0) AS claim_expires_ms
 FROM job_chunks c CROSS JOIN queue_jobs j ON j.job_id = c.job_id
 WHERE c.due_ms <= ?1 AND (c.status = 'queued' OR c.due_ms <= ?2)
-    AND j.status IN ('queued', 'processing', 'retrying') ORDER BY c.due_ms LIMIT ?3
-"""
+    AND j.status IN {_ACTIVE} ORDER BY c.due_ms LIMIT ?3
+"""  # noqa: S608 - constants only
 
 _RESENT = """
 UPDATE job_chunks SET sends = sends + 1, sent_ms = ?2, due_ms = r.due_ms
@@ -173,7 +181,7 @@ class ChunkState(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     priority: str
     created_ms: int
-    status: str
+    status: ChunkStatus
     claim: str | None
     claim_expires_ms: int
     next_ms: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from building_vitals.jobs.model import TERMINAL, sql_list
 from building_vitals.ports import Database, Statement, json_parameter
 
 _ENDED = """
@@ -10,9 +11,9 @@ WHERE status = ?1 AND updated_ms < ?2 ORDER BY updated_ms LIMIT ?3
 """
 
 # Judged once more: a failed job may have been put back since it was found.
-_STILL_ENDED = """
-job_id IN (SELECT value FROM json_each(?1)) AND status IN ('completed', 'failed', 'cancelled')
-"""
+_STILL_ENDED = f"""
+job_id IN (SELECT value FROM json_each(?1)) AND status IN {sql_list(TERMINAL)}
+"""  # noqa: S608 - constants only
 
 _COUNT_ARCHIVED = f"""
 INSERT INTO job_totals (status, jobs)

@@ -8,26 +8,28 @@ from typing import NamedTuple
 import msgspec
 
 from building_vitals.instants import INSTANT_MAX_MS
-from building_vitals.jobs.model import ChunkSpec, Job
+from building_vitals.jobs.model import ACTIVE, ChunkSpec, Job, sql_list
 from building_vitals.jobs.results_table import JobResult, JobResults
 from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.ranges import Range
 
+_ACTIVE = sql_list(ACTIVE)
+
 # Not inserted when the same request of the same owner is active, or the owner has too much queued.
-_INSERT_JOB = """
+_INSERT_JOB = f"""
 INSERT INTO queue_jobs (
     job_id, request_hash, owner, site, points_count, start_ms, end_ms, priority, status,
     total_chunks, estimated_size, metadata, created_ms, updated_ms
 )
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?9, ?10, ?11, ?12, ?12
 WHERE ?13 > (SELECT count(*) FROM queue_jobs WHERE owner = ?3
-    AND status IN ('queued', 'processing', 'retrying'))
+    AND status IN {_ACTIVE})
     AND ?14 >= ?10 + (
         SELECT coalesce(sum(estimated_size), 0) FROM queue_jobs
-        WHERE owner = ?3 AND status IN ('queued', 'processing', 'retrying')
+        WHERE owner = ?3 AND status IN {_ACTIVE}
     )
 ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608 - constants only
 
 _INSERT_POINTS = """
 INSERT INTO job_points (job_id, points)
@@ -45,15 +47,15 @@ FROM json_each(?2)
 WHERE EXISTS (SELECT 1 FROM queue_jobs WHERE job_id = ?1)
 """
 
-_FIND_ACTIVE = """
+_FIND_ACTIVE = f"""
 SELECT job_id FROM queue_jobs WHERE owner = ?1 AND request_hash = ?2
-    AND status IN ('queued', 'processing', 'retrying')
-"""
+    AND status IN {_ACTIVE}
+"""  # noqa: S608 - constants only
 
-_USAGE = """
+_USAGE = f"""
 SELECT count(*) AS jobs, coalesce(sum(estimated_size), 0) AS samples
-FROM queue_jobs WHERE owner = ?1 AND status IN ('queued', 'processing', 'retrying')
-"""
+FROM queue_jobs WHERE owner = ?1 AND status IN {_ACTIVE}
+"""  # noqa: S608 - constants only
 
 _REMOVE = (
     "DELETE FROM job_chunks WHERE job_id = ?1",
@@ -80,25 +82,25 @@ ORDER BY created_ms DESC, job_id DESC LIMIT ?6
 _LIST_OWN = _LIST_BY.format(columns=_COLUMNS, owner="owner = ?1 AND")
 _LIST_ALL = _LIST_BY.format(columns=_COLUMNS, owner="?1 IS NULL AND")
 
-_CANCEL = """
+_CANCEL = f"""
 UPDATE queue_jobs SET status = 'cancelled', cancelled_ms = ?2, updated_ms = ?2
-WHERE job_id = ?1 AND status IN ('queued', 'processing', 'retrying')
-"""
+WHERE job_id = ?1 AND status IN {_ACTIVE}
+"""  # noqa: S608 - constants only
 _CANCEL_CHUNKS = """
 UPDATE job_chunks SET due_ms = NULL
 WHERE job_id = ?1
     AND EXISTS (SELECT 1 FROM queue_jobs WHERE job_id = ?1 AND status = 'cancelled')
 """
 
-_REVIVE = """
+_REVIVE = f"""
 UPDATE queue_jobs
 SET status = 'queued', error = NULL, error_class = NULL, failed_ms = NULL, updated_ms = ?2
 WHERE job_id = ?1 AND status = 'failed' AND NOT EXISTS (
     SELECT 1 FROM queue_jobs o WHERE o.owner = queue_jobs.owner
         AND o.request_hash = queue_jobs.request_hash
-            AND o.status IN ('queued', 'processing', 'retrying')
+        AND o.status IN {_ACTIVE}
 )
-"""
+"""  # noqa: S608 - constants only
 _REVIVE_CHUNKS = """
 UPDATE job_chunks
 SET status = 'queued', attempts = 0, sends = 1, dead_letters = 0, sent_ms = ?2, next_ms = 0,

@@ -1,27 +1,66 @@
 """
-Jobs as values: their states, how a request is cut into chunks, when a chunk is tried again.
+Jobs as values: the states of jobs and chunks, and what leads from one to another.
 
-Separate and pure: services only carry out what is decided here.
+Separate and pure: the tables' statements carry out what is decided here.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 import msgspec
 
-from building_vitals.errors import (
-    InvalidRequest,
-    Problem,
-)
+from building_vitals.errors import InvalidRequest, Problem
 from building_vitals.instants import format_instant, parse_instant
 from building_vitals.ranges import Range
 
 JobStatus = Literal["queued", "processing", "retrying", "completed", "failed", "cancelled"]
+ChunkStatus = Literal["queued", "processing", "completed", "failed"]
+Event = Literal["claimed", "retried", "completed", "failed", "cancelled", "put back"]
 
-TERMINAL: tuple[JobStatus, ...] = ("completed", "failed", "cancelled")
-PROGRESS_DONE = 100
+# What becomes of a chunk. An event that a status does not name changes nothing.
+# Retried: put back into the queue after a failed attempt.
+CHUNK_TRANSITIONS: dict[ChunkStatus, dict[Event, ChunkStatus]] = {
+    "queued": {"claimed": "processing", "completed": "completed", "failed": "failed"},
+    "processing": {
+        "claimed": "processing",
+        "retried": "queued",
+        "completed": "completed",
+        "failed": "failed",
+    },
+    "completed": {},
+    "failed": {"put back": "queued"},
+}
+
+_COUNTED: dict[Event, JobStatus] = {
+    "claimed": "processing",
+    "retried": "retrying",
+    "completed": "completed",
+    "failed": "failed",
+}
+# What becomes of a job. Its chunks, counted, tell the event: all are completed; one has failed and
+# none is open; one waits after a failed attempt; none does, and one was claimed.
+JOB_TRANSITIONS: dict[JobStatus, dict[Event, JobStatus]] = {
+    "queued": {**_COUNTED, "cancelled": "cancelled"},
+    "processing": {**_COUNTED, "cancelled": "cancelled"},
+    "retrying": {**_COUNTED, "cancelled": "cancelled"},
+    "completed": {},
+    "failed": {"put back": "queued"},
+    "cancelled": {},
+}
+
+JOB_STATUSES: tuple[JobStatus, ...] = tuple(JOB_TRANSITIONS)
+ACTIVE = tuple(each for each, row in JOB_TRANSITIONS.items() if "completed" in row)
+TERMINAL = tuple(each for each in JOB_STATUSES if each not in ACTIVE)
+CHUNK_OPEN = tuple(each for each, row in CHUNK_TRANSITIONS.items() if "completed" in row)
+CHUNK_ENDED = tuple(each for each in CHUNK_TRANSITIONS if each not in CHUNK_OPEN)
+
+
+def sql_list(statuses: Iterable[JobStatus | ChunkStatus]) -> str:
+    """Return statuses as SQL writes them after `IN`."""
+    return "({})".format(", ".join(f"'{each}'" for each in statuses))
 
 
 class ChunkRef(msgspec.Struct, frozen=True, rename="camel"):

@@ -22,7 +22,7 @@ from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import AppError, Unavailable, UpstreamBusy
 from building_vitals.jobs.chunks_table import ChunkState, JobChunks, Result
 from building_vitals.jobs.claim import Claim, WorkStopped
-from building_vitals.jobs.model import TERMINAL, ChunkRef, ChunkSender
+from building_vitals.jobs.model import CHUNK_ENDED, TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.retrying import failure_class, failure_text, retry_delay_s
 from building_vitals.jobs.service import RESEND_AFTER_MS
@@ -139,7 +139,7 @@ class ChunkRunner:
             Unavailable: the database or the queue can't be reached.
         """
         state = await self._chunks.look(ref)
-        if state is None or state.job_status in TERMINAL or state.status in ("completed", "failed"):
+        if state is None or state.job_status in TERMINAL or state.status in CHUNK_ENDED:
             return Verdict("ended")
         if state.status == "processing" and state.claim_expires_ms > self._clock.now_ms():
             return Verdict("claimed")

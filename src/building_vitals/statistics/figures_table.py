@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from building_vitals.instants import HOUR_MS
-from building_vitals.ports import Database, Outcome, Statement
+from building_vitals.jobs.model import JOB_STATUSES
+from building_vitals.ports import Database, Outcome, Statement, json_parameter
 from building_vitals.upstream.quota import QuotaState
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
@@ -20,12 +21,12 @@ FROM cache_totals WHERE id = 1
 """
 
 # Each count reads one stretch of an index over the jobs of a few days.
-_JOBS = """
+_JOBS = f"""
 SELECT s.value AS status,
     (SELECT count(*) FROM queue_jobs q WHERE q.status = s.value)
     + coalesce((SELECT t.jobs FROM job_totals t WHERE t.status = s.value), 0) AS jobs
-FROM json_each('["queued","processing","retrying","completed","failed","cancelled"]') s
-"""
+FROM json_each('{json_parameter(JOB_STATUSES)}') s
+"""  # noqa: S608 - constants only
 
 _REQUESTS = """
 SELECT route_type, sum(requests) AS count,
