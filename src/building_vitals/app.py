@@ -176,7 +176,13 @@ class App:
     @cached_property
     def store(self) -> SegmentStore:
         """The segments' objects."""
-        return SegmentStore(self.platform.objects, self.platform.database, self.freshness)
+        return SegmentStore(
+            objects=self.platform.objects,
+            database=self.platform.database,
+            index=self.index,
+            freshness=self.freshness,
+            invocation=self.invocation,
+        )
 
     @cached_property
     def filler(self) -> SegmentFiller:

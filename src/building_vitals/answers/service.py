@@ -111,9 +111,7 @@ class EnhancedTimeseriesService:
             filling = Filling(covers)
             return await self._answer(question, need, filling, generation, is_compacted=not is_past)
         except LostObjects as lost:
-            if lost.keys:
-                self._on_fault("lost objects", lost)
-                await self._index.forget(need.site, lost.keys)
+            await self._store.forget_lost(need.site, lost)
             return None
 
     async def _cached(
@@ -129,7 +127,7 @@ class EnhancedTimeseriesService:
                     question, Filling([]), prepared.parts, CacheReport("hit"), prepared.answer_etag
                 )
             except LostObjects as lost:
-                await self._index.forget(need.site, lost.keys)
+                await self._store.forget_lost(need.site, lost)
         attempts, before = 0, None
         while True:
             generation = self._recent.generation
@@ -141,9 +139,7 @@ class EnhancedTimeseriesService:
             try:
                 return await self._answer(question, need, filling, generation)
             except LostObjects as lost:
-                if lost.keys:
-                    self._on_fault("lost objects", lost)
-                    await self._index.forget(need.site, lost.keys)
+                await self._store.forget_lost(need.site, lost)
                 attempts, before = attempts + 1, filling
                 if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
                     raise

@@ -62,8 +62,7 @@ class Compactor:
         try:
             await self._compact(need)
         except LostObjects as lost:
-            self._on_fault("compaction", lost)
-            await self._index.forget(need.site, lost.keys)
+            await self._store.forget_lost(need.site, lost)
         except AppError as error:
             self._on_fault("compaction", error)
 

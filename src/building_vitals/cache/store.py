@@ -18,7 +18,7 @@ from building_vitals.cache.object_keys import segment_object_key
 from building_vitals.cache.segments import Piece, Segment, segment_of
 from building_vitals.errors import CorruptSegment
 from building_vitals.instants import format_instant
-from building_vitals.ports import Database, ObjectStore, Statement
+from building_vitals.ports import Database, Invocation, ObjectStore, Statement
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 
@@ -129,7 +129,11 @@ class Blobs:
 
 
 class LostObjects(CorruptSegment):
-    """Objects the index promises are gone or are not what it says."""
+    """
+    Objects the index promises are gone or are not what it says.
+
+    Whoever reads them hands this to `SegmentStore.forget_lost`.
+    """
 
     def __init__(self, keys: Sequence[str]) -> None:
         super().__init__(f"{len(keys)} objects are gone or changed")
@@ -141,13 +145,18 @@ class SegmentStore:
 
     def __init__(
         self,
+        *,
         objects: ObjectStore,
         database: Database,
+        index: SegmentIndex,
         freshness: Freshness,
+        invocation: Invocation,
     ) -> None:
         self._objects = objects
         self._database = database
+        self._index = index
         self._freshness = freshness
+        self._on_fault = invocation.on_fault
 
     async def read(self, pieces: Iterable[Piece], fresh: Mapping[str, bytes]) -> Blobs:
         """
@@ -189,6 +198,12 @@ class SegmentStore:
             return read.key
         blobs.add(read.key, read.start, data)
         return None
+
+    async def forget_lost(self, site: str, lost: LostObjects) -> None:
+        """Report lost objects and forget their segments: gaps from now on, to be fetched again."""
+        if lost.keys:
+            self._on_fault("lost objects", lost)
+            await self._index.forget(site, lost.keys)
 
     async def put(self, stored: SegmentObject) -> SegmentObject:
         """Store the object, and return it with the entity tag it got."""

@@ -142,7 +142,7 @@ async def test_what_is_spoilt_is_not_stored_anew() -> None:
         world.objects.spoil(spoilt, 700)
         await world.compactor.compact(need)
         [(where, error)] = world.reported
-        assert "compaction" == where
+        assert "lost objects" == where
         assert isinstance(error, LostObjects)
         assert [spoilt] == error.keys
         got = await world.ask(["a"], time_range)

@@ -4,6 +4,7 @@ The segment store: objects first, rows after, and as few reads as there are runs
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from builders import Samples
@@ -146,7 +147,13 @@ async def test_neighbours_are_read_together(
         watched = Watched()
         await watched.put("k", bytes(READ_BYTES_MAX + 100_000), content_type="x/y")
         object_etag = watched.infos["k"].object_etag
-        store = SegmentStore(watched, world.database, world.freshness)
+        store = SegmentStore(
+            objects=watched,
+            database=world.database,
+            index=world.index,
+            freshness=world.freshness,
+            invocation=world.app.invocation,
+        )
         time_range = [
             Piece("k", object_etag, offset, length, 0, 0, 0, 0) for offset, length in places
         ]
@@ -188,6 +195,32 @@ async def test_lost_objects_are_named(harm: str) -> None:
         with pytest.raises(LostObjects) as caught:
             await world.store.read([piece for each in stored for piece in pieces_of(each)], {})
         assert sorted(bad) == caught.value.keys
+
+
+@in_virtual_time
+async def test_lost_objects_are_reported_and_forgotten() -> None:
+    """Their segments become gaps, those of other objects and other sites stay; one report tells."""
+    async with World() as world:
+        stored = [made(fold(point, 600), nonce=point) for point in "ab"]
+        await world.store.commit(stored, now_ms=EPOCH_MS)
+        other = msgspec.structs.replace(stored[0], site="other")
+        await world.store.commit([other], now_ms=EPOCH_MS)
+        lost = LostObjects([stored[0].key])
+        await world.store.forget_lost("site", lost)
+        assert [("lost objects", lost)] == world.reported
+        assert [("other", "a"), ("site", "b")] == [
+            (row["site"], row["point"])
+            for row in world.database.look("SELECT site, point FROM cache_segments ORDER BY 1")
+        ]
+
+
+@in_virtual_time
+async def test_nothing_lost_is_nothing_to_report() -> None:
+    """An answer may only have to be planned once more: no object is to blame then."""
+    async with World() as world:
+        await world.store.forget_lost("site", LostObjects([]))
+        assert [] == world.reported
+        assert {} == world.database.failures.calls
 
 
 @in_virtual_time
