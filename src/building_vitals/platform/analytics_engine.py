@@ -1,8 +1,8 @@
 """
-Writes data points to Analytics Engine.
+Writes metrics to Analytics Engine.
 
-The binding checks nothing: `statistics.metrics` keeps the limits of a point, this module the one of
-an invocation.
+The binding checks nothing: `statistics.metrics` keeps the limits of a metric, this module the one
+of an invocation. It touches no JavaScript, so that it is tested in CPython; `metrics` does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from building_vitals.statistics.metrics import METRICS_PER_INVOCATION_MAX, Metri
 
 
 class AnalyticsEngine:
-    """Writes points for one invocation; where the Worker has no such binding, they are dropped."""
+    """Writes metrics for one invocation; where the Worker has no such binding, they are dropped."""
 
     def __init__(
         self, find_binding: Callable[[], Any | None], send: Callable[[Any, str], None]
@@ -24,15 +24,15 @@ class AnalyticsEngine:
         """
         Args:
             find_binding: Looks the binding up; asked only when there is something to write.
-            send: Gives the binding a JSON array of points.
+            send: Gives the binding a JSON array of metrics.
         """
         self._find_binding = find_binding
         self._send = send
         self._left = METRICS_PER_INVOCATION_MAX
 
-    def write(self, points: Sequence[Metric]) -> int:
-        """Write points, as many as the invocation may; return how many."""
-        written = points[: self._left]
+    def write(self, metrics: Sequence[Metric]) -> int:
+        """Write metrics, as many as the invocation may; return how many."""
+        written = metrics[: self._left]
         if not written:
             return 0
         binding = self._find_binding()

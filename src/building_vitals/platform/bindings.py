@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from building_vitals.app import App, Platform
@@ -14,6 +15,7 @@ from building_vitals.platform.compression import Brotli
 from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock, RuntimeHttp
 from building_vitals.platform.log import log_fault, write_line
+from building_vitals.platform.lookup import find_binding
 from building_vitals.platform.metrics import send_metrics
 from building_vitals.platform.queues import QueueSender
 from building_vitals.platform.r2 import R2Objects
@@ -71,7 +73,7 @@ def _platform(env: Any, wait_until: Callable[[Any], None]) -> Platform:
         http=RuntimeHttp(),
         read_limit=BoundRateLimiter(env, "READ_LIMIT", ISOLATE.told),
         job_limit=BoundRateLimiter(env, "JOB_LIMIT", ISOLATE.told),
-        metrics=AnalyticsEngine(lambda: getattr(env, "ANALYTICS", None), send_metrics),
+        metrics=AnalyticsEngine(partial(find_binding, env, "ANALYTICS"), send_metrics),
         compressor=Brotli(),
         log=write_line,
     )

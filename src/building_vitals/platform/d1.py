@@ -9,6 +9,7 @@ from typing import Any
 from pyodide.ffi import JsException, jsnull, to_js
 
 from building_vitals.errors import Unavailable
+from building_vitals.platform.lookup import bare, require_binding
 from building_vitals.ports import Outcome, Statement
 
 
@@ -18,6 +19,7 @@ class D1Database:
     def __init__(self, env: Any, name: str) -> None:
         """
         Args:
+            env: The Worker's bindings.
             name: Of the binding; where the Worker has none, every use is refused as unavailable.
         """
         self._env = env
@@ -25,12 +27,8 @@ class D1Database:
 
     @cached_property
     def _binding(self) -> Any:
-        """The binding, looked up when first used: that takes a dozen crossings into JavaScript."""
-        binding = getattr(self._env, self._name, None)
-        if binding is None:
-            raise Unavailable(f"the binding {self._name} is missing")
-        # The SDK's wrapper converts value by value; this module does so once for each answer.
-        return getattr(binding, "_binding", binding)
+        """The binding as it is: this module converts once per answer, not value by value."""
+        return bare(require_binding(self._env, self._name))
 
     async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
         """Return the rows of one statement."""

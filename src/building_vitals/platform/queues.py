@@ -9,6 +9,7 @@ from pyodide.ffi import JsException
 
 from building_vitals.errors import Unavailable
 from building_vitals.jobs.model import ChunkRef
+from building_vitals.platform.lookup import require_binding
 
 BINDINGS = {"high": "CHART_QUEUE_HIGH", "normal": "CHART_QUEUE", "low": "CHART_QUEUE_LOW"}
 DELAY_S_MAX = 86_400
@@ -21,11 +22,9 @@ class QueueSender:
         self._env = env
 
     async def send(self, refs: list[ChunkRef], priority: str, *, delay_s: int = 0) -> None:
-        """Send one message a chunk, at most 100: all of them or none."""
+        """Send one message per chunk, at most 100: all of them or none."""
         name = BINDINGS[priority]
-        binding = getattr(self._env, name, None)
-        if binding is None:
-            raise Unavailable(f"the binding {name} is missing")
+        binding = require_binding(self._env, name)
         options = {"delaySeconds": min(delay_s, DELAY_S_MAX)} if delay_s else {}
         messages = [
             {"body": msgspec.to_builtins(ref), "contentType": "json", **options} for ref in refs
@@ -54,7 +53,7 @@ class QueueMessage:
         return int(self._message.attempts)
 
     def ack(self) -> None:
-        """Have done with it."""
+        """End the delivery: the message is dealt with."""
         self._message.ack()
 
     def retry(self, delay_s: int) -> None:

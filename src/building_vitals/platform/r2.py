@@ -12,6 +12,7 @@ import js
 from pyodide.ffi import JsException, jsnull, to_js
 
 from building_vitals.errors import Unavailable
+from building_vitals.platform.lookup import bare, require_binding
 from building_vitals.ports import ObjectInfo, ObjectPage
 
 # https://developers.cloudflare.com/r2/api/workers/workers-api-reference/
@@ -27,6 +28,7 @@ class R2Objects:
     def __init__(self, env: Any, name: str) -> None:
         """
         Args:
+            env: The Worker's bindings.
             name: Of the binding; where the Worker has none, every use is refused as unavailable.
         """
         self._env = env
@@ -34,11 +36,8 @@ class R2Objects:
 
     @cached_property
     def _binding(self) -> Any:
-        """The binding, looked up when first used: that takes a dozen crossings into JavaScript."""
-        binding = getattr(self._env, self._name, None)
-        if binding is None:
-            raise Unavailable(f"the binding {self._name} is missing")
-        return binding
+        """The binding in the SDK's wrapper, looked up when first used."""
+        return require_binding(self._env, self._name)
 
     async def put(
         self,
@@ -71,7 +70,7 @@ class R2Objects:
         if object_etag is not None:
             options["onlyIf"] = {"etagMatches": object_etag}
         try:
-            found = await self._binding._binding.get(key, _object(options))
+            found = await bare(self._binding).get(key, _object(options))
             # An object that fails the condition comes without a body. Truth would not tell: an
             # object of size 0 is false to Pyodide.
             if found is None or found is jsnull or not hasattr(found, "body"):
@@ -137,7 +136,7 @@ class R2Objects:
         """Return an object to be streamed; None when there is none of this entity tag."""
         options = _object({"onlyIf": {"etagMatches": object_etag}})
         try:
-            found = await self._binding._binding.get(key, options)
+            found = await bare(self._binding).get(key, options)
         except JsException as error:
             if any(code in str(error) for code in _ABSENT):
                 return None
@@ -215,7 +214,7 @@ async def _quietly(promise: Any) -> None:
 
 def _info(found: Any) -> ObjectInfo:
     """Return what a wrapped R2 object says of itself."""
-    return _raw_info(found._binding)
+    return _raw_info(bare(found))
 
 
 def _raw_info(found: Any) -> ObjectInfo:

@@ -7,6 +7,7 @@ from typing import Any
 from pyodide.ffi import JsException
 
 from building_vitals.platform.log import write_line
+from building_vitals.platform.lookup import find_binding
 
 
 class BoundRateLimiter:
@@ -20,6 +21,7 @@ class BoundRateLimiter:
     def __init__(self, env: Any, name: str, told: set[str]) -> None:
         """
         Args:
+            env: The Worker's bindings.
             name: Of the binding.
             told: Bindings whose fault the log has been told of.
         """
@@ -29,7 +31,7 @@ class BoundRateLimiter:
 
     async def take(self, key: str) -> bool:
         """Count one request of a key; return whether it is within the limit."""
-        binding = getattr(self._env, self._name, None)
+        binding = find_binding(self._env, self._name)
         if binding is None:
             self._tell("the binding is missing: no limit")
             return True
