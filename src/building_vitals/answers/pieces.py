@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
+from building_vitals.answers.question import AnswerForm
 from building_vitals.cache.coverage import Cover
 from building_vitals.cache.segments import Piece, pieces
 
@@ -35,14 +38,14 @@ def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
     ]
 
 
-def entity_tag(parts: Sequence[PointPieces], *about: object) -> str:
+def entity_tag(parts: Sequence[PointPieces], form: AnswerForm) -> str:
     """
-    Return an entity tag: the same for the same samples in the same form.
+    Return an answer's entity tag: the same for the same samples in the same form.
 
     Weak, because `_meta` differs from answer to answer. Objects are immutable and their keys never
     used twice, so pieces identify samples.
     """
-    digest = hashlib.sha256(repr(about).encode())
+    digest = hashlib.sha256(repr(msgspec.structs.astuple(form)).encode())
     for point, of_point in parts:
         digest.update(f"\n{point}\n".encode())
         digest.update(

@@ -44,13 +44,37 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     matches: Callable[[str], bool] = lambda _: False
 
     @property
+    def form(self) -> AnswerForm:
+        """What tells its answer from others of the same points."""
+        request = self.request
+        return AnswerForm(
+            site=request.site,
+            time_range=request.time_range,
+            max_points=request.max_points,
+            format=self.format,
+            gzip=self.gzip,
+            route=self.route,
+        )
+
+    @property
     def look_up_key(self) -> Hashable:
         """What has the same answer as long as the same is known."""
-        request = self.request
-        return (
-            *(request.site, request.points, request.time_range, request.max_points),
-            *(self.format, self.gzip, self.route),
-        )
+        return self.request.points, self.form
+
+
+class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What tells one answer from another that has the same samples.
+
+    The order of its fields is part of every entity tag.
+    """
+
+    site: str
+    time_range: Range
+    max_points: int | None
+    format: Format
+    gzip: bool
+    route: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +90,7 @@ class TimeseriesRequest:
         format: Format asked for; None leaves it to `Accept`.
         priority: Of the job it may become.
         timeout_ms: Time-out asked for; None for the configured one.
-        max_points: Most samples a point; None for all.
+        max_points: Most samples per point; None for all.
         user_id: A label.
     """
 

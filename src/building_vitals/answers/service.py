@@ -191,17 +191,11 @@ class EnhancedTimeseriesService:
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
         )
-        answer_etag = None
-        if not filling.is_stale:
-            request = question.request
-            answer_etag = entity_tag(
-                parts,
-                *(request.site, request.time_range, request.max_points),
-                *(question.format, question.gzip, question.route),
-            )
+        answer_etag = None if filling.is_stale else entity_tag(parts, question.form)
         answer = await self._encode(question, filling, parts, report, answer_etag)
         # What reaches beyond the present is known up to another instant each time.
-        if answer_etag is not None and not filling.fetched and need.happened == request.time_range:
+        is_whole = need.happened == need.time_range
+        if answer_etag is not None and not filling.fetched and is_whole:
             expires_ms = self._filler.expires_ms(filling.covers)
             prepared = Prepared(parts, answer_etag, expires_ms, answer.object_keys)
             self._recent.prepare(question, prepared, need.now_ms, generation)

@@ -15,7 +15,7 @@ from building_vitals.answers.answer import CacheReport, StoredBody, TimeseriesAn
 from building_vitals.answers.body import ByteSource, batches, encoded
 from building_vitals.answers.formats.spliced_json import SealedJson, SplicedJson
 from building_vitals.answers.pieces import PointPieces, entity_tag, resolve, total_stored_bytes
-from building_vitals.answers.question import Question
+from building_vitals.answers.question import AnswerForm, Question
 from building_vitals.cache.coverage import covers, gaps_of
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
@@ -28,6 +28,7 @@ from building_vitals.jobs.jobs_table import Jobs
 from building_vitals.jobs.model import Job
 from building_vitals.jobs.results_table import JobResult, JobResults, ResultPlace
 from building_vitals.ports import Invocation, ObjectStore
+from building_vitals.ranges import Range
 
 # A larger one might not be laid down within the 15 minutes of an invocation.
 RESULT_BYTES_MAX = 2_147_483_648
@@ -152,7 +153,7 @@ class JobResultService:
         result = JobResult(
             object_key=place.object_key,
             object_etag=info.object_etag,
-            answer_etag=entity_tag(parts, job.site, job.time_range, None, "json", True, "queued"),
+            answer_etag=entity_tag(parts, _form(job.site, job.time_range)),
             stored_bytes=size,
             text_bytes=sealed.text_bytes,
             crc=sealed.crc,
@@ -192,9 +193,8 @@ class JobResultService:
 
     async def answer(self, question: Question, result: JobResult) -> TimeseriesAnswer | None:
         """Return the answer made from a result; None when it is wanted in another form, or gone."""
-        if not (
-            question.format == "json" and question.gzip and question.request.max_points is None
-        ):
+        request = question.request
+        if question.form != _form(request.site, request.time_range):
             return None
         report = CacheReport("hit", samples_from_cache=result.samples)
         answer = TimeseriesAnswer(
@@ -216,6 +216,18 @@ class JobResultService:
         meta = answer_meta(answer, question, self._clock.now_ms())
         answer.stored = StoredBody(found, SplicedJson.resumed(sealed).finish(meta))
         return answer
+
+
+def _form(site: str, time_range: Range) -> AnswerForm:
+    """Return the form that results are stored in."""
+    return AnswerForm(
+        site=site,
+        time_range=time_range,
+        max_points=None,
+        format="json",
+        gzip=True,
+        route="queued",
+    )
 
 
 async def _size(source: ByteSource) -> int:
