@@ -36,6 +36,7 @@ from building_vitals.jobs.results import JobResultService
 from building_vitals.jobs.results_table import JobResults
 from building_vitals.jobs.runner import ChunkRunner, RunLater
 from building_vitals.jobs.service import ChartQueueService
+from building_vitals.jobs.submission import JobSubmission
 from building_vitals.maintenance.health import HealthService
 from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.maintenance.run import Maintenance
@@ -232,10 +233,15 @@ class App:
     @cached_property
     def jobs(self) -> ChartQueueService:
         """Queues large requests."""
+        jobs = Jobs(self.platform.database)
         return ChartQueueService(
-            jobs=Jobs(self.platform.database),
-            sender=self.platform.queues,
-            options=self.settings.jobs,
+            jobs=jobs,
+            submission=JobSubmission(
+                jobs=jobs,
+                sender=self.platform.queues,
+                options=self.settings.jobs,
+                invocation=self.invocation,
+            ),
             look_ups=self.isolate.look_ups,
             invocation=self.invocation,
         )

@@ -25,7 +25,7 @@ from building_vitals.jobs.claim import Claim, WorkStopped
 from building_vitals.jobs.model import CHUNK_ENDED, TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.retrying import failure_class, failure_text, retry_delay_s
-from building_vitals.jobs.service import RESEND_AFTER_MS
+from building_vitals.jobs.submission import RESEND_AFTER_MS
 from building_vitals.ports import Invocation
 
 RunLater = Callable[[Coroutine[Any, Any, None]], None]

@@ -1,12 +1,154 @@
-"""What makes two requests the same job."""
+"""What makes a request a job: its identity, its plan, the limits of its owner, its messages."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
 from building_vitals.answers.question import TimeseriesRequest
+from building_vitals.cache.fetch_plan import USUAL_SAMPLES_PER_DAY
+from building_vitals.errors import RateLimited, TooLarge, Unavailable
+from building_vitals.instants import DAY_MS
+from building_vitals.jobs.chunking import plan_chunks
+from building_vitals.jobs.jobs_table import Jobs, NewJob, Submitted
+from building_vitals.jobs.model import ChunkRef, ChunkSender
+from building_vitals.jobs.options import JobOptions
+from building_vitals.ports import Invocation
+
+# https://developers.cloudflare.com/queues/platform/limits/
+MESSAGES_PER_SEND_MAX = 100
+# A chunk that nobody has begun this long after its message was sent may be sent again. That is
+# soon, because a message too many costs one look at D1; each further wait is four times as long.
+RESEND_AFTER_MS = 5000
+RESEND_AFTER_MS_MAX = 3_600_000
+RESEND_FACTOR = 4
+# Rates outside of these are not believed: a chunk must neither be tiny nor endless.
+SAMPLES_PER_DAY_MIN, SAMPLES_PER_DAY_MAX = 24.0, 86_400.0
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """
+    What became of a large request.
+
+    Attributes:
+        is_new: Whether no active job had been asked for the same.
+    """
+
+    job_id: str
+    is_new: bool
+
+
+class JobSubmission:
+    """Inserts jobs and sends their chunks."""
+
+    def __init__(
+        self, *, jobs: Jobs, sender: ChunkSender, options: JobOptions, invocation: Invocation
+    ) -> None:
+        self._jobs = jobs
+        self._sender = sender
+        self._options = options
+        self._clock = invocation.clock
+        self._new_id = invocation.new_id
+        self._on_fault = invocation.on_fault
+
+    async def submit(self, request: TimeseriesRequest, owner: str, estimated: int) -> Queued:
+        """Return the job of a request, as `ChartQueueService.queue_large_request` says."""
+        identity = _identity(request, owner)
+        active = await self._jobs.find_active(owner, identity)
+        if active is not None:
+            return Queued(active, False)
+        samples_max = self._options.max_queued_samples
+        if estimated > samples_max:
+            raise TooLarge(
+                f"request too large: {estimated} estimated samples; {samples_max} may be queued"
+            )
+        job = await self._plan(request, owner, identity, estimated)
+        submitted = await self._jobs.submit(
+            job,
+            active_jobs_max=self._options.max_active_jobs,
+            queued_samples_max=samples_max,
+        )
+        if submitted.job_id is None:
+            raise self._limited(submitted, estimated)
+        if submitted.is_new:
+            try:
+                await self.send(job.job_id, [each.chunk for each in job.chunks], job.priority)
+            except Unavailable:
+                await self._jobs.remove(job.job_id)
+                raise
+        return Queued(submitted.job_id, submitted.is_new)
+
+    async def _plan(
+        self, request: TimeseriesRequest, owner: str, identity: str, estimated: int
+    ) -> NewJob:
+        samples, duration_ms = await self._jobs.seen_rate(request.site)
+        rate = samples / duration_ms * DAY_MS if duration_ms else USUAL_SAMPLES_PER_DAY
+        now_ms = self._clock.now_ms()
+        return NewJob(
+            # Random at its end: the same request may become a job again once this one has ended.
+            job_id=f"job_{identity[:16]}{self._new_id()[:12]}",
+            request_hash=identity,
+            owner=owner,
+            site=request.site,
+            points=request.points,
+            time_range=request.time_range,
+            priority=request.priority,
+            estimated=estimated,
+            metadata={"userId": request.user_id} if request.user_id else {},
+            chunks=plan_chunks(
+                len(request.points),
+                request.time_range,
+                batch_size=self._options.batch_size,
+                samples_per_day=min(max(rate, SAMPLES_PER_DAY_MIN), SAMPLES_PER_DAY_MAX),
+            ),
+            now_ms=now_ms,
+            due_ms=now_ms + RESEND_AFTER_MS,
+        )
+
+    def _limited(self, submitted: Submitted, estimated: int) -> RateLimited:
+        options = self._options
+        if submitted.active_jobs >= options.max_active_jobs:
+            return RateLimited(
+                f"too many active jobs: {submitted.active_jobs}; "
+                f"{options.max_active_jobs} are allowed",
+                retry_after_s=30,
+            )
+        return RateLimited(
+            f"too much queued: {submitted.queued_samples} estimated samples and {estimated} more; "
+            f"{options.max_queued_samples} are allowed",
+            retry_after_s=30,
+        )
+
+    async def send(self, job_id: str, chunks: Sequence[int], priority: str) -> None:
+        """
+        Send a message for each chunk.
+
+        When some can't be sent, those chunks are due soon and the maintenance run sends them.
+
+        Raises:
+            Unavailable: none can be sent.
+        """
+        for start in range(0, len(chunks), MESSAGES_PER_SEND_MAX):
+            refs = [ChunkRef(job_id, n) for n in chunks[start : start + MESSAGES_PER_SEND_MAX]]
+            try:
+                await self._sender.send(refs, priority)
+            except Unavailable as error:
+                if not start:
+                    raise
+                self._on_fault("send chunks", error)
+                return
+
+
+def resend_after_ms(sends: int) -> int:
+    """
+    Return how long after its last message a chunk may be sent once more.
+
+    Args:
+        sends: Messages sent so far, at least one.
+    """
+    return int(min(RESEND_AFTER_MS * RESEND_FACTOR ** min(sends - 1, 12), RESEND_AFTER_MS_MAX))
 
 
 def canonical_request(request: TimeseriesRequest) -> bytes:

@@ -11,7 +11,7 @@ from building_vitals.jobs.history_table import JobHistory
 from building_vitals.jobs.model import TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.results import JobResultService
 from building_vitals.jobs.results_table import JobResults
-from building_vitals.jobs.service import MESSAGES_PER_SEND_MAX, resend_after_ms
+from building_vitals.jobs.submission import MESSAGES_PER_SEND_MAX, resend_after_ms
 from building_vitals.ports import Database, ObjectStore
 from building_vitals.upkeep import (
     LENGTHY,

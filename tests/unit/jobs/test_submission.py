@@ -1,0 +1,116 @@
+"""Tests of submission: what makes a request a job, and its messages."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from building_vitals.answers.question import TimeseriesRequest
+from building_vitals.errors import RateLimited, TooLarge, Unavailable
+from building_vitals.instants import DAY_MS
+from building_vitals.jobs.options import JobOptions
+from building_vitals.jobs.submission import (
+    MESSAGES_PER_SEND_MAX,
+    RESEND_AFTER_MS,
+    RESEND_AFTER_MS_MAX,
+    JobSubmission,
+    request_hash,
+    resend_after_ms,
+)
+from building_vitals.ranges import Range
+from fakes.failures import Fault
+from fakes.job_world import JobWorld
+from fakes.virtual_time import EPOCH_MS, in_virtual_time
+
+POINTS = tuple(f"p{n}" for n in range(150))
+
+
+def request(*points: str, days: int = 1) -> TimeseriesRequest:
+    """Return a request for points over the last days."""
+    return TimeseriesRequest("site", points, Range(EPOCH_MS - days * DAY_MS, EPOCH_MS))
+
+
+def submission(world: JobWorld, **options: int) -> JobSubmission:
+    """Return a submission over a world's parts."""
+    return JobSubmission(
+        jobs=world.jobs,
+        sender=world.queues,
+        options=JobOptions(**options),
+        invocation=world.invocation,
+    )
+
+
+def test_the_order_of_points_makes_no_other_request() -> None:
+    """What has the same data is the same, whatever else the request says."""
+    assert request_hash(request("a", "b")) == request_hash(request("b", "a"))
+    assert request_hash(request("a", "b")) != request_hash(request("a"))
+
+
+@in_virtual_time
+async def test_one_owner_has_one_active_job_for_a_request() -> None:
+    """Asked again it is the same job, and nothing is sent; another owner has one of its own."""
+    async with JobWorld() as world:
+        service = submission(world)
+        first = await service.submit(request("a", "b"), "one", 10)
+        again = await service.submit(request("b", "a"), "one", 10)
+        other = await service.submit(request("a", "b"), "other", 10)
+        assert (True, False, True) == (first.is_new, again.is_new, other.is_new)
+        assert first.job_id == again.job_id != other.job_id
+        assert [first.job_id, other.job_id] == [each.job_id for each in world.queues.sent]
+
+
+@in_virtual_time
+async def test_limits_of_an_owner() -> None:
+    """Too large alone, too much together, too many at once: each says which."""
+    async with JobWorld() as world:
+        service = submission(world, max_active_jobs=2, max_queued_samples=100)
+        with pytest.raises(TooLarge, match="101 estimated samples; 100 may be queued"):
+            await service.submit(request("a"), "one", 101)
+        await service.submit(request("a"), "one", 60)
+        with pytest.raises(RateLimited, match="60 estimated samples and 41 more; 100 are allowed"):
+            await service.submit(request("b"), "one", 41)
+        await service.submit(request("b"), "one", 1)
+        with pytest.raises(RateLimited, match="too many active jobs: 2; 2 are allowed"):
+            await service.submit(request("c"), "one", 1)
+
+
+@in_virtual_time
+async def test_messages_go_in_lots_the_queue_takes() -> None:
+    """One message per chunk, a hundred at most at a time."""
+    async with JobWorld() as world:
+        queued = await submission(world, batch_size=1).submit(request(*POINTS), "one", 10)
+        assert [(queued.job_id, n) for n in range(150)] == [
+            (each.job_id, each.chunk) for each in world.queues.sent
+        ]
+        assert -(-150 // MESSAGES_PER_SEND_MAX) == world.queues.failures.calls["send"]
+
+
+@in_virtual_time
+async def test_without_any_message_there_is_no_job() -> None:
+    """A queue that is down leaves no rows behind."""
+    async with JobWorld() as world:
+        world.queues.failures.next("send")
+        with pytest.raises(Unavailable):
+            await submission(world, batch_size=1).submit(request(*POINTS), "one", 10)
+        for table in ("queue_jobs", "job_chunks", "job_points"):
+            assert [] == world.database.look(f"SELECT * FROM {table}")
+
+
+@in_virtual_time
+async def test_with_some_messages_there_is_one() -> None:
+    """What could not be sent is reported, and left to the maintenance run."""
+    async with JobWorld() as world:
+        world.queues.failures.by_chance(
+            lambda _: Fault.REFUSED if world.queues.failures.calls["send"] > 1 else None
+        )
+        queued = await submission(world, batch_size=1).submit(request(*POINTS), "one", 10)
+        assert (True, MESSAGES_PER_SEND_MAX) == (queued.is_new, len(world.queues.sent))
+        assert ["send chunks"] == [where for where, _ in world.reported]
+
+
+def test_each_message_more_waits_longer() -> None:
+    """From five seconds up to an hour."""
+    waits = [resend_after_ms(sends) for sends in range(1, 30)]
+    assert (RESEND_AFTER_MS, RESEND_AFTER_MS_MAX) == (waits[0], waits[-1])
+    assert all(4 * before == after for before, after in pairwise(waits[:5]))
