@@ -16,10 +16,10 @@ class Default(WorkerEntrypoint):
         """Answer one HTTP request."""
         return await serve_request(request, self.env, self.ctx)
 
-    async def queue(self, batch: Any, env: Any = None, ctx: Any = None) -> None:
+    async def queue(self, batch: Any, *_: Any) -> None:
         """Deal with a batch of queue messages."""
         await consume_batch(batch, self.env, self.ctx)
 
-    async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:
+    async def scheduled(self, controller: Any, *_: Any) -> None:
         """Do what the cron trigger is for."""
         await run_scheduled(controller, self.env, self.ctx)

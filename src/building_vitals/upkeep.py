@@ -42,6 +42,6 @@ class Step(Protocol):
         """URGENT, ROUTINE or LENGTHY: steps run in this order."""
         ...
 
-    async def run(self, now_ms: int) -> int:
+    async def run(self, now_ms: int, /) -> int:
         """Do some of it, and return how much has changed."""
         ...

@@ -7,7 +7,7 @@ from building_vitals.upkeep import ROUTINE, Step
 
 
 class OldDatasets:
-    """Deletes datasets that are not given any more."""
+    """Deletes datasets older than they may be given."""
 
     name = "old datasets"
     rank = ROUTINE
@@ -15,7 +15,7 @@ class OldDatasets:
     def __init__(self, datasets: R2CacheService) -> None:
         self._datasets = datasets
 
-    async def run(self, now_ms: int) -> int:
+    async def run(self, _now_ms: int) -> int:
         """Delete them; return how many."""
         return await self._datasets.cleanup()
 

@@ -9,10 +9,7 @@ from building_vitals.answers.formats.text_rows import (
     text_columns,
     utf8_bytes,
 )
-from building_vitals.series.sample_text import (
-    make_well_formed,
-    read_value,
-)
+from building_vitals.series.sample_text import make_well_formed, read_value
 
 CSV_HEADER = b"time,point,value\r\n"
 
@@ -69,14 +66,14 @@ def _csv_cell(content: str) -> str:
 
 
 class Csv(TextEncoder):
-    """CSV with one row a sample."""
+    """CSV with one row per sample."""
 
     def __init__(self, options: BodyOptions) -> None:
         super().__init__(options)
         self._emit(CSV_HEADER)
 
-    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
-        return csv_rows(point, text)
+    def _rows(self, text: bytes) -> bytes:
+        return csv_rows(self._point, text)
 
 
 CSV = AnswerFormat(

@@ -40,13 +40,8 @@ class Encoder(Protocol):
     pending: int
     is_counted: bool
 
-    def begin_point(self, point: str, count: int | None = None) -> None:
-        """
-        Begin the samples of a point.
-
-        Args:
-            count: Samples that will be put in; may be left out unless `is_counted`.
-        """
+    def begin_point(self, point: str, count: int | None = None, /) -> None:
+        """Begin the samples of a point: so many, which need not be said unless `is_counted`."""
         ...
 
     def add(self, piece: Piece, data: bytes | memoryview) -> int:
@@ -127,20 +122,20 @@ class TextEncoder:
         self._max_points = options.max_points
         self._parts: list[bytes] = []
         self._point = ""
-        self._count = 0
+        self._announced = self._count = 0
         self._texts: list[bytes] = []
 
     def begin_point(self, point: str, count: int | None = None) -> None:
         """Begin the samples of a point."""
-        self._point, self._count, self._texts = point, 0, []
+        self._point, self._announced, self._count, self._texts = point, count or 0, 0, []
         if self._max_points is None:
-            self._emit(self._opening(point, count or 0))
+            self._emit(self._opening())
 
     def add(self, piece: Piece, data: bytes | memoryview) -> int:
         """Append a piece's samples to the point begun last, and return how many they are."""
         count, text = piece_text(piece, data)
         if count and self._max_points is None:
-            self._emit(self._rows(self._point, text, is_first=not self._count))
+            self._emit(self._rows(text))
         elif count:
             self._texts.append(text)
         self._count += count
@@ -153,10 +148,12 @@ class TextEncoder:
             if self._count > self._max_points:
                 kept = downsample(decode_samples(text), self._max_points)
                 self._count, text = len(kept), encode_samples(kept)
-            self._emit(self._opening(self._point, self._count))
-            if self._count:
-                self._emit(self._rows(self._point, text, is_first=True))
-        self._emit(self._closing(self._count))
+            self._announced, self._count = self._count, 0
+            self._emit(self._opening())
+            if self._announced:
+                self._emit(self._rows(text))
+            self._count = self._announced
+        self._emit(self._closing())
         self.samples += self._count
 
     def _emit(self, data: bytes) -> None:
@@ -177,14 +174,17 @@ class TextEncoder:
             self._parts.append(self._deflate.flush())
         return self.take()
 
-    def _opening(self, point: str, count: int) -> bytes:
+    def _opening(self) -> bytes:
+        """Return what comes before the rows of `_point`, of which `_announced` will come."""
         return b""
 
-    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
-        raise LookupError("a format says how its rows look")
+    def _rows(self, text: bytes) -> bytes:
+        """Return rows of `_point`, of which `_count` have gone out before."""
+        raise LookupError(f"a format says how its rows look: {text[:20]!r}")
 
-    def _closing(self, count: int) -> bytes:
+    def _closing(self) -> bytes:
+        """Return what comes after the rows of `_point`, which were `_count`."""
         return b""
 
-    def _end(self, meta: dict[str, Any]) -> bytes:
+    def _end(self, _meta: dict[str, Any]) -> bytes:
         return b""

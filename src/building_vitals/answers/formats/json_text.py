@@ -18,15 +18,15 @@ class TextJson(TextEncoder):
         self._emit(b'{"data":{')
         self._separator = b""
 
-    def _opening(self, point: str, count: int) -> bytes:
+    def _opening(self) -> bytes:
         separator, self._separator = self._separator, b","
-        return separator + msgspec.json.encode(point) + b':{"samples":['
+        return separator + msgspec.json.encode(self._point) + b':{"samples":['
 
-    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
-        return text if is_first else b"," + text
+    def _rows(self, text: bytes) -> bytes:
+        return b"," + text if self._count else text
 
-    def _closing(self, count: int) -> bytes:
-        return b'],"count":%d,"error":null}' % count
+    def _closing(self) -> bytes:
+        return b'],"count":%d,"error":null}' % self._count
 
     def _end(self, meta: dict[str, Any]) -> bytes:
         return b'},"_meta":' + msgspec.json.encode(meta) + b"}"

@@ -114,13 +114,13 @@ class MessagePack(TextEncoder):
         super().__init__(options)
         self._emit(msgpack_head(options.points_count))
 
-    def _opening(self, point: str, count: int) -> bytes:
-        return msgpack_point_head(point, count)
+    def _opening(self) -> bytes:
+        return msgpack_point_head(self._point, self._announced)
 
-    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
+    def _rows(self, text: bytes) -> bytes:
         return msgpack_rows(text)
 
-    def _closing(self, count: int) -> bytes:
+    def _closing(self) -> bytes:
         return msgpack_point_tail()
 
     def _end(self, meta: dict[str, Any]) -> bytes:

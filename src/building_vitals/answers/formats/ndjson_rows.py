@@ -29,10 +29,10 @@ def ndjson_rows(point: str, text: bytes) -> bytes:
 
 
 class Ndjson(TextEncoder):
-    """One JSON object a line and sample."""
+    """One JSON object per sample, each on a line of its own."""
 
-    def _rows(self, point: str, text: bytes, *, is_first: bool) -> bytes:
-        return ndjson_rows(point, text)
+    def _rows(self, text: bytes) -> bytes:
+        return ndjson_rows(self._point, text)
 
 
 NDJSON = AnswerFormat(

@@ -38,12 +38,5 @@ CONTENT_TYPES: dict[Format, str] = {name: answer_format(name).content_type for n
 def encoder_for(
     name: Format, points_count: int, *, gzip: bool, max_points: int | None = None
 ) -> Encoder:
-    """
-    Return the encoder of a format.
-
-    Args:
-        points_count: Points that will be put in.
-        gzip: Compress the body.
-        max_points: Choose at most so many samples of each point.
-    """
+    """Return the encoder of a format; `BodyOptions` says what the others are."""
     return answer_format(name).encoder(BodyOptions(points_count, gzip, max_points))

@@ -109,7 +109,7 @@ class SplicedJson:
             samples=self.samples,
         )
 
-    def begin_point(self, point: str, count: int | None = None) -> None:
+    def begin_point(self, point: str, _count: int | None = None, /) -> None:
         """Begin the samples of a point."""
         name = msgspec.json.encode(point)
         self._glue += (b"," if self._points else b"") + name + b':{"samples":['
