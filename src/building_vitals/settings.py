@@ -45,14 +45,13 @@ def read_settings(env: Any) -> Settings:
         SettingsError: a value is not allowed; the text names the var.
     """
     reader = _Reader(env)
-    page_size = reader.choice("UPSTREAM_PAGE_SIZE", 50_000, PAGE_SIZES, int)
     return Settings(
         auth_mode=reader.choice("AUTH_MODE", "keys", AUTH_MODES, str),
         cors_origins=reader.text("CORS_ORIGINS", ""),
         upstream=UpstreamSettings(
             base_url=reader.text("ACE_API_URL", ""),
             token=reader.text("ACE_API_TOKEN", "") or None,
-            page_size=page_size,
+            page_size=reader.choice("UPSTREAM_PAGE_SIZE", 50_000, PAGE_SIZES, int),
             page_timeout_ms=reader.integer("UPSTREAM_PAGE_TIMEOUT", 30_000, 100, 300_000),
             max_retries=reader.integer("UPSTREAM_MAX_RETRIES", 4, 0, 20),
             retry_delay_ms=reader.integer("UPSTREAM_RETRY_DELAY", 500, 1, 60_000),
@@ -73,7 +72,6 @@ def read_settings(env: Any) -> Settings:
             large_threshold=reader.integer("LARGE_THRESHOLD", 100_000, 0, 1_000_000_000),
             direct_timeout=reader.integer("DIRECT_TIMEOUT", 30_000, 100, 600_000),
             cache_timeout=reader.integer("CACHE_TIMEOUT", 5000, 1, 600_000),
-            page_size=page_size,
         ),
         jobs=JobOptions(
             max_retries=reader.integer("MAX_RETRIES", 3, 0, 100),

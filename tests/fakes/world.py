@@ -111,7 +111,6 @@ def settings(*, cache: CacheOptions, jobs: JobOptions, page_size: int) -> Settin
         found,
         cache=cache,
         jobs=jobs,
-        routing=msgspec.structs.replace(found.routing, page_size=page_size),
         upstream=msgspec.structs.replace(found.upstream, page_size=page_size),
     )
 

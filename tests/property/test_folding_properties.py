@@ -134,8 +134,6 @@ def test_folds_are_the_sorted_samples(
             (times, ",".join(f"[{t},{known[fold.point][t]}]" for t in times))
             for times in expected_frames(inside)
         ] == read(fold)
-    assert folder.kept + folder.dropped == sum(map(len, pages))
-    assert folder.kept >= sum(map(len, known.values()))
 
 
 @settings(deadline=None, max_examples=30)

@@ -6,8 +6,6 @@ import msgspec
 
 from building_vitals.errors import Forbidden
 
-ALL_SITES = "*"
-
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """

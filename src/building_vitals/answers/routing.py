@@ -11,9 +11,10 @@ def choose_route(
     estimate: int, override: Route | None, small_threshold: int, large_threshold: int
 ) -> Route:
     """
-    Return the route for a request of this many estimated samples.
+    Return the route for a request.
 
     Args:
+        estimate: Its estimated samples.
         override: What the request asks for; taken as it is.
         small_threshold: From this many on, a request is cached.
         large_threshold: Above this many, it is queued.
@@ -34,11 +35,9 @@ class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
         large_threshold: Estimated samples above which it becomes a job.
         direct_timeout: Milliseconds that an answer may wait for the upstream.
         cache_timeout: Milliseconds after which a cache look-up is given up.
-        page_size: Samples on a page of the upstream.
     """
 
     small_threshold: int = 1000
     large_threshold: int = 100_000
     direct_timeout: int = 30_000
     cache_timeout: int = 5000
-    page_size: int = 50_000

@@ -66,7 +66,7 @@ _REMOVE = (
 _COLUMNS = """
 job_id, owner, site, points_count, start_ms, end_ms, priority, status, progress, total_chunks,
 completed_chunks, estimated_size, samples_count, data_size, retry_count, error, error_class,
-created_ms, updated_ms, started_ms, completed_ms, failed_ms, cancelled_ms
+created_ms, started_ms, completed_ms, failed_ms, cancelled_ms
 """
 
 _FIND = f"SELECT {_COLUMNS} FROM queue_jobs WHERE job_id = ?1"  # noqa: S608 - constants only
@@ -196,9 +196,7 @@ class Jobs:
     async def submit(
         self, job: NewJob, *, active_jobs_max: int, queued_samples_max: int
     ) -> Submitted:
-        """
-        Insert a job with its chunks, unless the same request is active or the owner has too much.
-        """
+        """Insert a job and its chunks, unless its request is active or the owner has too much."""
         values = (
             *(job.job_id, job.request_hash, job.owner, job.site, len(job.points), *job.time_range),
             *(job.priority, len(job.chunks), job.estimated),
@@ -237,7 +235,7 @@ class Jobs:
     async def find_with_result(
         self, job_id: str, *, now_ms: int
     ) -> tuple[Job | None, JobResult | None]:
-        """Return a job and where its result has been laid down."""
+        """Return a job and its materialised result, if there is one."""
         job, result = await self._database.batch(
             [Statement(_FIND, (job_id,)), JobResults.find_statement(job_id, now_ms)]
         )
@@ -259,11 +257,9 @@ class Jobs:
         limit: int,
     ) -> list[Job]:
         """
-        Return jobs, the newest first.
+        Return jobs, the newest first; None for *owner* is those of every key.
 
-        Args:
-            owner: Only the jobs of this key; None for all.
-            after: Creation time and id of the job before the first.
+        The page begins after a job, of which *after* is creation time and id.
         """
         created_ms, job_id = after or (INSTANT_MAX_MS, "")
         sql = _LIST_ALL if owner is None else _LIST_OWN

@@ -118,7 +118,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     error_class: str | None
     created_ms: int
-    updated_ms: int
     started_ms: int | None
     completed_ms: int | None
     failed_ms: int | None
@@ -131,7 +130,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will happen any more unless somebody asks for it."""
+        """Whether nothing more happens to it unless somebody asks for it."""
         return self.status in TERMINAL
 
     def document(self) -> dict[str, object]:
@@ -167,7 +166,7 @@ class ChunkSender(Protocol):
 
     async def send(self, refs: list[ChunkRef], priority: str, *, delay_s: int = 0) -> None:
         """
-        Send one message a chunk, at most 100: all of them or none.
+        Send one message per chunk, at most 100: all of them or none.
 
         Raises:
             Unavailable: the queue can't be reached or refuses.

@@ -35,7 +35,7 @@ from building_vitals.series.frames import (
 )
 from building_vitals.series.values import value_text
 
-# Distinct texts remembered between samples; a full memory starts anew. Some 3 MB in all.
+# Distinct texts remembered between samples; a full memory starts again. Some 3 MB in all.
 TIMES_REMEMBERED_MAX = 16_384
 VALUES_REMEMBERED_MAX = 8_192
 
@@ -129,12 +129,7 @@ class _PointFold:
     def take(
         self, times: Sequence[int], heads: Sequence[str], values: Sequence[str], *, is_rising: bool
     ) -> None:
-        """
-        Add samples to the open ones.
-
-        Args:
-            is_rising: Whether each is later than the one before.
-        """
+        """Add samples to the open ones; *is_rising* where each is later than the one before."""
         if not is_rising or (self.times and self.times[-1] >= times[0]):
             self._is_ordered = False
         self.times += times
@@ -142,9 +137,7 @@ class _PointFold:
         self._values += values
 
     def tidy(self) -> None:
-        """
-        Sort the open samples, let the last of duplicates win, close the frames that are complete.
-        """
+        """Sort the open samples, the last of duplicates wins, and close complete frames."""
         if not self.times:
             return
         if not self._is_ordered:
@@ -218,13 +211,7 @@ class _PointFold:
 
 
 class Folder:
-    """
-    Takes the pages of one fetch and gives what is then known of each point.
-
-    Attributes:
-        kept: Samples that were asked for, duplicates counted.
-        dropped: Samples of other points or outside the range.
-    """
+    """Takes the pages of one fetch and gives what is then known of each point."""
 
     def __init__(
         self, points: Iterable[str], time_range: Range, split_ms: int | None = None
@@ -246,8 +233,6 @@ class Folder:
         self._instants: list[int] = []
         self._heads: list[str] = []
         self._is_rising = self._is_inside = True
-        self.kept = 0
-        self.dropped = 0
 
     def add_page(self, samples: Sequence[Sample]) -> None:
         """
@@ -256,17 +241,14 @@ class Folder:
         Raises:
             UnreadableTime: a sample of a requested point has no readable time.
         """
-        kept = 0
         for column in columns(samples, self._folds):
-            kept += self._add_column(column)
-        self.kept += kept
-        self.dropped += len(samples) - kept
+            self._add_column(column)
         for fold in self._folds.values():
             fold.tidy()
 
-    def _add_column(self, column: Column) -> int:
+    def _add_column(self, column: Column) -> None:
         """
-        Take samples of one point; return how many were asked for.
+        Take those samples of one point that were asked for.
 
         All steps are loops within single calls: this is where jobs spend their time.
         """
@@ -284,7 +266,6 @@ class Folder:
             texts = [texts[n] for n in inside]
         if instants:
             self._folds[column.point].take(instants, heads, texts, is_rising=self._is_rising)
-        return len(instants)
 
     def _read_times(self, times: list[str]) -> None:
         pairs = self._known_times.read(times)
