@@ -40,13 +40,7 @@ from building_vitals.jobs.submission import JobSubmission
 from building_vitals.maintenance.health import HealthService
 from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.maintenance.run import Maintenance
-from building_vitals.ports import (
-    Database,
-    HttpClient,
-    Invocation,
-    ObjectStore,
-    RateLimiter,
-)
+from building_vitals.ports import Database, HttpClient, Invocation, ObjectStore, RateLimiter
 from building_vitals.settings import Settings
 from building_vitals.sites.directory import SiteDirectory
 from building_vitals.statistics import upkeep as statistics_upkeep

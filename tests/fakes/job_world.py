@@ -216,14 +216,14 @@ class JobWorld(World):
         asked = self.question(request.points, request.time_range, route="queued")
         answer = await self.service.answer_known(asked, judged_ms=job.created_ms)
         _, found = await self.service_of_jobs.get_job_with_result(job_id, ANYBODY)
-        laid_down = await self.results().answer(asked, found) if found is not None else None
-        if laid_down is not None and laid_down.stored is not None and answer is not None:
+        materialised = await self.results().answer(asked, found) if found is not None else None
+        if materialised is not None and materialised.stored is not None and answer is not None:
             # However it is made, it is the same answer.
             spliced = read_json(answer, await read_body(answer), is_gzip=True)
-            stored = laid_down.stored
+            stored = materialised.stored
             body = stored.found.body + stored.end
             assert stored.size == len(body)
-            got = read_json(laid_down, body, is_gzip=True)
+            got = read_json(materialised, body, is_gzip=True)
             assert (spliced.samples, spliced.answer_etag) == (got.samples, got.answer_etag)
             return got.samples
         if answer is None:

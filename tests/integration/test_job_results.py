@@ -1,4 +1,4 @@
-"""The result of a large job on the real R2: laid down when the job is done, then piped."""
+"""The result of a large job on the real R2: materialised when the job is done, then piped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SITE = "large-result"
 
 @pytest.fixture(scope="module")
 def job(upstream: FakeUpstream, request: pytest.FixtureRequest) -> dict[str, Any]:
-    """A completed job of half a million samples, whose result has been laid down."""
+    """A completed job of half a million samples, whose result has been materialised."""
     client: Client = request.getfixturevalue("worker").client
     end_ms = START_MS + DAYS * DAY_MS
     points = upstream.add_generated(SITE, points=POINTS, start_ms=START_MS, end_ms=end_ms)
@@ -39,7 +39,7 @@ def job(upstream: FakeUpstream, request: pytest.FixtureRequest) -> dict[str, Any
         return found if "completed" == found["status"] else None
 
     found: dict[str, Any] = until(look, 60, what="completed job")
-    until(lambda: objects(client), what="laid down result")
+    until(lambda: objects(client), what="materialised result")
     return found
 
 
@@ -97,7 +97,7 @@ def test_who_has_it_gets_no_body(client: Client, job: dict[str, Any]) -> None:
 
 
 def test_every_form_has_the_same_samples(client: Client, job: dict[str, Any]) -> None:
-    """Plain JSON and CSV are spliced anew, and are as complete."""
+    """Plain JSON and CSV are spliced again, and are as complete."""
     whole = download(client, job).json()["data"]
     plain = client.get(job["dataUrl"], accepts_gzip=False)
     assert None is plain.headers.get("Content-Encoding")

@@ -66,7 +66,7 @@ async def encoded(
 
     Raises:
         LostObjects: an object is gone or not what the index says; when that is before the first
-            bytes, the answer can be planned anew.
+            bytes, the answer can be planned again.
     """
     waiting = list(batches(source.parts))
     ahead = asyncio.ensure_future(_read(waiting[0], source))
@@ -115,8 +115,7 @@ async def _count(part: PointPieces, source: ByteSource, blobs: Blobs | None) -> 
     """
     Return the samples of a point: cut frames have to be looked into.
 
-    Args:
-        blobs: All of its pieces, where they have been read.
+    *blobs* holds all of its pieces; None where they have not been read.
     """
     count = sum(piece.count for piece in part.pieces if piece.frame is None)
     cut = [piece for piece in part.pieces if piece.frame is not None]
@@ -138,11 +137,9 @@ async def body(
     meta: Callable[[int], dict[str, Any]],
 ) -> AsyncIterator[bytes]:
     """
-    Yield the body of an answer.
+    Yield the body of an answer, `samples_from_cache` of the report counted on the way.
 
-    Args:
-        report: Its `samples_from_cache` is counted on the way.
-        meta: Gives `_meta`, told how many samples there are.
+    At its end *meta* is told how many samples there are and gives `_meta`.
 
     Raises:
         LostObjects: as `encoded` does.

@@ -1,5 +1,5 @@
 """
-What is asked of the service, and what it answers.
+Questions: a valid request for samples, and the form that its answer is wanted in.
 
 Separate because the handlers of charts and of jobs, the statistics and the service all speak of it.
 """
@@ -22,13 +22,12 @@ Priority = Literal["low", "normal", "high"]
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What is asked, and how the answer is wanted.
+    A request, and how its answer is wanted.
 
     Attributes:
         route: By which it is answered: `direct`, `cached` or `queued`.
         estimated: Samples, by the routing's rule of thumb.
         request_id: For `_meta`.
-        format: Format.
         gzip: Whether the client takes gzip.
         started_ms: When the request came in.
         matches: Whether the client has an answer of this entity tag already.
@@ -83,7 +82,6 @@ class TimeseriesRequest:
     A valid request for samples.
 
     Attributes:
-        site: Site.
         points: Unique, in the order of the request; 1 to 5,000.
         time_range: Range, 20 years at most.
         route: Route asked for; None leaves it to the routing.

@@ -71,9 +71,7 @@ class RecentAnswers:
     def prepare(
         self, question: Question, prepared: Prepared, found_ms: int, generation: int
     ) -> None:
-        """
-        Keep what an answer needs, unless the index has lost something since that *generation*.
-        """
+        """Keep what an answer needs, unless the index has lost some since that *generation*."""
         self._look_ups.keep(question.look_up_key, prepared, found_ms, generation)
 
     def resume(self, answer: TimeseriesAnswer, question: Question, now_ms: int) -> bool:

@@ -1,4 +1,4 @@
-"""Answers requests for samples: lets what is missing be fetched, says what it took."""
+"""Answers requests for samples: has gaps fetched, encodes, and reports what it took."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
 from building_vitals.ports import Invocation
 
-# Times that an answer is planned anew because objects were gone.
+# Times that an answer is planned because objects were gone.
 LOST_OBJECTS_ATTEMPTS_MAX = 3
 # Samples of one point that are held at once, so that some can be chosen.
 CHOSEN_FROM_MAX = 1_000_000
 
 
 class EnhancedTimeseriesService:
-    """Answers requests for samples by whichever route suits their size."""
+    """The read path of samples: answers directly, from the cache, or from a job's segments."""
 
     def __init__(
         self,
@@ -95,11 +95,10 @@ class EnhancedTimeseriesService:
         self, question: Question, *, judged_ms: int | None = None
     ) -> TimeseriesAnswer | None:
         """
-        Return the answer if all of it is known, else None; nothing is fetched.
+        Return the answer if all of it was known at *judged_ms*, else None; nothing is fetched.
 
-        Args:
-            judged_ms: The moment at which it has to be known; now, if left out. What is known of a
-                moment past will not be asked for every minute, so it is not compacted.
+        Left out, that is now. Answers of a moment past are not asked for every minute, and so
+        not compacted.
         """
         is_past = judged_ms is not None
         need = self._need(question, self._clock.now_ms() if judged_ms is None else judged_ms)
@@ -114,11 +113,7 @@ class EnhancedTimeseriesService:
             await self._store.forget_lost(need.site, lost)
             return None
 
-    async def _cached(
-        self,
-        question: Question,
-        need: Need,
-    ) -> TimeseriesAnswer:
+    async def _cached(self, question: Question, need: Need) -> TimeseriesAnswer:
         """Answer from segments, after the gaps have been filled."""
         prepared = self._recent.prepared(question, need.now_ms)
         if prepared is not None:
@@ -144,11 +139,7 @@ class EnhancedTimeseriesService:
                 if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
                     raise
 
-    async def _bypass(
-        self,
-        question: Question,
-        need: Need,
-    ) -> TimeseriesAnswer:
+    async def _bypass(self, question: Question, need: Need) -> TimeseriesAnswer:
         """Answer from upstream alone."""
         if need.deadline_ms <= self._clock.now_ms():
             raise UpstreamTimeout("no time left to ask the upstream", retryable=True)
@@ -173,8 +164,7 @@ class EnhancedTimeseriesService:
         """
         Answer from what has been filled; have it compacted when it lay in too many objects.
 
-        Args:
-            generation: Of the look-ups, before the index was asked.
+        The generation is that of the look-ups before the index was asked.
         """
         try:
             parts = resolve(filling.covers)
@@ -183,7 +173,7 @@ class EnhancedTimeseriesService:
             try:
                 parts = resolve(filling.covers)
             except DirectoryMissing as error:
-                # Another segment has taken its place since: to be planned anew, as with objects.
+                # Another segment has taken its place since: to be planned again, as with objects.
                 raise LostObjects([]) from error
         report = CacheReport(
             _status(filling),

@@ -1,7 +1,7 @@
 """
-Stores again, as one segment a point, what lies scattered over many objects.
+Joins segments that lie scattered over many objects, and stores them as one segment per point.
 
-A chart that reloads every minute adds a sliver a minute; without this a read would soon touch a
+A chart that reloads every minute adds a sliver per minute; without this a read would soon touch a
 thousand objects.
 """
 
@@ -16,12 +16,7 @@ from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.joining import join, runs
 from building_vitals.cache.need import Need
 from building_vitals.cache.segments import Piece, Segment, pieces, verify
-from building_vitals.cache.store import (
-    Blobs,
-    LostObjects,
-    SegmentStore,
-    segment_object,
-)
+from building_vitals.cache.store import Blobs, LostObjects, SegmentStore, segment_object
 from building_vitals.errors import AppError
 from building_vitals.ports import Invocation
 from building_vitals.ranges import Range, gaps, merge
@@ -106,7 +101,7 @@ class Compactor:
             await self._store.commit(made, now_ms=now_ms, before=removal)
 
     def _superseded(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[Segment]:
-        """Return the expired segments that are of no use, because all they hold is known anew."""
+        """Return the expired segments that are of no use, because fresh ones hold all of theirs."""
         found: list[Segment] = []
         for of_point in by_point.values():
             is_fresh = [self._freshness.is_known(each, now_ms) for each in of_point]

@@ -32,11 +32,10 @@ class Cover(msgspec.Struct, frozen=True, gc=False):
 
 def cover(point: str, segments: Sequence[Segment], needed: Range | None) -> Cover:
     """
-    Return which segments answer *needed*, and what none of them does.
+    Return which segments answer *needed*, and the gaps between them.
 
-    Args:
-        segments: Usable ones of this point, in any order; may overlap.
-        needed: None when nothing can be known yet (a range in the future).
+    The segments are usable ones of this point, in any order; they may overlap. Of a range in the
+    future nothing can be known: *needed* is None then.
     """
     if needed is None:
         return Cover(point, [], [])
@@ -66,11 +65,9 @@ def covers(
     grace: bool = False,
 ) -> list[Cover]:
     """
-    Return a cover of each point, in the order of *points*.
+    Return a cover of each point, in the order of *points*, from all that the index has of them.
 
-    Args:
-        segments: All that the index has of these points in this range.
-        grace: Take expired segments too, as long as they are kept; fresh ones come first.
+    With *grace*, expired segments fill gaps between fresh ones for as long as they are kept.
     """
     usable: dict[str, list[Segment]] = {}
     expired: dict[str, list[Segment]] = {}

@@ -1,5 +1,5 @@
 """
-What of a request is known, what is not, and how to fetch what is not.
+How to fetch the gaps of a request: in few pages, and with few samples that nobody needs.
 
 Separate and pure: services only carry out what is decided here.
 """

@@ -54,7 +54,7 @@ class GapFetcher:
         now_ms: int,
         on_page: OnPage | None = None,
     ) -> Fetched:
-        """Run every fetch, some side by side; after a failure none is begun any more."""
+        """Run every fetch, some side by side; after a failure no other is begun."""
         fetched = Fetched(now_ms)
         gate = asyncio.Semaphore(FETCHES_MAX)
 

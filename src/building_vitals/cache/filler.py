@@ -1,5 +1,5 @@
 """
-Makes known what a request needs: finds segments, fetches the gaps, stores them, once for everybody.
+Fills a request's gaps: finds segments, fetches the gaps and stores them, once for everybody.
 
 Separate because the cached route and the chunks of jobs both stand on it.
 """
@@ -34,7 +34,12 @@ FETCHED_ALONG_MAX = 200_000
 
 
 class SegmentFiller:
-    """Fetches what is missing and nothing else, and lets one fetch serve all who wait for it."""
+    """
+    Fetches gaps and nothing else, and lets one fetch serve all who wait for it.
+
+    *page_size* is in samples, *lease_ms* is how long a lease lives unless renewed, and *waiting* is
+    shared by all fillers of the isolate.
+    """
 
     def __init__(
         self,
@@ -45,15 +50,9 @@ class SegmentFiller:
         freshness: Freshness,
         page_size: int,
         lease_ms: int,
-        waiting: Waiting | None = None,
+        waiting: Waiting,
         invocation: Invocation,
     ) -> None:
-        """
-        Args:
-            page_size: Samples on a page of the upstream.
-            lease_ms: How long a lease lives unless renewed.
-            waiting: Shared by all fillers of the isolate.
-        """
         self._fetcher = GapFetcher(upstream, freshness)
         self._store = store
         self._database = database
@@ -66,7 +65,7 @@ class SegmentFiller:
         self._new_id = invocation.new_id
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
-        self._waiting = waiting or Waiting()
+        self._waiting = waiting
 
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
@@ -92,14 +91,10 @@ class SegmentFiller:
         self, need: Need, segments: Sequence[Segment], on_page: OnPage | None = None
     ) -> Filling:
         """
-        Return the need covered without gaps.
-
-        Args:
-            segments: What `look_up` found.
-            on_page: Awaited after each page.
+        Return the need covered without gaps, from the segments that `look_up` found on.
 
         Raises:
-            UpstreamError: what is missing can't be had and nothing kept can stand in for it.
+            UpstreamError: the gaps can't be filled, and nothing kept can stand in for them.
             Unavailable: the database can't be reached.
         """
         wait_ms, waiter = WAIT_MIN_MS, self._new_id()
@@ -146,7 +141,7 @@ class SegmentFiller:
         """
         Try to take the lease, and look up again: both in one round trip, and in this order.
 
-        Whoever held the lease before has stored what it fetched before letting go.
+        The holder before has stored what it fetched before it let go of the lease.
         """
         outcomes = await self._database.batch(
             [
@@ -198,9 +193,7 @@ class SegmentFiller:
     async def _missing_along(
         self, lease: Lease, missing: dict[str, list[Range]]
     ) -> dict[str, list[Range]]:
-        """
-        Return the gaps together with those of everybody in this isolate whom the lease blocks.
-        """
+        """Return the gaps together with those of all in this isolate whom the lease blocks."""
         others, budget = [], FETCHED_ALONG_MAX
         for other in self._waiting.behind(lease, self._clock.now_ms()):
             budget -= estimated_samples(len(other.points), other.time_range)

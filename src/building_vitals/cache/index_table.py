@@ -63,7 +63,7 @@ DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms, object_key) IN 
 )
 """
 
-# Whatever was fetched before a purge, and is not stored yet, is not stored any more.
+# What was fetched before a purge, and is not stored by then, will not be stored.
 _MARK_PURGE = """
 INSERT INTO cache_purges (site, purged_ms) VALUES (?1, ?2)
 ON CONFLICT (site) DO UPDATE SET purged_ms = max(purged_ms, excluded.purged_ms)
@@ -109,7 +109,7 @@ FROM (
 
 _PROBE = "SELECT site FROM cache_segments LIMIT 1"
 
-# Objects that were made known, and of which nothing is known any more.
+# Objects that were made known, but whose segments have all gone.
 _ORPHANS = """
 SELECT m.object_key FROM cache_metadata m
 WHERE m.site = ?1
@@ -148,13 +148,9 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentIndex:
-    """Finds, records and forgets segments."""
+    """Finds, records and forgets segments; with any that are removed, all *look_ups* go."""
 
     def __init__(self, database: Database, look_ups: LookUps | None = None) -> None:
-        """
-        Args:
-            look_ups: Forgotten whenever something is removed from the index.
-        """
         self._database = database
         self._look_ups = look_ups
 
@@ -164,8 +160,7 @@ class SegmentIndex:
         """
         Return every segment of *points* that overlaps *time_range*, expired ones too.
 
-        Args:
-            directories: Load the frame directories also of segments that lie within *time_range*.
+        With *directories*, segments that lie within the range have their frame directory as well.
         """
         statement = self.find_statement(site, points, time_range, directories=directories)
         return self.found(await self._database.rows(statement.sql, *statement.values))
@@ -195,11 +190,9 @@ class SegmentIndex:
         now_ms: int,
     ) -> list[Statement]:
         """
-        Return what makes stored segments known, and older ones within them forgotten.
+        Return what makes segments and their objects known, and older segments in them forgotten.
 
-        Args:
-            expires_ms: Of each segment, when the clean-up may look at it.
-            stored: The objects they lie in.
+        The clean-up may look at each segment from its *expires_ms* on.
         """
         statements = [
             Statement(_REPLACE, (site, names))
@@ -256,8 +249,7 @@ class SegmentIndex:
         """
         Forget every segment that touches *time_range*, also those under way; return how many.
 
-        Args:
-            points: Only these; None for all.
+        None for *points* is all of the site.
         """
         names = None if points is None else json_parameter(points)
         outcomes = await self._remove(
@@ -274,7 +266,7 @@ class SegmentIndex:
         await self._database.rows(_PROBE)
 
     async def orphans(self, site: str) -> list[str]:
-        """Return objects of a site that no segment lies in any more, at most 1,000."""
+        """Return objects of a site whose segments have all gone, at most 1,000."""
         return [row["object_key"] for row in await self._database.rows(_ORPHANS, site)]
 
     async def drop_objects(self, keys: Sequence[str]) -> None:

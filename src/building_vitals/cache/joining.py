@@ -8,6 +8,7 @@ copied as they are, small ones are put together, and only frames that are cut ar
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple
 
 from building_vitals.cache.coverage import cover
 from building_vitals.cache.freshness import Freshness
@@ -17,7 +18,6 @@ from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import (
     FRAME_SAMPLES_MIN,
     Frame,
-    Series,
     SeriesBuilder,
     cut_text,
     frame_text,
@@ -59,27 +59,21 @@ def join(
     point: str, known: Range, parts: Sequence[tuple[Segment, Range]], read: ReadFrame
 ) -> PointSeries:
     """
-    Return the parts of a run as one.
-
-    Args:
-        read: Gives the bytes of a frame.
+    Return the parts of a run as one; *read* gives the bytes of a frame.
 
     Raises:
         ValueError: the bytes are not that frame.
         DirectoryMissing: a part's directory was left out.
     """
     builder = SeriesBuilder()
-    texts: list[bytes] = []
-    times: list[tuple[int, int]] = []
-    count = 0
+    small: list[_Samples] = []
 
     def close() -> None:
-        nonlocal count
-        if texts:
-            builder.add_text(times[0][0], times[-1][1], count, b",".join(texts))
-        texts.clear()
-        times.clear()
-        count = 0
+        if small:
+            count = sum(each.samples for each in small)
+            text = b",".join(each.text for each in small)
+            builder.add_text(small[0].first_ms, small[-1].last_ms, count, text)
+            small.clear()
 
     for segment, time_range in parts:
         if segment.frames is None and segment.count:
@@ -88,21 +82,31 @@ def join(
             if frame.last_ms < time_range.start_ms or frame.first_ms >= time_range.end_ms:
                 continue
             is_whole = time_range.start_ms <= frame.first_ms and frame.last_ms < time_range.end_ms
-            if is_whole and frame.count >= FRAME_SAMPLES_MIN and not texts:
+            if is_whole and frame.count >= FRAME_SAMPLES_MIN and not small:
                 builder.add_frame(frame, read(segment, frame))
                 continue
-            kept, text = frame.count, frame_text(frame, read(segment, frame))
-            first_ms, last_ms = frame.first_ms, frame.last_ms
-            if not is_whole:
-                kept, text = cut_text(text, time_range)
-                if not kept:
-                    continue
-                first_ms, last_ms = text_times(text)
-            texts.append(text)
-            times.append((first_ms, last_ms))
-            count += kept
-            if count >= FRAME_SAMPLES_MIN:
+            kept = _cut(frame, read(segment, frame), None if is_whole else time_range)
+            if kept.samples:
+                small.append(kept)
+            if sum(each.samples for each in small) >= FRAME_SAMPLES_MIN:
                 close()
     close()
-    series: Series = builder.build()
-    return PointSeries(point, known, series)
+    return PointSeries(point, known, builder.build())
+
+
+class _Samples(NamedTuple):
+    """Samples of a frame that is not copied as it is."""
+
+    first_ms: int
+    last_ms: int
+    samples: int
+    text: bytes
+
+
+def _cut(frame: Frame, data: bytes | memoryview, time_range: Range | None) -> _Samples:
+    """Return the samples of a frame, or those of them that lie in a range."""
+    text = frame_text(frame, data)
+    if time_range is None:
+        return _Samples(frame.first_ms, frame.last_ms, frame.count, text)
+    count, text = cut_text(text, time_range)
+    return _Samples(*(text_times(text) if count else (0, 0)), count, text)

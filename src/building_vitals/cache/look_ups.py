@@ -3,7 +3,7 @@ What the index said a moment ago, kept in the isolate's memory.
 
 A chart that many people watch asks the index the same question many times a second; one of them
 asks for all. Truth stays in the database: an answer is believed for a second, in this isolate
-alone, and only as to what is known. What seems missing is always looked up anew.
+alone, and only as to what is known. Gaps are always looked up again.
 """
 
 from __future__ import annotations
@@ -37,14 +37,12 @@ class LookUps:
         return kept[1]
 
     def keep(self, key: Hashable, answer: Any, found_ms: int, generation: int) -> None:
-        """
-        Keep an answer found at *found_ms*, unless all was forgotten since that *generation*.
-        """
+        """Keep an answer found at *found_ms*, unless all was forgotten since that *generation*."""
         if generation != self._forgotten:
             return
         self._found[key] = (found_ms, answer)
         self._found.move_to_end(key)
-        # By age: what is not believed any more only takes memory.
+        # By age: what is no longer believed only takes memory.
         oldest_ms = found_ms - self._believed_ms
         while len(self._found) > ANSWERS_MAX or next(iter(self._found.values()))[0] < oldest_ms:
             self._found.popitem(last=False)

@@ -1,5 +1,5 @@
 """
-What is needed, how it is had, and what has become of it.
+A need for data, and its filling.
 
 Separate because the cached route, the chunks of jobs and the compaction speak of the same.
 """
@@ -51,7 +51,7 @@ class Filling(msgspec.Struct):
 
 class Need(msgspec.Struct, frozen=True):
     """
-    What somebody wants to be known.
+    The data that a request or a chunk needs.
 
     Attributes:
         now_ms: The moment it is judged at.

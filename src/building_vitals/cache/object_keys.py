@@ -20,9 +20,8 @@ def segment_object_key(
     """
     Return the key of a new object: `timeseries/{site}/{start date}_{end date}/{id}.seg`.
 
-    Args:
-        site: Valid as a site, so free of anything but letters, digits, `_`, `.` and `-`.
-        nonce: Random, so that no object ever takes another one's key.
+    The site is valid, so free of anything but letters, digits, `_`, `.` and `-`. The nonce is
+    random, so that no object ever takes another one's key.
     """
     times = (known.start_ms, known.end_ms, fetched_ms)
     identity = _identity(site, *map(str, times), nonce, *points)
@@ -32,12 +31,9 @@ def segment_object_key(
 
 def dataset_object_key(site: str, points: Iterable[str], time_range: Range, format: str) -> str:
     """
-    Return the key of a dataset: `datasets/{site}/{sha256}`, one for whatever is asked equally.
+    Return the key of a dataset: `datasets/{site}/{sha256}`, the same for the same question.
 
-    Args:
-        points: In any order; duplicates count once.
-        time_range: To the millisecond.
-        format: Format.
+    Points may come in any order and more than once; ranges differ by the millisecond.
 
     Raises:
         ValueError: the site is not one, and so may not stand in a key.
@@ -54,9 +50,7 @@ def result_object_key(site: str, job_id: str, nonce: str) -> str:
     """
     Return the key of a job's result: a dataset too, under a name that no question has.
 
-    Args:
-        site: Valid as a site.
-        nonce: Random, so that no object ever takes another one's key.
+    The site is valid; the nonce is random, so that no object ever takes another one's key.
     """
     return f"{DATASETS_PREFIX}{site}/{_identity('result', site, job_id, nonce)}"
 

@@ -1,4 +1,4 @@
-"""What an operator may set of the services; `platform.settings` reads it from the vars."""
+"""Options of the cache; `settings` reads them from the vars."""
 
 from __future__ import annotations
 

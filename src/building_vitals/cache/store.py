@@ -82,12 +82,7 @@ def segment_object(
     for fold in sorted(point_series, key=lambda each: rank[each.point]):
         segments.append(
             segment_of(
-                fold.point,
-                fold.known,
-                fold.series,
-                fetched_ms=fetched_ms,
-                key=key,
-                offset=offset,
+                fold.point, fold.known, fold.series, fetched_ms=fetched_ms, key=key, offset=offset
             )
         )
         parts.append(fold.series.data)
@@ -132,7 +127,7 @@ class LostObjects(CorruptSegment):
     """
     Objects the index promises are gone or are not what it says.
 
-    Whoever reads them hands this to `SegmentStore.forget_lost`.
+    Every reader hands this to `SegmentStore.forget_lost`.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -160,10 +155,7 @@ class SegmentStore:
 
     async def read(self, pieces: Iterable[Piece], fresh: Mapping[str, bytes]) -> Blobs:
         """
-        Read pieces, neighbours together.
-
-        Args:
-            fresh: Objects at hand, because they have only just been made.
+        Read pieces, neighbours together; *fresh* objects have just been made and are at hand.
 
         Raises:
             LostObjects: some object is gone, or another lies under its key.

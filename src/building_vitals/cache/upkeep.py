@@ -52,7 +52,7 @@ class ExpiredObjects:
     """
     Deletes objects whose segments have all expired: first the object, then its row.
 
-    Nothing is promised of them any more. Should a run die in between, the next one finds the row
+    The index promises nothing of them. Should a run die in between, the next one finds the row
     and deletes the object a second time, which does no harm.
     """
 
@@ -82,7 +82,7 @@ class OrphanObjects:
     """
     Deletes objects that the index has no use for: never made known, or replaced since.
 
-    Walks through the bucket's listing, some pages a run, and begins anew at its end.
+    Walks through the bucket's listing, some pages a run, and begins again at its end.
     """
 
     name = "orphan objects"
@@ -125,9 +125,7 @@ class OrphanObjects:
 
 
 class OldMarks:
-    """
-    Deletes leases whose holders died, and marks of purges that no fetch can run into any more.
-    """
+    """Deletes leases whose holders died, and marks of purges older than any fetch under way."""
 
     name = "old leases and purges"
     rank = ROUTINE

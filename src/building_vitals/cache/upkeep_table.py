@@ -28,8 +28,7 @@ DELETE FROM cache_segments
 WHERE {_GONE_MS} < ?1 AND (site, point, end_ms, start_ms) IN ({_EXPIRED})
 """  # noqa: S608 - constants only
 
-# Objects that have expired go once nothing is known of them any more; until then they are filed
-# under the last of their segments.
+# Objects that have expired go after the last of their segments, under which they are filed.
 _REFILE_OBJECTS = """
 UPDATE cache_metadata SET expires_ms = s.expires_ms
 FROM (
@@ -96,7 +95,7 @@ class Expired(NamedTuple):
 
 
 class CacheUpkeep:
-    """Finds and removes what is not needed any more."""
+    """Finds and removes expired segments, unused objects, old leases and marks of purges."""
 
     def __init__(self, database: Database, index: SegmentIndex) -> None:
         self._database = database
@@ -111,7 +110,7 @@ class CacheUpkeep:
         return Expired(deleted.changes, refiled.changes)
 
     async def expired_objects(self, *, before_ms: int, limit: int) -> list[str]:
-        """Return objects that expired before an instant and of which nothing is known any more."""
+        """Return objects that expired before an instant and whose segments have all gone."""
         outcomes = await self._database.batch(
             [
                 Statement(_REFILE_OBJECTS, (before_ms, limit)),

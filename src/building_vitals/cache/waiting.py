@@ -1,5 +1,5 @@
 """
-Who waits for somebody else's fetch, in this isolate: whoever fetches next, fetches for them too.
+Who waits for somebody else's fetch, in this isolate: the next who fetches does so for them too.
 
 Without it, fifty charts that overlap would be fetched one sliver after the other. Plain data of
 this isolate alone: those who wait elsewhere are served by the leases, a little later.

@@ -1,5 +1,5 @@
 """
-Datasets in R2: whole answers or anything like them, kept for a while under what was asked.
+Datasets in R2: whole answers or anything like them, kept for a while under their question.
 
 Separate from segments, which hold what is known of points: a dataset is opaque, and found only by
 asking for exactly the same again.
@@ -32,13 +32,13 @@ from building_vitals.ports import Clock, ObjectInfo, ObjectStore
 KEYS_MAX = 1000
 # Ten million objects: a listing that goes on is not one.
 LIST_PAGES_MAX = 10_000
-# Times that an object is read anew because it was replaced between its head and its bytes.
+# Times that an object is read because it was replaced between its head and its bytes.
 READS_MAX = 3
 
 
 class R2CacheService:
     """
-    Keeps datasets in a bucket.
+    The cache of whole documents in R2: puts, gets, lists and clears out datasets.
 
     Every method raises `errors.Unavailable` when the bucket cannot be reached.
     """
@@ -55,6 +55,8 @@ class R2CacheService:
     ) -> None:
         """
         Args:
+            objects: The bucket.
+            clock: Tells the age of datasets.
             default_ttl: Seconds that a dataset is given.
             max_cache_age: Seconds that one is kept, and the longest it may be given.
             compression: Whether objects are compressed.
@@ -81,6 +83,7 @@ class R2CacheService:
         Store a dataset in place of an earlier one.
 
         Args:
+            key: What it answers.
             content: Bytes, taken as they are, or what JSON can express.
             samples: How many it holds.
             content_type: Left out: that of the key's format.

@@ -1,4 +1,4 @@
-"""Datasets: what is asked and given back whole, and how its bytes are made smaller."""
+"""Datasets: documents kept and given back whole, and how their bytes are compressed."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ class DatasetKey(msgspec.Struct, frozen=True):
     What a dataset answers.
 
     Attributes:
-        site: Site.
         points: In any order.
-        time_range: Range.
         format: Format: `json`, `csv`, `ndjson` or `msgpack`.
     """
 
@@ -102,9 +100,7 @@ class CacheStats(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def compress(data: bytes, encoding: str, compressor: Compressor | None) -> tuple[bytes, str | None]:
-    """
-    Return the shortest of the data as they are, gzip, and what was asked for; and its encoding.
-    """
+    """Return the shortest of the data as is, in gzip and as asked for, and its encoding."""
     found: tuple[bytes, str | None] = data, None
     packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP)
     packed = packer.compress(data) + packer.flush()
@@ -124,7 +120,7 @@ def decompress(
     Return what was compressed, of which little more than *size* bytes are ever made.
 
     Raises:
-        ValueError: the bytes are not what the encoding says, or nobody here knows it.
+        ValueError: the bytes are not what the encoding says, or it is an unknown one.
     """
     if encoding is None:
         return stored

@@ -23,10 +23,8 @@ def plan_chunks(
 
     Points are spread evenly over as few chunks as *batch_size* allows; each of these is cut into
     parts of about `CHUNK_SAMPLES` samples, at whole days (or hours, where a part is shorter than
-    two days), so that frames, which close at midnights, are not cut.
-
-    Args:
-        samples_per_day: Of one point, estimated.
+    two days), so that frames, which close at midnights, are not cut. *samples_per_day* is the
+    estimate for one point.
     """
     groups = -(-points_count // batch_size)
     bounds = [points_count * n // groups for n in range(groups + 1)]

@@ -1,7 +1,7 @@
 """
 Chunks of jobs in D1: claimed, renewed, finished, failed, and found when they are lost.
 
-Each change is one batch that ends by counting the job anew from its chunks, so that two last chunks
+Each change is one batch that ends by recounting the job from its chunks, so that two last chunks
 cannot both miss that the job is complete.
 """
 
@@ -74,7 +74,7 @@ SELECT 1 AS goes_on FROM job_chunks c JOIN queue_jobs j ON j.job_id = c.job_id
 WHERE c.job_id = ?1 AND c.chunk = ?2 AND c.claim = ?3 AND j.status IN {_ACTIVE}
 """  # noqa: S608 - constants only
 
-# Whoever finishes first has finished it, also when the claim has passed to another.
+# The first to finish has finished it, also when the claim has passed to another.
 _FINISH = f"""
 UPDATE job_chunks
 SET status = 'completed', progress = 1, samples = ?3, raw_bytes = ?4,
@@ -93,7 +93,7 @@ WHERE job_id = ?1 AND chunk = ?2 AND claim = ?3 AND status = 'processing'
     AND {_JOB_IS_ACTIVE}
 """  # noqa: S608 - constants only
 
-# With a claim: only its holder's failure counts. Without: whoever claims it after *now* is spared.
+# With a claim: only its holder's failure counts. Without: one that claims it after *now* is spared.
 _FAIL = f"""
 UPDATE job_chunks
 SET status = 'failed', claim = NULL, claim_expires_ms = NULL, due_ms = NULL,
@@ -104,7 +104,7 @@ WHERE job_id = ?1 AND chunk = ?2 AND CASE
 END AND {_JOB_IS_ACTIVE}
 """  # noqa: S608 - constants only
 
-# Counts a job anew from its chunks. Progress is weighted by size and stays below 100 to the end.
+# Recounts a job from its chunks. Progress is weighted by size and stays below 100 to the end.
 _RECOUNT = f"""
 UPDATE queue_jobs SET
     status = CASE
@@ -174,7 +174,7 @@ class ChunkState(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         claim_expires_ms, next_ms: 0 where there is none.
         is_doomed: Whether another chunk of the job has failed for good.
-        points: The names, for whoever holds the claim.
+        points: The names, for the holder of the claim.
     """
 
     job_status: JobStatus
@@ -243,9 +243,8 @@ class JobChunks:
         """
         Claim a chunk if that can be, and return its state; the claim tells whether it could.
 
-        Args:
-            attempts_max: Attempts a chunk may have in all.
-            patience_ms: How long a low job may be kept waiting by more urgent ones.
+        A chunk has *attempts_max* attempts in all; a low job gives way to more urgent ones for
+        *patience_ms*.
         """
         place = (ref.job_id, ref.chunk)
         values = (*place, claim, expires_ms, due_ms, now_ms, attempts_max, now_ms - patience_ms)
@@ -265,7 +264,7 @@ class JobChunks:
     async def renew(
         self, ref: ChunkRef, claim: str, *, now_ms: int, expires_ms: int, due_ms: int, share: float
     ) -> bool:
-        """Keep a claim and note how far it has come; return whether the work is still wanted."""
+        """Keep a claim and note how far it has come; return whether the work is to go on."""
         outcomes = await self._database.batch(
             [
                 Statement(_RENEW, (ref.job_id, ref.chunk, claim, expires_ms, due_ms, share)),
@@ -275,13 +274,11 @@ class JobChunks:
         return outcomes[0].changes > 0
 
     async def goes_on(self, ref: ChunkRef, claim: str) -> bool:
-        """Return whether the claim holds and the job is wanted."""
+        """Return whether the claim holds and the job is active."""
         return bool(await self._database.rows(_CHECK, ref.job_id, ref.chunk, claim))
 
     async def finish(self, ref: ChunkRef, result: Result, *, now_ms: int) -> bool:
-        """
-        Mark a chunk as done, a second time changes nothing; return whether its job is complete.
-        """
+        """Mark a chunk as done; return whether its job is complete. Once more changes nothing."""
         values = (ref.job_id, ref.chunk, *msgspec.structs.astuple(result))
         return await self._change(ref, Statement(_FINISH, values), now_ms)
 
@@ -297,12 +294,7 @@ class JobChunks:
         error: str | None,
         error_class: str | None,
     ) -> None:
-        """
-        Put a chunk back, not to be tried before *next_ms*.
-
-        Args:
-            is_counted: Whether the attempt counts.
-        """
+        """Put a chunk back, to be tried from *next_ms* on; the attempt counts if *is_counted*."""
         place = (ref.job_id, ref.chunk, claim)
         uncounted = 0 if is_counted else 1
         values = (*place, next_ms, due_ms, now_ms, uncounted, error, error_class)
@@ -311,12 +303,7 @@ class JobChunks:
     async def fail(
         self, ref: ChunkRef, claim: str | None, *, now_ms: int, error: str, error_class: str
     ) -> None:
-        """
-        Mark a chunk as failed for good.
-
-        Args:
-            claim: Whose failure it is; None for a chunk that nobody works on.
-        """
+        """Mark a chunk as failed for good, if the claim holds; None: if nobody works on it."""
         values = (ref.job_id, ref.chunk, claim, error, error_class, now_ms)
         await self._change(ref, Statement(_FAIL, values), now_ms)
 

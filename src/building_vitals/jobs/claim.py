@@ -73,13 +73,10 @@ class Claim:
 
     def progress_of(self, estimated: int) -> Callable[[FetchCount], Awaitable[None]]:
         """
-        Return what is to hear of each page.
-
-        Args:
-            estimated: Samples of the chunk.
+        Return what is to hear of each page of a chunk that has so many samples, estimated.
 
         Raises (what it returns):
-            WorkStopped: nobody wants the rest.
+            WorkStopped: nobody needs the rest.
         """
         received: dict[int, int] = {}
 
@@ -88,7 +85,7 @@ class Claim:
             self._share = min(SHARE_MAX, sum(received.values()) / estimated)
             now_ms = self._clock.now_ms()
             if self._is_lost:
-                raise WorkStopped("the job is not active any more")
+                raise WorkStopped("the job is no longer active")
             try:
                 if now_ms - self._written_ms >= PROGRESS_MS:
                     await self._renew()
@@ -99,7 +96,7 @@ class Claim:
                 # Not worth failing for: the end of the chunk will tell.
                 return
             if self._is_lost:
-                raise WorkStopped("the job is not active any more")
+                raise WorkStopped("the job is no longer active")
 
         return on_page
 

@@ -28,11 +28,9 @@ async def job_events(
     job: Job, find: Callable[[str], Awaitable[Job | None]], clock: Clock
 ) -> AsyncIterator[bytes]:
     """
-    Yield `progress` at each change, then `completed`, `failed` or `cancelled`.
+    Yield `progress` of the job and at each change, then `completed`, `failed` or `cancelled`.
 
-    Args:
-        job: As it is now; the first event tells of it.
-        find: Looks at it again; None when it is no longer there, which ends the stream.
+    *find* looks at the job again; None says that it is no longer there, which ends the stream.
     """
     started_ms = spoken_ms = clock.now_ms()
     wait_ms = POLL_MIN_MS

@@ -1,5 +1,5 @@
 """
-Results of large jobs, laid down as one object each, so that a download is one read.
+Results of large jobs, materialised as one object each, so that a download is one read.
 
 An answer of millions of samples is spliced from hundreds of pieces. That is done once, when the job
 is complete; a download then goes from the bucket to the client without passing through Python, but
@@ -30,9 +30,9 @@ from building_vitals.jobs.results_table import JobResult, JobResults, ResultPlac
 from building_vitals.ports import Invocation, ObjectStore
 from building_vitals.ranges import Range
 
-# A larger one might not be laid down within the 15 minutes of an invocation.
+# A larger one might not be materialised within the 15 minutes of an invocation.
 RESULT_BYTES_MAX = 2_147_483_648
-# By then whoever began is dead: an invocation lives 15 minutes.
+# By then its writer is dead: an invocation lives 15 minutes.
 UNFINISHED_MS = 3_600_000
 # How long ago a job was completed whose result is made up for. The note of a writer that died has
 # gone before that is over.
@@ -43,7 +43,7 @@ CONTENT_TYPE = "application/json"
 
 
 class JobResultService:
-    """Lays results down and answers from them."""
+    """Materialises results that have *bytes_min* stored bytes or more, and answers from them."""
 
     def __init__(
         self,
@@ -57,10 +57,6 @@ class JobResultService:
         bytes_min: int,
         invocation: Invocation,
     ) -> None:
-        """
-        Args:
-            bytes_min: Compressed; smaller results are not laid down.
-        """
         self._results = results
         self._jobs = jobs
         self._objects = objects
@@ -104,10 +100,10 @@ class JobResultService:
             await self._give_up(place)
             return False
 
-    async def lay_down_lost(self, now_ms: int) -> int:
+    async def materialise_lost(self, now_ms: int) -> int:
         """
-        Store results that were not when their jobs were completed, because the consumer died or
-        the bucket failed; a few at a time. Return how many.
+        Materialise a few results whose jobs completed while the consumer died or the bucket
+        failed; return how many.
         """
         lost = await self._results.missing(
             since_ms=now_ms - LOST_UNTIL_MS,
@@ -118,7 +114,7 @@ class JobResultService:
         return sum([await self.materialise(job_id) for job_id in lost])
 
     async def _give_up(self, place: ResultPlace) -> None:
-        """Forget a result that could not be laid down, so that it can be tried again."""
+        """Forget a result that could not be stored, so that it can be tried again."""
         try:
             await self._objects.delete([place.object_key])
             await self._results.drop([place])
@@ -166,20 +162,14 @@ class JobResultService:
     async def _find(
         self, job: Job, points: tuple[str, ...]
     ) -> tuple[list[PointPieces], int] | None:
-        """
-        Return what the result is made of and when that expires, grace included; None with gaps.
-        """
+        """Return the pieces of the result and until when they are kept; None with gaps."""
         need = Need(job.site, points, job.time_range, job.created_ms, job.created_ms)
         for directories in (False, True):
             segments = await self._index.find(
                 job.site, points, job.time_range, directories=directories
             )
             covered = covers(
-                points,
-                segments,
-                need.happened,
-                freshness=self._freshness,
-                now_ms=need.now_ms,
+                points, segments, need.happened, freshness=self._freshness, now_ms=need.now_ms
             )
             if gaps_of(covered):
                 return None
@@ -221,12 +211,7 @@ class JobResultService:
 def _form(site: str, time_range: Range) -> AnswerForm:
     """Return the form that results are stored in."""
     return AnswerForm(
-        site=site,
-        time_range=time_range,
-        max_points=None,
-        format="json",
-        gzip=True,
-        route="queued",
+        site=site, time_range=time_range, max_points=None, format="json", gzip=True, route="queued"
     )
 
 

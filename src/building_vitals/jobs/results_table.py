@@ -1,4 +1,4 @@
-"""Results of large jobs in D1: which object each lies in, and what its end is made from."""
+"""Results of large jobs in D1: the object of each, and what its end is made from."""
 
 from __future__ import annotations
 
@@ -86,8 +86,7 @@ class JobResults:
         """
         Note that a completed job's result is being made; return False where there is a note.
 
-        Args:
-            expires_ms: When the note is of no use any more, should its writer die.
+        Should its writer die, the note stands until *expires_ms*.
         """
         values = (job_id, site, *time_range, object_key, expires_ms)
         return (await self._database.batch([Statement(_BEGIN, values)]))[0].changes > 0

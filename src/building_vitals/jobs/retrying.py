@@ -28,6 +28,7 @@ def retry_delay_s(attempt: int, *, retry_delay_ms: int, retry_after_s: int | Non
     Args:
         attempt: The one that failed, from 1.
         retry_delay_ms: Before the second attempt.
+        retry_after_s: What the upstream asked for; None where it did not.
     """
     doubled: int = -(-retry_delay_ms * 2 ** min(attempt - 1, 30) // 1000)
     return min(max(doubled, retry_after_s or 0), RETRY_DELAY_S_MAX)
@@ -43,7 +44,7 @@ def failure_class(error: BaseException) -> FailureClass:
 
 
 def failure_text(error: BaseException) -> str:
-    """Return the reason as a job shows it; of what nobody foresaw only its kind."""
+    """Return the reason as a job shows it; of an unforeseen failure only its kind."""
     if isinstance(error, AppError):
         return error.detail[:500]
     return f"unexpected failure: {type(error).__name__}"

@@ -3,7 +3,7 @@ Chunks from the queue's side: claimed, filled, finished, however often they are 
 
 Delivery is at least once, in any order, and a consumer may die at any line: a chunk is claimed by
 one conditional statement, the claim is renewed while the work goes on, and what is fetched is known
-to everybody once stored, so that whoever tries again fetches only what is missing.
+to everybody once stored, so that the next attempt fetches only the gaps.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         outcome: What happened, for the log.
-        retry_s: Seconds after which it is to be delivered again; None when it is done with.
+        retry_s: Seconds after which it is to be delivered again; None for never.
     """
 
     outcome: str
@@ -57,7 +57,12 @@ class Verdict(NamedTuple):
 
 
 class ChunkRunner:
-    """Runs chunks."""
+    """
+    Runs chunks.
+
+    *filler_for* gives a filler that hands its work behind an answer to the function; *on_complete*
+    is awaited with the job that a chunk has completed.
+    """
 
     def __init__(
         self,
@@ -71,11 +76,6 @@ class ChunkRunner:
         on_complete: Callable[[str], Awaitable[object]],
         invocation: Invocation,
     ) -> None:
-        """
-        Args:
-            filler_for: Gives a filler that hands what it does behind an answer to the function.
-            on_complete: Awaited with the job that a chunk has completed.
-        """
         self._chunks = chunks
         self._filler_for = filler_for
         self._store = store
@@ -89,7 +89,7 @@ class ChunkRunner:
 
     async def run(self, ref: ChunkRef) -> Verdict:
         """
-        Run a chunk, unless somebody else does or it is not wanted any more.
+        Run a chunk, unless somebody else does or its job has ended.
 
         Raises:
             Unavailable: the database can't be reached; nothing is decided then.
@@ -110,7 +110,7 @@ class ChunkRunner:
         if state.status == "failed":
             return Verdict("ended")
         if state.status == "processing" and state.claim_expires_ms > now_ms:
-            # Sent anew: the queue counts deliveries, and a message too many must not end in the
+            # Sent again: the queue counts deliveries, and a message too many must not end in the
             # dead letter queue on account of a chunk that is well.
             delay_s = _seconds(state.claim_expires_ms - now_ms)
             await self._sender.send([ref], state.priority, delay_s=delay_s)
@@ -168,8 +168,8 @@ class ChunkRunner:
             result = await self._fill(ref, claim, state)
         except WorkStopped:
             return Verdict("stopped")
-        except UpstreamBusy as error:
-            return await self._put_off(ref, claim, state, error)
+        except UpstreamBusy:
+            return await self._put_off(ref, claim, state)
         except AppError as error:
             return await self._give_up(ref, claim, state, error, is_retryable=error.retryable)
         except Exception as error:
@@ -186,7 +186,7 @@ class ChunkRunner:
         Make a chunk's data known and return what they are.
 
         Raises:
-            WorkStopped: nobody wants them any more.
+            WorkStopped: nobody needs them.
             AppError: they can't be had.
         """
         now_ms = self._clock.now_ms()
@@ -238,9 +238,7 @@ class ChunkRunner:
                 text_bytes += len(text)
         return samples, text_bytes
 
-    async def _put_off(
-        self, ref: ChunkRef, claim: Claim, state: ChunkState, error: UpstreamBusy
-    ) -> Verdict:
+    async def _put_off(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Verdict:
         """Put a chunk back whose data somebody else is fetching."""
         now_ms = self._clock.now_ms()
         next_ms = now_ms + BUSY_DELAY_S * 1000
@@ -254,7 +252,7 @@ class ChunkRunner:
             error=None,
             error_class=None,
         )
-        # Sent anew: the queue counts deliveries, and this one was nobody's fault.
+        # Sent again: the queue counts deliveries, and this one was nobody's fault.
         await self._sender.send([ref], state.priority, delay_s=BUSY_DELAY_S)
         return Verdict("busy")
 
@@ -271,7 +269,7 @@ class ChunkRunner:
         Put a chunk back for another attempt, or let it fail for good.
 
         Once a chunk of a job has failed for good, the others get no second attempt: the job fails
-        anyway, and a retry of the job runs all that is missing.
+        anyway, and a retry of the job runs all that have failed.
         """
         now_ms = self._clock.now_ms()
         is_last = state.attempts > self._options.max_retries or state.is_doomed

@@ -68,7 +68,7 @@ class ChartQueueService:
     async def get_job_with_result(
         self, job_id: str, caller: Caller
     ) -> tuple[Job, JobResult | None]:
-        """Return a job as `get_job_status` does, and where its result has been laid down."""
+        """Return a job as `get_job_status` does, and its materialised result, if there is one."""
         now_ms, generation = self._clock.now_ms(), self._look_ups.generation
         kept: tuple[Job, JobResult] | None = self._look_ups.find(("job", job_id), now_ms)
         if kept is not None:
@@ -81,7 +81,7 @@ class ChartQueueService:
 
     async def cancel_job(self, job_id: str, caller: Caller) -> None:
         """
-        Cancel a job: no chunk is begun any more, and those under way stop at their next page.
+        Cancel a job: no other chunk is begun, and those under way stop at their next page.
 
         Raises:
             NotFound: there is none, or it is somebody else's.
@@ -101,9 +101,7 @@ class ChartQueueService:
         limit: int,
         cursor: str | None,
     ) -> dict[str, Any]:
-        """
-        Return the document of `GET /api/jobs`: an administrator's of all, a reader's of its own.
-        """
+        """Return the document of `GET /api/jobs`: all for an administrator, a reader's own else."""
         jobs = await self._jobs.page(
             owner=None if caller.is_admin else caller.key_id,
             after=decode_cursor(cursor) if cursor else None,
@@ -123,7 +121,7 @@ class ChartQueueService:
 
         Raises:
             Conflict: it is not completed.
-            Gone: its points are not kept any more.
+            Gone: its points are no longer kept.
         """
         if job.status != "completed":
             raise Conflict(f"job is not completed: {job.status}, {job.progress} %")
@@ -134,7 +132,7 @@ class ChartQueueService:
 
     async def retry_job(self, job_id: str, caller: Caller) -> Job:
         """
-        Put a failed job back: its failed chunks run again, and fetch only what is missing.
+        Put a failed job back: its failed chunks run again, and fetch only the gaps.
 
         Raises:
             NotFound: there is no such job.

@@ -66,9 +66,7 @@ class JobSubmission:
             )
         job = await self._plan(request, owner, identity, estimated)
         submitted = await self._jobs.submit(
-            job,
-            active_jobs_max=self._options.max_active_jobs,
-            queued_samples_max=samples_max,
+            job, active_jobs_max=self._options.max_active_jobs, queued_samples_max=samples_max
         )
         if submitted.job_id is None:
             raise self._limited(submitted, estimated)
@@ -152,9 +150,7 @@ def resend_after_ms(sends: int) -> int:
 
 
 def canonical_request(request: TimeseriesRequest) -> bytes:
-    """
-    Return what makes two requests ask for the same data: site, sorted points and range, as JSON.
-    """
+    """Return what two requests for the same data share: site, sorted points, range, as JSON."""
     return msgspec.json.encode([request.site, sorted(request.points), *request.time_range])
 
 

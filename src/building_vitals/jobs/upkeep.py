@@ -27,8 +27,8 @@ JOBS_AT_ONCE = 100
 JOB_AGE_MS = 7 * DAY_MS
 # Chunks sent again in one run; the longest due come first, the others in the next run.
 RESENT_MAX = 1000
-# Chunks that will be due so soon count as due: whoever asks for a run after a crash asks once, and
-# the next run by itself may be minutes away. A living claim is renewed 2 s before it is due.
+# Chunks that will be due so soon count as due: after a crash a run is asked for once, and the next
+# run by itself may be minutes away. A living claim is renewed 2 s before it is due.
 QUEUED_AHEAD_MS = 30_000
 CLAIMED_AHEAD_MS = 2_500
 
@@ -83,7 +83,7 @@ class LostChunks:
     """
     Sends again what seems lost: chunks nobody has begun, and chunks whose claim nobody renews.
 
-    A message too many does no harm: whoever gets it finds the chunk claimed or done.
+    A message too many does no harm: its consumer finds the chunk claimed or done.
     """
 
     name = "lost chunks"
@@ -119,7 +119,7 @@ class LostChunks:
 
 
 class LostResults:
-    """The step of the maintenance run that stores results which were lost."""
+    """Materialises results that were not when their jobs completed."""
 
     name = "lost results"
     rank = LENGTHY
@@ -129,7 +129,7 @@ class LostResults:
 
     async def run(self, now_ms: int) -> int:
         """Store some; return how many."""
-        return await self._results.lay_down_lost(now_ms)
+        return await self._results.materialise_lost(now_ms)
 
 
 def steps(

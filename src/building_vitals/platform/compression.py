@@ -23,10 +23,7 @@ class Brotli:
 
     def decompress(self, data: bytes, size: int) -> bytes:
         """
-        Return what was compressed.
-
-        Args:
-            size: Bytes it had.
+        Return what was compressed, *size* bytes.
 
         Raises:
             ValueError: the data are not Brotli, or hold another number of bytes.

@@ -20,9 +20,7 @@ SOCKET_TURNS = 4
 
 
 class RuntimeHttp:
-    """
-    Sends requests with `fetch`, a few at a time: the upstream is slow because others ask it too.
-    """
+    """Sends requests with `fetch`, a few at a time: the upstream has others to serve, too."""
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(REQUESTS_MAX)

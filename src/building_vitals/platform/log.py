@@ -20,8 +20,7 @@ def write_line(event: str, **fields: Any) -> None:
     """
     Write one line; fields that are None are left out and long texts cut.
 
-    Args:
-        event: `request`, `queue`, `scheduled`, `start` or `fault`.
+    Events are `request`, `queue`, `scheduled`, `start` and `fault`.
     """
     # Not print: standard output goes through Emscripten's terminal first, byte by byte, before the
     # runtime makes it the same log entry. Nor logging, which the runtime marks as an error.

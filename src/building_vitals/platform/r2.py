@@ -59,9 +59,7 @@ class R2Objects:
         length: int | None = None,
         object_etag: str | None = None,
     ) -> bytes | None:
-        """
-        Return the bytes of an object or of a part of it; None when it is not there or another.
-        """
+        """Return the bytes of an object or of a part of it; None if it is gone or another."""
         options: dict[str, Any] = {}
         if length is not None:
             options["range"] = {"offset": offset, "length": length}
@@ -104,9 +102,7 @@ class R2Objects:
         content_encoding: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
-        """
-        Store an object that is never whole in memory; nothing is stored unless all of it comes.
-        """
+        """Store an object that is never whole in memory: all that comes, or nothing."""
         options = _put_options(content_type, content_encoding, metadata)
         # R2 wants to know the length of a stream beforehand, and refuses one that ends early.
         stream = js.FixedLengthStream.new(size)
@@ -164,7 +160,7 @@ class R2Objects:
     async def list(
         self, *, prefix: str = "", cursor: str | None = None, limit: int = LIST_OBJECTS_MAX
     ) -> ObjectPage:
-        """Return the objects whose key begins with *prefix*, by key, a page at a time."""
+        """Return a page of the objects whose key begins with *prefix*, by key."""
         options: dict[str, Any] = {
             "limit": min(limit, LIST_OBJECTS_MAX),
             "include": ["httpMetadata", "customMetadata"],

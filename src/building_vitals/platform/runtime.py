@@ -1,6 +1,4 @@
-"""
-Where the runtime's events enter: each gets its services, its handler, and a last line of defence.
-"""
+"""Where the runtime's events enter: each gets its services, its handler, a last resort."""
 
 from __future__ import annotations
 
@@ -10,11 +8,7 @@ import msgspec
 
 from building_vitals.api.cors import SECURITY_HEADERS
 from building_vitals.api.messages import Reply
-from building_vitals.api.problem import (
-    INTERNAL_STATUS,
-    PROBLEM_CONTENT_TYPE,
-    problem_document,
-)
+from building_vitals.api.problem import INTERNAL_STATUS, PROBLEM_CONTENT_TYPE, problem_document
 from building_vitals.handlers import fetch, queue, scheduled
 from building_vitals.platform.bindings import make_app, new_id
 from building_vitals.platform.heap import heap_bytes

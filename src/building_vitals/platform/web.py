@@ -26,8 +26,7 @@ def read_request(raw: Any, body: RequestBody, now_ms: int) -> HttpRequest:
     """
     Return the handlers' view of a request of the runtime.
 
-    Args:
-        raw: The JavaScript request: the SDK's wrapper refuses methods it doesn't know.
+    *raw* is the JavaScript request: the SDK's wrapper refuses methods it doesn't know.
     """
     path, query = _path_and_query(str(raw.url))
     return HttpRequest(
@@ -139,12 +138,7 @@ class RequestBody:
 
 
 def write_response(reply: Reply, method: str, wait_until: Callable[[Any], None]) -> Any:
-    """
-    Return the runtime's response to a reply.
-
-    Args:
-        wait_until: Keeps a coroutine running behind the response.
-    """
+    """Return the runtime's response; *wait_until* keeps a coroutine running behind it."""
     headers: dict[str, str] = {}
     for name, value in reply.headers:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
@@ -188,7 +182,7 @@ def _sealed_array(body: SealedBody) -> Any:
 
     The array outlives the invocation, with the answer that it is a copy of: memory alone, of no use
     to the runtime's bookkeeping, and never there when a deployment takes its snapshot. Without it,
-    each hit would carry all of the answer out of WebAssembly anew.
+    each hit would carry all of the answer out of WebAssembly again.
     """
     sealed = body.sealed
     if sealed.kept is None:
@@ -223,9 +217,7 @@ async def _pump(reply: Reply, writer: Any) -> None:
 
 
 async def _pass_on(reply: Reply, stored: StoredBody, writable: Any) -> None:
-    """
-    Let the runtime pipe the stored bytes, then write the end; when that fails, cut the connection.
-    """
+    """Let the runtime pipe the stored bytes, then write the end; cut the connection if it fails."""
     try:
         await stored.found.body.pipeTo(writable, preventClose=True)
         writer = writable.getWriter()

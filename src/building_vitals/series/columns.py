@@ -2,8 +2,8 @@
 Pages as columns: the times and values of each point, their instants and texts, by few calls over
 many.
 
-Separate because it is all about speed: what is done a sample at a time costs a job of millions of
-samples most of its time, the more so in WebAssembly.
+Separate because it is all about speed: work per sample costs a job of millions of samples
+most of its time, the more so in WebAssembly.
 """
 
 from __future__ import annotations
@@ -128,9 +128,7 @@ def instants_of(times: Sequence[str]) -> list[int]:
 
 
 def head_text(instant_ms: int) -> str:
-    """
-    Return what comes between the value of the sample before and that of a sample of this instant.
-    """
+    """Return the text between the value of the sample before and that of this instant's."""
     return f"],[{instant_ms},"
 
 

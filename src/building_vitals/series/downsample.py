@@ -88,9 +88,7 @@ def _choose(times: list[int], values: list[Any], max_points: int) -> set[int]:
 
 
 def _outline(count: int, numeric: Sequence[int], numbers: list[Any]) -> list[int]:
-    """
-    Return the indices of the first and last sample, the smallest and the largest number, each once.
-    """
+    """Return the indices of the first, last, smallest and largest sample, each once."""
     outline = [0, count - 1]
     if numbers:
         outline += [numeric[numbers.index(min(numbers))], numeric[numbers.index(max(numbers))]]
@@ -104,9 +102,7 @@ def _find_changes(values: list[Any]) -> list[int]:
 
 
 def _states(values: list[Any]) -> list[Any]:
-    """
-    Return what tells each value's state from others, hashable: arrays and objects as their text.
-    """
+    """Return each value's state, hashable: arrays and objects are their text."""
     states = [_NUMBER if type(value) in _NUMBERS else value for value in values]
     if not _NESTED.isdisjoint(map(type, values)):
         return [(repr(state),) if type(state) in _NESTED else state for state in states]

@@ -100,11 +100,11 @@ class SeriesBuilder:
 
     def add_text(self, first_ms: int, last_ms: int, count: int, text: bytes) -> None:
         """
-        Append one frame.
+        Append one frame, of samples after those of the frame before.
 
         Args:
-            first_ms, last_ms: Instants of its first and last sample, after those of the frame
-                before.
+            first_ms: Instant of its first sample.
+            last_ms: Instant of its last sample.
             count: Samples; not 0.
             text: Their JSON text without the outer brackets, ascending.
         """
@@ -196,8 +196,7 @@ def cut_text(text: bytes, time_range: Range) -> tuple[int, bytes]:
     """
     Return the count and the text of those samples that lie in *time_range*.
 
-    Args:
-        text: Samples' JSON text without the outer brackets, ascending.
+    Both texts are JSON without the outer brackets, ascending.
 
     Raises:
         ValueError: the text is not that of samples.
@@ -221,8 +220,7 @@ def _seek(text: bytes, instant_ms: int) -> int:
     """
     Return where the first sample at or after an instant begins, one past the end if none does.
 
-    Args:
-        text: Of samples, ascending, with no other brackets than theirs.
+    The samples are ascending; the text has no other brackets than theirs.
     """
     low, high = 0, len(text) + 1
     while low < high:

@@ -115,9 +115,7 @@ def decode_samples(text: bytes) -> Samples:
 
 
 def encode_samples(samples: Samples) -> bytes:
-    """
-    Return the run that *samples* are, without the outer brackets; the inverse of `decode_samples`.
-    """
+    """Return samples as a run, without the outer brackets; the inverse of `decode_samples`."""
     return msgspec.json.encode(samples)[1:-1]
 
 

@@ -102,9 +102,7 @@ def _int_text(value: int) -> str:
 
 
 def _string_text(value: str) -> str:
-    """
-    Return text as a JSON string; lone surrogates as escapes, since UTF-8 has no form for them.
-    """
+    """Return text as a JSON string; lone surrogates, which UTF-8 can't express, as escapes."""
     try:
         return msgspec.json.encode(str(value)).decode()
     except UnicodeEncodeError:

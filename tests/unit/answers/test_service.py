@@ -420,7 +420,7 @@ async def test_answers_over_a_batch_are_streamed() -> None:
 
 
 @in_virtual_time
-async def test_a_segment_replaced_while_it_is_looked_at_is_planned_anew() -> None:
+async def test_a_segment_replaced_while_it_is_looked_at_is_planned_again() -> None:
     """Overlapping segments need their directories; one that vanished before they came is a gap."""
     async with World() as world:
         for time_range in (days(10, 5), days(8, 3)):

@@ -108,7 +108,7 @@ PAST = Range(EPOCH_MS - 90 * DAY_MS, EPOCH_MS - 50 * DAY_MS)
 
 
 @in_virtual_time
-async def test_an_answer_of_many_objects_is_stored_anew() -> None:
+async def test_an_answer_of_many_objects_is_stored_as_one() -> None:
     """After an answer from ten objects there is one, with the same samples; the rows are gone."""
     async with World() as world:
         time_range = await scatter(world, ["a", "b/☃"], pieces_of(PAST, 10))
@@ -133,7 +133,7 @@ async def test_an_answer_of_many_objects_is_stored_anew() -> None:
 
 
 @in_virtual_time
-async def test_what_is_spoilt_is_not_stored_anew() -> None:
+async def test_what_is_spoilt_is_not_stored_again() -> None:
     """A spoilt frame that would be copied as it is is noticed, and its object alone forgotten."""
     async with World() as world:
         time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
@@ -204,7 +204,7 @@ async def test_what_is_fetched_while_a_compaction_runs_stays() -> None:
         time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
         part = pieces_of(PAST, 10)[4]
 
-        async def fetch_anew(operation: str) -> None:
+        async def fetch_again(operation: str) -> None:
             if operation == "put":
                 world.objects.failures.before = None
                 await world.index.purge("site", None, part, now_ms=world.clock.now_ms() - 500)
@@ -212,7 +212,7 @@ async def test_what_is_fetched_while_a_compaction_runs_stays() -> None:
                 await world.settle()
 
         await asyncio.sleep(10)
-        world.objects.failures.before = fetch_anew
+        world.objects.failures.before = fetch_again
         world.upstream.changes.append(world.clock.now_ms())
         need = world.need(["a"], time_range)
         await world.compactor.compact(need)
@@ -222,8 +222,8 @@ async def test_what_is_fetched_while_a_compaction_runs_stays() -> None:
 
 
 @in_virtual_time
-async def test_expired_segments_go_once_they_are_known_anew() -> None:
-    """What is known anew in whole goes with a compaction; of the rest, stale data are still had."""
+async def test_expired_segments_go_once_they_are_known_again() -> None:
+    """What is known again in whole goes with a compaction; of the rest, stale data stay."""
     async with World() as world:
         parts = pieces_of(PAST, 10)
         await scatter(world, ["a"], [parts[0], Range(parts[1].start_ms, parts[4].end_ms)])

@@ -98,7 +98,7 @@ def scattered(number: int) -> tuple[list[str], Range]:
 async def test_fifty_overlapping_misses_cost_what_one_costs(
     request_of: Callable[[int], tuple[list[str], Range]], page_ms: int
 ) -> None:
-    """Nothing is fetched twice, whoever fetches it; all have their answers in time."""
+    """Nothing is fetched twice; all have their answers in time."""
     async with World() as world:
         world.upstream.page_ms = page_ms
         asked = [request_of(number) for number in range(50)]

@@ -1,4 +1,4 @@
-"""Leases: one for whoever shares a point and an instant, until it ends or runs out."""
+"""Leases: one for all who share a point and an instant, until it ends or runs out."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_a_run_is_no_cut() -> None:
 
 
 def test_what_a_cut_leaves_is_a_fragment() -> None:
-    """The text of a cut frame is deflated anew."""
+    """The text of a cut frame is deflated again."""
     text = every(60_000, Range(0, 600 * 60_000)).text
 
     assert text == inflate(cut_fragment(text), len(text))

@@ -87,7 +87,7 @@ class Desk:
             case "completed":
                 await self.chunks.finish(ref, Result(1, 2, 3), **now)
             case "failed":
-                # Of a chunk that waits only whoever finds it given up says so.
+                # A waiting chunk has no holder: only its dead letter can end it.
                 [row] = self.database.look("SELECT status FROM job_chunks WHERE chunk = ?1", chunk)
                 holder = claim if row["status"] == "processing" else None
                 await self.chunks.fail(ref, holder, error="no", error_class="crash", **now)

@@ -1,4 +1,4 @@
-"""Results of large jobs: laid down once, answered from, and let go of."""
+"""Results of large jobs: materialised once, answered from, and let go of."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def days(first: float, last: float) -> Range:
     return Range(EPOCH_MS - round(first * DAY_MS), EPOCH_MS - round(last * DAY_MS))
 
 
-def laid_down(world: JobWorld) -> list[str]:
+def materialised(world: JobWorld) -> list[str]:
     """Return the objects of results."""
     return [key for key in world.objects.infos if key.startswith(DATASETS_PREFIX)]
 
@@ -66,7 +66,7 @@ async def test_a_result_is_one_object_with_an_end_for_each_answer() -> None:
     """What is stored and the end together are what would have been spliced, to the tag."""
     async with JobWorld(jobs=JobOptions(batch_size=2)) as world:
         job_id = await complete(world, days(9, 3))
-        assert 1 == len(laid_down(world))
+        assert 1 == len(materialised(world))
         got = await answer(world, job_id)
         assert got is not None
         assert got.stored is not None
@@ -86,27 +86,27 @@ async def test_a_result_of_cut_frames_has_the_length_it_was_said_to_have() -> No
         await world.settle()
         time_range = Range(days(8, 3).start_ms + 7 * HOUR_MS, days(8, 3).end_ms - 5 * HOUR_MS)
         job_id = await complete(world, time_range)
-        assert 1 == len(laid_down(world))
+        assert 1 == len(materialised(world))
         assert world.truth(POINTS, time_range) == await world.result(job_id)
         assert [] == world.reported
 
 
 @in_virtual_time
-async def test_small_results_are_not_laid_down() -> None:
+async def test_small_results_are_not_materialised() -> None:
     """What is one batch of pieces anyway is spliced; no row and no object is made for it."""
     async with JobWorld(result_bytes_min=10**6) as world:
         job_id = await complete(world, days(9, 3))
-        assert (None, []) == ((await found(world, job_id))[1], laid_down(world))
+        assert (None, []) == ((await found(world, job_id))[1], materialised(world))
         assert await world.result(job_id) == world.truth(POINTS, days(9, 3))
 
 
 @in_virtual_time
-async def test_a_result_is_laid_down_once() -> None:
+async def test_a_result_is_materialised_once() -> None:
     """However often a job is said to be complete, and by however many at once."""
     async with JobWorld() as world:
         job_id = await complete(world, days(9, 3))
         await asyncio.gather(*(world.results().materialise(job_id) for _ in range(5)))
-        assert 1 == len(laid_down(world))
+        assert 1 == len(materialised(world))
         assert [] == world.reported
 
 
@@ -129,7 +129,7 @@ async def test_what_is_lost_or_changed_is_no_answer() -> None:
     """An object that is gone, or another one, is not passed on: the answer is spliced then."""
     async with JobWorld() as world:
         job_id = await complete(world, days(9, 3))
-        [key] = laid_down(world)
+        [key] = materialised(world)
         world.objects.overwrite(key, b"something else")
         assert await answer(world, job_id) is None
         world.objects.lose(key)
@@ -145,11 +145,11 @@ async def test_a_bucket_that_fails_leaves_a_job_as_it_is(fault: Fault) -> None:
         job_id = await world.submit(POINTS, days(9, 3))
         world.objects.failures.next("put_stream", fault=fault)
         assert "completed" == (await world.run(job_id)).status
-        assert [] == laid_down(world)
+        assert [] == materialised(world)
         assert ["job result"] == [where for where, _ in world.reported]
         assert (await found(world, job_id))[1] is None
         await world.results().materialise(job_id)
-        assert 1 == len(laid_down(world))
+        assert 1 == len(materialised(world))
         assert world.truth(POINTS, days(9, 3)) == await world.result(job_id)
 
 
@@ -161,7 +161,7 @@ async def test_a_result_that_was_lost_is_made_up_for() -> None:
         world.objects.failures.next("put_stream", fault=Fault.REFUSED)
         refused = await complete(world, days(9, 3))
         died = await complete(world, days(20, 12))
-        [key] = laid_down(world)
+        [key] = materialised(world)
         world.objects.lose(key)
         dies_ms = world.clock.now_ms() + UNFINISHED_MS
         world.database.connection.execute(
@@ -175,7 +175,7 @@ async def test_a_result_that_was_lost_is_made_up_for() -> None:
         old = OldResults(JobResults(world.database), world.objects)
         assert 1 == await old.run(world.clock.now_ms())
         assert [1, 0] == [await step.run(world.clock.now_ms()) for _ in range(2)]
-        assert 2 == len(laid_down(world))
+        assert 2 == len(materialised(world))
         assert world.truth(POINTS, days(20, 12)) == await world.result(died)
 
 
@@ -211,7 +211,7 @@ async def test_a_purge_takes_results_with_it() -> None:
         assert 0 < await admin.purge("site", ["a"], days(5, 4))
         assert (await found(world, job_id))[1] is None
         await world.settle()
-        assert [] == laid_down(world)
+        assert [] == materialised(world)
         assert await world.result(job_id) is None
 
 
@@ -247,7 +247,7 @@ async def test_results_go_when_their_first_segment_has_gone() -> None:
         await world.clock.sleep(2 * HOUR_MS)
         assert (await found(world, job_id))[1] is None
         assert 1 == await step.run(world.clock.now_ms() + OBJECT_GRACE_MS)
-        assert [] == laid_down(world)
+        assert [] == materialised(world)
         assert 0 == await step.run(world.clock.now_ms() + OBJECT_GRACE_MS)
 
 

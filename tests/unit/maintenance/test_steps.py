@@ -108,7 +108,7 @@ async def test_expired_segments_go_and_others_stay() -> None:
 
 
 async def test_a_longer_life_takes_effect_at_once() -> None:
-    """What was filed under a shorter life is filed anew, and hides nothing that is over."""
+    """What was filed under a shorter life is filed again, and hides nothing that is over."""
     bench = Bench()
     longer = Freshness(2 * HOUR_MS, 30 * DAY_MS, HOUR_MS, DAY_MS)
     for n in range(cache_upkeep.SEGMENTS_AT_ONCE + 5):
@@ -158,7 +158,7 @@ async def test_an_object_goes_after_its_last_segment() -> None:
     )
 
 
-async def test_an_object_stays_for_whoever_is_about_to_read_it() -> None:
+async def test_an_object_stays_for_those_who_are_about_to_read_it() -> None:
     """The object outlives its last segment by a grace period."""
     bench = Bench()
     await bench.object(key(1), NOW_MS - LIFE_MS - 1)
@@ -220,7 +220,7 @@ async def test_replaced_objects_go_before_they_expire() -> None:
 
 
 async def test_the_walk_through_the_bucket_goes_on_where_it_stopped() -> None:
-    """Each run looks at some pages; in the end all have been seen, and the walk begins anew."""
+    """Each run looks at some pages; in the end all have been seen, and the walk begins again."""
     bench = Bench()
     bench.objects.page_objects_max = 3
     for n in range(40):
