@@ -41,7 +41,7 @@ class FakeMessage:
 
     def ack(self) -> None:
         """
-        Have done with it; the first word counts.
+        End the delivery; the first word counts.
         """
         if self.verdict is None:
             self.verdict = "ack"

@@ -17,7 +17,7 @@ ANSWERS_MAX = 128
 
 
 class LookUps:
-    """Keeps the latest look-ups, and what was made of them."""
+    """Keeps the latest look-ups, and the answers made of them."""
 
     def __init__(self, believed_ms: int = BELIEVED_MS) -> None:
         self._believed_ms = believed_ms
@@ -30,7 +30,7 @@ class LookUps:
         return self._forgotten
 
     def find(self, key: Hashable, now_ms: int) -> Any | None:
-        """Return what was kept, if it was found a moment ago."""
+        """Return an answer that was found a moment ago; None when none was."""
         kept = self._found.get(key)
         if kept is None or not 0 <= now_ms - kept[0] < self._believed_ms:
             return None

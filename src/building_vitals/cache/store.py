@@ -233,7 +233,7 @@ class SegmentStore:
         before: Sequence[Statement] = (),
         after: Sequence[Statement] = (),
     ) -> None:
-        """Make stored objects known, in one transaction with what is to happen before and after."""
+        """Make stored objects known, in one transaction with the statements before and after."""
         statements = [*before]
         for each in stored:
             statements += SegmentIndex.insert_statements(

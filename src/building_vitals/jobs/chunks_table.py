@@ -216,7 +216,7 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a finished chunk holds, and what it took."""
+    """Size of a finished chunk, and the requests it took."""
 
     samples: int
     text_bytes: int

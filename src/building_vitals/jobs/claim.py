@@ -73,9 +73,9 @@ class Claim:
 
     def progress_of(self, estimated: int) -> Callable[[FetchCount], Awaitable[None]]:
         """
-        Return what is to hear of each page of a chunk that has so many samples, estimated.
+        Return a callback to be awaited after each page of a chunk of *estimated* samples.
 
-        Raises (what it returns):
+        Raises (the callback):
             WorkStopped: nobody needs the rest.
         """
         received: dict[int, int] = {}
