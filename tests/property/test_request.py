@@ -6,6 +6,7 @@ import json
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,12 +15,12 @@ from building_vitals.api import parameters as p
 from building_vitals.api.problem import problem_document
 from building_vitals.api.requests import (
     parse_body,
-    parse_cache_list_query,
     parse_cache_purge_query,
-    parse_page_query,
     parse_query,
     parse_site,
+    parse_values,
 )
+from building_vitals.api.routes import ENDPOINTS
 from building_vitals.errors import AppError, InvalidRequest
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
 from building_vitals.jobs.submission import canonical_request
@@ -27,6 +28,10 @@ from building_vitals.names import SITE_PATTERN
 from building_vitals.ranges import Range
 
 TIMEOUT_MS_MAX = 30_000
+GET, POST = (each for each in ENDPOINTS if each.path == "/api/timeseries")
+PURGE = next(each for each in ENDPOINTS if each.operation_id == "purgeCache")
+# The endpoints whose handlers read every parameter of the row at once.
+PAGED = [each for each in ENDPOINTS if each.query and each not in (GET, PURGE)]
 SITES = st.from_regex(SITE_PATTERN, fullmatch=True)
 POINT_CHARACTERS = st.characters(exclude_categories=["Cc", "Cs"])
 POINTS = st.lists(
@@ -109,7 +114,7 @@ def assert_valid(request: TimeseriesRequest) -> None:
 
 def assert_answerable(error: AppError) -> None:
     """Check that a refusal can be sent, and says what is wrong in printable text."""
-    json.dumps(problem_document(error, "r"), allow_nan=False).encode("utf-8")
+    msgspec.json.encode(problem_document(error, "r"))
     assert error.status in (400, 413)
     if isinstance(error, InvalidRequest):
         assert error.problems
@@ -120,7 +125,7 @@ def assert_answerable(error: AppError) -> None:
 def test_any_query_is_a_request_or_refused(query: str) -> None:
     """No query makes the reader fail otherwise."""
     try:
-        assert_valid(parse_query(query, timeout_ms_max=TIMEOUT_MS_MAX))
+        assert_valid(parse_query(query, GET.query, timeout_ms_max=TIMEOUT_MS_MAX))
     except AppError as error:
         assert_answerable(error)
 
@@ -129,7 +134,7 @@ def test_any_query_is_a_request_or_refused(query: str) -> None:
 def test_any_body_is_a_request_or_refused(body: bytes, content_type: str | None) -> None:
     """No body makes the reader fail otherwise."""
     try:
-        assert_valid(parse_body(body, content_type, timeout_ms_max=TIMEOUT_MS_MAX))
+        assert_valid(parse_body(body, content_type, POST.body, timeout_ms_max=TIMEOUT_MS_MAX))
     except AppError as error:
         assert_answerable(error)
 
@@ -138,10 +143,9 @@ def test_any_body_is_a_request_or_refused(body: bytes, content_type: str | None)
 def test_any_query_of_the_other_paths_is_read_or_refused(query: str) -> None:
     """The other readers fail no otherwise either."""
     readers = (
-        parse_cache_list_query,
-        parse_cache_purge_query,
+        lambda text: parse_cache_purge_query(text, PURGE.query),
         parse_site,
-        lambda text: parse_page_query(text, p.STATUS, p.SITE_FILTER, p.PAGE, p.PER_PAGE, p.FORMAT),
+        *(lambda text, query=each.query: parse_values(text, query) for each in PAGED),
     )
     for reader in readers:
         try:
@@ -171,5 +175,7 @@ def test_what_is_asked_is_what_is_read(
     pairs = [*document.items(), *(("point", point) for point in points)]
     query = urlencode(pairs) if data.draw(st.booleans()) else urlencode(pairs, quote_via=quote)
     body = json.dumps(document | {"points": points}).encode()
-    assert expected == parse_query(query, timeout_ms_max=TIMEOUT_MS_MAX)
-    assert expected == parse_body(body, "application/json", timeout_ms_max=TIMEOUT_MS_MAX)
+    assert expected == parse_query(query, GET.query, timeout_ms_max=TIMEOUT_MS_MAX)
+    assert expected == parse_body(
+        body, "application/json", POST.body, timeout_ms_max=TIMEOUT_MS_MAX
+    )

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from building_vitals.api.endpoint import Endpoint
+from building_vitals.api.routes import ENDPOINTS
 from building_vitals.cache import object_keys
-from building_vitals.handlers.fetch import OPEN_ROUTES, ROUTES
 from building_vitals.settings import SettingsError, read_settings
 from unit.test_tidy import ROOMS
 
@@ -28,6 +29,8 @@ VARS: dict[str, str] = WRANGLER["vars"]
 SECRETS = {"ACE_API_TOKEN"}
 # Of wrangler, the shell's examples, and constants of SQLite and Cloudflare.
 OTHER_NAMES = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "JOB_ID"}
+
+ROLES = {"anybody": "anybody", "reader": "readers", "owner": "owner", "admin": "administrators"}
 
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
@@ -62,11 +65,7 @@ def code_of(path: Path) -> str:
 
 def existing_routes() -> set[str]:
     """Return each method and path the Worker answers, its open parts as {}."""
-    found = {f"GET {path}" for path in OPEN_ROUTES}
-    for pattern, methods in ROUTES:
-        path = re.sub(r"\(\[\^/\]\+\)", "{}", pattern.pattern)
-        found |= {f"{method} {path}" for method in methods}
-    return found
+    return {f"{each.method} {re.sub(r'{[^}]*}', '{}', each.path)}" for each in ENDPOINTS}
 
 
 def shown_routes(path: Path) -> set[str]:
@@ -80,6 +79,20 @@ def shown_routes(path: Path) -> set[str]:
 def test_every_route_is_in_the_readme() -> None:
     """The API table has all routes and none that is not there."""
     assert existing_routes() == shown_routes(README)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ENDPOINTS, ids=[f"{each.method} {each.path}" for each in ENDPOINTS]
+)
+def test_rows_of_the_readme_are_those_of_the_table(endpoint: Endpoint) -> None:
+    """A row of the API table names the role and every parameter of its endpoint."""
+    mark = f"`{endpoint.method} {endpoint.path}`"
+    (row,) = [line for line in text_of(README).splitlines() if mark in line and line[0] == "|"]
+    _, routes, what, who, _ = row.split("|")
+    assert ROLES[endpoint.role] in who.split()
+    rows = [each for each in ENDPOINTS if f"`{each.method} {each.path}`" in routes]
+    parameters = {parameter.name for each in rows for parameter in each.parameters}
+    assert parameters == set(re.findall(r"`(\w+)`", what))
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=name_of)

@@ -27,7 +27,7 @@ ROOMS = (
     *("root", "series", "upstream", "cache", "answers", "access", "jobs", "datasets", "sites"),
     *("statistics", "maintenance", "app", "api", "handlers", "platform", "entry"),
 )
-ROOT_MODULES = {"instants", "ranges", "names", "errors", "ports", "upkeep"}
+ROOT_MODULES = {"fields", "instants", "ranges", "names", "errors", "ports", "upkeep"}
 APP_MODULES = {"settings", "isolate", "app"}
 
 LIBRARIES = {"msgspec"}

@@ -49,3 +49,5 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 # Everybody, in the mode `open`.
 ANYBODY = Caller(key_id="open", is_admin=True, sites=None)
+# The caller of an endpoint that asks for no key: it may do nothing.
+NOBODY = Caller(key_id="", is_admin=False, sites=frozenset())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Annotated, Literal
 
 import msgspec
 
 from building_vitals.answers.formats.spliced_json import SealedBody
-from building_vitals.answers.question import Question
+from building_vitals.answers.question import Question, Route
+from building_vitals.fields import Count, IsoTime
 from building_vitals.instants import format_instant
 from building_vitals.ports import OpenObject
 from building_vitals.ranges import Range
+
+CacheStatus = Literal["hit", "partial", "miss", "bypass", "stale"]
 
 
 class StoredBody(msgspec.Struct):
@@ -57,46 +60,60 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
     stored: StoredBody | None = None
 
 
-def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> dict[str, Any]:
-    """Return `_meta` as api.md has it."""
-    request = question.request
-    meta = {
-        "requestId": question.request_id,
-        "site": request.site,
-        "startTime": format_instant(request.time_range.start_ms),
-        "endTime": format_instant(request.time_range.end_ms),
-        "routeType": question.route,
-        "cacheHit": answer.report.is_hit,
-        "cache": answer.report,
-        "estimatedSamples": question.estimated,
-        "samplesCount": answer.samples,
-        "duration": now_ms - question.started_ms,
-        "timestamp": format_instant(now_ms),
-    }
-    if request.max_points is not None:
-        meta["downsampled"] = True
-    return meta
-
-
 class CacheReport(msgspec.Struct, rename="camel"):
     """
-    What `_meta.cache` says.
+    The cache's part in an answer.
 
     Attributes:
-        status: `hit`, `partial`, `miss`, `bypass` or `stale`.
         samples_from_cache: Samples of the answer that were stored before.
         samples_fetched: Samples that came from the upstream for this request.
         upstream_requests: Requests it took.
         fetched: Ranges that went upstream, merged.
     """
 
-    status: str
-    samples_from_cache: int = 0
-    samples_fetched: int = 0
-    upstream_requests: int = 0
+    status: CacheStatus
+    samples_from_cache: Count = 0
+    samples_fetched: Count = 0
+    upstream_requests: Count = 0
     fetched: list[Range] = []
 
     @property
     def is_hit(self) -> bool:
         """Whether nothing of the answer came from upstream."""
         return self.status in ("hit", "stale")
+
+
+class AnswerMeta(msgspec.Struct, kw_only=True, rename="camel"):
+    """`_meta` of an answer with samples."""
+
+    request_id: str
+    site: str
+    start_time: IsoTime
+    end_time: IsoTime
+    route_type: Route
+    cache_hit: bool
+    cache: CacheReport
+    estimated_samples: Count
+    samples_count: Count
+    duration: Annotated[int, msgspec.Meta(ge=0, description="Milliseconds.")]
+    timestamp: IsoTime
+    downsampled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> AnswerMeta:
+    """Return what an answer says of itself."""
+    request = question.request
+    return AnswerMeta(
+        request_id=question.request_id,
+        site=request.site,
+        start_time=format_instant(request.time_range.start_ms),
+        end_time=format_instant(request.time_range.end_ms),
+        route_type=question.route,
+        cache_hit=answer.report.is_hit,
+        cache=answer.report,
+        estimated_samples=question.estimated,
+        samples_count=answer.samples,
+        duration=now_ms - question.started_ms,
+        timestamp=format_instant(now_ms),
+        downsampled=msgspec.UNSET if request.max_points is None else True,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from building_vitals.answers.answer import CacheReport
 from building_vitals.answers.formats.encoder import Encoder
@@ -134,7 +134,7 @@ async def body(
     source: ByteSource,
     encoder: Encoder,
     report: CacheReport,
-    meta: Callable[[int], dict[str, Any]],
+    meta: Callable[[int], object],
 ) -> AsyncIterator[bytes]:
     """
     Yield the body of an answer, `samples_from_cache` of the report counted on the way.

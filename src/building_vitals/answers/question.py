@@ -34,7 +34,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     request: TimeseriesRequest
-    route: str
+    route: Route
     estimated: int
     request_id: str
     format: Format

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import msgspec
 
-from building_vitals.answers.answer import CacheReport, TimeseriesAnswer, answer_meta
+from building_vitals.answers.answer import (
+    AnswerMeta,
+    CacheReport,
+    CacheStatus,
+    TimeseriesAnswer,
+    answer_meta,
+)
 from building_vitals.answers.body import BATCH_BYTES_MAX, ByteSource, body, encoded
 from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
@@ -230,7 +235,7 @@ class EnhancedTimeseriesService:
         if answer_etag is not None and question.matches(answer_etag):
             return answer
 
-        def meta(samples: int) -> dict[str, Any]:
+        def meta(samples: int) -> AnswerMeta:
             answer.samples = samples
             return answer_meta(answer, question, self._clock.now_ms())
 
@@ -259,7 +264,7 @@ class EnhancedTimeseriesService:
         return answer
 
 
-def _status(filling: Filling) -> str:
+def _status(filling: Filling) -> CacheStatus:
     """Return the cache status: what share of the answer had been known."""
     if filling.is_stale:
         return "stale"

@@ -36,13 +36,11 @@ class CorsPolicy:
 
     Attributes:
         origins: In lower case, without a slash at the end.
-        is_open: Every origin may.
-        rejected: Entries of the var that are no origins; they let nobody in.
+        is_open: Whether every origin may.
     """
 
     origins: frozenset[str]
     is_open: bool
-    rejected: tuple[str, ...] = ()
 
 
 # The var is the same for as long as the isolate lives.
@@ -52,16 +50,13 @@ def parse_policy(text: str) -> CorsPolicy:
     Return the policy that the var CORS_ORIGINS stands for; never raises.
 
     Args:
-        text: Origins separated by commas, `*` for all, empty for none but the Worker's own.
+        text: Origins separated by commas, `*` for all, empty for none but the Worker's own; an
+            entry that is no origin allows none.
     """
     entries = [entry.strip().lower().removesuffix("/") for entry in text.split(",")]
-    entries = [entry for entry in entries if entry]
-    named = [entry for entry in entries if entry != ANY_ORIGIN]
-    origins = frozenset(entry for entry in named if _ORIGIN.fullmatch(entry))
     return CorsPolicy(
-        origins=origins,
+        origins=frozenset(entry for entry in entries if _ORIGIN.fullmatch(entry)),
         is_open=ANY_ORIGIN in entries,
-        rejected=tuple(entry for entry in named if entry not in origins),
     )
 
 
@@ -72,13 +67,14 @@ def cors_headers(
     Return the CORS headers of an answer; no credentials are ever allowed, keys travel in headers.
 
     Args:
+        policy: The allowed origins.
         origin: The request's `Origin` header.
         preflight: Whether it answers an `OPTIONS`.
     """
     if policy.is_open:
         allowed, vary = ANY_ORIGIN, []
     elif policy.origins:
-        # Also where the origin is not let in: a cache must not give its answer to one that is.
+        # Also where the origin is not allowed: a cache must not give its answer to one that is.
         vary = [("Vary", "Origin")]
         if origin is None or origin.lower() not in policy.origins:
             return vary

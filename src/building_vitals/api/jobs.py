@@ -1,101 +1,73 @@
-"""`/api/jobs`, `/api/queue/dlq` and the maintenance run."""
+"""`/api/jobs`: the jobs of a key, and their results."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from building_vitals.access.caller import Caller
 from building_vitals.answers.question import Question, TimeseriesRequest
-from building_vitals.api import parameters as p
-from building_vitals.api.messages import HttpRequest, Reply, json_reply
-from building_vitals.api.requests import parse_page_query
-from building_vitals.api.timeseries import about, question_of, timeseries_reply
-from building_vitals.app import App
+from building_vitals.api.documents import Cancelled
+from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
+from building_vitals.api.timeseries import question_of, timeseries_reply
 from building_vitals.errors import Gone
+from building_vitals.jobs.documents import job_document
 from building_vitals.jobs.model import Job
 
-NO_STORE = ("Cache-Control", "no-store")
 
-
-async def list_jobs(request: HttpRequest, app: App, caller: Caller) -> Reply:
+async def list_jobs(call: Call) -> Reply:
     """List jobs, the newest first."""
-    values = parse_page_query(request.query, p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR)
-    return json_reply(await app.jobs.list_jobs(caller, **values), 200, [NO_STORE])
+    page = await call.app.jobs.list_jobs(call.caller, **call.values())
+    return json_reply(page, 200, NO_STORE)
 
 
-async def read_job(request: HttpRequest, app: App, caller: Caller) -> Reply:
+async def read_job(call: Call) -> Reply:
     """Show a job."""
-    job = await app.jobs.get_job_status(request.captured[0], caller)
-    return json_reply(job.document(), 200, [NO_STORE], jobStatus=job.status)
+    job = await call.app.jobs.get_job_status(call.captured[0], call.caller)
+    call.facts.job_status = job.status
+    return json_reply(job_document(job), 200, NO_STORE)
 
 
-async def cancel_job(request: HttpRequest, app: App, caller: Caller) -> Reply:
+async def cancel_job(call: Call) -> Reply:
     """Cancel a job."""
-    job_id = request.captured[0]
-    await app.jobs.cancel_job(job_id, caller)
-    app.analytics.record_ended_job(job_id, since_ms=request.started_ms)
-    return json_reply({"success": True, "message": f"job {job_id} is cancelled"})
+    job_id = call.captured[0]
+    await call.app.jobs.cancel_job(job_id, call.caller)
+    call.app.analytics.record_ended_job(job_id, since_ms=call.request.started_ms)
+    return json_reply(Cancelled(True, f"job {job_id} is cancelled"))
 
 
-async def read_job_data(request: HttpRequest, app: App, caller: Caller) -> Reply:
+async def read_job_data(call: Call) -> Reply:
     """Answer with the result of a completed job."""
-    values = parse_page_query(request.query, p.FORMAT, p.MAX_POINTS)
-    job, result = await app.jobs.get_job_with_result(request.captured[0], caller)
-    caller.require_site(job.site)
+    app, values = call.app, call.values()
+    job, result = await app.jobs.get_job_with_result(call.captured[0], call.caller)
+    call.caller.require_site(job.site)
     if result is not None:
-        # The points are what makes a job large, and a result needs none of them.
+        # The names of the points are most of a job's size, and a stored result needs none of them.
         samples_request = TimeseriesRequest(
             site=job.site, points=(), time_range=job.time_range, **values
         )
-        question = question_of(
-            request, samples_request, route="queued", estimated=job.estimated_size
-        )
-        _note(request, question, job)
+        question = _question(call, samples_request, job)
         answer = await app.results.answer(question, result)
         if answer is not None:
-            return timeseries_reply(answer, question, app)
+            return timeseries_reply(call, answer, question)
     samples_request = dataclasses.replace(await app.jobs.request_of(job), **values)
-    question = question_of(request, samples_request, route="queued", estimated=job.estimated_size)
-    _note(request, question, job)
+    question = _question(call, samples_request, job)
     answer = await app.timeseries.answer_known(question, judged_ms=job.created_ms)
     if answer is None:
-        raise Gone("the result is no longer kept; send the request again")
-    return timeseries_reply(answer, question, app)
+        raise Gone("the result has expired; send the request again")
+    return timeseries_reply(call, answer, question)
 
 
-def _note(request: HttpRequest, question: Question, job: Job) -> None:
-    """Have the log line tell of the job, whose points are not always loaded."""
-    request.notes.update({**about(question), "points": job.points_count})
+def _question(call: Call, samples_request: TimeseriesRequest, job: Job) -> Question:
+    question = question_of(call, samples_request, route="queued", estimated=job.estimated_size)
+    # Not those of the request, whose points are not always loaded.
+    call.facts.points = job.points_count
+    return question
 
 
-async def follow_job(request: HttpRequest, app: App, caller: Caller) -> Reply:
-    """Tell of a job's changes until it has ended."""
-    job = await app.jobs.get_job_status(request.captured[0], caller)
+async def follow_job(call: Call) -> Reply:
+    """Stream a job's changes until it has ended."""
+    job = await call.app.jobs.get_job_status(call.captured[0], call.caller)
     return Reply(
         status=200,
         headers=[("Content-Type", "text/event-stream"), NO_STORE],
-        rest=app.jobs.events(job),
+        rest=call.app.jobs.events(job),
     )
-
-
-async def read_dlq_stats(request: HttpRequest, app: App, caller: Caller) -> Reply:
-    """Count the chunks that have failed for good."""
-    return json_reply(await app.jobs.dlq_stats(), 200, [NO_STORE])
-
-
-async def list_dlq_failures(request: HttpRequest, app: App, caller: Caller) -> Reply:
-    """List the chunks that have failed for good, the latest first."""
-    values = parse_page_query(request.query, p.LIMIT)
-    return json_reply(await app.jobs.dlq_failures(values["limit"]), 200, [NO_STORE])
-
-
-async def retry_dlq_failure(request: HttpRequest, app: App, caller: Caller) -> Reply:
-    """Put a failed job back."""
-    job = await app.jobs.retry_job(request.captured[0], caller)
-    return json_reply(job.document(), 202, [("Location", f"/api/jobs/{job.job_id}"), NO_STORE])
-
-
-async def run_maintenance(request: HttpRequest, app: App, caller: Caller) -> Reply:
-    """Do what the cron handler does."""
-    done = await app.maintenance.run()
-    return json_reply(done, 200, [NO_STORE], steps=done["steps"])

@@ -7,8 +7,15 @@ from typing import Any
 
 import msgspec
 
+from building_vitals.access.caller import Caller
 from building_vitals.answers.answer import StoredBody, TimeseriesAnswer
 from building_vitals.answers.formats.spliced_json import SealedBody
+from building_vitals.api.parameters import Parameter
+from building_vitals.api.requests import parse_values
+from building_vitals.app import App
+from building_vitals.statistics.events import RequestFacts
+
+NO_STORE = ("Cache-Control", "no-store")
 
 
 class HttpRequest(msgspec.Struct, kw_only=True):
@@ -23,9 +30,8 @@ class HttpRequest(msgspec.Struct, kw_only=True):
         request_id: Made for this request.
         started_ms: When it came in.
         key_id: Of the caller's key; None until the caller is known.
-        endpoint: Method and route, for the statistics; empty until a route is found.
-        notes: Fields for the log line and the statistics, known before there is a reply.
-        captured: The parts of the path that its route leaves open, undecoded.
+        endpoint: Method and path, for the statistics; empty until a keyed endpoint is found.
+        facts: For the log line and the statistics.
         read_body: Reads the body; raises TooLarge when it has more bytes than allowed.
     """
 
@@ -37,9 +43,40 @@ class HttpRequest(msgspec.Struct, kw_only=True):
     started_ms: int
     key_id: str | None = None
     endpoint: str = ""
-    notes: dict[str, Any] = {}
-    captured: tuple[str, ...] = ()
+    facts: RequestFacts = msgspec.field(default_factory=RequestFacts)
     read_body: Callable[[int], Awaitable[bytes]]
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A request on its way to the handler of its endpoint.
+
+    Attributes:
+        caller: Who asks; nobody where the endpoint is open to anybody.
+        parameters: The endpoint's parameters of the query, or of the body where it has one.
+        captured: The parts of the path that the endpoint leaves open, undecoded.
+    """
+
+    request: HttpRequest
+    app: App
+    caller: Caller
+    parameters: tuple[Parameter, ...]
+    captured: tuple[str, ...]
+
+    @property
+    def facts(self) -> RequestFacts:
+        """The request's facts, to be filled in."""
+        return self.request.facts
+
+    def values(self) -> dict[str, Any]:
+        """
+        Return the values of the endpoint's parameters, by their names.
+
+        Raises:
+            InvalidRequest: the query is wrong; every problem is listed.
+            TooLarge: the query is longer than 1 MiB.
+        """
+        return parse_values(self.request.query, self.parameters)
 
 
 class Reply(msgspec.Struct, kw_only=True):
@@ -52,7 +89,6 @@ class Reply(msgspec.Struct, kw_only=True):
         rest: What follows.
         stored: The body, where it lies in the bucket; there is no other then.
         is_encoded: Whether the body is compressed already, as `Content-Encoding` says.
-        log: Fields for the log line and the statistics.
         answer: The samples it sends, for the statistics.
     """
 
@@ -62,17 +98,13 @@ class Reply(msgspec.Struct, kw_only=True):
     rest: AsyncIterator[bytes] | None = None
     stored: StoredBody | None = None
     is_encoded: bool = False
-    log: dict[str, Any] = {}
     answer: TimeseriesAnswer | None = None
 
 
-def json_reply(
-    document: Any, status: int = 200, headers: list[tuple[str, str]] | None = None, **log: Any
-) -> Reply:
+def json_reply(document: msgspec.Struct, status: int = 200, *headers: tuple[str, str]) -> Reply:
     """Return a reply with a JSON document."""
     return Reply(
         status=status,
-        headers=[("Content-Type", "application/json"), *(headers or [])],
+        headers=[("Content-Type", "application/json"), *headers],
         body=msgspec.json.encode(document),
-        log=log,
     )

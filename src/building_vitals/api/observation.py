@@ -1,5 +1,5 @@
 """
-Has requests recorded when they have been answered, streamed answers when their stream has ended.
+Records requests: an answered request at once, a streamed answer when its stream has ended.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ NOT_FOUND_ENDPOINT = ""
 
 def observe(request: HttpRequest, reply: Reply, app: App, duration_ms: int) -> None:
     """
-    Have a request recorded, unless it asked for nothing there is.
+    Record a request, unless it found no endpoint that needs a key.
 
     Args:
-        duration_ms: What it took so far: all it takes, unless the answer is streamed.
+        request: Holds the facts.
+        reply: Its stream is watched, where it has one.
+        app: Has the recorder.
+        duration_ms: Duration so far: the whole one, unless the answer is streamed.
     """
     if request.endpoint == NOT_FOUND_ENDPOINT:
         return
@@ -28,11 +31,13 @@ def observe(request: HttpRequest, reply: Reply, app: App, duration_ms: int) -> N
         reply.rest = _Observed(reply.rest, request, reply, app)
         return
     if reply.stored is not None and request.method != "HEAD":
-        reply.stored.on_end = _Stored(request, reply, app).end
+        stored_size = reply.stored.size
+        reply.stored.on_end = lambda error: _record_end(
+            request, reply, app, body_bytes=0 if error else stored_size, error=error
+        )
         return
     size = 0 if request.method == "HEAD" else len(reply.body)
-    fault = "internal" if reply.status >= INTERNAL_STATUS else None
-    error = reply.log.get("code", fault)
+    error = request.facts.code or ("internal" if reply.status >= INTERNAL_STATUS else None)
     app.analytics.record_request(
         lambda: event_of(request, reply, body_bytes=size, error=error, duration_ms=duration_ms)
     )
@@ -42,56 +47,47 @@ def event_of(
     request: HttpRequest, reply: Reply, *, body_bytes: int, error: str | None, duration_ms: int
 ) -> RequestEvent:
     """
-    Return what there is to record of a request.
+    Return the event of a request.
 
     Args:
-        body_bytes: Sent.
-        error: Class of what kept the answer from being whole.
+        request: Holds the facts.
+        reply: Its answer knows the samples that were sent in the end.
+        body_bytes: Bytes that were sent.
+        error: Class of the failure; None for a complete answer.
+        duration_ms: Until the last byte.
     """
-    about: dict[str, Any] = {**request.notes, **reply.log}
-    status = about.get("cache", NO_STATUS)
-    answer = reply.answer
+    facts, answer = request.facts, reply.answer
+    is_from_cache = facts.cache_status not in ("miss", "bypass")
     return RequestEvent(
         request_id=request.request_id,
         time_ms=request.started_ms,
         endpoint=request.endpoint,
-        site=about.get("site", ""),
-        points=about.get("points", 0),
-        route=about.get("route", NO_ROUTE),
-        cache_status=status,
-        format=about.get("format", ""),
-        estimated=about.get("estimated", 0),
+        site=facts.site or "",
+        points=facts.points or 0,
+        route=facts.route or NO_ROUTE,
+        cache_status=facts.cache_status or NO_STATUS,
+        format=facts.format or "",
+        estimated=facts.estimated or 0,
         samples=answer.samples if answer else 0,
         body_bytes=body_bytes,
-        upstream_requests=about.get("upstreamRequests", 0),
+        upstream_requests=facts.upstream_requests or 0,
         duration_ms=duration_ms,
         status=reply.status,
         error=error,
-        object_keys=answer.object_keys if answer and status not in ("miss", "bypass") else (),
+        object_keys=answer.object_keys if answer and is_from_cache else (),
     )
 
 
-class _Stored:
-    """A body out of the bucket, whose request is recorded when it has been sent or is given up."""
-
-    def __init__(self, request: HttpRequest, reply: Reply, app: App) -> None:
-        self._request = request
-        self._reply = reply
-        self._context = app
-
-    def end(self, error: str | None) -> None:
-        """Record the request."""
-        stored = self._reply.stored
-        duration_ms = max(0, self._context.clock.now_ms() - self._request.started_ms)
-        self._context.analytics.record_request(
-            lambda: event_of(
-                self._request,
-                self._reply,
-                body_bytes=stored.size if stored is not None and error is None else 0,
-                error=error,
-                duration_ms=duration_ms,
-            )
+def _record_end(
+    request: HttpRequest, reply: Reply, app: App, *, body_bytes: int, error: str | None
+) -> None:
+    """Record a request whose body was sent after the handler had returned."""
+    duration_ms = max(0, app.clock.now_ms() - request.started_ms)
+    app.analytics.record_request(
+        lambda: event_of(
+            request, reply, body_bytes=body_bytes, error=error, duration_ms=duration_ms
         )
+    )
 
 
 class _Observed:
@@ -103,7 +99,7 @@ class _Observed:
         self._rest = rest
         self._request = request
         self._reply = reply
-        self._context = app
+        self._app = app
         self._size = len(reply.body)
         self._is_recorded = False
 
@@ -130,16 +126,6 @@ class _Observed:
             await close()
 
     def _end(self, error: str | None) -> None:
-        if self._is_recorded:
-            return
-        self._is_recorded = True
-        duration_ms = max(0, self._context.clock.now_ms() - self._request.started_ms)
-        self._context.analytics.record_request(
-            lambda: event_of(
-                self._request,
-                self._reply,
-                body_bytes=self._size,
-                error=error,
-                duration_ms=duration_ms,
-            )
-        )
+        if not self._is_recorded:
+            self._is_recorded = True
+            _record_end(self._request, self._reply, self._app, body_bytes=self._size, error=error)

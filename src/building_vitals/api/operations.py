@@ -1,52 +1,63 @@
-"""Health, the API's description, and the administrators' view of the cache."""
+"""Health, and the administrators' endpoints: statistics, cache, failed chunks, maintenance."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import msgspec
 
-from building_vitals.access.caller import Caller
-from building_vitals.api.messages import HttpRequest, Reply, json_reply
-from building_vitals.api.openapi import openapi_document
-from building_vitals.api.requests import parse_cache_list_query, parse_cache_purge_query
-from building_vitals.app import App
-from building_vitals.maintenance.health import VERSION
+from building_vitals.api.documents import Purged
+from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
+from building_vitals.api.requests import parse_cache_purge_query
+from building_vitals.jobs.documents import job_document
 
 
-async def read_health(request: HttpRequest, app: App) -> Reply:
-    """Say whether the Worker and what it stands on are well."""
-    document = await app.health.check()
-    status = 200 if document["status"] == "healthy" else 503
-    return json_reply(document, status, [("Cache-Control", "no-store")])
+async def read_health(call: Call) -> Reply:
+    """Show the health of the Worker and its bindings."""
+    health = await call.app.health.check()
+    return json_reply(health, 200 if health.status == "healthy" else 503, NO_STORE)
 
 
-async def read_openapi(request: HttpRequest, app: App) -> Reply:
-    """Describe the API."""
-    return Reply(
-        status=200,
-        headers=[("Content-Type", "application/json"), ("Cache-Control", "public, max-age=300")],
-        body=_openapi(app.settings.routing.direct_timeout),
-    )
+async def read_statistics(call: Call) -> Reply:
+    """Show the statistics."""
+    return json_reply(await call.app.statistics.read(), 200, NO_STORE)
 
 
-@lru_cache(maxsize=1)
-def _openapi(timeout_ms_max: int) -> bytes:
-    return msgspec.json.encode(openapi_document(VERSION, timeout_ms_max=timeout_ms_max))
-
-
-async def list_cache_objects(request: HttpRequest, app: App, caller: Caller) -> Reply:
-    """List the bucket's objects, a page at a time."""
-    query = parse_cache_list_query(request.query)
+async def list_cache_objects(call: Call) -> Reply:
+    """List a page of the bucket's objects."""
+    values = call.values()
     return json_reply(
-        await app.cache_admin.list_objects(
-            prefix=query.prefix, limit=query.limit, cursor=query.cursor
+        await call.app.cache_admin.list_objects(
+            prefix=values["prefix"], limit=values["limit"], cursor=values["cursor"] or None
         )
     )
 
 
-async def purge_cache(request: HttpRequest, app: App, caller: Caller) -> Reply:
-    """Forget what is known of a site, of some points, of a range."""
-    query = parse_cache_purge_query(request.query)
-    deleted = await app.cache_admin.purge(query.site, query.points, query.time_range)
-    return json_reply({"deleted": deleted}, site=query.site)
+async def purge_cache(call: Call) -> Reply:
+    """Delete the stored samples of a site, of some points, of a range."""
+    query = parse_cache_purge_query(call.request.query, call.parameters)
+    call.facts.site = query.site
+    deleted = await call.app.cache_admin.purge(query.site, query.points, query.time_range)
+    return json_reply(Purged(deleted))
+
+
+async def read_dlq_stats(call: Call) -> Reply:
+    """Count the failed chunks."""
+    return json_reply(await call.app.jobs.dlq_stats(), 200, NO_STORE)
+
+
+async def list_dlq_failures(call: Call) -> Reply:
+    """List the failed chunks, the latest first."""
+    return json_reply(await call.app.jobs.dlq_failures(**call.values()), 200, NO_STORE)
+
+
+async def retry_dlq_failure(call: Call) -> Reply:
+    """Queue the failed chunks of a job again."""
+    job = await call.app.jobs.retry_job(call.captured[0], call.caller)
+    location = ("Location", f"/api/jobs/{job.job_id}")
+    return json_reply(job_document(job), 202, location, NO_STORE)
+
+
+async def run_maintenance(call: Call) -> Reply:
+    """Run the steps of the cron trigger."""
+    done = await call.app.maintenance.run()
+    call.facts.steps = msgspec.to_builtins(done.steps)
+    return json_reply(done, 200, NO_STORE)

@@ -1,5 +1,5 @@
 """
-Every parameter of the API, defined once: its type, its bounds, what it is for.
+Every parameter of the API, defined once: its type, its bounds, its purpose.
 
 Separate because validation and the OpenAPI document must never disagree about a parameter.
 """
@@ -16,6 +16,7 @@ from building_vitals.answers.question import ROUTES
 from building_vitals.instants import DAY_MS, parse_instant
 from building_vitals.jobs.model import JOB_STATUSES
 from building_vitals.names import (
+    LISTED_POINT_PATTERN,
     POINT_LENGTH_MAX,
     POINT_PATTERN,
     SITE_LENGTH_MAX,
@@ -41,21 +42,23 @@ _BLANK_FOR_PLUS = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d[\d:.,]*) (\d\d:?(?
 _SHOWN_CHARACTERS = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Compared by identity: a tuple of parameters is part of the key of a look-up on each request.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parameter:
     """
-    One parameter: what it may be, and how it is read.
+    One parameter: its allowed values, and how it is read.
 
     Attributes:
         name: As in a query and in a body.
         description: For the API's description.
-        allowed: What is allowed, as error messages say it.
+        allowed: The allowed values, as error messages name them.
         kind: Text, integer, or instant (ISO 8601, or epoch milliseconds).
-        pattern: Regular expression that the whole text must match, alike in Python and ECMAScript.
+        pattern: Regular expression for the whole text, alike in Python and ECMAScript.
         length_min, length_max: Of a text, in code points.
         minimum, maximum: Of an integer, included.
-        choices: The texts allowed, when they can be counted.
-        default: Taken when the parameter is not given; None for none.
+        choices: The allowed texts, where they can be listed.
+        default: Taken where the parameter is not given; None for none.
+        listing: How a query gives many values: separated by commas, or by repeating the name.
         example: For the API's description.
         is_required: Whether it must be given.
     """
@@ -70,6 +73,7 @@ class Parameter:
     minimum: int = 0
     maximum: int = 0
     choices: tuple[str, ...] = ()
+    listing: Literal["commas", "repeated"] | None = None
     default: Value | None = None
     example: Value | None = None
     is_required: bool = False
@@ -79,7 +83,7 @@ class Parameter:
         Return the value that the text of a query stands for.
 
         Raises:
-            ValueError: it stands for none; the message says what is wrong and what is allowed.
+            ValueError: the text stands for no value; the message names the allowed ones.
         """
         if self.kind == "integer":
             if _INTEGER.fullmatch(text) is None:
@@ -94,7 +98,7 @@ class Parameter:
         Return the value that a JSON value stands for.
 
         Raises:
-            ValueError: it stands for none; the message says what is wrong and what is allowed.
+            ValueError: it stands for no value; the message names the allowed ones.
         """
         if isinstance(value, float) and value.is_integer():
             # JSON knows one kind of number: 5.0 is 5, for JSON Schema too.
@@ -162,7 +166,7 @@ _TIME_ALLOWED = (
 
 SITE = Parameter(
     name="site",
-    description="Site, by its name in the upstream.",
+    description="Name of the site in the upstream.",
     allowed="1 to 128 of A-Z a-z 0-9 _ . - are allowed, the first a letter or digit",
     pattern=SITE_PATTERN,
     length_min=1,
@@ -172,7 +176,7 @@ SITE = Parameter(
 )
 SITE_FILTER = Parameter(
     name="site",
-    description="Only this site.",
+    description="Lists jobs of this site only.",
     allowed=SITE.allowed,
     pattern=SITE_PATTERN,
     length_min=1,
@@ -180,26 +184,30 @@ SITE_FILTER = Parameter(
 )
 POINT = Parameter(
     name="point",
-    description="A point's name, commas and all. May be repeated, and joined with `points`.",
+    description="One point's name, which may hold commas. Repeat it for more points.",
     allowed="1 to 512 characters are allowed, none of them a control character",
     pattern=POINT_PATTERN,
     length_min=1,
     length_max=POINT_LENGTH_MAX,
+    listing="repeated",
     example="Zone Air Temperature, Wall Sensor",
 )
 POINTS = Parameter(
     name="points",
     description=(
-        "Names of points, separated by commas; blanks around a name do not count. A point named "
-        f"twice counts once. 1 to {POINTS_MAX:,} points, in `points` and `point` together."
+        "Names of points, separated by commas; blanks around a name do not count. A repeated "
+        f"name counts once. `points` and `point` name 1 to {POINTS_MAX:,} points together."
     ),
     allowed=f"1 to {POINTS_MAX:,} names of points are allowed, separated by commas",
+    pattern=LISTED_POINT_PATTERN,
+    length_max=POINT_LENGTH_MAX,
+    listing="commas",
 )
 START_TIME = Parameter(
     name="start_time",
     description=(
-        "First instant of the range: ISO 8601 with `Z`, an offset or neither (read as UTC), or "
-        "epoch milliseconds."
+        "Start of the range (included): ISO 8601 with `Z`, with an offset or with neither (UTC), "
+        "or epoch milliseconds."
     ),
     allowed=_TIME_ALLOWED,
     kind="instant",
@@ -208,7 +216,7 @@ START_TIME = Parameter(
 )
 END_TIME = Parameter(
     name="end_time",
-    description="End of the range, itself not in it: after `start_time`, by 20 years at most.",
+    description="End of the range (excluded): after `start_time`, by 20 years at most.",
     allowed=_TIME_ALLOWED,
     kind="instant",
     example="2025-01-02T00:00:00Z",
@@ -216,31 +224,31 @@ END_TIME = Parameter(
 )
 PURGE_START_TIME = Parameter(
     name="start_time",
-    description="First instant of the range; without it, from the beginning.",
+    description="Start of the range (included); by default the beginning of time.",
     allowed=_TIME_ALLOWED,
     kind="instant",
 )
 PURGE_END_TIME = Parameter(
     name="end_time",
-    description="End of the range, itself not in it; without it, to the end.",
+    description="End of the range (excluded); by default the end of time.",
     allowed=_TIME_ALLOWED,
     kind="instant",
 )
 ROUTE = Parameter(
     name="route",
-    description="Takes this route, whatever the estimated samples.",
+    description="Forces this route; by default the estimated samples decide.",
     allowed=one_of(ROUTES),
     choices=ROUTES,
 )
 FORMAT = Parameter(
     name="format",
-    description="Format of the answer; without it, what `Accept` prefers.",
+    description="Format of the answer; by default the preferred one in `Accept`.",
     allowed=one_of(FORMATS),
     choices=FORMATS,
 )
 PRIORITY = Parameter(
     name="priority",
-    description="Which jobs a queued request goes before.",
+    description="Priority of the job, if the request becomes one.",
     allowed=one_of(PRIORITIES),
     choices=PRIORITIES,
     default="normal",
@@ -248,8 +256,8 @@ PRIORITY = Parameter(
 MAX_POINTS = Parameter(
     name="max_points",
     description=(
-        "Most samples a point: chosen so that peaks and changes of text stay visible "
-        "(each bucket's first, last, minimum and maximum)."
+        "Maximum number of samples per point. Peaks and changes of text stay visible: each "
+        "bucket keeps its first, last, minimum and maximum sample."
     ),
     allowed="2 to 100,000 are allowed",
     kind="integer",
@@ -258,7 +266,7 @@ MAX_POINTS = Parameter(
 )
 USER_ID = Parameter(
     name="user_id",
-    description="A label that is kept with the request, and means nothing.",
+    description="A label, stored with the job; it grants nothing.",
     allowed="1 to 128 characters are allowed, none of them a control character",
     pattern=f"{TEXT_CHARACTER}+",
     length_min=1,
@@ -266,7 +274,7 @@ USER_ID = Parameter(
 )
 LIMIT = Parameter(
     name="limit",
-    description="Most entries on a page.",
+    description="Maximum number of entries per page.",
     allowed="1 to 1,000 are allowed",
     kind="integer",
     minimum=1,
@@ -275,20 +283,20 @@ LIMIT = Parameter(
 )
 CURSOR = Parameter(
     name="cursor",
-    description="Where the page begins: `nextCursor` of the page before; empty for the first.",
-    allowed="what a page gave as its nextCursor is allowed, up to 2,048 characters",
+    description="`nextCursor` of the previous page; empty for the first page.",
+    allowed="the nextCursor of a page is allowed, up to 2,048 characters",
     pattern=f"{TEXT_CHARACTER}*",
     length_max=2048,
 )
 STATUS = Parameter(
     name="status",
-    description="Only jobs in this state.",
+    description="Lists jobs in this state only.",
     allowed=one_of(JOB_STATUSES),
     choices=JOB_STATUSES,
 )
 PREFIX = Parameter(
     name="prefix",
-    description="Only objects whose keys begin so.",
+    description="Lists only objects whose keys begin with this text.",
     allowed="up to 1,024 characters are allowed, none of them a control character",
     pattern=f"{TEXT_CHARACTER}*",
     length_max=1024,
@@ -296,7 +304,7 @@ PREFIX = Parameter(
 )
 SEARCH = Parameter(
     name="search",
-    description="Only points whose names hold this text, in upper or lower case.",
+    description="Lists only points whose names contain this text, in upper or lower case.",
     allowed="up to 512 characters are allowed, none of them a control character",
     pattern=f"{TEXT_CHARACTER}*",
     length_max=512,
@@ -304,7 +312,7 @@ SEARCH = Parameter(
 )
 PAGE = Parameter(
     name="page",
-    description="Number of the page, from 1.",
+    description="Number of the page, counted from 1.",
     allowed="1 to 100,000 are allowed",
     kind="integer",
     minimum=1,
@@ -313,7 +321,7 @@ PAGE = Parameter(
 )
 PER_PAGE = Parameter(
     name="per_page",
-    description="Most entries on a page.",
+    description="Maximum number of entries per page.",
     allowed="1 to 1,000 are allowed",
     kind="integer",
     minimum=1,
@@ -324,16 +332,27 @@ PER_PAGE = Parameter(
 
 def timeout_parameter(timeout_ms_max: int) -> Parameter:
     """
-    Return the parameter `timeout`, whose bound is a matter of configuration.
+    Return the parameter `timeout` with the configured bound.
 
     Args:
-        timeout_ms_max: The longest time-out, milliseconds.
+        timeout_ms_max: The longest allowed time-out, milliseconds.
     """
     return Parameter(
         name="timeout",
-        description="Milliseconds that the answer may wait for the upstream.",
+        description="Maximum wait for the upstream, in milliseconds.",
         allowed=f"1 to {timeout_ms_max:,} milliseconds are allowed",
         kind="integer",
         minimum=1,
         maximum=timeout_ms_max,
     )
+
+
+TIMEOUT = timeout_parameter(TIMEOUT_MS_MAX)
+JOB_ID = Parameter(
+    name="id",
+    description="Id of the job.",
+    allowed="1 to 128 of A-Z a-z 0-9 _ - are allowed",
+    pattern="[A-Za-z0-9_-]{1,128}",
+    length_min=1,
+    length_max=128,
+)

@@ -1,12 +1,15 @@
 """
 Failures as problem documents (RFC 9457).
 
-Separate because a failure must read the same wherever it was met, and tell nothing of the inside.
+Separate because a failure must read the same wherever it happens, and reveal nothing internal.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from building_vitals.errors import (
     AppError,
@@ -21,52 +24,83 @@ from building_vitals.errors import (
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 PROBLEM_TYPE_PREFIX = "urn:building-vitals:problem:"
 INTERNAL_STATUS = 500
-INTERNAL_DETAIL = "an unexpected failure; the log has it under this request id"
-# A 429 always says when to come back; this where nothing better is known.
+INTERNAL_DETAIL = "unexpected failure; the log has the details under this request id"
+# For a 429 without a better time to come back.
 RETRY_AFTER_DEFAULT_S = 10
 
 TITLES = {
-    "invalid_request": "The request is not valid",
-    "unauthorized": "A valid API key is needed",
-    "forbidden": "The API key does not allow this",
-    "not_found": "There is nothing here",
-    "method_not_allowed": "The method is not allowed here",
-    "conflict": "The state does not allow this",
-    "gone": "It is no longer kept",
-    "too_large": "The request is too large",
+    "invalid_request": "Invalid request",
+    "unauthorized": "API key required",
+    "forbidden": "Not allowed with this API key",
+    "not_found": "Not found",
+    "method_not_allowed": "Method not allowed",
+    "conflict": "Conflict with the current state",
+    "gone": "Expired",
+    "too_large": "Request too large",
     "rate_limited": "Too many requests",
-    "upstream_failed": "The upstream failed",
-    "site_unknown": "The upstream knows no such site",
-    "upstream_limited": "The upstream's rate limit is used up",
-    "upstream_timeout": "The upstream did not answer in time",
-    "unavailable": "A needed part is not available",
-    "internal": "Unexpected failure",
+    "upstream_failed": "Upstream failure",
+    "site_unknown": "Site unknown to the upstream",
+    "upstream_limited": "Upstream rate limit reached",
+    "upstream_timeout": "Upstream time-out",
+    "unavailable": "Service unavailable",
+    "internal": "Internal error",
 }
 
 
-def problem_document(error: BaseException, request_id: str) -> dict[str, Any]:
+class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A failure (RFC 9457)."""
+
+    type: Annotated[str, Meta(extra_json_schema={"format": "uri"})]
+    title: str
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: str
+    request_id: str
+    error: Annotated[str, Meta(description="Same as `detail`, for older clients.")]
+    upstream_status: int | UnsetType = UNSET
+
+
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One problem of an invalid request."""
+
+    field: str
+    message: str
+
+
+class InvalidRequestDocument(ProblemDocument, frozen=True, kw_only=True, rename="camel"):
+    """An invalid request with all its problems."""
+
+    errors: Annotated[list[FieldProblem], Meta(min_length=1, description="Every problem.")]
+
+
+def problem_document(error: BaseException, request_id: str) -> ProblemDocument:
     """
     Return the body of the answer to a failure.
 
     Args:
         error: Any exception; what is not an AppError, or has status 500, is not described.
         request_id: Of the request that failed.
-
-    Returns:
-        `type`, `title`, `status`, `detail`, `requestId` and `error` (= detail); `errors` for an
-        InvalidRequest, `upstreamStatus` for an UpstreamError that knows it.
     """
     if not isinstance(error, AppError) or error.status == INTERNAL_STATUS:
-        return _document("internal", INTERNAL_STATUS, INTERNAL_DETAIL, request_id)
-    document = _document(error.code, error.status, public_detail(error), request_id)
+        code, status, detail = "internal", INTERNAL_STATUS, INTERNAL_DETAIL
+    else:
+        code, status, detail = error.code, error.status, _writable(public_detail(error))
+    fields: dict[str, Any] = {
+        "type": PROBLEM_TYPE_PREFIX + code,
+        "title": TITLES.get(code, code),
+        "status": status,
+        "detail": detail,
+        "request_id": request_id,
+        "error": detail,
+    }
     if isinstance(error, InvalidRequest):
-        document["errors"] = [
-            {"field": _writable(problem.field), "message": _writable(problem.message)}
+        errors = [
+            FieldProblem(_writable(problem.field), _writable(problem.message))
             for problem in error.problems
         ]
+        return InvalidRequestDocument(**fields, errors=errors)
     if isinstance(error, UpstreamError) and error.upstream_status is not None:
-        document["upstreamStatus"] = error.upstream_status
-    return document
+        fields["upstream_status"] = error.upstream_status
+    return ProblemDocument(**fields)
 
 
 def problem_headers(error: BaseException) -> list[tuple[str, str]]:
@@ -83,18 +117,6 @@ def problem_headers(error: BaseException) -> list[tuple[str, str]]:
     if isinstance(error, Unauthorized):
         headers.append(("WWW-Authenticate", "Bearer"))
     return headers
-
-
-def _document(code: str, status: int, detail: str, request_id: str) -> dict[str, Any]:
-    detail = _writable(detail)
-    return {
-        "type": PROBLEM_TYPE_PREFIX + code,
-        "title": TITLES.get(code, code),
-        "status": status,
-        "detail": detail,
-        "requestId": request_id,
-        "error": detail,
-    }
 
 
 def _writable(text: str) -> str:

@@ -7,7 +7,7 @@ Separate because both are read by the same rules, and only differ in where a val
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from building_vitals.api import parameters as p
@@ -24,11 +24,23 @@ WRONG_POINTS_TOLD_MAX = 20
 class ParameterReader(ABC):
     """Where parameters are read from; collects what is wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, parameters: Iterable[Parameter]) -> None:
+        """
+        Args:
+            parameters: The endpoint's; no others can be read.
+        """
         self.problems: list[Problem] = []
+        self._names = frozenset(parameter.name for parameter in parameters)
 
     def read(self, parameter: Parameter) -> Any:
-        """Return a parameter's value, its default, or None where neither is or it is wrong."""
+        """
+        Return a parameter's value, its default, or None where there is neither or it is wrong.
+
+        Raises:
+            LookupError: the endpoint has no such parameter.
+        """
+        if parameter.name not in self._names:
+            raise LookupError(f"not a parameter of this endpoint: {parameter.name}")
         try:
             value = self.value_of(parameter)
         except ValueError as error:
@@ -117,8 +129,8 @@ class ParameterReader(ABC):
 class QueryReader(ParameterReader):
     """A query."""
 
-    def __init__(self, query: str) -> None:
-        super().__init__()
+    def __init__(self, query: str, parameters: Iterable[Parameter]) -> None:
+        super().__init__(parameters)
         self._query = QueryText(query)
 
     def value_of(self, parameter: Parameter) -> Value | None:
@@ -136,6 +148,8 @@ class QueryReader(ParameterReader):
         ]
 
     def _texts(self, name: str) -> list[str] | None:
+        if name not in self._names:
+            return None
         try:
             return self._query.all(name)
         except ValueError as error:
@@ -146,8 +160,13 @@ class QueryReader(ParameterReader):
 class BodyReader(ParameterReader):
     """The members of a JSON object."""
 
-    def __init__(self, members: Mapping[str, object], repeated: frozenset[str]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        members: Mapping[str, object],
+        repeated: frozenset[str],
+        parameters: Iterable[Parameter],
+    ) -> None:
+        super().__init__(parameters)
         self._members = members
         self._repeated = repeated
 

@@ -1,12 +1,13 @@
 """
 Requests as the services take them, read from queries and bodies that may hold anything.
 
-Separate because all that is wrong is told at once: every reader here collects problems and raises
-them together, and nothing but an AppError ever leaves it.
+Separate because every problem is told at once: each reader here collects problems and raises them
+together, and nothing but an AppError ever leaves it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,15 +20,14 @@ from building_vitals.errors import InvalidRequest, Problem
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS
 from building_vitals.ranges import Range
 
-BODY_BYTES_MAX = p.BODY_BYTES_MAX
-
 
 @dataclass(frozen=True, slots=True)
 class CachePurgeQuery:
     """
-    What of the cache is to be forgotten.
+    The part of the cache to be deleted.
 
     Attributes:
+        site: Of this site only.
         points: Only these; None for all.
         time_range: Only this range; None for all time.
     """
@@ -37,95 +37,85 @@ class CachePurgeQuery:
     time_range: Range | None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheListQuery:
-    """Which page of the bucket's objects is asked for."""
-
-    prefix: str
-    limit: int
-    cursor: str | None
-
-
-def parse_query(query: str, *, timeout_ms_max: int) -> TimeseriesRequest:
+def parse_query(
+    query: str, parameters: Iterable[Parameter], *, timeout_ms_max: int
+) -> TimeseriesRequest:
     """
     Return the request that a query stands for.
 
     Args:
-        query: Undecoded, without the question mark. Parameters it does not know are ignored.
-        timeout_ms_max: The longest time-out that may be asked for, milliseconds.
+        query: Undecoded, without the question mark; unknown parameters are ignored.
+        parameters: The endpoint's.
+        timeout_ms_max: The longest allowed time-out, milliseconds.
 
     Raises:
-        InvalidRequest: something is wrong; all of it is listed.
+        InvalidRequest: the query is wrong; every problem is listed.
         TooLarge: the query is longer than 1 MiB.
     """
-    source = QueryReader(query)
-    return _timeseries_request(source, timeout_ms_max)
+    return _timeseries_request(QueryReader(query, parameters), timeout_ms_max)
 
 
-def parse_body(body: bytes, content_type: str | None, *, timeout_ms_max: int) -> TimeseriesRequest:
+def parse_body(
+    body: bytes,
+    content_type: str | None,
+    parameters: Iterable[Parameter],
+    *,
+    timeout_ms_max: int,
+) -> TimeseriesRequest:
     """
     Return the request that a JSON body stands for.
 
     Args:
-        body: As received, decompressed. Members it does not know are ignored; null stands for
-            not given.
-        content_type: The `Content-Type` header; JSON is taken for granted without one.
-        timeout_ms_max: The longest time-out that may be asked for, milliseconds.
+        body: As received, decompressed; unknown members are ignored, null stands for not given.
+        content_type: The `Content-Type` header; without one, JSON is assumed.
+        parameters: The endpoint's.
+        timeout_ms_max: The longest allowed time-out, milliseconds.
 
     Raises:
-        InvalidRequest: something is wrong; all of it is listed.
+        InvalidRequest: the body is wrong; every problem is listed.
         TooLarge: the body is longer than 1 MiB.
     """
     members, repeated = read_json_object(body, content_type)
-    return _timeseries_request(BodyReader(members, repeated), timeout_ms_max)
+    return _timeseries_request(BodyReader(members, repeated, parameters), timeout_ms_max)
 
 
-def parse_page_query(query: str, *parameters: Parameter) -> dict[str, Any]:
+def parse_values(query: str, parameters: Iterable[Parameter]) -> dict[str, Any]:
     """
-    Return the values of the parameters in a query, by their names.
+    Return the values of single-valued parameters in a query, by their names.
 
     Args:
-        query: Undecoded, without the question mark. Parameters it does not know are ignored.
-        parameters: The single-valued ones that may be given; definitions are in `parameters`.
+        query: Undecoded, without the question mark; unknown parameters are ignored.
+        parameters: The endpoint's.
 
     Returns:
-        A value for each parameter: what is given, else its default, else None.
+        A value for each parameter: the given one, else its default, else None.
 
     Raises:
-        InvalidRequest: something is wrong; all of it is listed.
+        InvalidRequest: the query is wrong; every problem is listed.
         TooLarge: the query is longer than 1 MiB.
     """
-    source = QueryReader(query)
+    parameters = tuple(parameters)
+    source = QueryReader(query, parameters)
     values = {parameter.name: source.read(parameter) for parameter in parameters}
     source.raise_problems()
     return values
 
 
-def parse_cache_list_query(query: str) -> CacheListQuery:
+def parse_cache_purge_query(query: str, parameters: Iterable[Parameter]) -> CachePurgeQuery:
     """
-    Return which page of objects a query of `/api/cache/objects` asks for.
+    Return the part of the cache that a query of `DELETE /api/cache` names.
+
+    An empty `points` is refused: it must not stand for all points.
+
+    Args:
+        query: Undecoded, without the question mark; unknown parameters are ignored.
+        parameters: The endpoint's.
 
     Raises:
-        InvalidRequest: something is wrong; all of it is listed.
+        InvalidRequest: the query is wrong; every problem is listed.
         TooLarge: the query is longer than 1 MiB.
     """
-    values = parse_page_query(query, p.PREFIX, p.LIMIT, p.CURSOR)
-    return CacheListQuery(
-        prefix=values["prefix"], limit=values["limit"], cursor=values["cursor"] or None
-    )
-
-
-def parse_cache_purge_query(query: str) -> CachePurgeQuery:
-    """
-    Return what a query of `DELETE /api/cache` wants forgotten.
-
-    A `points` that is given but empty is refused: it must not stand for all points.
-
-    Raises:
-        InvalidRequest: something is wrong; all of it is listed.
-        TooLarge: the query is longer than 1 MiB.
-    """
-    source = QueryReader(query)
+    source = QueryReader(query, parameters)
     site = source.read(p.SITE)
     points = source.read_points(is_required=False)
     start_ms, end_ms = source.read(p.PURGE_START_TIME), source.read(p.PURGE_END_TIME)
@@ -147,7 +137,7 @@ def parse_site(segment: str) -> str:
         segment: The part of the path, percent-encoded.
 
     Raises:
-        InvalidRequest: it names none.
+        InvalidRequest: the part is no name of a site.
     """
     try:
         return cast(str, p.SITE.read_text(decode_component(segment, plus_is_blank=False)))

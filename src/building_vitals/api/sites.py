@@ -1,25 +1,23 @@
-"""`/api/sites`: what there is to ask about."""
+"""`/api/sites`: the sites that a key may read, and their points."""
 
 from __future__ import annotations
 
-from building_vitals.access.caller import Caller
-from building_vitals.api.messages import HttpRequest, Reply, json_reply
-from building_vitals.api.parameters import PAGE, PER_PAGE, SEARCH
-from building_vitals.api.requests import parse_page_query, parse_site
-from building_vitals.app import App
+from building_vitals.api.messages import Call, Reply, json_reply
+from building_vitals.api.requests import parse_site
 
-# What a caller may see depends on its key, so no cache between may keep it.
-_PRIVATE = [("Cache-Control", "private, no-cache")]
+# The answer depends on the key, so no shared cache may keep it.
+_PRIVATE = ("Cache-Control", "private, no-cache")
 
 
-async def list_sites(request: HttpRequest, app: App, caller: Caller) -> Reply:
+async def list_sites(call: Call) -> Reply:
     """List the sites that the caller may read."""
-    return json_reply(await app.sites.sites(caller), headers=_PRIVATE)
+    return json_reply(await call.app.sites.sites(call.caller), 200, _PRIVATE)
 
 
-async def list_points(request: HttpRequest, app: App, caller: Caller) -> Reply:
-    """List the points of a site, a page at a time."""
-    site = parse_site(request.captured[0])
-    caller.require_site(site)
-    values = parse_page_query(request.query, SEARCH, PAGE, PER_PAGE)
-    return json_reply(await app.sites.points(site, **values), headers=_PRIVATE, site=site)
+async def list_points(call: Call) -> Reply:
+    """List a page of a site's points."""
+    site = parse_site(call.captured[0])
+    call.caller.require_site(site)
+    values = call.values()
+    call.facts.site = site
+    return json_reply(await call.app.sites.points(site, **values), 200, _PRIVATE)

@@ -4,51 +4,50 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from building_vitals.access.caller import Caller
 from building_vitals.answers.answer import TimeseriesAnswer
 from building_vitals.answers.formats.registry import CONTENT_TYPES
-from building_vitals.answers.question import Question, TimeseriesRequest
+from building_vitals.answers.question import Question, Route, TimeseriesRequest
 from building_vitals.answers.routing import RoutingOptions, choose_route
-from building_vitals.api.messages import HttpRequest, Reply
+from building_vitals.api.documents import QueuedAnswer
+from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
 from building_vitals.api.negotiation import VARY, accepts_gzip, choose_format, etag_matches
 from building_vitals.api.parameters import BODY_BYTES_MAX, shown
 from building_vitals.api.requests import parse_body, parse_query
-from building_vitals.api.submission import queue_request
-from building_vitals.app import App
 from building_vitals.cache.estimates import estimated_samples
 from building_vitals.errors import InvalidRequest, Problem
+from building_vitals.jobs.service import POLL_INTERVAL_MS
 
 
-async def read_timeseries(request: HttpRequest, app: App, caller: Caller) -> Reply:
-    """Answer a question for samples by whichever route suits it."""
-    samples_request = await _parse(request, app)
-    caller.require_site(samples_request.site)
+async def read_timeseries(call: Call) -> Reply:
+    """Answer a request for samples by the route that suits its size."""
+    app = call.app
+    samples_request = await _parse(call)
+    call.caller.require_site(samples_request.site)
     route, estimated = _route(samples_request, app.settings.routing)
-    question = question_of(request, samples_request, route=route, estimated=estimated)
-    request.notes.update(about(question))
+    question = question_of(call, samples_request, route=route, estimated=estimated)
     if route != "direct":
         recent = app.recent.answer(question, app.clock.now_ms())
         if recent is not None:
-            return timeseries_reply(recent, question, app)
+            return timeseries_reply(call, recent, question)
     if route == "queued":
         known = await app.timeseries.answer_known(question)
         if known is None:
-            return await queue_request(samples_request, estimated, app, caller)
-        return timeseries_reply(known, question, app)
-    return timeseries_reply(await app.timeseries.fetch_timeseries(question), question, app)
+            return await _queue(call, question)
+        return timeseries_reply(call, known, question)
+    return timeseries_reply(call, await app.timeseries.fetch_timeseries(question), question)
 
 
-def _route(samples_request: TimeseriesRequest, options: RoutingOptions) -> tuple[str, int]:
+def _route(samples_request: TimeseriesRequest, options: RoutingOptions) -> tuple[Route, int]:
     """Return the route of a request and its estimated samples."""
     estimate = estimated_samples(len(samples_request.points), samples_request.time_range)
     thresholds = (options.small_threshold, options.large_threshold)
     return choose_route(estimate, samples_request.route, *thresholds), estimate
 
 
-async def _parse(request: HttpRequest, app: App) -> TimeseriesRequest:
-    timeout_ms_max = app.settings.routing.direct_timeout
+async def _parse(call: Call) -> TimeseriesRequest:
+    request, timeout_ms_max = call.request, call.app.settings.routing.direct_timeout
     if request.method != "POST":
-        return _parse_query(request.query, timeout_ms_max=timeout_ms_max)
+        return _parse_query(request.query, call.parameters, timeout_ms_max=timeout_ms_max)
     if request.query:
         raise InvalidRequest(
             [Problem("query", "a POST takes its parameters from the body: send no query")]
@@ -57,25 +56,29 @@ async def _parse(request: HttpRequest, app: App) -> TimeseriesRequest:
     if encoding.strip().lower() != "identity":
         # Never inflated here: a small body could stand for any amount of memory.
         raise InvalidRequest(
-            [Problem("Content-Encoding", f"not understood: {shown(encoding)}; send it as it is")]
+            [Problem("Content-Encoding", f"not supported: {shown(encoding)}; send it uncompressed")]
         )
-    body = await request.read_body(BODY_BYTES_MAX)
-    return parse_body(body, request.headers.get("content-type"), timeout_ms_max=timeout_ms_max)
+    return parse_body(
+        await request.read_body(BODY_BYTES_MAX),
+        request.headers.get("content-type"),
+        call.parameters,
+        timeout_ms_max=timeout_ms_max,
+    )
 
 
-# A chart asks the same again and again, and what a query or a header means never changes.
+# A chart sends the same request again and again; the meaning of a query or a header never changes.
 _parse_query = lru_cache(maxsize=64)(parse_query)
 _choose_format = lru_cache(maxsize=64)(choose_format)
 _accepts_gzip = lru_cache(maxsize=64)(accepts_gzip)
 
 
 def question_of(
-    request: HttpRequest, samples_request: TimeseriesRequest, *, route: str, estimated: int
+    call: Call, samples_request: TimeseriesRequest, *, route: Route, estimated: int
 ) -> Question:
-    """Return how the client wants its answer."""
-    headers = request.headers
+    """Return a request with the wishes of the client's headers; its facts are noted."""
+    request, headers = call.request, call.request.headers
     known = headers.get("if-none-match")
-    return Question(
+    question = Question(
         request=samples_request,
         route=route,
         estimated=estimated,
@@ -85,12 +88,22 @@ def question_of(
         started_ms=request.started_ms,
         matches=lambda answer_etag: known is not None and etag_matches(known, answer_etag),
     )
+    facts = request.facts
+    facts.route = route
+    facts.site = samples_request.site
+    facts.points = len(samples_request.points)
+    facts.format = question.format
+    facts.estimated = estimated
+    return question
 
 
-def timeseries_reply(answer: TimeseriesAnswer, question: Question, app: App) -> Reply:
-    """Return an answer with the headers that tell how it came about."""
-    duration_ms = app.clock.now_ms() - question.started_ms
-    report = answer.report
+def timeseries_reply(call: Call, answer: TimeseriesAnswer, question: Question) -> Reply:
+    """Return an answer with headers that describe its route, cache status and duration."""
+    duration_ms = call.app.clock.now_ms() - question.started_ms
+    report, facts = answer.report, call.facts
+    facts.cache_status = report.status
+    facts.samples = answer.samples
+    facts.upstream_requests = report.upstream_requests
     headers = [
         ("X-Route-Type", question.route),
         ("X-Cache-Hit", "true" if report.is_hit else "false"),
@@ -99,17 +112,12 @@ def timeseries_reply(answer: TimeseriesAnswer, question: Question, app: App) -> 
         ("Server-Timing", f'total;dur={duration_ms}, cache;desc="{report.status}"'),
         ("Vary", VARY),
     ]
-    log: dict[str, object] = {
-        "cache": report.status,
-        "samples": answer.samples,
-        "upstreamRequests": report.upstream_requests,
-    }
     if answer.answer_etag is None:
-        headers.append(("Cache-Control", "no-store"))
+        headers.append(NO_STORE)
     else:
         headers += [("ETag", answer.answer_etag), ("Cache-Control", "private, no-cache")]
         if question.matches(answer.answer_etag):
-            return Reply(status=304, headers=headers, log=log, answer=answer)
+            return Reply(status=304, headers=headers, answer=answer)
     headers.append(("Content-Type", CONTENT_TYPES[question.format]))
     if question.gzip:
         headers.append(("Content-Encoding", "gzip"))
@@ -121,17 +129,33 @@ def timeseries_reply(answer: TimeseriesAnswer, question: Question, app: App) -> 
         rest=answer.rest,
         stored=answer.stored,
         is_encoded=question.gzip,
-        log=log,
         answer=answer,
     )
 
 
-def about(question: Question) -> dict[str, object]:
-    """Return what the log and the statistics say of a request, however it ends."""
-    return {
-        "route": question.route,
-        "site": question.request.site,
-        "points": len(question.request.points),
-        "format": question.format,
-        "estimated": question.estimated,
-    }
+async def _queue(call: Call, question: Question) -> Reply:
+    """Make a large request a job, and return its address."""
+    app = call.app
+    await app.limits.admit_job(call.caller)
+    queued = await app.jobs.queue_large_request(question.request, call.caller, question.estimated)
+    if queued.is_new:
+        app.analytics.record_queued_job(queued.job_id)
+    call.facts.job_id, call.facts.is_new = queued.job_id, queued.is_new
+    url = f"/api/jobs/{queued.job_id}"
+    document = QueuedAnswer(
+        job_id=queued.job_id,
+        message="the request is large and runs in the background; statusUrl shows its progress"
+        if queued.is_new
+        else "the same request is running in the background already",
+        status_url=url,
+        poll_interval=POLL_INTERVAL_MS,
+        estimated_samples=question.estimated,
+    )
+    return json_reply(
+        document,
+        202,
+        ("Location", url),
+        ("Retry-After", str(POLL_INTERVAL_MS // 1000)),
+        ("X-Route-Type", "queued"),
+        NO_STORE,
+    )

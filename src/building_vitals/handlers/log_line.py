@@ -1,7 +1,7 @@
 """
-The text of a log line: one line of printable JSON, whatever it tells of.
+The text of a log line: one line of printable JSON, whatever its fields hold.
 
-Separate from what writes it, so that what may stand in the log is testable without the runtime.
+Separate from the code that writes it, so that tests need no runtime.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import Any
 import msgspec
 
 TEXT_MAX = 500
-# For what is told of a fault: the cause stands at the end of it.
+# A fault's cause stands at the end of its traceback.
 DETAIL_MAX = 2000
-# What JSON leaves as it is, but a terminal or a log viewer may obey or take for a line's end: DEL,
+# JSON leaves these as they are, but a terminal or a log viewer may obey them or end the line: DEL,
 # C1 controls, line and paragraph separators, marks that turn the direction of writing.
 _UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def log_line(event: str, fields: dict[str, Any]) -> str:
     """
-    Return the line; fields that are None are left out and long texts cut.
+    Return the line; fields that are None are left out, long texts are cut.
 
     Args:
         event: `request`, `queue`, `scheduled`, `start` or `fault`.
+        fields: Values that JSON can hold, by name.
     """
     line = {"event": event}
     for name, value in fields.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import traceback
 
+import msgspec
+
 from building_vitals.app import App
 
 
@@ -16,4 +18,5 @@ async def run(cron: str, app: App) -> None:
         detail = "".join(traceback.format_exception(error))[-2000:]
         app.log("fault", where="scheduled", detail=detail)
         return
-    app.log("scheduled", cron=cron, durationMs=app.clock.now_ms() - started_ms, steps=done["steps"])
+    steps = msgspec.to_builtins(done.steps)
+    app.log("scheduled", cron=cron, durationMs=app.clock.now_ms() - started_ms, steps=steps)

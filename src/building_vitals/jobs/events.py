@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import msgspec
 
 from building_vitals.errors import Unavailable
+from building_vitals.jobs.documents import job_document
 from building_vitals.jobs.model import Job
 from building_vitals.ports import Clock
 
@@ -62,4 +63,4 @@ async def job_events(
 
 
 def _event(name: str, job: Job) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(job.document()))
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(job_document(job)))

@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from building_vitals.answers.question import Priority
 from building_vitals.errors import InvalidRequest, Problem
-from building_vitals.instants import format_instant, parse_instant
+from building_vitals.instants import parse_instant
 from building_vitals.ranges import Range
 
 JobStatus = Literal["queued", "processing", "retrying", "completed", "failed", "cancelled"]
@@ -106,7 +107,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     points_count: int
     start_ms: int
     end_ms: int
-    priority: str
+    priority: Priority
     status: JobStatus
     progress: int
     total_chunks: int
@@ -132,33 +133,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def is_over(self) -> bool:
         """Whether nothing more happens to it unless somebody asks for it."""
         return self.status in TERMINAL
-
-    def document(self) -> dict[str, object]:
-        """Return the job as api.md shows it."""
-        is_completed = self.status == "completed"
-        return {
-            "jobId": self.job_id,
-            "status": self.status,
-            "priority": self.priority,
-            "site": self.site,
-            "pointsCount": self.points_count,
-            "startTime": format_instant(self.start_ms),
-            "endTime": format_instant(self.end_ms),
-            "progress": self.progress,
-            "totalChunks": self.total_chunks,
-            "completedChunks": self.completed_chunks,
-            "createdAt": format_instant(self.created_ms),
-            "startedAt": _instant(self.started_ms),
-            "completedAt": _instant(self.completed_ms),
-            "failedAt": _instant(self.failed_ms),
-            "cancelledAt": _instant(self.cancelled_ms),
-            "estimatedSize": self.estimated_size,
-            "samplesCount": self.samples_count,
-            "dataSize": self.data_size,
-            "retryCount": self.retry_count,
-            "error": self.error,
-            "dataUrl": f"/api/jobs/{self.job_id}/data" if is_completed else None,
-        }
 
 
 class ChunkSender(Protocol):
@@ -192,7 +166,3 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
     except ValueError:
         problem = Problem("cursor", "not a cursor; what a page gave as its nextCursor is allowed")
         raise InvalidRequest([problem]) from None
-
-
-def _instant(instant_ms: int | None) -> str | None:
-    return None if instant_ms is None else format_instant(instant_ms)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from building_vitals.access.caller import Caller
 from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.errors import Conflict, Gone, NotFound, Unavailable
 from building_vitals.instants import DAY_MS, format_instant
+from building_vitals.jobs.documents import (
+    FailedChunk,
+    FailedChunks,
+    FailureCounts,
+    FailureStats,
+    JobList,
+    job_document,
+)
 from building_vitals.jobs.events import job_events
 from building_vitals.jobs.jobs_table import Jobs
 from building_vitals.jobs.model import Job, decode_cursor, encode_cursor
@@ -100,8 +107,8 @@ class ChartQueueService:
         site: str | None,
         limit: int,
         cursor: str | None,
-    ) -> dict[str, Any]:
-        """Return the document of `GET /api/jobs`: all for an administrator, a reader's own else."""
+    ) -> JobList:
+        """Return a page of jobs: of all for an administrator, of its own for a reader."""
         jobs = await self._jobs.page(
             owner=None if caller.is_admin else caller.key_id,
             after=decode_cursor(cursor) if cursor else None,
@@ -110,10 +117,10 @@ class ChartQueueService:
             limit=limit + 1,
         )
         more = len(jobs) > limit
-        return {
-            "jobs": [job.document() for job in jobs[:limit]],
-            "nextCursor": encode_cursor(jobs[limit - 1]) if more else None,
-        }
+        return JobList(
+            [job_document(job) for job in jobs[:limit]],
+            encode_cursor(jobs[limit - 1]) if more else None,
+        )
 
     async def request_of(self, job: Job) -> TimeseriesRequest:
         """
@@ -158,34 +165,34 @@ class ChartQueueService:
         """Yield Server-Sent Events about a job until it has ended."""
         return job_events(job, self._jobs.find, self._clock)
 
-    async def dlq_stats(self) -> dict[str, Any]:
-        """Return the document of `GET /api/queue/dlq/stats`."""
+    async def dlq_stats(self) -> FailureStats:
+        """Return counts of the failed chunks."""
         now_ms = self._clock.now_ms()
         counts = await self._jobs.failure_counts(now_ms - DLQ_RECENT_MS)
-        return {
-            "dlq": {
-                "total": sum(each.total for each in counts),
-                "last24h": sum(each.recent for each in counts),
-                "byClass": {each.error_class or "crash": each.total for each in counts},
-            },
-            "timestamp": format_instant(now_ms),
-        }
+        return FailureStats(
+            FailureCounts(
+                total=sum(each.total for each in counts),
+                last24h=sum(each.recent for each in counts),
+                by_class={each.error_class or "crash": each.total for each in counts},
+            ),
+            format_instant(now_ms),
+        )
 
-    async def dlq_failures(self, limit: int) -> dict[str, Any]:
-        """Return the document of `GET /api/queue/dlq/failures`."""
+    async def dlq_failures(self, limit: int) -> FailedChunks:
+        """Return the failed chunks, the latest first."""
         failures = [
-            {
-                "jobId": each.job_id,
-                "site": each.site,
-                "chunk": each.chunk,
-                "class": each.error_class,
-                "error": each.error,
-                "attempts": each.attempts,
-                "failedAt": format_instant(each.failed_ms),
-            }
+            FailedChunk(
+                job_id=each.job_id,
+                site=each.site,
+                chunk=each.chunk,
+                error_class=each.error_class,
+                error=each.error,
+                attempts=each.attempts,
+                failed_at=format_instant(each.failed_ms),
+            )
             for each in await self._jobs.failures(limit)
         ]
-        return {"failures": failures, "count": len(failures)}
+        return FailedChunks(failures, len(failures))
 
 
 def _seen_by(caller: Caller, job: Job | None, job_id: str) -> Job:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any
+from typing import Literal
+
+import msgspec
 
 from building_vitals.access.keys_table import ApiKeys
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.errors import AppError, public_detail
+from building_vitals.fields import IsoTime
 from building_vitals.instants import format_instant
 from building_vitals.ports import Invocation, ObjectStore
 
@@ -17,6 +20,25 @@ CHECK_TIMEOUT_MS = 2000
 NO_KEY = "no API key exists: every path that needs one answers 401"
 # Never stored: a request for it tells whether the bucket answers.
 PROBE_KEY = "health/probe"
+
+
+class Checks(msgspec.Struct, frozen=True):
+    """Results of the checks: `ok`, or the failure; `keys` only where keys are required."""
+
+    d1: str
+    r2: str
+    keys: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Health of the Worker and its bindings."""
+
+    status: Literal["healthy", "degraded"]
+    service: str
+    timestamp: IsoTime
+    version: str
+    auth_mode: str
+    checks: Checks
 
 
 class HealthService:
@@ -38,26 +60,21 @@ class HealthService:
         self._keys = keys
         self._on_fault = invocation.on_fault
 
-    async def check(self) -> dict[str, Any]:
-        """Return the document of `/api/health`; `status` is `healthy` or `degraded`."""
+    async def check(self) -> Health:
+        """Return the health; missing keys are told, but a Worker without keys is healthy."""
         database, objects, keys = await asyncio.gather(
             self._probe(self._index.probe()),
             self._probe(self._objects.head(PROBE_KEY)),
             self._check_keys(),
         )
-        checks = {"d1": database, "r2": objects}
-        is_healthy = all(result == "ok" for result in checks.values())
-        if keys is not None:
-            # Told, but no fault of any part: a deployment is sound before its first key is made.
-            checks["keys"] = keys
-        return {
-            "status": "healthy" if is_healthy else "degraded",
-            "service": "building-vitals",
-            "timestamp": format_instant(self._clock.now_ms()),
-            "version": VERSION,
-            "authMode": self._auth_mode,
-            "checks": checks,
-        }
+        return Health(
+            status="healthy" if database == objects == "ok" else "degraded",
+            service="building-vitals",
+            timestamp=format_instant(self._clock.now_ms()),
+            version=VERSION,
+            auth_mode=self._auth_mode,
+            checks=Checks(database, objects, msgspec.UNSET if keys is None else keys),
+        )
 
     async def _check_keys(self) -> str | None:
         """Return whether a usable key exists; None in the mode `open`."""

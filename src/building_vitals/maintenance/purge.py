@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+import msgspec
 
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.errors import AppError
+from building_vitals.fields import Count, IsoTime
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
 from building_vitals.jobs.results_table import JobResults
 from building_vitals.ports import Invocation, ObjectStore
 from building_vitals.ranges import Range
 
 EVER = Range(INSTANT_MIN_MS, INSTANT_MAX_MS)
+
+
+class CacheObject(msgspec.Struct, frozen=True):
+    """An object in the bucket; points and samples where its metadata has them."""
+
+    key: str
+    size: Count
+    uploaded: IsoTime
+    points: Count | None
+    samples: Count | None
+
+
+class CacheObjects(msgspec.Struct, frozen=True, rename="camel"):
+    """A page of objects."""
+
+    objects: list[CacheObject]
+    next_cursor: str | None
 
 
 class CacheAdmin:
@@ -33,22 +52,20 @@ class CacheAdmin:
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
 
-    async def list_objects(self, *, prefix: str, limit: int, cursor: str | None) -> dict[str, Any]:
-        """Return the document of `GET /api/cache/objects`."""
+    async def list_objects(self, *, prefix: str, limit: int, cursor: str | None) -> CacheObjects:
+        """Return a page of the bucket's objects."""
         page = await self._objects.list(prefix=prefix, limit=limit, cursor=cursor)
-        return {
-            "objects": [
-                {
-                    "key": each.key,
-                    "size": each.size,
-                    "uploaded": format_instant(each.uploaded_ms),
-                    "points": _number(each.metadata.get("points")),
-                    "samples": _number(each.metadata.get("samples")),
-                }
-                for each in page.objects
-            ],
-            "nextCursor": page.cursor,
-        }
+        objects = [
+            CacheObject(
+                each.key,
+                each.size,
+                format_instant(each.uploaded_ms),
+                _number(each.metadata.get("points")),
+                _number(each.metadata.get("samples")),
+            )
+            for each in page.objects
+        ]
+        return CacheObjects(objects, page.cursor)
 
     async def purge(self, site: str, points: Sequence[str] | None, time_range: Range | None) -> int:
         """

@@ -8,11 +8,27 @@ Cron invocations of Python Workers are known to fail before any user code runs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+import msgspec
 
 from building_vitals.errors import AppError
+from building_vitals.fields import Count
 from building_vitals.ports import Invocation
 from building_vitals.upkeep import Step
+
+
+class StepOutcome(msgspec.Struct, frozen=True):
+    """A step of a maintenance run; `error` only where it failed."""
+
+    name: str
+    changed: Count
+    error: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class MaintenanceRun(msgspec.Struct, frozen=True):
+    """The steps of a maintenance run."""
+
+    steps: list[StepOutcome]
 
 
 class Maintenance:
@@ -27,19 +43,19 @@ class Maintenance:
         self._clock = invocation.clock
         self._on_fault = invocation.on_fault
 
-    async def run(self) -> dict[str, Any]:
-        """Return what each step has changed; one that fails says so and stops no other."""
-        done: list[dict[str, Any]] = []
+    async def run(self) -> MaintenanceRun:
+        """Run every step; a step that fails stops no other."""
+        done: list[StepOutcome] = []
         for step in self._steps:
             try:
                 changed = await step.run(self._clock.now_ms())
             except Exception as error:
                 failure = error if isinstance(error, AppError) else _unforeseen(error)
                 self._on_fault(f"maintenance: {step.name}", failure)
-                done.append({"name": step.name, "changed": 0, "error": failure.detail})
+                done.append(StepOutcome(step.name, 0, failure.detail))
             else:
-                done.append({"name": step.name, "changed": changed})
-        return {"steps": done}
+                done.append(StepOutcome(step.name, changed))
+        return MaintenanceRun(done)
 
 
 def _unforeseen(error: Exception) -> AppError:

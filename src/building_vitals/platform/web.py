@@ -206,9 +206,8 @@ async def _pump(reply: Reply, writer: Any) -> None:
         async for chunk in rest:
             await writer.write(to_js(chunk))
         await writer.close()
-    except Exception as error:
+    except Exception:
         # Also when the client has gone: then there is nobody to tell.
-        reply.log["streamError"] = f"{type(error).__name__}: {error}"[:300]
         await _abort(writer)
     finally:
         # The rest knows the reply it belongs to: without this, both wait for the garbage collector.
@@ -223,9 +222,8 @@ async def _pass_on(reply: Reply, stored: StoredBody, writable: Any) -> None:
         writer = writable.getWriter()
         await writer.write(to_js(stored.end))
         await writer.close()
-    except Exception as error:
+    except Exception:
         # A pipe that fails aborts what it writes to. Also when the client has gone.
-        reply.log["streamError"] = f"{type(error).__name__}: {error}"[:300]
         stored.on_end(CLIENT_GONE)
     else:
         stored.on_end(None)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from building_vitals.access.caller import Caller
 from building_vitals.cache.options import CacheOptions
 from building_vitals.datasets.cache import R2CacheService
 from building_vitals.datasets.dataset import DatasetKey
 from building_vitals.errors import AppError, UpstreamSiteUnknown
+from building_vitals.fields import Count
 from building_vitals.ports import Invocation
 from building_vitals.ranges import Range
 from building_vitals.upstream.port import Items, Listings
+
+_NAME_SCHEMA = {"required": ["name"], "properties": {"name": {"type": "string"}}}
+_Item = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=_NAME_SCHEMA)]
 
 FetchList = Callable[[int], Coroutine[Any, Any, Items]]
 
@@ -22,6 +28,16 @@ _POINTS_NAME = "\x01points"
 
 # An older list is read again when it lacks the requested point: points are added upstream.
 RECHECK_MS = 60_000
+
+
+class UpstreamList(msgspec.Struct, frozen=True):
+    """A page of one of the upstream's lists; items have the fields that the upstream sends."""
+
+    page: Count
+    pages: Count
+    per_page: Count
+    total: Count
+    items: list[_Item]
 
 
 class SiteDirectory:
@@ -57,7 +73,7 @@ class SiteDirectory:
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
 
-    async def sites(self, caller: Caller) -> dict[str, Any]:
+    async def sites(self, caller: Caller) -> UpstreamList:
         """
         Return the sites that the caller may read, as the upstream describes them.
 
@@ -74,7 +90,7 @@ class SiteDirectory:
 
     async def points(
         self, site: str, *, search: str | None, page: int, per_page: int
-    ) -> dict[str, Any]:
+    ) -> UpstreamList:
         """
         Return a page of a site's points, as the upstream describes them.
 
@@ -163,13 +179,13 @@ def _items(items: Items) -> Items:
     return [item for item in items if isinstance(item.get("name"), str)]
 
 
-def _page(items: Items, *, page: int, per_page: int) -> dict[str, Any]:
+def _page(items: Items, *, page: int, per_page: int) -> UpstreamList:
     """Return some of the items in the form of the upstream's own pages."""
     first = (page - 1) * per_page
-    return {
-        "page": page,
-        "pages": max(1, -(-len(items) // per_page)),
-        "per_page": per_page,
-        "total": len(items),
-        "items": items[first : first + per_page],
-    }
+    return UpstreamList(
+        page=page,
+        pages=max(1, -(-len(items) // per_page)),
+        per_page=per_page,
+        total=len(items),
+        items=items[first : first + per_page],
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -10,6 +11,46 @@ import msgspec
 CLIENT_GONE = "client_gone"
 NO_ROUTE = "none"
 NO_STATUS = "none"
+
+
+class RequestFacts(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel"):
+    """
+    Facts of one request, filled in while it is answered: by name the fields of its log line.
+
+    A failure keeps the facts that were known before it. None stands for unknown, or not applicable.
+
+    Attributes:
+        route: `direct`, `cached` or `queued`.
+        points: Number of requested points.
+        format: Format of the answer.
+        estimated: Estimated samples.
+        cache_status: As `X-Cache-Status` has it.
+        samples: Samples in the answer when its first byte was sent.
+        is_new: Whether the request made the job.
+        steps: Steps of a maintenance run.
+        code: Class of the failure.
+        error: Its text.
+    """
+
+    route: str | None = None
+    site: str | None = None
+    points: int | None = None
+    format: str | None = None
+    estimated: int | None = None
+    cache_status: str | None = msgspec.field(default=None, name="cache")
+    samples: int | None = None
+    upstream_requests: int | None = None
+    job_id: str | None = None
+    is_new: bool | None = None
+    job_status: str | None = None
+    steps: Sequence[object] | None = None
+    code: str | None = None
+    error: str | None = None
+
+    def log_fields(self) -> dict[str, Any]:
+        """Return the known facts by the names that the log has for them."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return fields
 
 
 class RequestEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from building_vitals.fields import Count, Measure
 from building_vitals.instants import HOUR_MS
 from building_vitals.jobs.model import JOB_STATUSES
 from building_vitals.ports import Database, Outcome, Statement, json_parameter
@@ -30,13 +31,14 @@ FROM json_each('{json_parameter(JOB_STATUSES)}') s
 
 _REQUESTS = """
 SELECT route_type, sum(requests) AS count,
-    round(1.0 * sum(duration_ms_sum) / sum(requests), 2) AS mean, sum(cache_hits) AS cache_hits
+    round(1.0 * sum(duration_ms_sum) / sum(requests), 2) AS avg_duration,
+    sum(cache_hits) AS cache_hits
 FROM request_stats_hourly WHERE hour_ms > ?1 GROUP BY route_type ORDER BY route_type
 """
 
 # The shortest step by which 95 of 100 requests were answered.
 _P95 = """
-SELECT route_type, min(duration_ms) AS p95
+SELECT route_type, min(duration_ms) AS p95_duration
 FROM (
     SELECT route_type, duration_ms,
         sum(requests) OVER (PARTITION BY route_type ORDER BY duration_ms) AS faster,
@@ -61,13 +63,13 @@ class CacheFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests of one route; durations in milliseconds."""
+    """Requests of one route; durations in milliseconds."""
 
     route_type: str
-    count: int
-    mean: float
-    cache_hits: int
-    p95: int
+    count: Count
+    avg_duration: Measure
+    p95_duration: Measure
+    cache_hits: Count
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,12 +115,12 @@ class Statistics:
 
 def _figures(outcomes: Sequence[Outcome]) -> Figures:
     cache, jobs, requests, p95, quota = (each.rows for each in outcomes)
-    longest: dict[str, Any] = {row["route_type"]: row["p95"] for row in p95}
+    longest: dict[str, Any] = {row["route_type"]: row["p95_duration"] for row in p95}
     return Figures(
         cache=msgspec.convert(cache[0], CacheFigures) if cache else CacheFigures(),
         jobs={row["status"]: row["jobs"] for row in jobs},
         routes=[
-            msgspec.convert({**row, "p95": longest[row["route_type"]]}, RouteFigures)
+            msgspec.convert({**row, "p95_duration": longest[row["route_type"]]}, RouteFigures)
             for row in requests
         ],
         quota=UpstreamQuotas.state_of(quota),

@@ -1,15 +1,55 @@
-"""The document of `/api/stats`."""
+"""The report of `/api/stats`; names in snake case are those of SQL columns."""
 
 from __future__ import annotations
 
-from typing import Any
+import msgspec
 
+from building_vitals.fields import Count, IsoTime, Measure
 from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.jobs.model import TERMINAL
 from building_vitals.ports import Clock
 from building_vitals.statistics.figures_table import CacheFigures, Figures, RouteFigures, Statistics
 
 MEGABYTE = 1_048_576
+
+
+class CacheStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Stored objects, and how the cache performs."""
+
+    total_objects: Count
+    total_size: Count
+    total_size_mb: Measure = msgspec.field(name="totalSizeMB")
+    oldest_entry: IsoTime | None
+    newest_entry: IsoTime | None
+    hit_rate: Measure
+    compression_ratio: Measure
+
+
+class JobStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of jobs, archived jobs included."""
+
+    total_jobs: Count
+    completed: Count
+    failed: Count
+    active: Count
+
+
+class QuotaStats(msgspec.Struct, frozen=True):
+    """Upstream requests in this minute; zeros where there is no limit."""
+
+    limit: Count
+    used: Count
+    current: Count
+
+
+class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Statistics of the cache, the jobs, the requests of the last 24 hours, the upstream quota."""
+
+    cache: CacheStats
+    jobs: JobStats
+    requests: list[RouteFigures]
+    upstream: QuotaStats
+    timestamp: IsoTime
 
 
 class StatisticsService:
@@ -26,64 +66,49 @@ class StatisticsService:
         self._clock = clock
         self._upstream_limit = upstream_limit
 
-    async def read(self) -> dict[str, Any]:
-        """Return the document; requests are those of the last 24 hours."""
+    async def read(self) -> StatsReport:
+        """Return the report."""
         now_ms = self._clock.now_ms()
         figures = await self._statistics.read(since_ms=now_ms - DAY_MS)
-        return {
-            "cache": _cache(figures.cache, figures.routes),
-            "jobs": _jobs(figures.jobs),
-            "requests": [_route(each) for each in figures.routes],
-            "upstream": self._upstream(figures, now_ms),
-            "timestamp": format_instant(now_ms),
-        }
+        return StatsReport(
+            cache=_cache(figures.cache, figures.routes),
+            jobs=_jobs(figures.jobs),
+            requests=figures.routes,
+            upstream=self._upstream(figures, now_ms),
+            timestamp=format_instant(now_ms),
+        )
 
-    def _upstream(self, figures: Figures, now_ms: int) -> dict[str, int]:
-        """Return how much of the present minute's quota is used; zeros where there is no limit."""
+    def _upstream(self, figures: Figures, now_ms: int) -> QuotaStats:
         limit, quota = self._upstream_limit, figures.quota
         if not limit or quota is None:
-            return {"limit": limit, "used": 0, "current": limit}
-        return {
-            "limit": limit,
-            "used": quota.used_now(now_ms),
-            "current": quota.allowed_now(limit, now_ms),
-        }
+            return QuotaStats(limit, 0, limit)
+        return QuotaStats(limit, quota.used_now(now_ms), quota.allowed_now(limit, now_ms))
 
 
-def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> dict[str, Any]:
-    """Return what is stored, and what share of the requests that asked the cache it answered."""
-    asked = [each for each in routes if each.route_type != "direct"]
-    requests = sum(each.count for each in asked)
-    hits = sum(each.cache_hits for each in asked)
+def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> CacheStats:
+    """Return the stored sizes, and the hits' share of the requests that may use the cache."""
+    cached = [each for each in routes if each.route_type != "direct"]
+    requests = sum(each.count for each in cached)
+    hits = sum(each.cache_hits for each in cached)
     stored = cache.stored_bytes
-    return {
-        "totalObjects": cache.objects,
-        "totalSize": stored,
-        "totalSizeMB": round(stored / MEGABYTE, 2),
-        "oldestEntry": _instant(cache.oldest_ms),
-        "newestEntry": _instant(cache.newest_ms),
-        "hitRate": round(hits / requests, 4) if requests else 0,
-        "compressionRatio": round(cache.text_bytes / stored, 3) if stored else 0,
-    }
+    return CacheStats(
+        total_objects=cache.objects,
+        total_size=stored,
+        total_size_mb=round(stored / MEGABYTE, 2),
+        oldest_entry=_instant(cache.oldest_ms),
+        newest_entry=_instant(cache.newest_ms),
+        hit_rate=round(hits / requests, 4) if requests else 0,
+        compression_ratio=round(cache.text_bytes / stored, 3) if stored else 0,
+    )
 
 
-def _jobs(jobs: dict[str, int]) -> dict[str, int]:
-    return {
-        "total_jobs": sum(jobs.values()),
-        "completed": jobs.get("completed", 0),
-        "failed": jobs.get("failed", 0),
-        "active": sum(count for status, count in jobs.items() if status not in TERMINAL),
-    }
-
-
-def _route(route: RouteFigures) -> dict[str, Any]:
-    return {
-        "route_type": route.route_type,
-        "count": route.count,
-        "avg_duration": route.mean,
-        "p95_duration": route.p95,
-        "cache_hits": route.cache_hits,
-    }
+def _jobs(jobs: dict[str, int]) -> JobStats:
+    return JobStats(
+        total_jobs=sum(jobs.values()),
+        completed=jobs.get("completed", 0),
+        failed=jobs.get("failed", 0),
+        active=sum(count for status, count in jobs.items() if status not in TERMINAL),
+    )
 
 
 def _instant(instant_ms: int | None) -> str | None:

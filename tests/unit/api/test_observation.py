@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from building_vitals.access.caller import ANYBODY, Caller
-from building_vitals.answers.answer import CacheReport, StoredBody, TimeseriesAnswer
+from building_vitals.answers.answer import (
+    CacheReport,
+    CacheStatus,
+    StoredBody,
+    TimeseriesAnswer,
+)
 from building_vitals.answers.question import Question
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.routing import RoutingOptions
@@ -86,7 +91,7 @@ class Context:
 
 
 def found(
-    status: str = "hit", rest: AsyncIterator[bytes] | None = None, keys: str = "km"
+    status: CacheStatus = "hit", rest: AsyncIterator[bytes] | None = None, keys: str = "km"
 ) -> TimeseriesAnswer:
     """Return an answer."""
     return TimeseriesAnswer(
@@ -154,7 +159,9 @@ async def test_an_answer_is_recorded_with_all_that_is_known() -> None:
 @pytest.mark.parametrize(
     ("status", "object_keys"), [("miss", ()), ("bypass", ()), ("partial", ("k",))]
 )
-async def test_only_what_was_there_is_touched(status: str, object_keys: tuple[str, ...]) -> None:
+async def test_only_what_was_there_is_touched(
+    status: CacheStatus, object_keys: tuple[str, ...]
+) -> None:
     """An answer that came from upstream alone touches no object."""
     _, events, _ = await seen(found(status, keys="k"), request())
     assert [object_keys] == [each.object_keys for each in events]

@@ -10,10 +10,13 @@ import pytest
 
 from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api import parameters as p
-from building_vitals.api.requests import BODY_BYTES_MAX, parse_body, parse_query
+from building_vitals.api.parameters import BODY_BYTES_MAX
+from building_vitals.api.requests import parse_body, parse_query
+from building_vitals.api.routes import ENDPOINTS
 from building_vitals.errors import InvalidRequest, TooLarge
 from building_vitals.ranges import Range
 
+GET, POST = (each for each in ENDPOINTS if each.path == "/api/timeseries")
 DAY = Range(1_735_689_600_000, 1_735_776_000_000)
 BODY: dict[str, Any] = {
     "site": "s",
@@ -26,7 +29,7 @@ BODY: dict[str, Any] = {
 def body(document: object, content_type: str | None = "application/json") -> TimeseriesRequest:
     """Return the request of a body: bytes as they are, anything else as JSON."""
     raw = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return parse_body(raw, content_type, timeout_ms_max=30_000)
+    return parse_body(raw, content_type, POST.body, timeout_ms_max=30_000)
 
 
 def messages_of_body(document: object, content_type: str | None = "application/json") -> list[str]:
@@ -65,7 +68,7 @@ def test_body_equals_query() -> None:
     }
     pairs = [(name, value) for name, value in document.items() if name != "points"]
     text = urlencode([*pairs, ("point", "a, b"), ("point", "c")])
-    assert parse_query(text, timeout_ms_max=30_000) == body(document)
+    assert parse_query(text, GET.query, timeout_ms_max=30_000) == body(document)
 
 
 @pytest.mark.parametrize(

@@ -9,25 +9,26 @@ import pytest
 from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api import parameters as p
 from building_vitals.api.requests import (
-    CacheListQuery,
     CachePurgeQuery,
-    parse_cache_list_query,
     parse_cache_purge_query,
-    parse_page_query,
     parse_query,
     parse_site,
+    parse_values,
 )
+from building_vitals.api.routes import ENDPOINTS
 from building_vitals.errors import InvalidRequest, TooLarge
 from building_vitals.jobs.submission import canonical_request, request_hash
 from building_vitals.ranges import Range
 
 DAY = Range(1_735_689_600_000, 1_735_776_000_000)
+GET = next(each for each in ENDPOINTS if each.operation_id == "getTimeseries")
+PURGE = next(each for each in ENDPOINTS if each.operation_id == "purgeCache")
 TIMES = "start_time=2025-01-01T00:00:00Z&end_time=2025-01-02T00:00:00Z"
 
 
 def query(text: str) -> TimeseriesRequest:
     """Return the request of a query."""
-    return parse_query(text, timeout_ms_max=30_000)
+    return parse_query(text, GET.query, timeout_ms_max=30_000)
 
 
 def fields_of_query(text: str) -> list[str]:
@@ -98,7 +99,7 @@ def test_query_ignores_what_it_does_not_know() -> None:
 
 
 def test_query_problems_are_told_all_at_once() -> None:
-    """Everything wrong is listed, by the names the caller used."""
+    """Every problem is listed, by the names the caller used."""
     text = (
         "site=..&points=&point=%00&start_time=garbage&end_time=2025-99-01&format=xml&route="
         "&priority=urgent&timeout=0&max_points=1&user_id="
@@ -119,7 +120,7 @@ def test_query_problems_are_told_all_at_once() -> None:
 
 
 def test_query_without_anything_names_what_is_missing() -> None:
-    """All that must be given is listed."""
+    """Every required parameter is listed."""
     assert ["site", "points", "start_time", "end_time"] == fields_of_query("")
 
 
@@ -190,25 +191,18 @@ def test_other_data_has_another_hash(other: str) -> None:
 
 def test_page_query_gives_values_defaults_and_none() -> None:
     """What is not given has its default, or None."""
-    values = parse_page_query("limit=7&site=s&x=1", p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR)
+    values = parse_values("limit=7&site=s&x=1", (p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR))
     assert {"status": None, "site": "s", "limit": 7, "cursor": None} == values
-    assert {"page": 1, "per_page": 100, "search": ""} == parse_page_query(
-        "search=", p.PAGE, p.PER_PAGE, p.SEARCH
+    assert {"page": 1, "per_page": 100, "search": ""} == parse_values(
+        "search=", (p.PAGE, p.PER_PAGE, p.SEARCH)
     )
 
 
 def test_page_query_lists_all_that_is_wrong() -> None:
     """Every handler's parameters are checked together."""
     with pytest.raises(InvalidRequest) as caught:
-        parse_page_query("limit=0&status=done&site=", p.STATUS, p.SITE_FILTER, p.LIMIT)
+        parse_values("limit=0&status=done&site=", (p.STATUS, p.SITE_FILTER, p.LIMIT))
     assert ["status", "site", "limit"] == [problem.field for problem in caught.value.problems]
-
-
-def test_cache_list_query() -> None:
-    """An empty cursor is the first page."""
-    assert CacheListQuery("timeseries/s", 10, None) == parse_cache_list_query(
-        "prefix=timeseries/s&limit=10&cursor="
-    )
 
 
 @pytest.mark.parametrize(
@@ -223,14 +217,14 @@ def test_cache_list_query() -> None:
 )
 def test_cache_purge_query(text: str, expected: CachePurgeQuery) -> None:
     """Points and either end of the range are optional."""
-    assert expected == parse_cache_purge_query(text)
+    assert expected == parse_cache_purge_query(text, PURGE.query)
 
 
 @pytest.mark.parametrize("text", ["", "site=", "site=s&points=", "site=s&start_time=6&end_time=5"])
 def test_cache_purge_query_that_is_unclear_is_refused(text: str) -> None:
     """Nothing empty stands for everything."""
     with pytest.raises(InvalidRequest):
-        parse_cache_purge_query(text)
+        parse_cache_purge_query(text, PURGE.query)
 
 
 def test_site_in_a_path_is_decoded_and_checked() -> None:
@@ -239,3 +233,11 @@ def test_site_in_a_path_is_decoded_and_checked() -> None:
     for segment in ("%2e%2e", "a%2Fb", "a+b", "%ff", ""):
         with pytest.raises(InvalidRequest):
             parse_site(segment)
+
+
+def test_a_parameter_of_another_endpoint_can_not_be_read() -> None:
+    """Reading what the route table does not list fails, whatever the query holds."""
+    with pytest.raises(LookupError, match="not a parameter of this endpoint: user_id"):
+        parse_query(f"site=s&points=a&{TIMES}", GET.query[:-1], timeout_ms_max=1)
+    unlisted = tuple(each for each in PURGE.query if each not in (p.POINT, p.POINTS))
+    assert CachePurgeQuery("s", None, None) == parse_cache_purge_query("site=s&points=a", unlisted)

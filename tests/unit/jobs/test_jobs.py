@@ -17,6 +17,7 @@ from building_vitals.errors import (
     Unavailable,
     UpstreamError,
 )
+from building_vitals.jobs.documents import FailureCounts, job_document
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
 from fakes.failures import Fault
@@ -54,7 +55,7 @@ async def test_a_job_gets_what_the_upstream_has() -> None:
         )
         assert truth == await world.result(job_id)
         assert samples == world.upstream.samples_sent
-        assert job.document()["dataUrl"] == f"/api/jobs/{job_id}/data"
+        assert job_document(job).data_url == f"/api/jobs/{job_id}/data"
         assert [] == world.reported
 
 
@@ -239,11 +240,10 @@ async def test_one_bad_chunk_leaves_the_others_alone() -> None:
         assert job.progress < 100
         failures = await world.service_of_jobs.dlq_failures(10)
         assert [(job_id, 2, "upstream", 4)] == [
-            (each["jobId"], each["chunk"], each["class"], each["attempts"])
-            for each in failures["failures"]
+            (each.job_id, each.chunk, each.error_class, each.attempts) for each in failures.failures
         ]
         stats = await world.service_of_jobs.dlq_stats()
-        assert {"total": 1, "last24h": 1, "byClass": {"upstream": 1}} == stats["dlq"]
+        assert FailureCounts(1, 1, {"upstream": 1}) == stats.dlq
         with pytest.raises(Conflict):
             await world.result(job_id)
         world.upstream.failing = lambda *_: False
@@ -253,7 +253,7 @@ async def test_one_bad_chunk_leaves_the_others_alone() -> None:
         assert "completed" == (await world.run(job_id)).status
         assert [("p4", "p5")] == [each.points for each in world.upstream.asked]
         assert world.truth(points, time_range) == await world.result(job_id)
-        assert 0 == (await world.service_of_jobs.dlq_stats())["dlq"]["total"]
+        assert 0 == (await world.service_of_jobs.dlq_stats()).dlq.total
 
 
 READER_OF_ALL = Caller(key_id="admin", is_admin=True, sites=None)
@@ -286,8 +286,8 @@ async def test_a_chunk_that_kills_its_consumers_fails_in_the_end() -> None:
             await world.maintenance.run()
         assert ("failed", "crash") == (job.status, job.error_class)
         assert "begun 4 times" in str(job.error)
-        failure = (await world.service_of_jobs.dlq_failures(10))["failures"][0]
-        assert (4, "crash") == (failure["attempts"], failure["class"])
+        failure = (await world.service_of_jobs.dlq_failures(10)).failures[0]
+        assert (4, "crash") == (failure.attempts, failure.error_class)
         await world.service_of_jobs.retry_job(job_id, READER_OF_ALL)
         assert "completed" == (await world.run(job_id)).status
 
@@ -458,10 +458,10 @@ async def test_readers_see_their_own_jobs() -> None:
             with pytest.raises(NotFound):
                 await service.cancel_job(job, caller)
         everything = {"status": None, "site": None, "limit": 10, "cursor": None}
-        assert [] == (await service.list_jobs(OTHER, **everything))["jobs"]
+        assert [] == (await service.list_jobs(OTHER, **everything)).jobs
         for caller in (READER, READER_OF_ALL):
             found = await service.list_jobs(caller, **everything)
-            assert [job_id] == [job["jobId"] for job in found["jobs"]]
+            assert [job_id] == [job.job_id for job in found.jobs]
 
 
 @in_virtual_time
@@ -479,9 +479,9 @@ async def test_lists_of_jobs_have_pages() -> None:
                 page = await world.service_of_jobs.list_jobs(
                     READER_OF_ALL, status="queued", site=site, limit=2, cursor=cursor
                 )
-                assert len(page["jobs"]) <= 2
-                found += [job["jobId"] for job in page["jobs"]]
-                cursor = page["nextCursor"]
+                assert len(page.jobs) <= 2
+                found += [job.job_id for job in page.jobs]
+                cursor = page.next_cursor
                 if cursor is None:
                     break
             assert sorted(expected) == sorted(found)

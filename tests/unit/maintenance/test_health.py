@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from building_vitals.access.api_keys import hash_key
@@ -46,15 +47,15 @@ def database() -> Iterator[FakeDatabase]:
 
 async def checked(ward: Ward) -> tuple[str, dict[str, Any]]:
     """Return the status and the checks."""
-    document = await ward.health.check()
-    return document["status"], document["checks"]
+    health = await ward.health.check()
+    return health.status, msgspec.to_builtins(health.checks)
 
 
 async def test_open_mode_asks_for_no_keys(database: FakeDatabase) -> None:
     """Where everybody is let in the document says so, and nothing of keys."""
     ward = Ward(database, "open")
     assert ("healthy", {"d1": "ok", "r2": "ok"}) == await checked(ward)
-    assert "open" == (await ward.health.check())["authMode"]
+    assert "open" == (await ward.health.check()).auth_mode
 
 
 async def test_missing_key_is_told_and_is_no_fault(database: FakeDatabase) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from building_vitals.cache import upkeep as cache_upkeep
@@ -421,12 +422,12 @@ async def test_one_failing_step_stops_no_other() -> None:
         bench.steps(),
         invocation(VirtualClock(NOW_MS), on_fault=lambda where, error: reported.append(where)),
     )
-    done = {each["name"]: each for each in (await run.run())["steps"]}
+    done = {each.name: each for each in (await run.run()).steps}
     assert {"expired objects", "orphan objects"} == {
-        name for name, each in done.items() if "error" in each
+        name for name, each in done.items() if each.error is not msgspec.UNSET
     }
     assert ["maintenance: expired objects", "maintenance: orphan objects"] == reported
-    assert (1, 1) == (done["expired segments"]["changed"], done["old jobs"]["changed"])
+    assert (1, 1) == (done["expired segments"].changed, done["old jobs"].changed)
 
 
 @in_virtual_time

@@ -6,6 +6,7 @@ import math
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from building_vitals.instants import format_instant
@@ -44,6 +45,12 @@ def service(database: FakeDatabase, limit: int = 0) -> StatisticsService:
     )
 
 
+async def document_of(service: StatisticsService) -> dict[str, Any]:
+    """Return the report as JSON has it."""
+    document: dict[str, Any] = msgspec.to_builtins(await service.read())
+    return document
+
+
 def request_event(duration_ms: int, **about: Any) -> RequestEvent:
     """Return a request of the last hour."""
     return RequestEvent(
@@ -74,13 +81,13 @@ def insert_job(database: FakeDatabase, job_id: str, status: str) -> None:
 async def test_an_empty_database_has_figures() -> None:
     """Nothing has happened, and nothing is missing from the document."""
     with FakeDatabase() as database:
-        assert NOTHING == await service(database).read()
+        assert NOTHING == await document_of(service(database))
 
 
 async def test_all_figures_take_one_round_trip() -> None:
     """The database is asked once."""
     with FakeDatabase() as database:
-        await service(database).read()
+        await document_of(service(database))
         assert {"batch": 1} == dict(database.failures.calls)
 
 
@@ -94,7 +101,7 @@ async def test_percentiles_are_those_of_the_sorted_list(count: int) -> None:
         await RequestAnalytics(database).record(
             [WeightedRequest(request_event(each), 1) for each in durations]
         )
-        [found] = (await service(database).read())["requests"]
+        [found] = (await document_of(service(database)))["requests"]
         assert duration_step(exact) == found["p95_duration"]
         assert count == found["count"]
         assert pytest.approx(sum(durations) / count, abs=0.006) == found["avg_duration"]
@@ -111,7 +118,7 @@ async def test_means_are_rounded_in_one_place() -> None:
                 for n in (total, 0, 0, 0, 0, 0, 0, 0)
             ]
         )
-        found = (await service(database).read())["requests"]
+        found = (await document_of(service(database)))["requests"]
         rows = database.look("SELECT route_type, avg_duration FROM v_request_stats")
     assert {row["route_type"]: row["avg_duration"] for row in rows} == {
         each["route_type"]: each["avg_duration"] for each in found
@@ -133,7 +140,7 @@ async def test_requests_count_by_route_and_day() -> None:
                 WeightedRequest(request_event(9999, time_ms=NOW_MS - 25 * HOUR_MS), 1),
             ]
         )
-        document = await service(database).read()
+        document = await document_of(service(database))
     assert [
         ("cached", 4, 20.0, 30, 3),
         ("direct", 1, 40.0, 40, 0),
@@ -149,14 +156,14 @@ async def test_jobs_count_wherever_they_are() -> None:
             ["queued", "processing", "retrying", "completed", "completed", "failed", "cancelled"]
         ):
             insert_job(database, str(n), status)
-        before = (await service(database).read())["jobs"]
+        before = (await document_of(service(database)))["jobs"]
         assert {"total_jobs": 7, "completed": 2, "failed": 1, "active": 3} == before
         history = JobHistory(database)
         for status in ("completed", "failed", "cancelled"):
             await history.archive(status, before_ms=2, now_ms=NOW_MS, limit=10)
         assert [{"n": 4}] == database.look("SELECT count(*) AS n FROM job_history")
         assert [{"n": 3}] == database.look("SELECT count(*) AS n FROM queue_jobs")
-        assert before == (await service(database).read())["jobs"]
+        assert before == (await document_of(service(database)))["jobs"]
 
 
 async def test_the_view_of_requests_says_the_same() -> None:
@@ -172,9 +179,10 @@ async def test_the_view_of_requests_says_the_same() -> None:
                 for route in ("cached", "direct")
             ]
         )
-        document = await StatisticsService(
-            statistics=Statistics(database), clock=VirtualClock(now_ms), upstream_limit=0
-        ).read()
+        clock = VirtualClock(now_ms)
+        document = await document_of(
+            StatisticsService(statistics=Statistics(database), clock=clock, upstream_limit=0)
+        )
         rows = database.look(
             "SELECT route_type, count, avg_duration, p95_duration, cache_hits FROM v_request_stats"
         )
@@ -186,12 +194,12 @@ async def test_the_quota_is_shown_as_it_is_now() -> None:
     """What an earlier minute used does not count; what it allowed recovers."""
     with FakeDatabase() as database:
         asked = service(database, limit=100)
-        assert {"limit": 100, "used": 0, "current": 100} == (await asked.read())["upstream"]
+        assert {"limit": 100, "used": 0, "current": 100} == (await document_of(asked))["upstream"]
         minute_ms = NOW_MS - NOW_MS % 60_000
         database.look("INSERT INTO upstream_quota VALUES (1, ?1, 30, 0, 40, 5, 0, 0)", minute_ms)
-        assert {"limit": 100, "used": 30, "current": 40} == (await asked.read())["upstream"]
+        assert {"limit": 100, "used": 30, "current": 40} == (await document_of(asked))["upstream"]
         database.look("UPDATE upstream_quota SET minute_ms = ?1", minute_ms - 120_000)
-        assert {"limit": 100, "used": 0, "current": 60} == (await asked.read())["upstream"]
+        assert {"limit": 100, "used": 0, "current": 60} == (await document_of(asked))["upstream"]
 
 
 async def test_a_million_rows_do_not_slow_it_down() -> None:
@@ -216,6 +224,6 @@ async def test_a_million_rows_do_not_slow_it_down() -> None:
                 return 0
 
             database.connection.set_progress_handler(count_step, 1)
-            await service(database).read()
+            await document_of(service(database))
             database.connection.set_progress_handler(None, 1)
     assert 0.9 < steps[1] / steps[0] < 1.1, steps

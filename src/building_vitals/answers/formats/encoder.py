@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -56,7 +56,7 @@ class Encoder(Protocol):
         """Return what has come together since the last call."""
         ...
 
-    def finish(self, meta: dict[str, Any]) -> bytes:
+    def finish(self, meta: object) -> bytes:
         """Return the rest of the body."""
         ...
 
@@ -167,7 +167,7 @@ class TextEncoder:
         parts, self._parts, self.pending = self._parts, [], 0
         return b"".join(parts)
 
-    def finish(self, meta: dict[str, Any]) -> bytes:
+    def finish(self, meta: object) -> bytes:
         """Return the rest of the body."""
         self._emit(self._end(meta))
         if self._gzip:
@@ -186,5 +186,5 @@ class TextEncoder:
         """Return what comes after the rows of `_point`, which were `_count`."""
         return b""
 
-    def _end(self, _meta: dict[str, Any]) -> bytes:
+    def _end(self, _meta: object) -> bytes:
         return b""

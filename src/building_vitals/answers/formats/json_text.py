@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from building_vitals.answers.formats.encoder import AnswerFormat, BodyOptions, Encoder, TextEncoder
@@ -28,7 +26,7 @@ class TextJson(TextEncoder):
     def _closing(self) -> bytes:
         return b'],"count":%d,"error":null}' % self._count
 
-    def _end(self, meta: dict[str, Any]) -> bytes:
+    def _end(self, meta: object) -> bytes:
         return b'},"_meta":' + msgspec.json.encode(meta) + b"}"
 
 

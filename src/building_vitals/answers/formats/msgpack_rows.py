@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -67,7 +66,7 @@ def msgpack_point_tail(error: str | None = None) -> bytes:
     return msgspec.msgpack.encode("error") + msgspec.msgpack.encode(error)
 
 
-def msgpack_tail(meta: Mapping[str, Any]) -> bytes:
+def msgpack_tail(meta: object) -> bytes:
     """Return the end of a MessagePack answer: `"_meta": meta`."""
     return msgspec.msgpack.encode("_meta") + msgspec.msgpack.encode(meta)
 
@@ -123,7 +122,7 @@ class MessagePack(TextEncoder):
     def _closing(self) -> bytes:
         return msgpack_point_tail()
 
-    def _end(self, meta: dict[str, Any]) -> bytes:
+    def _end(self, meta: object) -> bytes:
         return msgpack_tail(meta)
 
 

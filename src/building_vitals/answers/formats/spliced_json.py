@@ -156,7 +156,7 @@ class SplicedJson:
         """Return what has come together since the last call."""
         return self._splicer.take()
 
-    def finish(self, meta: dict[str, Any]) -> bytes:
+    def finish(self, meta: object) -> bytes:
         """Return the rest of the body."""
         self._glue += b'},"_meta":' + msgspec.json.encode(meta) + b"}"
         self._flush()

@@ -1,0 +1,65 @@
+"""
+Documents of the API that belong to no room: what endpoints put together, and what is spliced.
+
+`TimeseriesAnswer` and `PointSamples` only describe: answers with samples are spliced from stored
+bytes, so nobody encodes them. The other documents stand with the services that return them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from building_vitals.answers.answer import AnswerMeta
+from building_vitals.fields import Count
+
+Sample = tuple[
+    Annotated[int, msgspec.Meta(description="Epoch milliseconds.")], float | str | bool | None
+]
+
+
+class PointSamples(msgspec.Struct):
+    """Samples of one point, in ascending order."""
+
+    samples: list[Sample]
+    count: Count
+    error: str | None
+
+
+class TimeseriesAnswer(msgspec.Struct):
+    """Samples of every requested point, in the order of the request."""
+
+    data: dict[str, PointSamples]
+    meta: AnswerMeta = msgspec.field(name="_meta")
+
+
+class QueuedAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The job that a request became."""
+
+    status: Literal["queued"] = "queued"
+    job_id: str
+    message: str
+    status_url: str
+    poll_interval: Annotated[int, msgspec.Meta(ge=1, description="Milliseconds.")]
+    estimated_samples: Count
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """Confirmation that a job is cancelled."""
+
+    success: Annotated[bool, msgspec.Meta(extra_json_schema={"const": True})]
+    message: str
+
+
+class Purged(msgspec.Struct, frozen=True):
+    """Number of deleted segments."""
+
+    deleted: Count
+
+
+class OpenapiDocument(msgspec.Struct):
+    """This description."""
+
+    openapi: str
+    paths: dict[str, Any]

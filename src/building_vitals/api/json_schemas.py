@@ -1,0 +1,129 @@
+"""
+Parameters and documents as JSON Schema (2020-12).
+
+Separate because definitions that validate and encode become definitions that describe here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from building_vitals.api import parameters as p
+from building_vitals.api.parameters import Parameter
+from building_vitals.fields import JsonObject
+from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS
+
+_REF_TEMPLATE = "#/components/schemas/{name}"
+
+
+def at_most(maximum: int) -> str:
+    """
+    Return a regular expression for the decimal texts of 0 to *maximum*, of as many digits or fewer.
+
+    Args:
+        maximum: Of two digits at least.
+    """
+    digits = str(maximum)
+    longer = [
+        f"{digits[:place]}[0-{int(digit) - 1}][0-9]{{{len(digits) - place - 1}}}"
+        for place, digit in enumerate(digits)
+        if digit != "0"
+    ]
+    return f"[0-9]{{1,{len(digits) - 1}}}|{'|'.join(longer)}|{digits}"
+
+
+_INSTANT: JsonObject = {
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "date"},
+        {
+            "type": "string",
+            # A text is read up to 15 digits, so the shorter bound may have a zero before it.
+            "pattern": f"^(-0?({at_most(-INSTANT_MIN_MS)})|{at_most(INSTANT_MAX_MS)})$",
+        },
+        {"type": "integer", "minimum": INSTANT_MIN_MS, "maximum": INSTANT_MAX_MS},
+    ]
+}
+
+
+def document_schemas(documents: Iterable[Any]) -> tuple[list[JsonObject], dict[str, JsonObject]]:
+    """
+    Return the schema of each document, and the components that these refer to, by name.
+
+    Args:
+        documents: Types that msgspec encodes: Structs, mostly.
+    """
+    schemas, components = msgspec.json.schema_components(documents, ref_template=_REF_TEMPLATE)
+    for component in components.values():
+        for name, schema in component.get("properties", {}).items():
+            # Encoded all the same: fields that may be absent are unset by default.
+            if "default" in schema:
+                del schema["default"]
+                component.setdefault("required", []).append(name)
+        # The first paragraph describes the document, the others are for the code's readers.
+        summary = component.get("description", "").partition("\n\n")[0]
+        component["description"] = " ".join(summary.split())
+    return list(schemas), components
+
+
+def parameter_schema(parameter: Parameter) -> JsonObject:
+    """Return the allowed values of a parameter."""
+    if parameter.kind == "instant":
+        schema = dict(_INSTANT)
+    elif parameter.kind == "integer":
+        schema = {"type": "integer", "minimum": parameter.minimum, "maximum": parameter.maximum}
+    elif parameter.choices:
+        schema = {"type": "string", "enum": list(parameter.choices)}
+    else:
+        schema = {
+            "type": "string",
+            "minLength": parameter.length_min,
+            "maxLength": parameter.length_max,
+        }
+        if parameter.pattern is not None:
+            schema["pattern"] = f"^{parameter.pattern}$"
+    if parameter.listing is not None:
+        # An address ends long before the maximum of points, which a body can name.
+        schema = {"type": "array", "minItems": 1, "items": schema}
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    return schema
+
+
+def body_schema(members: Iterable[Parameter]) -> JsonObject:
+    """
+    Return the schema of a JSON body.
+
+    Args:
+        members: Its members; optional ones may be null, which stands for not given.
+    """
+    properties: dict[str, JsonObject] = {}
+    required = [p.POINTS.name]
+    for each in members:
+        if each is p.POINTS:
+            schema: JsonObject = parameter_schema(p.POINT) | {"maxItems": p.POINTS_MAX}
+            description = "Names of points, which may hold commas. A repeated name counts once."
+        else:
+            schema, description = parameter_schema(each), each.description
+            if each.is_required:
+                required.append(each.name)
+            else:
+                schema = _nullable(schema)
+        properties[each.name] = schema | {"description": description}
+    example = {each.name: each.example for each in members if each.is_required}
+    return {
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "examples": [example | {p.POINTS.name: [p.POINT.example]}],
+    }
+
+
+def _nullable(schema: JsonObject) -> JsonObject:
+    nullable = schema | {"type": [schema["type"], "null"]}
+    if "enum" in schema:
+        nullable["enum"] = [*schema["enum"], None]
+    return nullable

@@ -1,0 +1,324 @@
+"""
+The route table: every endpoint of the API in one row.
+
+Dispatch, `Allow`, the OpenAPI document, the endpoints' names in the statistics and the README's
+table follow from it. `GET /` is not in it: the platform serves the page's files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from building_vitals.answers.formats.registry import CONTENT_TYPES
+from building_vitals.api import jobs, operations, sites, timeseries
+from building_vitals.api import parameters as p
+from building_vitals.api.documents import (
+    Cancelled,
+    OpenapiDocument,
+    Purged,
+    QueuedAnswer,
+    TimeseriesAnswer,
+)
+from building_vitals.api.endpoint import JSON_TYPE, Answer, Endpoint, json_answer
+from building_vitals.api.messages import Call, Reply
+from building_vitals.api.openapi import openapi_document
+from building_vitals.jobs.documents import FailedChunks, FailureStats, JobDocument, JobList
+from building_vitals.maintenance.health import VERSION, Health
+from building_vitals.maintenance.purge import CacheObjects
+from building_vitals.maintenance.run import MaintenanceRun
+from building_vitals.sites.directory import UpstreamList
+from building_vitals.statistics.report import StatsReport
+
+
+async def read_openapi(call: Call) -> Reply:
+    """Describe the API. Here because it describes the table."""
+    return Reply(
+        status=200,
+        headers=[("Content-Type", JSON_TYPE), ("Cache-Control", "public, max-age=300")],
+        body=_openapi(call.app.settings.routing.direct_timeout),
+    )
+
+
+@lru_cache(maxsize=1)
+def _openapi(timeout_ms_max: int) -> bytes:
+    document = openapi_document(ENDPOINTS, VERSION, timeout_ms_max=timeout_ms_max)
+    return msgspec.json.encode(document)
+
+
+_RANGE_OF_POINTS = (p.SITE, p.POINTS, p.POINT, p.START_TIME, p.END_TIME)
+_TIMESERIES = (
+    *_RANGE_OF_POINTS,
+    *(p.ROUTE, p.FORMAT, p.PRIORITY, p.TIMEOUT, p.MAX_POINTS, p.USER_ID),
+)
+_UPSTREAM_FAILURES = (502, 504)
+
+# Only JSON has a schema; CSV and NDJSON are text, MessagePack is bytes.
+_SAMPLES_CONTENT: dict[str, Any] = {
+    content_type.partition(";")[0]: str for content_type in CONTENT_TYPES.values()
+} | {JSON_TYPE: TimeseriesAnswer, "application/msgpack": None}
+_SAMPLES = Answer(
+    "Samples of every requested point.",
+    _SAMPLES_CONTENT,
+    (
+        *("X-Route-Type", "X-Cache-Hit", "X-Cache-Status", "X-Request-Duration"),
+        *("Server-Timing", "ETag"),
+    ),
+)
+_NOT_MODIFIED = Answer("The client already has this answer.", headers=("ETag",))
+_QUEUED = Answer(
+    "The request became a job, or a job for it is active.",
+    {JSON_TYPE: QueuedAnswer},
+    ("Location", "Retry-After"),
+    {"job": {"operationId": "getJob", "parameters": {"id": "$response.body#/jobId"}}},
+)
+_owner = partial(Endpoint, role="owner", tag="jobs")
+_admin = partial(Endpoint, role="admin", tag="operations")
+_anybody = partial(Endpoint, role="anybody", tag="operations")
+_JOB = json_answer("The job.", JobDocument)
+_HEALTH = json_answer("Health of the Worker and its bindings.", Health)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="GET",
+        path="/api/timeseries",
+        handler=timeseries.read_timeseries,
+        role="reader",
+        operation_id="getTimeseries",
+        tag="timeseries",
+        summary="Samples of a site's points in a range",
+        query=_TIMESERIES,
+        answers={200: _SAMPLES, 202: _QUEUED, 304: _NOT_MODIFIED},
+        failures=(400, 404, 413, *_UPSTREAM_FAILURES),
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/timeseries",
+        handler=timeseries.read_timeseries,
+        role="reader",
+        operation_id="postTimeseries",
+        tag="timeseries",
+        summary="Samples of more points than fit in an address",
+        body=tuple(each for each in _TIMESERIES if each is not p.POINT),
+        answers={200: _SAMPLES, 202: _QUEUED},
+        failures=(400, 404, 413, *_UPSTREAM_FAILURES),
+    ),
+    _owner(
+        method="GET",
+        path="/api/jobs",
+        handler=jobs.list_jobs,
+        operation_id="listJobs",
+        summary="Jobs of the API key, the newest first",
+        query=(p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR),
+        answers={200: json_answer("A page of jobs.", JobList)},
+        failures=(400,),
+    ),
+    _owner(
+        method="GET",
+        path="/api/jobs/{id}",
+        handler=jobs.read_job,
+        operation_id="getJob",
+        summary="Job status",
+        answers={200: _JOB},
+        failures=(404,),
+    ),
+    _owner(
+        method="DELETE",
+        path="/api/jobs/{id}",
+        handler=jobs.cancel_job,
+        operation_id="cancelJob",
+        summary="Cancel a job",
+        answers={200: json_answer("The job is cancelled.", Cancelled)},
+        failures=(404, 409),
+    ),
+    _owner(
+        method="GET",
+        path="/api/jobs/{id}/data",
+        handler=jobs.read_job_data,
+        operation_id="getJobData",
+        summary="Result of a completed job",
+        query=(p.FORMAT, p.MAX_POINTS),
+        answers={200: _SAMPLES, 304: _NOT_MODIFIED},
+        failures=(400, 404, 409, 410, 413, *_UPSTREAM_FAILURES),
+    ),
+    _owner(
+        method="GET",
+        path="/api/jobs/{id}/events",
+        handler=jobs.follow_job,
+        operation_id="watchJob",
+        summary="Changes of a job as Server-Sent Events",
+        # A stream of events is no text to hold against a schema.
+        answers={
+            200: Answer(
+                "`progress` at each change, then `completed`, `failed` or `cancelled`, each with "
+                "the job.",
+                {"text/event-stream": None},
+            )
+        },
+        failures=(404,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/sites",
+        handler=sites.list_sites,
+        role="reader",
+        operation_id="listSites",
+        tag="sites",
+        summary="Sites that the API key may read",
+        answers={200: json_answer("The upstream's list.", UpstreamList)},
+        failures=_UPSTREAM_FAILURES,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/sites/{site}/points",
+        handler=sites.list_points,
+        role="reader",
+        operation_id="listPoints",
+        tag="sites",
+        summary="Points of a site",
+        query=(p.SEARCH, p.PAGE, p.PER_PAGE),
+        answers={200: json_answer("The upstream's list.", UpstreamList)},
+        failures=(400, 404, *_UPSTREAM_FAILURES),
+    ),
+    _admin(
+        method="GET",
+        path="/api/stats",
+        handler=operations.read_statistics,
+        operation_id="getStats",
+        summary="Statistics of cache, jobs, requests and upstream quota (admin)",
+        answers={200: json_answer("The statistics.", StatsReport)},
+    ),
+    _admin(
+        method="GET",
+        path="/api/cache/objects",
+        handler=operations.list_cache_objects,
+        operation_id="listCacheObjects",
+        summary="Objects in the bucket (admin)",
+        query=(p.PREFIX, p.LIMIT, p.CURSOR),
+        answers={200: json_answer("A page of objects.", CacheObjects)},
+        failures=(400,),
+    ),
+    _admin(
+        method="DELETE",
+        path="/api/cache",
+        handler=operations.purge_cache,
+        operation_id="purgeCache",
+        summary="Delete cached samples of a site, of some points, of a range (admin)",
+        query=(p.SITE, p.POINTS, p.POINT, p.PURGE_START_TIME, p.PURGE_END_TIME),
+        answers={200: json_answer("Number of deleted segments.", Purged)},
+        failures=(400, 413),
+    ),
+    _admin(
+        method="POST",
+        path="/api/maintenance/run",
+        handler=operations.run_maintenance,
+        operation_id="runMaintenance",
+        summary="Run the maintenance steps of the cron trigger (admin)",
+        answers={200: json_answer("The steps and their effects.", MaintenanceRun)},
+    ),
+    _admin(
+        method="GET",
+        path="/api/queue/dlq/stats",
+        handler=operations.read_dlq_stats,
+        operation_id="getFailureStats",
+        summary="Number of failed chunks (admin)",
+        answers={200: json_answer("The statistics.", FailureStats)},
+    ),
+    _admin(
+        method="GET",
+        path="/api/queue/dlq/failures",
+        handler=operations.list_dlq_failures,
+        operation_id="listFailures",
+        summary="Failed chunks (admin)",
+        query=(p.LIMIT,),
+        answers={200: json_answer("Failed chunks, the latest first.", FailedChunks)},
+        failures=(400,),
+    ),
+    _admin(
+        method="POST",
+        path="/api/queue/dlq/failures/{jobId}/retry",
+        handler=operations.retry_dlq_failure,
+        operation_id="retryJob",
+        summary="Retry a failed job (admin)",
+        answers={202: json_answer("The job, queued again.", JobDocument)},
+        failures=(404, 409),
+    ),
+    _anybody(
+        method="GET",
+        path="/api/health",
+        handler=operations.read_health,
+        operation_id="getHealth",
+        summary="Health of the Worker and its bindings",
+        answers={200: _HEALTH, 503: _HEALTH},
+    ),
+    _anybody(
+        method="GET",
+        path="/openapi.json",
+        handler=read_openapi,
+        operation_id="getOpenapi",
+        summary="This document",
+        answers={200: json_answer("The OpenAPI 3.1 document.", OpenapiDocument)},
+    ),
+)
+
+
+class Resource(NamedTuple):
+    """
+    The endpoints of one path.
+
+    Attributes:
+        endpoints: By method.
+        allow: The value of `Allow`.
+    """
+
+    endpoints: dict[str, Endpoint]
+    allow: str
+
+
+class Match(NamedTuple):
+    """A resource, and the undecoded parts of the path that it leaves open."""
+
+    resource: Resource
+    captured: tuple[str, ...]
+
+
+class Router:
+    """Finds the resource of a path: at once where the path has no open part."""
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        by_path: dict[str, dict[str, Endpoint]] = {}
+        for each in endpoints:
+            by_path.setdefault(each.path, {})[each.method] = each
+        self._whole: dict[str, Match] = {}
+        self._open: list[tuple[re.Pattern[str], Resource]] = []
+        for path, methods in by_path.items():
+            resource = Resource(methods, _allow(methods))
+            endpoint = next(iter(methods.values()))
+            if endpoint.path_parameters:
+                self._open.append((endpoint.path_pattern, resource))
+            else:
+                self._whole[path] = Match(resource, ())
+
+    def find(self, path: str) -> Match | None:
+        """Return the resource of an undecoded path; None where there is none."""
+        found = self._whole.get(path)
+        if found is not None:
+            return found
+        for pattern, resource in self._open:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return Match(resource, match.groups())
+        return None
+
+
+def _allow(methods: Iterable[str]) -> str:
+    """Return the value of `Allow`: what answers GET answers HEAD too, every path OPTIONS."""
+    methods = list(methods)
+    return ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
+
+
+ROUTER = Router(ENDPOINTS)
