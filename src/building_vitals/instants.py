@@ -86,6 +86,11 @@ def format_instant(instant_ms: int) -> str:
     return f"{_format_second(instant_ms // 1000)}.{instant_ms % 1000:03d}Z"
 
 
+def format_known(instant_ms: int | None) -> str | None:
+    """Return the same for an instant that is known, else None."""
+    return None if instant_ms is None else format_instant(instant_ms)
+
+
 # An answer tells three instants, and those of one moment share their second.
 @lru_cache(maxsize=64)
 def _format_second(instant_s: int) -> str:

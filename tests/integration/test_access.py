@@ -113,7 +113,7 @@ def test_two_different_keys_are_no_key(keyed: KeyedWorker) -> None:
 def test_what_is_for_administrators(keyed: KeyedWorker, method: str, path: str) -> None:
     """A reader is refused before anything is looked at; an admin gets through."""
     refused = keyed.client("reader").request(method, path)
-    assert "this needs a key with the role admin" == refusal(refused, 403)
+    assert "an API key with the role admin is required" == refusal(refused, 403)
     assert keyed.client("admin").request(method, path).status not in {401, 403, 500}
 
 

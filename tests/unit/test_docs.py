@@ -65,7 +65,7 @@ def code_of(path: Path) -> str:
 
 def existing_routes() -> set[str]:
     """Return each method and path the Worker answers, its open parts as {}."""
-    return {f"{each.method} {re.sub(r'{[^}]*}', '{}', each.path)}" for each in ENDPOINTS}
+    return {re.sub(r"{[^}]*}", "{}", each.route) for each in ENDPOINTS}
 
 
 def shown_routes(path: Path) -> set[str]:
@@ -81,16 +81,14 @@ def test_every_route_is_in_the_readme() -> None:
     assert existing_routes() == shown_routes(README)
 
 
-@pytest.mark.parametrize(
-    "endpoint", ENDPOINTS, ids=[f"{each.method} {each.path}" for each in ENDPOINTS]
-)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=[each.route for each in ENDPOINTS])
 def test_rows_of_the_readme_are_those_of_the_table(endpoint: Endpoint) -> None:
     """A row of the API table names the role and every parameter of its endpoint."""
-    mark = f"`{endpoint.method} {endpoint.path}`"
+    mark = f"`{endpoint.route}`"
     (row,) = [line for line in text_of(README).splitlines() if mark in line and line[0] == "|"]
     _, routes, what, who, _ = row.split("|")
     assert ROLES[endpoint.role] in who.split()
-    rows = [each for each in ENDPOINTS if f"`{each.method} {each.path}`" in routes]
+    rows = [each for each in ENDPOINTS if f"`{each.route}`" in routes]
     parameters = {parameter.name for each in rows for parameter in each.parameters}
     assert parameters == set(re.findall(r"`(\w+)`", what))
 

@@ -22,9 +22,9 @@ _BEARER = re.compile(r"bearer +([^ ]+)", re.ASCII | re.IGNORECASE)
 
 ROLES = ("reader", "admin")
 
-MISSING = "no API key: none was sent; `Authorization: Bearer <key>` or `X-API-Key` is needed"
-# One text for all of them: what is known of a key is told to nobody who merely tries one.
-NOT_VALID = "API key not valid: it is malformed, unknown, revoked or expired"
+MISSING = "API key missing: send `Authorization: Bearer <key>` or `X-API-Key`"
+# One text for all of them: a stranger who tries a key learns nothing about it.
+NOT_VALID = "API key not valid: malformed, unknown, revoked or expired"
 
 
 def is_well_formed(key: str) -> bool:
@@ -64,7 +64,7 @@ def read_key(headers: Mapping[str, str]) -> str:
     if plain is not None:
         found.add(plain.strip())
     if len(found) > 1:
-        raise Unauthorized("two different API keys: `Authorization` and `X-API-Key`; one is needed")
+        raise Unauthorized("two different API keys in `Authorization` and `X-API-Key`; send one")
     key = found.pop()
     if not is_well_formed(key):
         raise Unauthorized(NOT_VALID)

@@ -34,7 +34,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             Forbidden: it may not, whether the site exists or not.
         """
         if not self.may_read(site):
-            raise Forbidden(f"this key may not read site {site!r}")
+            raise Forbidden(f"this API key may not read site {site!r}")
 
     def require_admin(self) -> None:
         """
@@ -44,7 +44,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             Forbidden: it is not.
         """
         if not self.is_admin:
-            raise Forbidden("this needs a key with the role admin")
+            raise Forbidden("an API key with the role admin is required")
 
 
 # Everybody, in the mode `open`.

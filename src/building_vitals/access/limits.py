@@ -37,13 +37,13 @@ class RequestLimits:
         Raises:
             RateLimited: the key has reached its limit of submissions.
         """
-        await _admit(self._jobs, caller, "submissions of jobs")
+        await _admit(self._jobs, caller, "new jobs")
 
 
 async def _admit(limiter: RateLimiter, caller: Caller, what: str) -> None:
     if caller.key_id == ANYBODY.key_id or await limiter.take(caller.key_id):
         return
     raise RateLimited(
-        f"too many {what} with this key: try again in {RETRY_AFTER_S} s",
+        f"too many {what} with this API key: try again in {RETRY_AFTER_S} s",
         retry_after_s=RETRY_AFTER_S,
     )

@@ -1,4 +1,4 @@
-"""Which other origins' pages may call, and the headers that keep browsers careful."""
+"""The other origins whose pages may call, and the security headers for browsers."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -49,13 +49,13 @@ def json_answer(description: str, document: Any) -> Answer:
     return Answer(description, {JSON_TYPE: document})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Endpoint:
     """
     A method of a path: what it takes, who may call it, how it is answered.
 
     Attributes:
-        path: Template; `{name}` stands for one segment.
+        route: Method and path template: `GET /api/jobs/{id}`; `{name}` stands for one segment.
         operation_id: Unique name for generated clients.
         query: Parameters that the handler can read from the query; no others.
         body: Members of a JSON body that the handler can read; empty where there is no body.
@@ -63,9 +63,9 @@ class Endpoint:
         failures: Statuses of failures besides those that every endpoint of this role has.
     """
 
-    method: str
-    path: str
+    route: str
     handler: Handler
+    _: KW_ONLY
     role: Role
     operation_id: str
     tag: Tag
@@ -75,7 +75,17 @@ class Endpoint:
     answers: Mapping[int, Answer]
     failures: tuple[int, ...] = ()
 
-    @property
+    @cached_property
+    def method(self) -> str:
+        """The method."""
+        return self.route.partition(" ")[0]
+
+    @cached_property
+    def path(self) -> str:
+        """The path's template."""
+        return self.route.partition(" ")[2]
+
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters that the handler can read."""
         return self.body or self.query
@@ -83,7 +93,7 @@ class Endpoint:
     @cached_property
     def label(self) -> str:
         """Method and path for the statistics: `GET /api/jobs/*`."""
-        return f"{self.method} {_OPEN_PART.sub('*', self.path)}"
+        return _OPEN_PART.sub("*", self.route)
 
     @property
     def path_parameters(self) -> list[str]:

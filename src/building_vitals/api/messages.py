@@ -69,13 +69,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return self.request.facts
 
     def values(self) -> dict[str, Any]:
-        """
-        Return the values of the endpoint's parameters, by their names.
-
-        Raises:
-            InvalidRequest: the query is wrong; every problem is listed.
-            TooLarge: the query is longer than 1 MiB.
-        """
+        """Return the values in the query by name, as `parse_values` does."""
         return parse_values(self.request.query, self.parameters)
 
 

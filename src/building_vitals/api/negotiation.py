@@ -1,5 +1,5 @@
 """
-What the client's headers say about the answer: its format, its compression, whether it has it.
+Content negotiation: format and compression of the answer, and whether the client has it already.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from building_vitals.answers.formats.registry import CONTENT_TYPES, FORMATS, For
 _MEDIA_TYPES: dict[str, Format] = {
     media_type: name for name in FORMATS for media_type in answer_format(name).media_types
 }
-# What caches must look at: `accepts_gzip` and `choose_format` do.
+# The headers that `choose_format` and `accepts_gzip` read.
 VARY = "Accept, Accept-Encoding"
-# Real headers have fewer than ten entries; what lies behind this many is not looked at.
+# Real headers have fewer than ten entries; entries beyond this many are ignored.
 ENTRIES_MAX = 64
 
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?", re.ASCII)
@@ -33,13 +33,13 @@ def choose_format(override: Format | None, accept: str | None) -> Format:
     Return the format of the answer.
 
     Args:
-        override: What the parameter `format` asks for; taken as it is.
+        override: The parameter `format`; taken as it is.
         accept: The `Accept` header.
 
     Returns:
-        The format with the highest weight, a more specific entry going before a more general one,
-        then the one named first. JSON when the header names nothing that can be served: a
-        dashboard with a careless `Accept` is better served so than with a refusal.
+        The format with the highest weight; of equals the one with the more specific entry, then
+        the one named first. JSON if the header names no known format: a dashboard with a careless
+        `Accept` gets an answer, not a refusal.
     """
     if override is not None:
         return override
@@ -58,7 +58,7 @@ def choose_format(override: Format | None, accept: str | None) -> Format:
 
 
 def _best_match(offered: Format, entries: list[_Entry]) -> tuple[int, int] | None:
-    """Return specificity and place of the entry that has the say about a format."""
+    """Return specificity and place of the entry that decides about a format."""
     family = CONTENT_TYPES[offered].partition("/")[0]
     best: tuple[int, int] | None = None
     for place, entry in enumerate(entries):
@@ -78,9 +78,9 @@ def _best_match(offered: Format, entries: list[_Entry]) -> tuple[int, int] | Non
 
 def accepts_gzip(accept_encoding: str | None) -> bool:
     """
-    Return whether the client takes gzip, and would not rather have plain bytes.
+    Return whether the client takes gzip, and does not prefer plain bytes.
 
-    Without the header it is not told, and gets plain bytes.
+    A client without the header gets plain bytes.
     """
     if accept_encoding is None:
         return False
@@ -96,8 +96,8 @@ def etag_matches(if_none_match: str | None, etag: str) -> bool:
     Return whether an `If-None-Match` header names the entity tag, compared weakly (RFC 9110).
 
     Args:
-        if_none_match: A list of tags, or `*` for any; None when the header was not sent.
-        etag: The answer's tag, with its quotes and, if it is weak, its `W/`.
+        if_none_match: A list of tags, or `*` for any; None without the header.
+        etag: The answer's tag, with its quotes, and its `W/` if it is weak.
     """
     if if_none_match is None:
         return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from building_vitals.api.documents import Purged
 from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
 from building_vitals.api.requests import parse_cache_purge_query
@@ -59,5 +57,5 @@ async def retry_dlq_failure(call: Call) -> Reply:
 async def run_maintenance(call: Call) -> Reply:
     """Run the steps of the cron trigger."""
     done = await call.app.maintenance.run()
-    call.facts.steps = msgspec.to_builtins(done.steps)
+    call.facts.steps = done.steps
     return json_reply(done, 200, NO_STORE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from building_vitals.answers.formats.registry import FORMATS
@@ -174,13 +174,8 @@ SITE = Parameter(
     example="maple-office",
     is_required=True,
 )
-SITE_FILTER = Parameter(
-    name="site",
-    description="Lists jobs of this site only.",
-    allowed=SITE.allowed,
-    pattern=SITE_PATTERN,
-    length_min=1,
-    length_max=SITE_LENGTH_MAX,
+SITE_FILTER = replace(
+    SITE, description="Lists jobs of this site only.", example=None, is_required=False
 )
 POINT = Parameter(
     name="point",
@@ -222,17 +217,17 @@ END_TIME = Parameter(
     example="2025-01-02T00:00:00Z",
     is_required=True,
 )
-PURGE_START_TIME = Parameter(
-    name="start_time",
+PURGE_START_TIME = replace(
+    START_TIME,
     description="Start of the range (included); by default the beginning of time.",
-    allowed=_TIME_ALLOWED,
-    kind="instant",
+    example=None,
+    is_required=False,
 )
-PURGE_END_TIME = Parameter(
-    name="end_time",
+PURGE_END_TIME = replace(
+    END_TIME,
     description="End of the range (excluded); by default the end of time.",
-    allowed=_TIME_ALLOWED,
-    kind="instant",
+    example=None,
+    is_required=False,
 )
 ROUTE = Parameter(
     name="route",
@@ -319,15 +314,7 @@ PAGE = Parameter(
     maximum=100_000,
     default=1,
 )
-PER_PAGE = Parameter(
-    name="per_page",
-    description="Maximum number of entries per page.",
-    allowed="1 to 1,000 are allowed",
-    kind="integer",
-    minimum=1,
-    maximum=1000,
-    default=100,
-)
+PER_PAGE = replace(LIMIT, name="per_page")
 
 
 def timeout_parameter(timeout_ms_max: int) -> Parameter:

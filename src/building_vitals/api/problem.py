@@ -15,6 +15,7 @@ from building_vitals.errors import (
     AppError,
     InvalidRequest,
     MethodNotAllowed,
+    Problem,
     RateLimited,
     Unauthorized,
     UpstreamError,
@@ -25,7 +26,7 @@ PROBLEM_CONTENT_TYPE = "application/problem+json"
 PROBLEM_TYPE_PREFIX = "urn:building-vitals:problem:"
 INTERNAL_STATUS = 500
 INTERNAL_DETAIL = "unexpected failure; the log has the details under this request id"
-# For a 429 without a better time to come back.
+# For a 429 whose cause names no time.
 RETRY_AFTER_DEFAULT_S = 10
 
 TITLES = {
@@ -59,17 +60,10 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     upstream_status: int | UnsetType = UNSET
 
 
-class FieldProblem(msgspec.Struct, frozen=True):
-    """One problem of an invalid request."""
-
-    field: str
-    message: str
-
-
 class InvalidRequestDocument(ProblemDocument, frozen=True, kw_only=True, rename="camel"):
     """An invalid request with all its problems."""
 
-    errors: Annotated[list[FieldProblem], Meta(min_length=1, description="Every problem.")]
+    errors: Annotated[list[Problem], Meta(min_length=1, description="Every problem.")]
 
 
 def problem_document(error: BaseException, request_id: str) -> ProblemDocument:
@@ -94,7 +88,7 @@ def problem_document(error: BaseException, request_id: str) -> ProblemDocument:
     }
     if isinstance(error, InvalidRequest):
         errors = [
-            FieldProblem(_writable(problem.field), _writable(problem.message))
+            Problem(_writable(problem.field), _writable(problem.message))
             for problem in error.problems
         ]
         return InvalidRequestDocument(**fields, errors=errors)

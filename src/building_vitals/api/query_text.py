@@ -1,8 +1,8 @@
 """
-The text of requests: queries and JSON bodies, taken apart within bounds.
+The text of requests: queries and JSON bodies, parsed within bounds.
 
-Separate because it is the only code that touches bytes a stranger chose: sizes, depth, counts and
-encodings are bounded here, before memory is spent on them.
+Separate because only this code touches bytes from strangers: it bounds sizes, depth, counts and
+encodings before memory is spent on them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ QUERY_PARAMETERS_MAX = 10_000
 JSON_DEPTH_MAX = 16
 # Arrays and objects in all. An empty one takes 3 bytes to write and some 300 to hold.
 JSON_CONTAINERS_MAX = 1000
-# More digits than any bound has: what is cut here is out of bounds just the same.
+# More digits than any bound has: a number that is cut here is out of bounds all the same.
 _INTEGER_DIGITS_MAX = 24
 
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.!#$&^_-]+\+)?json", re.ASCII)
-# Strings are matched whole, also one that never ends, so that brackets in them don't count and
-# every byte is looked at once.
+# Strings are matched whole, unterminated ones included: brackets in them don't count, and every
+# byte is read once.
 _STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class QueryText:
-    """The parameters of a query, decoded when asked for."""
+    """The parameters of a query, decoded when they are read."""
 
     def __init__(self, query: str) -> None:
         """
@@ -55,13 +55,13 @@ class QueryText:
             try:
                 key = decode_component(name)
             except ValueError:
-                # No parameter of ours has such a name, and others are ignored.
+                # No parameter of the API has such a name, and others are ignored.
                 continue
             self._texts.setdefault(key, []).append(text)
 
     def single(self, name: str) -> str | None:
         """
-        Return the text of a parameter that may be given once; None where it is not.
+        Return the text of a single-valued parameter; None where it is not given.
 
         Raises:
             ValueError: it is given more than once, or is not UTF-8.
@@ -75,7 +75,7 @@ class QueryText:
 
     def all(self, name: str) -> list[str] | None:
         """
-        Return the texts of a parameter that may be repeated; None where it is not given.
+        Return the texts of a repeatable parameter; None where it is not given.
 
         Raises:
             ValueError: one is not UTF-8.
@@ -89,7 +89,7 @@ def decode_component(text: str, *, plus_is_blank: bool = True) -> str:
     Return a part of a URL without its percent-encoding.
 
     Args:
-        text: A `%` that no two hexadecimal digits follow stands for itself, as in browsers.
+        text: A `%` without two hexadecimal digits behind it stands for itself, as in browsers.
         plus_is_blank: Whether `+` stands for a blank: in queries, not in paths.
 
     Raises:
@@ -109,7 +109,7 @@ def read_json_object(
     body: bytes, content_type: str | None
 ) -> tuple[dict[str, object], frozenset[str]]:
     """
-    Return a body's members, and the names that it gives more than once.
+    Return a body's members, and the names of repeated members.
 
     Args:
         body: JSON in UTF-8.
@@ -117,7 +117,7 @@ def read_json_object(
 
     Raises:
         TooLarge: the body is longer than 1 MiB.
-        InvalidRequest: it is no JSON object in UTF-8, or says that it is something else.
+        InvalidRequest: it is no JSON object in UTF-8, or declares another type.
     """
     if len(body) > BODY_BYTES_MAX:
         raise TooLarge(f"body too large: {len(body)} bytes; {BODY_BYTES_MAX} are allowed")
@@ -141,7 +141,7 @@ def read_json_object(
 
 
 class _Members(dict[str, object]):
-    """The members of a JSON object; of those that have the same name the last one."""
+    """The members of a JSON object; of members with the same name the last one."""
 
     def __init__(self, pairs: list[tuple[str, object]]) -> None:
         super().__init__(pairs)

@@ -1,7 +1,7 @@
 """
-Parameters read from a query or a JSON body, and all that is wrong with them.
+Parameters read from a query or a JSON body, and their problems.
 
-Separate because both are read by the same rules, and only differ in where a value is found.
+Separate because the same rules hold for both; they differ only in where a value stands.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from building_vitals.errors import InvalidRequest, Problem
 from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.ranges import Range
 
-# Wrong names told one by one; behind them stands how many more there are.
+# Wrong names that are listed one by one; the number of further ones follows.
 WRONG_POINTS_TOLD_MAX = 20
 
 
 class ParameterReader(ABC):
-    """Where parameters are read from; collects what is wrong with them."""
+    """Reads parameters and collects their problems."""
 
     def __init__(self, parameters: Iterable[Parameter]) -> None:
         """
@@ -62,7 +62,7 @@ class ParameterReader(ABC):
     @abstractmethod
     def names(self) -> Sequence[tuple[str, object]] | None:
         """
-        Return the points' names, each with the parameter it is from; None where none is given.
+        Return the points' names, each with its parameter; None where none is given.
         """
 
     def refuse(self, field: str, message: str) -> None:
@@ -73,7 +73,7 @@ class ParameterReader(ABC):
         """
         Return the points, unique and in order; None where none is given.
 
-        They are only fit for use when no problem has been noted.
+        The points are valid only if no problem has been noted.
         """
         names = self.names()
         if names is None:
@@ -99,13 +99,13 @@ class ParameterReader(ABC):
             self.refuse(field, message)
         if len(wrong) > WRONG_POINTS_TOLD_MAX:
             more = len(wrong) - WRONG_POINTS_TOLD_MAX
-            self.refuse(p.POINTS.name, f"wrong names not listed here: {more}; {p.POINT.allowed}")
+            self.refuse(p.POINTS.name, f"further wrong names: {more}; {p.POINT.allowed}")
         return points
 
     def check_range(
         self, start_ms: int, end_ms: int, *, duration_ms_max: int | None = None
     ) -> Range:
-        """Return the range; it is only fit for use when no problem has been noted."""
+        """Return the range; it is valid only if no problem has been noted."""
         time_range = Range(start_ms, end_ms)
         if time_range.duration_ms <= 0:
             start, end = format_instant(start_ms), format_instant(end_ms)
@@ -121,13 +121,13 @@ class ParameterReader(ABC):
         return time_range
 
     def raise_problems(self) -> None:
-        """Raise what is wrong, if anything is."""
+        """Raise the problems, if there are any."""
         if self.problems:
             raise InvalidRequest(self.problems)
 
 
 class QueryReader(ParameterReader):
-    """A query."""
+    """Reads a query."""
 
     def __init__(self, query: str, parameters: Iterable[Parameter]) -> None:
         super().__init__(parameters)
@@ -158,7 +158,7 @@ class QueryReader(ParameterReader):
 
 
 class BodyReader(ParameterReader):
-    """The members of a JSON object."""
+    """Reads the members of a JSON object."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ together, and nothing but an AppError ever leaves it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -27,7 +27,6 @@ class CachePurgeQuery:
     The part of the cache to be deleted.
 
     Attributes:
-        site: Of this site only.
         points: Only these; None for all.
         time_range: Only this range; None for all time.
     """
@@ -79,7 +78,7 @@ def parse_body(
     return _timeseries_request(BodyReader(members, repeated, parameters), timeout_ms_max)
 
 
-def parse_values(query: str, parameters: Iterable[Parameter]) -> dict[str, Any]:
+def parse_values(query: str, parameters: Sequence[Parameter]) -> dict[str, Any]:
     """
     Return the values of single-valued parameters in a query, by their names.
 
@@ -94,7 +93,6 @@ def parse_values(query: str, parameters: Iterable[Parameter]) -> dict[str, Any]:
         InvalidRequest: the query is wrong; every problem is listed.
         TooLarge: the query is longer than 1 MiB.
     """
-    parameters = tuple(parameters)
     source = QueryReader(query, parameters)
     values = {parameter.name: source.read(parameter) for parameter in parameters}
     source.raise_problems()

@@ -84,9 +84,8 @@ _HEALTH = json_answer("Health of the Worker and its bindings.", Health)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
-        method="GET",
-        path="/api/timeseries",
-        handler=timeseries.read_timeseries,
+        "GET /api/timeseries",
+        timeseries.read_timeseries,
         role="reader",
         operation_id="getTimeseries",
         tag="timeseries",
@@ -96,9 +95,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=(400, 404, 413, *_UPSTREAM_FAILURES),
     ),
     Endpoint(
-        method="POST",
-        path="/api/timeseries",
-        handler=timeseries.read_timeseries,
+        "POST /api/timeseries",
+        timeseries.read_timeseries,
         role="reader",
         operation_id="postTimeseries",
         tag="timeseries",
@@ -108,9 +106,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=(400, 404, 413, *_UPSTREAM_FAILURES),
     ),
     _owner(
-        method="GET",
-        path="/api/jobs",
-        handler=jobs.list_jobs,
+        "GET /api/jobs",
+        jobs.list_jobs,
         operation_id="listJobs",
         summary="Jobs of the API key, the newest first",
         query=(p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR),
@@ -118,27 +115,24 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=(400,),
     ),
     _owner(
-        method="GET",
-        path="/api/jobs/{id}",
-        handler=jobs.read_job,
+        "GET /api/jobs/{id}",
+        jobs.read_job,
         operation_id="getJob",
         summary="Job status",
         answers={200: _JOB},
         failures=(404,),
     ),
     _owner(
-        method="DELETE",
-        path="/api/jobs/{id}",
-        handler=jobs.cancel_job,
+        "DELETE /api/jobs/{id}",
+        jobs.cancel_job,
         operation_id="cancelJob",
         summary="Cancel a job",
         answers={200: json_answer("The job is cancelled.", Cancelled)},
         failures=(404, 409),
     ),
     _owner(
-        method="GET",
-        path="/api/jobs/{id}/data",
-        handler=jobs.read_job_data,
+        "GET /api/jobs/{id}/data",
+        jobs.read_job_data,
         operation_id="getJobData",
         summary="Result of a completed job",
         query=(p.FORMAT, p.MAX_POINTS),
@@ -146,9 +140,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=(400, 404, 409, 410, 413, *_UPSTREAM_FAILURES),
     ),
     _owner(
-        method="GET",
-        path="/api/jobs/{id}/events",
-        handler=jobs.follow_job,
+        "GET /api/jobs/{id}/events",
+        jobs.follow_job,
         operation_id="watchJob",
         summary="Changes of a job as Server-Sent Events",
         # A stream of events is no text to hold against a schema.
@@ -162,9 +155,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=(404,),
     ),
     Endpoint(
-        method="GET",
-        path="/api/sites",
-        handler=sites.list_sites,
+        "GET /api/sites",
+        sites.list_sites,
         role="reader",
         operation_id="listSites",
         tag="sites",
@@ -173,9 +165,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=_UPSTREAM_FAILURES,
     ),
     Endpoint(
-        method="GET",
-        path="/api/sites/{site}/points",
-        handler=sites.list_points,
+        "GET /api/sites/{site}/points",
+        sites.list_points,
         role="reader",
         operation_id="listPoints",
         tag="sites",
@@ -185,17 +176,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=(400, 404, *_UPSTREAM_FAILURES),
     ),
     _admin(
-        method="GET",
-        path="/api/stats",
-        handler=operations.read_statistics,
+        "GET /api/stats",
+        operations.read_statistics,
         operation_id="getStats",
         summary="Statistics of cache, jobs, requests and upstream quota (admin)",
         answers={200: json_answer("The statistics.", StatsReport)},
     ),
     _admin(
-        method="GET",
-        path="/api/cache/objects",
-        handler=operations.list_cache_objects,
+        "GET /api/cache/objects",
+        operations.list_cache_objects,
         operation_id="listCacheObjects",
         summary="Objects in the bucket (admin)",
         query=(p.PREFIX, p.LIMIT, p.CURSOR),
@@ -203,9 +192,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=(400,),
     ),
     _admin(
-        method="DELETE",
-        path="/api/cache",
-        handler=operations.purge_cache,
+        "DELETE /api/cache",
+        operations.purge_cache,
         operation_id="purgeCache",
         summary="Delete cached samples of a site, of some points, of a range (admin)",
         query=(p.SITE, p.POINTS, p.POINT, p.PURGE_START_TIME, p.PURGE_END_TIME),
@@ -213,25 +201,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=(400, 413),
     ),
     _admin(
-        method="POST",
-        path="/api/maintenance/run",
-        handler=operations.run_maintenance,
+        "POST /api/maintenance/run",
+        operations.run_maintenance,
         operation_id="runMaintenance",
         summary="Run the maintenance steps of the cron trigger (admin)",
         answers={200: json_answer("The steps and their effects.", MaintenanceRun)},
     ),
     _admin(
-        method="GET",
-        path="/api/queue/dlq/stats",
-        handler=operations.read_dlq_stats,
+        "GET /api/queue/dlq/stats",
+        operations.read_dlq_stats,
         operation_id="getFailureStats",
         summary="Number of failed chunks (admin)",
         answers={200: json_answer("The statistics.", FailureStats)},
     ),
     _admin(
-        method="GET",
-        path="/api/queue/dlq/failures",
-        handler=operations.list_dlq_failures,
+        "GET /api/queue/dlq/failures",
+        operations.list_dlq_failures,
         operation_id="listFailures",
         summary="Failed chunks (admin)",
         query=(p.LIMIT,),
@@ -239,26 +224,23 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         failures=(400,),
     ),
     _admin(
-        method="POST",
-        path="/api/queue/dlq/failures/{jobId}/retry",
-        handler=operations.retry_dlq_failure,
+        "POST /api/queue/dlq/failures/{jobId}/retry",
+        operations.retry_dlq_failure,
         operation_id="retryJob",
         summary="Retry a failed job (admin)",
         answers={202: json_answer("The job, queued again.", JobDocument)},
         failures=(404, 409),
     ),
     _anybody(
-        method="GET",
-        path="/api/health",
-        handler=operations.read_health,
+        "GET /api/health",
+        operations.read_health,
         operation_id="getHealth",
         summary="Health of the Worker and its bindings",
         answers={200: _HEALTH, 503: _HEALTH},
     ),
     _anybody(
-        method="GET",
-        path="/openapi.json",
-        handler=read_openapi,
+        "GET /openapi.json",
+        read_openapi,
         operation_id="getOpenapi",
         summary="This document",
         answers={200: json_answer("The OpenAPI 3.1 document.", OpenapiDocument)},
@@ -279,13 +261,6 @@ class Resource(NamedTuple):
     allow: str
 
 
-class Match(NamedTuple):
-    """A resource, and the undecoded parts of the path that it leaves open."""
-
-    resource: Resource
-    captured: tuple[str, ...]
-
-
 class Router:
     """Finds the resource of a path: at once where the path has no open part."""
 
@@ -293,7 +268,7 @@ class Router:
         by_path: dict[str, dict[str, Endpoint]] = {}
         for each in endpoints:
             by_path.setdefault(each.path, {})[each.method] = each
-        self._whole: dict[str, Match] = {}
+        self._whole: dict[str, tuple[Resource, tuple[str, ...]]] = {}
         self._open: list[tuple[re.Pattern[str], Resource]] = []
         for path, methods in by_path.items():
             resource = Resource(methods, _allow(methods))
@@ -301,17 +276,17 @@ class Router:
             if endpoint.path_parameters:
                 self._open.append((endpoint.path_pattern, resource))
             else:
-                self._whole[path] = Match(resource, ())
+                self._whole[path] = resource, ()
 
-    def find(self, path: str) -> Match | None:
-        """Return the resource of an undecoded path; None where there is none."""
+    def find(self, path: str) -> tuple[Resource, tuple[str, ...]] | None:
+        """Return the resource of an undecoded path and the path's open parts, or None."""
         found = self._whole.get(path)
         if found is not None:
             return found
         for pattern, resource in self._open:
             match = pattern.fullmatch(path)
             if match is not None:
-                return Match(resource, match.groups())
+                return resource, match.groups()
         return None
 
 

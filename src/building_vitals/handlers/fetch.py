@@ -66,7 +66,7 @@ async def _route(request: HttpRequest, app: App) -> Reply:
     found = ROUTER.find(request.path)
     if found is None:
         raise NotFound(f"no such path: {request.path[:200]}")
-    resource = found.resource
+    resource, captured = found
     if request.method == "OPTIONS":
         return Reply(status=204, headers=[("Allow", resource.allow)])
     endpoint = resource.endpoints.get("GET" if request.method == "HEAD" else request.method)
@@ -90,7 +90,7 @@ async def _route(request: HttpRequest, app: App) -> Reply:
             app=app,
             caller=caller,
             parameters=endpoint.parameters,
-            captured=found.captured,
+            captured=captured,
         )
     )
 

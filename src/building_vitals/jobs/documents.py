@@ -12,7 +12,7 @@ import msgspec
 
 from building_vitals.answers.question import Priority
 from building_vitals.fields import Count, IsoTime
-from building_vitals.instants import format_instant
+from building_vitals.instants import format_instant, format_known
 from building_vitals.jobs.model import Job, JobStatus
 
 
@@ -99,10 +99,10 @@ def job_document(job: Job) -> JobDocument:
         total_chunks=job.total_chunks,
         completed_chunks=job.completed_chunks,
         created_at=format_instant(job.created_ms),
-        started_at=_instant(job.started_ms),
-        completed_at=_instant(job.completed_ms),
-        failed_at=_instant(job.failed_ms),
-        cancelled_at=_instant(job.cancelled_ms),
+        started_at=format_known(job.started_ms),
+        completed_at=format_known(job.completed_ms),
+        failed_at=format_known(job.failed_ms),
+        cancelled_at=format_known(job.cancelled_ms),
         estimated_size=job.estimated_size,
         samples_count=job.samples_count,
         data_size=job.data_size,
@@ -110,7 +110,3 @@ def job_document(job: Job) -> JobDocument:
         error=job.error,
         data_url=f"/api/jobs/{job.job_id}/data" if job.status == "completed" else None,
     )
-
-
-def _instant(instant_ms: int | None) -> str | None:
-    return None if instant_ms is None else format_instant(instant_ms)

@@ -164,5 +164,5 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
         created, _, job_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
         return parse_instant(int(created)), job_id
     except ValueError:
-        problem = Problem("cursor", "not a cursor; what a page gave as its nextCursor is allowed")
+        problem = Problem("cursor", "not a cursor; the nextCursor of a page is allowed")
         raise InvalidRequest([problem]) from None

@@ -97,7 +97,7 @@ class ChartQueueService:
         await self.get_job_status(job_id, caller)
         if not await self._jobs.cancel(job_id, now_ms=self._clock.now_ms()):
             job = await self.get_job_status(job_id, caller)
-            raise Conflict(f"job has ended: {job.status}; only an active job can be cancelled")
+            raise Conflict(f"job is not active: {job.status}; only an active job can be cancelled")
 
     async def list_jobs(
         self,
@@ -131,10 +131,10 @@ class ChartQueueService:
             Gone: its points are no longer kept.
         """
         if job.status != "completed":
-            raise Conflict(f"job is not completed: {job.status}, {job.progress} %")
+            raise Conflict(f"job is not completed: {job.status}, progress {job.progress} %")
         points = await self._jobs.points(job.job_id)
         if not points:
-            raise Gone("the result is no longer kept; send the request again")
+            raise Gone("the result has expired; send the request again")
         return TimeseriesRequest(site=job.site, points=points, time_range=job.time_range)
 
     async def retry_job(self, job_id: str, caller: Caller) -> Job:
@@ -151,8 +151,8 @@ class ChartQueueService:
         job = await self.get_job_status(job_id, caller)
         if chunks is None:
             raise Conflict(
-                f"job can't be retried: {job.status}; it must have failed, and no active job may "
-                "be for the same request"
+                f"job cannot be retried: {job.status}; only a failed job can be retried, and only "
+                "while no active job is for the same request"
             )
         try:
             await self._submission.send(job_id, chunks, job.priority)

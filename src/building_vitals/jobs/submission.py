@@ -62,7 +62,7 @@ class JobSubmission:
         samples_max = self._options.max_queued_samples
         if estimated > samples_max:
             raise TooLarge(
-                f"request too large: {estimated} estimated samples; {samples_max} may be queued"
+                f"request too large: {estimated} estimated samples; {samples_max} are allowed"
             )
         job = await self._plan(request, owner, identity, estimated)
         submitted = await self._jobs.submit(
@@ -114,7 +114,7 @@ class JobSubmission:
                 retry_after_s=30,
             )
         return RateLimited(
-            f"too much queued: {submitted.queued_samples} estimated samples and {estimated} more; "
+            f"too many queued samples: {submitted.queued_samples + estimated} with this request; "
             f"{options.max_queued_samples} are allowed",
             retry_after_s=30,
         )

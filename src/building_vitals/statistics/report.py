@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from building_vitals.fields import Count, IsoTime, Measure
-from building_vitals.instants import DAY_MS, format_instant
+from building_vitals.instants import DAY_MS, format_instant, format_known
 from building_vitals.jobs.model import TERMINAL
 from building_vitals.ports import Clock
 from building_vitals.statistics.figures_table import CacheFigures, Figures, RouteFigures, Statistics
@@ -95,8 +95,8 @@ def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> CacheStats:
         total_objects=cache.objects,
         total_size=stored,
         total_size_mb=round(stored / MEGABYTE, 2),
-        oldest_entry=_instant(cache.oldest_ms),
-        newest_entry=_instant(cache.newest_ms),
+        oldest_entry=format_known(cache.oldest_ms),
+        newest_entry=format_known(cache.newest_ms),
         hit_rate=round(hits / requests, 4) if requests else 0,
         compression_ratio=round(cache.text_bytes / stored, 3) if stored else 0,
     )
@@ -109,7 +109,3 @@ def _jobs(jobs: dict[str, int]) -> JobStats:
         failed=jobs.get("failed", 0),
         active=sum(count for status, count in jobs.items() if status not in TERMINAL),
     )
-
-
-def _instant(instant_ms: int | None) -> str | None:
-    return None if instant_ms is None else format_instant(instant_ms)

@@ -117,7 +117,7 @@ async def test_key_says_who_asks(door: Door) -> None:
 async def test_empty_table_lets_nobody_in(door: Door) -> None:
     """Where no key is stored, every key is refused, and none at all too."""
     assert await door.is_refused(1)
-    with pytest.raises(Unauthorized, match="no API key"):
+    with pytest.raises(Unauthorized, match="API key missing"):
         await door.access.identify({})
 
 

@@ -436,7 +436,7 @@ async def test_owners_have_limits() -> None:
     options = JobOptions(max_active_jobs=2, max_queued_samples=1000)
     async with JobWorld(jobs=options) as world:
         await world.submit(["a"], days(4, 1), caller=READER)
-        with pytest.raises(RateLimited, match="300 estimated samples and 800 more; 1000"):
+        with pytest.raises(RateLimited, match="1100 with this request; 1000 are allowed"):
             await world.submit(["a"], days(9, 1), caller=READER)
         with pytest.raises(TooLarge, match="1100 estimated samples; 1000"):
             await world.submit(["a"], days(12, 1), caller=READER)

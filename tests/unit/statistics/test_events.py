@@ -1,4 +1,4 @@
-"""Weights of sampled requests."""
+"""Weights of sampled requests, and the facts that a log line is made of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from building_vitals.statistics.events import drawn_weight
+from building_vitals.statistics.events import RequestFacts, drawn_weight
 
 
 @pytest.mark.parametrize("rate", [0.9, 0.5, 0.3, 0.07])
@@ -26,3 +26,23 @@ def test_all_or_none() -> None:
     chance = iter(()).__next__
     assert 1 == drawn_weight(1.0, chance)
     assert 0 == drawn_weight(0.0, chance)
+
+
+def test_log_fields_are_those_that_are_known() -> None:
+    """Facts stand in the line under the names that the log has; unknown facts are left out."""
+    facts = RequestFacts()
+    assert {} == facts.log_fields()
+    facts.site, facts.points, facts.cache_status = "hq", 0, "hit"
+    facts.upstream_requests, facts.is_new, facts.job_id = 3, False, "j"
+    assert [
+        *(("site", "hq"), ("points", 0), ("cache", "hit"), ("upstreamRequests", 3)),
+        *(("jobId", "j"), ("isNew", False)),
+    ] == list(facts.log_fields().items())
+
+
+def test_facts_of_requests_are_their_own() -> None:
+    """Every fact may be set, none is shared."""
+    first, second = RequestFacts(), RequestFacts()
+    first.steps = [{"name": "a", "changed": 1}]
+    assert {"steps": [{"name": "a", "changed": 1}]} == first.log_fields()
+    assert {} == second.log_fields()

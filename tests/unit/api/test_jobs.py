@@ -1,0 +1,78 @@
+"""Tests of `/api/jobs` from request to reply."""
+
+from __future__ import annotations
+
+from building_vitals.access.caller import Caller
+from building_vitals.ranges import Range
+from fakes.api_calls import called, document_of, headers_of
+from fakes.job_world import JobWorld
+from fakes.virtual_time import EPOCH_MS, in_virtual_time
+
+DAY_MS = 86_400_000
+RANGE = Range(EPOCH_MS - 5 * DAY_MS, EPOCH_MS - 4 * DAY_MS)
+
+
+@in_virtual_time
+async def test_a_job_is_shown_listed_and_cancelled() -> None:
+    """Each answer is the job's document, and the log line tells its status."""
+    async with JobWorld() as world:
+        job_id = await world.submit(["a", "b"], RANGE)
+        reply = await called(world, f"GET /api/jobs/{job_id}")
+        document = await document_of(reply)
+        assert (200, job_id, "queued", 2) == (
+            reply.status,
+            *(document["jobId"], document["status"], document["pointsCount"]),
+        )
+        assert "queued" == world.lines[-1]["jobStatus"]
+        listed = await document_of(await called(world, "GET /api/jobs", "status=queued"))
+        assert {"jobs": [document], "nextCursor": None} == listed
+        reply = await called(world, f"DELETE /api/jobs/{job_id}")
+        assert {"success": True, "message": f"job {job_id} is cancelled"} == (
+            await document_of(reply)
+        )
+        again = await called(world, f"DELETE /api/jobs/{job_id}")
+        assert 409 == again.status
+
+
+@in_virtual_time
+async def test_results_have_a_format_and_a_number_of_samples() -> None:
+    """The parameters of the row reach the answer, from a stored result and from segments."""
+    for bytes_min in (1, 1 << 30):
+        async with JobWorld(result_bytes_min=bytes_min) as world:
+            job_id = await world.submit(["a"], RANGE)
+            await world.run(job_id)
+            await world.settle()
+            route = f"GET /api/jobs/{job_id}/data"
+            reply = await called(world, route, "format=csv")
+            assert "text/csv; charset=utf-8" == headers_of(reply)["Content-Type"]
+            reply = await called(world, route, "max_points=4")
+            document = await document_of(reply)
+            assert (True, 4) == (document["_meta"]["downsampled"], document["data"]["a"]["count"])
+            line = world.lines[-1]
+            assert ("queued", "site", 1) == (line["route"], line["site"], line["points"])
+
+
+@in_virtual_time
+async def test_results_of_others_are_not_found() -> None:
+    """A job has one owner, and its data are refused while it has not completed."""
+    async with JobWorld() as world:
+        job_id = await world.submit(["a"], RANGE)
+        other = Caller(key_id="other", is_admin=False, sites=None)
+        for route in (f"GET /api/jobs/{job_id}", f"GET /api/jobs/{job_id}/data"):
+            assert 404 == (await called(world, route, caller=other)).status
+        assert 409 == (await called(world, f"GET /api/jobs/{job_id}/data")).status
+
+
+@in_virtual_time
+async def test_events_are_streamed() -> None:
+    """The stream of a job that has ended is short: its last state, twice."""
+    async with JobWorld() as world:
+        job_id = await world.submit(["a"], RANGE)
+        await world.run(job_id)
+        reply = await called(world, f"GET /api/jobs/{job_id}/events")
+        assert reply.rest is not None
+        text = b"".join([chunk async for chunk in reply.rest]).decode()
+        assert "text/event-stream" == headers_of(reply)["Content-Type"]
+        assert ["progress", "completed"] == [
+            line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event:")
+        ]

@@ -1,0 +1,92 @@
+"""Tests of `/api/timeseries` from request to reply."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from building_vitals.access.caller import Caller
+from fakes.api_calls import called, document_of, headers_of
+from fakes.job_world import JobWorld
+from fakes.virtual_time import EPOCH_MS, in_virtual_time
+
+DAY_MS = 86_400_000
+START, END = EPOCH_MS - 5 * DAY_MS, EPOCH_MS - 4 * DAY_MS
+QUERY = f"site=site&points=a&start_time={START}&end_time={END}"
+BODY = {"site": "site", "points": ["a"], "start_time": START, "end_time": END}
+
+
+@in_virtual_time
+async def test_headers_tell_route_and_cache_status() -> None:
+    """The first answer is a miss, the next a hit, the client's own a 304."""
+    async with JobWorld() as world:
+        query = f"{QUERY}&route=cached"
+        for status, hit in (("miss", "false"), ("hit", "true")):
+            reply = await called(world, "GET /api/timeseries", query, accept_encoding="gzip")
+            headers = headers_of(reply)
+            assert (200, "cached", hit, status) == (
+                reply.status,
+                *(headers[name] for name in ("X-Route-Type", "X-Cache-Hit", "X-Cache-Status")),
+            )
+            document = await document_of(reply)
+            assert status == document["_meta"]["cache"]["status"]
+            assert document["data"]["a"]["count"] == len(document["data"]["a"]["samples"]) > 0
+            await world.settle()
+        known = {"accept_encoding": "gzip", "if_none_match": headers["ETag"]}
+        reply = await called(world, "GET /api/timeseries", query, **known)
+        assert 304 == reply.status
+
+
+@in_virtual_time
+async def test_a_large_request_becomes_a_job() -> None:
+    """The answer says where to ask for it; the log line names the job, new or not."""
+    async with JobWorld() as world:
+        for is_new in (True, False):
+            reply = await called(world, "GET /api/timeseries", f"{QUERY}&route=queued")
+            document, headers, line = await document_of(reply), headers_of(reply), world.lines[-1]
+            assert (202, "queued", document["statusUrl"], "2", "no-store") == (
+                reply.status,
+                *(document["status"], headers["Location"], headers["Retry-After"]),
+                headers["Cache-Control"],
+            )
+            assert f"/api/jobs/{document['jobId']}" == document["statusUrl"]
+            assert (document["jobId"], is_new) == (line["jobId"], line["isNew"])
+
+
+@in_virtual_time
+async def test_a_post_asks_by_its_body() -> None:
+    """The body's members are the parameters of the query."""
+    async with JobWorld() as world:
+        body = json.dumps(BODY | {"format": "csv", "route": "direct"}).encode()
+        reply = await called(world, "POST /api/timeseries", body=body)
+        assert 200 == reply.status
+        assert bytes(reply.body).startswith(b"time,point,value")
+
+
+@pytest.mark.parametrize(
+    ("query", "encoding", "field"),
+    [("site=site", "identity", "query"), ("", "gzip", "Content-Encoding")],
+)
+def test_a_post_is_plain_and_has_no_query(query: str, encoding: str, field: str) -> None:
+    """Two places for parameters, or a body that would have to be inflated, are refused."""
+
+    @in_virtual_time
+    async def refused() -> None:
+        async with JobWorld() as world:
+            body = json.dumps(BODY).encode()
+            route = "POST /api/timeseries"
+            reply = await called(world, route, query, body=body, content_encoding=encoding)
+            errors = (await document_of(reply))["errors"]
+            assert (400, [field]) == (reply.status, [each["field"] for each in errors])
+
+    refused()
+
+
+@in_virtual_time
+async def test_other_sites_are_refused_before_anything_is_fetched() -> None:
+    """A key for one site gets nothing of another."""
+    async with JobWorld() as world:
+        reader = Caller(key_id="r", is_admin=False, sites=frozenset({"other"}))
+        reply = await called(world, "GET /api/timeseries", QUERY, caller=reader)
+        assert (403, []) == (reply.status, world.upstream.asked)
