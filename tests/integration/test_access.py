@@ -256,7 +256,7 @@ def test_submissions_are_limited_by_key(keyed: KeyedWorker) -> None:
             assert 202 == answer.status, answer.text
             jobs.add(answer.json()["jobId"])
         assert answer is not None
-        assert "too many submissions" in refusal(answer, 429)
+        assert "too many job submissions" in refusal(answer, 429)
         assert "60" == answer.headers["Retry-After"]
         assert 1 == len(jobs)
         assert 200 == client.get("/api/timeseries", keyed.question()).status

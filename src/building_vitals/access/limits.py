@@ -37,7 +37,7 @@ class RequestLimits:
         Raises:
             RateLimited: the key has reached its limit of submissions.
         """
-        await _admit(self._jobs, caller, "new jobs")
+        await _admit(self._jobs, caller, "job submissions")
 
 
 async def _admit(limiter: RateLimiter, caller: Caller, what: str) -> None:

@@ -49,7 +49,7 @@ def json_answer(description: str, document: Any) -> Answer:
     return Answer(description, {JSON_TYPE: document})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Endpoint:
     """
     A method of a path: what it takes, who may call it, how it is answered.

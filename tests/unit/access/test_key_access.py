@@ -274,7 +274,7 @@ async def test_limits_count_each_key_apart() -> None:
     assert RETRY_AFTER_S == 60
     await limits.admit_read(other)
     await limits.admit_job(one)
-    with pytest.raises(RateLimited, match="jobs"):
+    with pytest.raises(RateLimited, match="job submissions"):
         await limits.admit_job(one)
 
 
