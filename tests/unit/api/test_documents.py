@@ -46,7 +46,6 @@ JOB = Job(
     error=None,
     error_class=None,
     created_ms=0,
-    updated_ms=0,
     started_ms=0,
     completed_ms=0,
     failed_ms=None,

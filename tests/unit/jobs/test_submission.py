@@ -65,7 +65,7 @@ async def test_limits_of_an_owner() -> None:
     """Too large alone, too much together, too many at once: each says which."""
     async with JobWorld() as world:
         service = submission(world, max_active_jobs=2, max_queued_samples=100)
-        with pytest.raises(TooLarge, match="101 estimated samples; 100 may be queued"):
+        with pytest.raises(TooLarge, match="101 estimated samples; 100 are allowed"):
             await service.submit(request("a"), "one", 101)
         await service.submit(request("a"), "one", 60)
         with pytest.raises(RateLimited, match="60 estimated samples and 41 more; 100 are allowed"):
