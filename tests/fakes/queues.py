@@ -99,7 +99,8 @@ class FakeQueues:
         """
         Return the messages of a queue that are due.
         """
-        waiting, taken = self._waiting[priority], []
+        waiting = self._waiting[priority]
+        taken: list[FakeMessage] = []
         while waiting and waiting[0][0] <= self._now_ms() and len(taken) < count:
             taken.append(heapq.heappop(waiting)[2])
         return taken

@@ -11,12 +11,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from types import CoroutineType, SimpleNamespace
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
 from building_vitals.answers.answer import CacheReport, TimeseriesAnswer
+from building_vitals.answers.formats.registry import Format
 from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.app import App, Platform
 from building_vitals.cache.leases_table import Leases
@@ -186,7 +187,7 @@ class World:
         )
         return WorldApp(platform, isolate or Isolate(), self.settings, wrap(self.upstream))
 
-    async def __aenter__(self) -> World:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -210,6 +211,7 @@ class World:
         """
         Run something after the answer.
         """
+        assert isinstance(work, CoroutineType)
         self.started[work.__qualname__] += 1
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -242,7 +244,7 @@ class World:
         time_range: Range,
         *,
         route: str = "cached",
-        format: str = "json",
+        format: Format = "json",
         gzip: bool = True,
         matches: Callable[[str], bool] = lambda _: False,
         **options: Any,

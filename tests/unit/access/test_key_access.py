@@ -216,7 +216,9 @@ async def test_last_use_is_kept_to_the_hour(door: Door) -> None:
     door.add(1)
 
     def used() -> int | None:
-        return door.database.look("SELECT last_used_ms FROM api_keys")[0]["last_used_ms"]
+        [row] = door.database.look("SELECT last_used_ms FROM api_keys")
+        used_ms: int | None = row["last_used_ms"]
+        return used_ms
 
     begun = door.clock.now_ms()
     await door.ask(1)

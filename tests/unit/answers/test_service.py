@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -380,7 +381,7 @@ async def test_tags_differ_where_answers_do() -> None:
     """Other samples, points, formats and order have other tags; new data get a new one."""
     async with World() as world:
         time_range = Range(EPOCH_MS - HOUR_MS, EPOCH_MS)
-        requests = [
+        requests: list[tuple[tuple[str, ...], dict[str, Any]]] = [
             (("a",), {}),
             (("a", "b"), {}),
             (("b", "a"), {}),

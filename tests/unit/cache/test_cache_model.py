@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from building_vitals.answers.answer import TimeseriesAnswer
+from building_vitals.answers.formats.registry import Format
 from building_vitals.answers.question import Question
 from building_vitals.cache.options import CacheOptions
 from building_vitals.errors import Unavailable, UpstreamError
@@ -34,7 +35,12 @@ DAY_MS = 24 * HOUR_MS
 POINTS = ("a", "b/Zone 1", "c,d", "é ☃ 😀", 'quote " \\', "silent", "g")
 REQUESTS = 300
 OPTIONS = CacheOptions(lease_seconds=5)
-FORMATS = (("json", True), ("json", True), ("json", False), ("ndjson", True))
+FORMATS: tuple[tuple[Format, bool], ...] = (
+    ("json", True),
+    ("json", True),
+    ("json", False),
+    ("ndjson", True),
+)
 
 
 class Purge(NamedTuple):

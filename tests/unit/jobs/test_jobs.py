@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -457,7 +458,7 @@ async def test_readers_see_their_own_jobs() -> None:
                 await service.get_job_status(job, caller)
             with pytest.raises(NotFound):
                 await service.cancel_job(job, caller)
-        everything = {"status": None, "site": None, "limit": 10, "cursor": None}
+        everything: dict[str, Any] = {"status": None, "site": None, "limit": 10, "cursor": None}
         assert [] == (await service.list_jobs(OTHER, **everything))["jobs"]
         for caller in (READER, READER_OF_ALL):
             found = await service.list_jobs(caller, **everything)
@@ -473,7 +474,7 @@ async def test_lists_of_jobs_have_pages() -> None:
             for n in range(7)
         ]
         for site, expected in ((None, ids), ("odd", ids[1::2])):
-            found: list[object] = []
+            found: list[str] = []
             cursor = None
             while True:
                 page = await world.service_of_jobs.list_jobs(

@@ -18,7 +18,7 @@ from building_vitals.maintenance.run import Maintenance
 from building_vitals.ranges import Range
 from building_vitals.statistics import upkeep as statistics_upkeep
 from building_vitals.statistics.requests_table import RequestAnalytics
-from building_vitals.upkeep import Step
+from building_vitals.upkeep import OBJECT_GRACE_MS, Step
 from fakes.clock import VirtualClock
 from fakes.database import FakeDatabase
 from fakes.failures import Fault
@@ -150,7 +150,7 @@ async def test_an_object_stays_for_whoever_is_about_to_read_it() -> None:
     await bench.object(key(1), NOW_MS - LIFE_MS - 1)
     step = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
     assert 0 == await step.run(NOW_MS)
-    assert 1 == await step.run(NOW_MS + cache_upkeep.OBJECT_GRACE_MS)
+    assert 1 == await step.run(NOW_MS + OBJECT_GRACE_MS)
 
 
 @pytest.mark.parametrize("fault", list(Fault))

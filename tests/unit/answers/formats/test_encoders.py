@@ -14,7 +14,7 @@ from building_vitals.answers.formats.encoder import Encoder, piece_text
 from building_vitals.answers.formats.json_text import TextJson
 from building_vitals.answers.formats.msgpack_rows import MessagePack
 from building_vitals.answers.formats.ndjson_rows import Ndjson
-from building_vitals.answers.formats.registry import encoder_for
+from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.cache.segments import pieces
 from building_vitals.ranges import Range
@@ -59,7 +59,7 @@ def fill(encoder: Encoder, held: Stored, time_range: Range, point: str = "p") ->
 
 @pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("compressed", [True, False])
-def test_bodies(format: str, compressed: bool) -> None:
+def test_bodies(format: Format, compressed: bool) -> None:
     """No points and one point look as the API says, gzipped or not."""
     unpack = gzip.decompress if compressed else bytes
     nothing = encoder_for(format, 0, gzip=compressed)
@@ -83,7 +83,7 @@ def test_bodies(format: str, compressed: bool) -> None:
     ],
 )
 def test_choice(
-    *, format: str, compressed: bool, max_points: int | None, expected: type[Encoder]
+    *, format: Format, compressed: bool, max_points: int | None, expected: type[Encoder]
 ) -> None:
     """Frames are copied where that is possible; everything else goes through their text."""
     assert expected is type(encoder_for(format, 1, gzip=compressed, max_points=max_points))
@@ -130,7 +130,7 @@ def test_names_of_points(point: str, *, compressed: bool) -> None:
 
 @pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("max_points", [2, 10, 99, 100, 1000])
-def test_samples_are_chosen(format: str, max_points: int) -> None:
+def test_samples_are_chosen(format: Format, max_points: int) -> None:
     """With a limit, a body is the one that the chosen samples alone would have made."""
     many = Samples((t, str(t * 7 % 101)) for t in range(100))
     chosen = decode_samples(many.text)

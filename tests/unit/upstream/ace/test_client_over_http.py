@@ -9,6 +9,7 @@ import gzip
 import http.client
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -150,7 +151,7 @@ async def test_odd_answers_are_whole(upstream: FakeUpstream, kind: str, slices: 
     """Warts that leave all samples in place cost none of them, with several filters too."""
     site = f"odd-{kind}-{slices}"
     points = upstream.add_generated(site, points=12, start_ms=DAY.start_ms, end_ms=DAY.end_ms)
-    options = {"pause_ms": 1} if kind == "trickle" else {}
+    options: dict[str, Any] = {"pause_ms": 1} if kind == "trickle" else {}
     upstream.faults.always(site, kind, **options)
 
     await assert_whole(upstream, site, points[:9], slices=slices)
