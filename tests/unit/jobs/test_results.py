@@ -20,7 +20,7 @@ from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.ranges import Range
 from building_vitals.upkeep import OBJECT_GRACE_MS
 from fakes.failures import Fault
-from fakes.job_world import JobWorld
+from fakes.job_world import JobWorld, days
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import read_json
 
@@ -28,11 +28,6 @@ DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 POINTS = ["a", "b", "c"]
 EVER = Range(0, 2 * EPOCH_MS)
-
-
-def days(first: float, last: float) -> Range:
-    """Return a range in days before the tests' present."""
-    return Range(EPOCH_MS - round(first * DAY_MS), EPOCH_MS - round(last * DAY_MS))
 
 
 def laid_down(world: JobWorld) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tests of the encoders: which one answers, what it makes of nothing, of cuts and of limits."""
+"""Every format's whole bodies, and which encoder makes them."""
 
 from __future__ import annotations
 
@@ -89,29 +89,6 @@ def test_choice(
     assert expected is type(encoder_for(format, 1, gzip=compressed, max_points=max_points))
 
 
-@pytest.mark.parametrize("compressed", [True, False])
-def test_cuts_that_leave_nothing(*, compressed: bool) -> None:
-    """Cut frames that leave nothing leave no comma either, at the front, between and at the end."""
-    first = stored("0-50", samples("10:1 40:2"))
-    last = stored("50-100", samples("60:3 90:4"))
-    encoder = encoder_for("json", 1, gzip=compressed)
-    encoder.begin_point("p")
-    for held, time_range in (
-        (first, Range(15, 35)),
-        (first, Range(35, 50)),
-        (last, Range(65, 70)),
-        (last, Range(50, 70)),
-        (last, Range(70, 80)),
-    ):
-        [piece] = pieces(held.segment, time_range)
-        encoder.add(piece, held.bytes_of(piece))
-    encoder.end_point()
-    body = encoder.take() + encoder.finish({})
-
-    read = json.loads(gzip.decompress(body) if compressed else body)
-    assert {"samples": [[40, 2], [60, 3]], "count": 2, "error": None} == read["data"]["p"]
-
-
 @pytest.mark.parametrize(
     "point", ['say "hi"', "back\\slash", "caf\u00e9 \U0001f525", "__proto__", "],["]
 )
@@ -145,26 +122,3 @@ def test_samples_are_chosen(format: Format, max_points: int) -> None:
 
     assert plain.take() + plain.finish({}) == limited.take() + limited.finish({})
     assert len(few) == limited.samples <= max(max_points, 2)
-
-
-def test_text_of_pieces() -> None:
-    """A piece's text is that of its samples: of all for a run, of those inside for a cut."""
-    held = stored("0-100", samples("10:1 20:2 30:3"), sizes=[2])
-    [whole] = pieces(held.segment, ALL)
-    [cut, run] = pieces(held.segment, Range(15, 99))
-
-    assert (3, b"[10,1],[20,2],[30,3]") == piece_text(whole, held.bytes_of(whole))
-    assert (1, b"[20,2]") == piece_text(cut, held.bytes_of(cut))
-    assert (1, b"[30,3]") == piece_text(run, held.bytes_of(run))
-
-
-@pytest.mark.parametrize("compressed", [True, False])
-def test_other_bytes_never_reach_an_answer(*, compressed: bool) -> None:
-    """Another object's bytes under the same key are refused, whole or cut."""
-    other = stored("0-100", samples('10:1.51 20:"on" 30:null'), sizes=[1, 1])
-    for time_range in (ALL, Range(5, 31), Range(10, 20)):
-        encoder = encoder_for("json", 1, gzip=compressed)
-        encoder.begin_point("p")
-        [piece] = pieces(HELD.segment, time_range)
-        with pytest.raises(ValueError):
-            encoder.add(piece, other.bytes_of(piece))
