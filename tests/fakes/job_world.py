@@ -14,7 +14,6 @@ from building_vitals.access.caller import ANYBODY, Caller
 from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.cache.estimates import estimated_samples
 from building_vitals.handlers.queue import consume
-from building_vitals.instants import DAY_MS
 from building_vitals.jobs.chunks_table import JobChunks
 from building_vitals.jobs.jobs_table import Jobs
 from building_vitals.jobs.model import Job
@@ -26,18 +25,12 @@ from building_vitals.maintenance.run import Maintenance
 from building_vitals.ranges import Range
 from building_vitals.statistics.events import DeadLetterEvent
 from fakes.queues import PRIORITIES, FakeMessage
-from fakes.virtual_time import EPOCH_MS
 from fakes.world import World, WorldApp, read_body, read_json
 
 READER = Caller(key_id="reader", is_admin=False, sites=None)
 OTHER = Caller(key_id="other", is_admin=False, sites=None)
 READER_OF_ALL = Caller(key_id="admin", is_admin=True, sites=None)
 SMALL = JobOptions(batch_size=2)
-
-
-def days(first: float, last: float) -> Range:
-    """Return a range in days before the tests' present."""
-    return Range(EPOCH_MS - round(first * DAY_MS), EPOCH_MS - round(last * DAY_MS))
 
 
 class Death:

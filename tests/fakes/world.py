@@ -22,6 +22,7 @@ from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.need import Need
 from building_vitals.cache.options import CacheOptions
 from building_vitals.errors import AppError
+from building_vitals.instants import DAY_MS
 from building_vitals.isolate import Isolate
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ports import HttpAnswer, Invocation
@@ -33,9 +34,14 @@ from fakes.database import FakeDatabase
 from fakes.history import History
 from fakes.object_store import FakeObjectStore
 from fakes.queues import FakeQueues
-from fakes.virtual_time import LoopClock
+from fakes.virtual_time import EPOCH_MS, LoopClock
 
 PAGE_SIZE = 1000
+
+
+def days(first: float, last: float) -> Range:
+    """Return a range in days before the tests' present."""
+    return Range(EPOCH_MS - round(first * DAY_MS), EPOCH_MS - round(last * DAY_MS))
 
 
 class Got(NamedTuple):

@@ -230,20 +230,3 @@ async def test_last_use_is_kept_to_the_hour(door: Door) -> None:
     await door.ask(1)
     assert begun == used()
     assert ["note-use: unavailable"] == door.reports
-
-
-@pytest.mark.parametrize(
-    ("revoked", "expires", "is_any"),
-    [(None, None, True), (None, 10**13, True), (None, 1, False), (5, None, False)],
-    ids=["valid", "not yet expired", "expired", "revoked"],
-)
-async def test_only_usable_keys_count(
-    door: Door, revoked: int | None, expires: int | None, is_any: bool
-) -> None:
-    """Health asks whether anybody could be let in."""
-    keys = ApiKeys(door.database)
-    assert not await keys.is_any_usable(door.clock.now_ms())
-    door.add(1, expires=expires)
-    if revoked is not None:
-        door.revoke(1)
-    assert is_any == await keys.is_any_usable(door.clock.now_ms())

@@ -12,15 +12,10 @@ from building_vitals.cache.store import SegmentObject
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.ranges import Range
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World, read_body, read_json
+from fakes.world import World, days, read_body, read_json
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-
-
-def days(first: float, last: float) -> Range:
-    """Return a range in days before the tests' present."""
-    return Range(EPOCH_MS - round(first * DAY_MS), EPOCH_MS - round(last * DAY_MS))
 
 
 @in_virtual_time

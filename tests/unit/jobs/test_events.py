@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from fakes.job_world import SMALL, JobWorld, days
+from fakes.job_world import SMALL, JobWorld
 from fakes.virtual_time import in_virtual_time
+from fakes.world import days
 
 
 @in_virtual_time

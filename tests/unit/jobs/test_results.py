@@ -20,9 +20,9 @@ from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.ranges import Range
 from building_vitals.upkeep import OBJECT_GRACE_MS
 from fakes.failures import Fault
-from fakes.job_world import JobWorld, days
+from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import read_json
+from fakes.world import days, read_json
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

@@ -16,9 +16,10 @@ from building_vitals.instants import DAY_MS
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
 from fakes.failures import Fault
-from fakes.job_world import READER_OF_ALL, SMALL, Death, JobWorld, chance, days
+from fakes.job_world import READER_OF_ALL, SMALL, Death, JobWorld, chance
 from fakes.queues import FakeMessage
 from fakes.virtual_time import in_virtual_time
+from fakes.world import days
 
 
 @in_virtual_time

@@ -17,8 +17,9 @@ from building_vitals.errors import (
 from building_vitals.instants import DAY_MS
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
-from fakes.job_world import OTHER, READER, READER_OF_ALL, SMALL, JobWorld, days
+from fakes.job_world import OTHER, READER, READER_OF_ALL, SMALL, JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
+from fakes.world import days
 
 
 @in_virtual_time

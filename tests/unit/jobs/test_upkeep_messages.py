@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from building_vitals.jobs.options import JobOptions
 from fakes.failures import Fault
-from fakes.job_world import JobWorld, days
+from fakes.job_world import JobWorld
 from fakes.virtual_time import in_virtual_time
+from fakes.world import days
 
 
 @in_virtual_time
