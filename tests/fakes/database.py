@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from building_vitals.errors import Unavailable
 from building_vitals.ports import Outcome, Statement
@@ -37,7 +37,7 @@ class FakeDatabase:
         self.connection.executescript(SCHEMA_SQL.read_text(encoding="utf-8"))
         self.rows_read = 0
 
-    def __enter__(self) -> FakeDatabase:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
