@@ -1,6 +1,4 @@
-"""
-Small worlds as text: ranges, samples, series and segments, so that a test reads like its picture.
-"""
+"""Small worlds as text: ranges, samples, series and segments; a test reads like its picture."""
 
 from __future__ import annotations
 

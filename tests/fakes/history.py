@@ -80,9 +80,7 @@ class History:
         return sum(change_ms <= at_ms for change_ms in self.changes)
 
     def times(self, point: str, time_range: Range) -> range:
-        """
-        Return when a point has samples: every interval, each point a little later than others.
-        """
+        """Return when a point has samples: every interval, each point a little later."""
         if point in self.silent:
             return range(0)
         phase_ms = zlib.crc32(point.encode()) % self._interval_ms

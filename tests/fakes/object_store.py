@@ -110,9 +110,7 @@ class FakeObjectStore:
         length: int | None = None,
         object_etag: str | None = None,
     ) -> bytes | None:
-        """
-        Return the bytes of an object or of a part of it; None when it is not there or another.
-        """
+        """Return the bytes of an object or of a part; None when it is not there or another."""
         async with self.failures.call("get"):
             info = self.infos.get(key)
             if info is None or (object_etag is not None and object_etag != info.object_etag):

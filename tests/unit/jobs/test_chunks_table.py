@@ -131,9 +131,11 @@ async def test_progress_is_weighted_by_size_and_never_falls(tables: JobTables) -
     """Half of 300 samples of 400 are 37 of 100; an earlier share changes nothing."""
     await tables.submit()
     await tables.claim()
-    for share, expected in ((0.5, 37), (0.2, 37), (0.9, 67)):
+    for share, kept, expected in ((0.5, 0.5, 37), (0.2, 0.5, 37), (0.9, 0.9, 67)):
         await tables.chunks.renew(FIRST, "me", now_ms=1, expires_ms=2, due_ms=3, share=share)
-        assert expected == (await tables.job()).progress
+        state = await tables.chunks.look(FIRST)
+        assert state is not None
+        assert (kept, expected) == (state.progress, (await tables.job()).progress)
 
 
 async def test_the_last_chunk_completes_the_job(tables: JobTables) -> None:
@@ -223,6 +225,9 @@ async def test_chunks_are_due_by_who_has_them(tables: JobTables) -> None:
     assert [0, 1] == await due(60_000, 5_000)
     assert [0] == await due(60_000, 5_000, limit=1)
     await tables.chunks.mark_resent([(FIRST, NOW_MS + 70_000)], now_ms=NOW_MS)
+    assert [1] == await due(60_000, 60_000)
+    await tables.chunks.finish(FIRST, Result(1, 1, 1), now_ms=NOW_MS)
+    await tables.chunks.mark_resent([(FIRST, NOW_MS)], now_ms=NOW_MS)
     assert [1] == await due(60_000, 60_000)
     await tables.jobs.cancel("job", now_ms=NOW_MS)
     assert [] == await due(10**9, 10**9)

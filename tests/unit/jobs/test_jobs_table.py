@@ -117,6 +117,15 @@ async def test_a_failed_job_is_put_back_with_its_bad_chunks(tables: JobTables) -
     assert "failed" == (await tables.job()).status
 
 
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+async def test_a_job_that_has_not_failed_is_not_put_back(tables: JobTables, status: str) -> None:
+    """Its end was wanted, or is all there is."""
+    await tables.submit()
+    tables.look("UPDATE queue_jobs SET status = ?1", status)
+    assert None is await tables.jobs.revive("job", now_ms=NOW_MS, due_ms=NOW_MS)
+    assert status == (await tables.job()).status
+
+
 async def test_failures_are_listed_and_counted(tables: JobTables) -> None:
     """The latest first, as many as asked for; classes with how many of them are recent."""
     for n in range(3):
