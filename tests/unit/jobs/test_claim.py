@@ -91,7 +91,8 @@ async def test_a_claim_that_is_lost_is_not_kept() -> None:
     with Desk() as desk:
         await desk.begin()
         desk.look("UPDATE job_chunks SET claim = 'other' WHERE chunk = 0")
-        await desk.claim_of.keep()
+        async with asyncio.timeout(60):
+            await desk.claim_of.keep()
         desk.failures.calls.clear()
         with pytest.raises(WorkStopped):
             await desk.claim_of.progress_of(300)(Received(1))
