@@ -1,6 +1,4 @@
-"""
-Small worlds as text: ranges, samples, series and segments, so that a test reads like its picture.
-"""
+"""Small worlds as text: ranges, samples, series and segments; a test reads like its picture."""
 
 from __future__ import annotations
 
@@ -34,44 +32,32 @@ VALUES = (
 
 
 def span(text: str) -> Range:
-    """
-    Return the range that `0-60` stands for, milliseconds.
-    """
+    """Return the range that `0-60` stands for, milliseconds."""
     start, end = text.split("-")
     return Range(int(start), int(end))
 
 
 def spans(text: str) -> list[Range]:
-    """
-    Return the ranges that `0-10 20-30` stands for.
-    """
+    """Return the ranges that `0-10 20-30` stands for."""
     return [span(each) for each in text.split()]
 
 
 class Samples(tuple[tuple[int, str], ...]):
-    """
-    Samples of one point: instants, and values as JSON text.
-    """
+    """Samples of one point: instants, and values as JSON text."""
 
     __slots__ = ()
 
     @property
     def text(self) -> bytes:
-        """
-        What a frame of them holds.
-        """
+        """What a frame of them holds."""
         return ",".join(f"[{instant_ms},{value}]" for instant_ms, value in self).encode()
 
     def within(self, time_range: Range) -> Samples:
-        """
-        Return those of a range.
-        """
+        """Return those of a range."""
         return Samples(each for each in self if time_range.start_ms <= each[0] < time_range.end_ms)
 
     def series(self, sizes: Iterable[int] = ()) -> Series:
-        """
-        Return them as frames of the sizes given; what is left is one more frame.
-        """
+        """Return them as frames of the sizes given; what is left is one more frame."""
         builder, start = SeriesBuilder(), 0
         for size in [*sizes, len(self)]:
             part = Samples(self[start : start + size])
@@ -82,9 +68,7 @@ class Samples(tuple[tuple[int, str], ...]):
 
 
 def samples(text: str) -> Samples:
-    """
-    Return the samples that `0:1 60:2.50 120:"on" 180:null` stands for.
-    """
+    """Return the samples that `0:1 60:2.50 120:"on" 180:null` stands for."""
     return Samples(
         (int(instant_ms), value)
         for instant_ms, _, value in (each.partition(":") for each in text.split())
@@ -92,9 +76,7 @@ def samples(text: str) -> Samples:
 
 
 def every(step_ms: int, time_range: Range, seed: int = 0) -> Samples:
-    """
-    Return a sample each *step_ms* of a range, with all kinds of values.
-    """
+    """Return a sample each *step_ms* of a range, with all kinds of values."""
     rng = random.Random(seed)
     return Samples(
         (t, rng.choice(VALUES)) for t in range(time_range.start_ms, time_range.end_ms, step_ms)
@@ -102,17 +84,13 @@ def every(step_ms: int, time_range: Range, seed: int = 0) -> Samples:
 
 
 class Stored(NamedTuple):
-    """
-    A segment, and the object its series lies in.
-    """
+    """A segment, and the object its series lies in."""
 
     segment: Segment
     blob: bytes
 
     def bytes_of(self, piece: Piece) -> bytes:
-        """
-        Return what a ranged read of a piece gives.
-        """
+        """Return what a ranged read of a piece gives."""
         return self.blob[piece.offset : piece.offset + piece.stored_bytes]
 
 
@@ -129,9 +107,7 @@ def stored(
     """
     Return a segment of *known* with the samples of *held* that lie in it.
 
-    Args:
-        sizes: Samples of each frame but the last.
-        padding: Bytes of other points before the series.
+    Its frames have *sizes* samples, but for the last; *padding* bytes lie before its series.
     """
     of_range = span(known) if isinstance(known, str) else known
     series = Samples(held).within(of_range).series(sizes)
@@ -140,9 +116,7 @@ def stored(
 
 
 class Sent(NamedTuple):
-    """
-    A sample as the upstream sends it.
-    """
+    """A sample as the upstream sends it."""
 
     name: str
     value: Any

@@ -84,5 +84,5 @@ def _project(folder: Path) -> Path:
 
 def _is_ready(remote: Remote) -> bool:
     with suppress(OSError):
-        return remote.call_now("ready", {}) == "ready"
+        return bool(remote.call_now("ready", {}) == "ready")
     return False

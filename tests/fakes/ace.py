@@ -1,6 +1,4 @@
-"""
-An upstream that is a function, and what a test of the client needs around it.
-"""
+"""An upstream that is a function, and what a test of the client needs around it."""
 
 from __future__ import annotations
 
@@ -16,9 +14,9 @@ from building_vitals.errors import UpstreamError
 from building_vitals.instants import format_instant, parse_iso
 from building_vitals.ports import HttpAnswer
 from building_vitals.ranges import Range
+from building_vitals.series.columns import Sample
 from building_vitals.upstream.ace.client import AceClient
 from building_vitals.upstream.ace.settings import UpstreamSettings
-from building_vitals.upstream.ace.wire import WireSample
 from fakes.clock import VirtualClock
 from fakes.http import ScriptedHttp, SentRequest, Step, answer, page
 
@@ -57,9 +55,7 @@ class FakeAce:
         self.heeds_filter = heeds_filter
 
     def __call__(self, sent: SentRequest) -> HttpAnswer:
-        """
-        Answer one request.
-        """
+        """Answer one request."""
         path, query = unquote(sent.path), sent.query
         if path.endswith("/points/get_timeseries"):
             names = {each["name"] for each in json.loads(sent.body or b"")["points"]}
@@ -89,34 +85,26 @@ class FakeAce:
 
 
 class Sink:
-    """
-    Keeps what it is given.
-    """
+    """Keeps what it is given."""
 
     def __init__(self, on_add: Callable[[], None] | None = None) -> None:
         self.pages: list[list[Triple]] = []
         self._on_add = on_add
 
-    def add_page(self, samples: list[WireSample]) -> None:
-        """
-        Keep a page.
-        """
+    def add_page(self, samples: Sequence[Sample]) -> None:
+        """Keep a page."""
         self.pages.append([(each.name, each.value, each.time) for each in samples])
         if self._on_add is not None:
             self._on_add()
 
     @property
     def samples(self) -> list[Triple]:
-        """
-        All samples in the order they came.
-        """
+        """All samples in the order they came."""
         return [sample for each in self.pages for sample in each]
 
 
 class Bench:
-    """
-    A client over a script.
-    """
+    """A client over a script."""
 
     def __init__(self, *steps: Step, otherwise: Step | None = None, **options: Any) -> None:
         self.clock = VirtualClock(NOW_MS)
@@ -126,24 +114,18 @@ class Bench:
         self.sink = Sink()
 
     async def fetch(self, *points: str, **options: Any) -> Any:
-        """
-        Fetch an hour of the points, and assert that nothing is left running.
-        """
+        """Fetch an hour of the points, and assert that nothing is left running."""
         try:
             return await self.client.fetch_samples("hq", points, HOUR, self.sink, **options)
         finally:
             assert {asyncio.current_task()} == asyncio.all_tasks()
 
     async def failure(self, *points: str, **options: Any) -> UpstreamError:
-        """
-        Return the error that fetching the points ends in.
-        """
+        """Return the error that fetching the points ends in."""
         with pytest.raises(UpstreamError) as caught:
             await self.fetch(*points, **options)
         return caught.value
 
     def queries(self, name: str) -> list[str | None]:
-        """
-        Return one query parameter of all requests for pages.
-        """
+        """Return one query parameter of all requests for pages."""
         return [sent.query.get(name) for sent in self.http.requests if "?" in sent.url]

@@ -1,6 +1,4 @@
-"""
-A clock that stands still until somebody waits.
-"""
+"""A clock that stands still until somebody waits."""
 
 from __future__ import annotations
 
@@ -21,33 +19,23 @@ class VirtualClock:
         self.sleeps: list[int] = []
 
     def now_ms(self) -> int:
-        """
-        Return the present instant.
-        """
+        """Return the present instant."""
         return self._now_ms
 
     async def sleep(self, delay_ms: int) -> None:
-        """
-        Let *delay_ms* pass.
-        """
+        """Let *delay_ms* pass."""
         self.sleeps.append(delay_ms)
         self._now_ms += delay_ms
         await asyncio.sleep(0)
 
     async def turn(self) -> None:
-        """
-        Let other tasks run.
-        """
+        """Let other tasks run."""
         await asyncio.sleep(0)
 
     def jitter(self) -> float:
-        """
-        Return the number given when made.
-        """
+        """Return the number given when made."""
         return self._jitter
 
     def advance(self, delay_ms: int) -> None:
-        """
-        Let *delay_ms* pass without anybody waiting.
-        """
+        """Let *delay_ms* pass without anybody waiting."""
         self._now_ms += delay_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import email.policy
 import hashlib
 import json
 import sqlite3
@@ -202,11 +203,12 @@ def delete_service(account: CloudflareAccount, call: Call) -> Any:
 def put_script(account: CloudflareAccount, call: Call) -> Any:
     """Answer an upload of a Worker; refuse bindings to what is not there."""
     head = b"Content-Type: " + call.content_type.encode() + b"\r\n\r\n"
-    form = {
+    upload = email.message_from_bytes(head + call.body, policy=email.policy.HTTP)
+    form: dict[Any, Any] = {
         part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
-        for part in email.message_from_bytes(head + call.body).get_payload()  # type: ignore[union-attr]
+        for part in upload.iter_parts()
     }
-    metadata = json.loads(form["metadata"])  # type: ignore[arg-type]
+    metadata = json.loads(form["metadata"])
     bindings = [_inherited(account, each) for each in metadata["bindings"]]
     for binding in bindings:
         if binding["type"] == "d1" and binding["id"] not in account.databases.values():
@@ -215,7 +217,7 @@ def put_script(account: CloudflareAccount, call: Call) -> Any:
             raise Refused(400, 10085, f"R2 bucket '{binding['bucket_name']}' not found.")
         if binding["type"] == "queue" and binding["queue_name"] not in account.queues:
             raise Refused(400, 11000, f"Queue {binding['queue_name']} does not exist")
-    account.scripts[call.parts[0]] = form[metadata["main_module"]]  # type: ignore[assignment]
+    account.scripts[call.parts[0]] = form[metadata["main_module"]]
     account.bindings = bindings
     return {
         "id": "11111111-1111-1111-1111-111111111111",

@@ -1,13 +1,11 @@
-"""
-A SQLite database in memory with the real schema, that keeps D1's rules.
-"""
+"""A SQLite database in memory with the real schema, that keeps D1's rules."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from building_vitals.errors import Unavailable
 from building_vitals.ports import Outcome, Statement
@@ -39,32 +37,26 @@ class FakeDatabase:
         self.connection.executescript(SCHEMA_SQL.read_text(encoding="utf-8"))
         self.rows_read = 0
 
-    def __enter__(self) -> FakeDatabase:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
     async def rows(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
-        """
-        Return the rows of one statement.
-        """
+        """Return the rows of one statement."""
         async with self.failures.call("rows"):
             return self._all_or_nothing([Statement(sql, values)])[0].rows
 
     async def batch(self, statements: Sequence[Statement]) -> list[Outcome]:
-        """
-        Run statements in one transaction: all of them or none.
-        """
+        """Run statements in one transaction: all of them or none."""
         if not statements:
             return []
         async with self.failures.call("batch"):
             return self._all_or_nothing(statements)
 
     def look(self, sql: str, *values: str | int | float | None) -> list[dict[str, Any]]:
-        """
-        Return the rows of a statement that nobody is to notice.
-        """
+        """Return the rows of a statement that nobody is to notice."""
         return [dict(row) for row in self.connection.execute(sql, values)]
 
     def _all_or_nothing(self, statements: Sequence[Statement]) -> list[Outcome]:
@@ -87,9 +79,7 @@ class FakeDatabase:
 
 
 def _check(statement: Statement) -> None:
-    """
-    Refuse what D1 refuses.
-    """
+    """Refuse what D1 refuses."""
     if len(statement.values) > PARAMETERS_MAX:
         raise ValueError(f"too many SQL variables: {len(statement.values)}")
     if len(statement.sql.encode()) > SQL_BYTES_MAX:
@@ -102,7 +92,5 @@ def _check(statement: Statement) -> None:
 
 
 def _as_number(value: Any) -> Any:
-    """
-    Return a value as JavaScript hands it over: a whole number is an int.
-    """
+    """Return a value as JavaScript hands it over: a whole number is an int."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

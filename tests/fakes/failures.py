@@ -1,6 +1,4 @@
-"""
-Failures on demand for stand-ins of the Worker's bindings.
-"""
+"""Failures on demand for stand-ins of the Worker's bindings."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ from building_vitals.errors import Unavailable
 
 
 class Fault(Enum):
-    """
-    How a call fails.
-    """
+    """How a call fails."""
 
     REFUSED = "nothing happens"
     ANSWER_LOST = "it happens, but the caller hears of a failure"
@@ -44,28 +40,20 @@ class Failures:
         self.before: Callable[[str], Awaitable[None]] | None = None
 
     def next(self, operation: str, *, count: int = 1, fault: Fault = Fault.REFUSED) -> None:
-        """
-        Let the next calls of an operation fail.
-        """
+        """Let the next calls of an operation fail."""
         self._queued.setdefault(operation, []).extend([fault] * count)
 
     def always(self, *operations: str, fault: Fault = Fault.REFUSED) -> None:
-        """
-        Let operations fail until `clear`; `*` stands for all.
-        """
+        """Let operations fail until `clear`; `*` stands for all."""
         for operation in operations:
             self._standing[operation] = fault
 
     def by_chance(self, chance: Callable[[str], Fault | None]) -> None:
-        """
-        Let *chance* decide for each call that is not failed otherwise.
-        """
+        """Let *chance* decide for each call that is not failed otherwise."""
         self._chance = chance
 
     def clear(self) -> None:
-        """
-        Let everything succeed.
-        """
+        """Let everything succeed."""
         self._queued.clear()
         self._standing.clear()
         self._chance = lambda _: None

@@ -17,17 +17,14 @@ from building_vitals.errors import UpstreamError
 from building_vitals.instants import format_instant
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Folder
-from building_vitals.upstream.port import FetchCount, OnPage
+from building_vitals.upstream.port import FetchCount, OnPage, SampleSink
 
 MINUTE_MS = 60_000
 TRICKY_TEXTS = ('],[17,"', 'occupied "☃"', "[1767225600000,1]", "a,b\\", "")
 
 
 class PageSample(NamedTuple):
-    """
-    One sample as the upstream sends it.
-    """
+    """One sample as the upstream sends it."""
 
     name: str
     value: Any
@@ -35,18 +32,14 @@ class PageSample(NamedTuple):
 
 
 class Cost(msgspec.Struct):
-    """
-    What a fetch has cost so far.
-    """
+    """What a fetch has cost so far."""
 
     requests: int = 0
     samples_received: int = 0
 
 
 class Asking(NamedTuple):
-    """
-    A fetch that the upstream was asked for.
-    """
+    """A fetch that the upstream was asked for."""
 
     points: tuple[str, ...]
     time_range: Range
@@ -82,15 +75,11 @@ class History:
         self.changes: list[int] = []
 
     def version(self, at_ms: int) -> int:
-        """
-        Return which data the upstream had at an instant.
-        """
+        """Return which data the upstream had at an instant."""
         return sum(change_ms <= at_ms for change_ms in self.changes)
 
     def times(self, point: str, time_range: Range) -> range:
-        """
-        Return when a point has samples: every interval, each point a little later than others.
-        """
+        """Return when a point has samples: every interval, each point a little later."""
         if point in self.silent:
             return range(0)
         phase_ms = zlib.crc32(point.encode()) % self._interval_ms
@@ -99,9 +88,7 @@ class History:
 
     @staticmethod
     def value(point: str, at_ms: int, version: int) -> str | float | bool | None:
-        """
-        Return a sample's value: mostly numbers as text, now and then something else.
-        """
+        """Return a sample's value: mostly numbers as text, now and then something else."""
         seed = zlib.crc32(b"%d" % at_ms, zlib.crc32(point.encode()))
         kind = seed % 64
         if kind == 0:
@@ -112,18 +99,14 @@ class History:
 
     @classmethod
     def answered(cls, point: str, at_ms: int, version: int) -> str | float | bool | None:
-        """
-        Return what an answer must have for a sample.
-        """
+        """Return what an answer must have for a sample."""
         value = cls.value(point, at_ms, version)
         if isinstance(value, str) and value.replace(".", "").isdigit():
             return float(value) if "." in value else int(value)
         return value
 
     def truth(self, point: str, time_range: Range, version: int = 0) -> list[list[Any]]:
-        """
-        Return the samples that an answer must have for a point.
-        """
+        """Return the samples that an answer must have for a point."""
         return [[at, self.answered(point, at, version)] for at in self.times(point, time_range)]
 
     async def fetch_samples(
@@ -131,14 +114,12 @@ class History:
         site: str,
         points: Sequence[str],
         time_range: Range,
-        sink: Folder,
+        sink: SampleSink,
         *,
         deadline_ms: int | None = None,
         on_page: OnPage | None = None,
     ) -> FetchCount:
-        """
-        Give the sink all that has happened, by time, a page after the other.
-        """
+        """Give the sink all that has happened, by time, a page after the other."""
         now_ms = self._clock.now_ms()
         asking = Asking(tuple(points), time_range, now_ms)
         self.asked.append(asking)
@@ -166,9 +147,7 @@ class History:
         return cost
 
     async def _page(self, asking: Asking, number: int) -> None:
-        """
-        Take the time of a page, then give it or fail.
-        """
+        """Take the time of a page, then give it or fail."""
         if self.during is not None:
             await self.during(number)
         await asyncio.sleep(self.page_ms / 1000)

@@ -1,6 +1,4 @@
-"""
-HTTP without a network: a client that answers by a script.
-"""
+"""HTTP without a network: a client that answers by a script."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ from building_vitals.ports import HttpAnswer
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """
-    A request as the client sent it.
-    """
+    """A request as the client sent it."""
 
     method: str
     url: str
@@ -29,16 +25,12 @@ class SentRequest:
 
     @property
     def path(self) -> str:
-        """
-        The escaped path.
-        """
+        """The escaped path."""
         return urlsplit(self.url).path
 
     @property
     def query(self) -> dict[str, str]:
-        """
-        The decoded query; of repeated parameters, the first.
-        """
+        """The decoded query; of repeated parameters, the first."""
         return {name: values[0] for name, values in parse_qs(urlsplit(self.url).query).items()}
 
 
@@ -77,9 +69,7 @@ class ScriptedHttp:
         body: bytes | None = None,
         timeout_ms: int,
     ) -> HttpAnswer:
-        """
-        Answer by the next step of the script.
-        """
+        """Answer by the next step of the script."""
         sent = SentRequest(method, url, dict(headers), body, timeout_ms)
         self.requests.append(sent)
         step = self._steps.pop(0) if self._steps else self._otherwise
@@ -107,9 +97,7 @@ class ScriptedHttp:
 def answer(
     status: int = 200, content: Any = None, /, headers: Mapping[str, str] | None = None
 ) -> HttpAnswer:
-    """
-    Return an answer with *content* as it is (bytes) or as JSON.
-    """
+    """Return an answer with *content* as it is (bytes) or as JSON."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     return HttpAnswer(status, headers or {}, body)
 
@@ -117,9 +105,7 @@ def answer(
 def page(
     *samples: tuple[str, Any, str], cursor: Any = None, more: bool | None = None
 ) -> HttpAnswer:
-    """
-    Return a page of (name, value, time), with has_more as its cursor demands unless told.
-    """
+    """Return a page of (name, value, time), with has_more as its cursor demands unless told."""
     return answer(
         200,
         {

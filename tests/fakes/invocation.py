@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import Any
 
 from building_vitals.ports import Clock, Invocation
@@ -31,6 +32,7 @@ def invocation(
 
 def _unexpected_work(work: Coroutine[Any, Any, None]) -> None:
     work.close()
+    assert isinstance(work, CoroutineType)
     raise AssertionError(f"work after the answer: {work.__qualname__}")
 
 

@@ -1,6 +1,4 @@
-"""
-Jobs on stand-ins: queues that lose, repeat and reorder, and consumers that die at any call.
-"""
+"""Jobs on stand-ins: queues that lose, repeat and reorder, and consumers that die at any call."""
 
 from __future__ import annotations
 
@@ -29,6 +27,11 @@ from building_vitals.statistics.events import DeadLetterEvent
 from fakes.queues import PRIORITIES, FakeMessage
 from fakes.world import World, WorldApp, read_body, read_json
 
+READER = Caller(key_id="reader", is_admin=False, sites=None)
+OTHER = Caller(key_id="other", is_admin=False, sites=None)
+READER_OF_ALL = Caller(key_id="admin", is_admin=True, sites=None)
+SMALL = JobOptions(batch_size=2)
+
 
 class Death:
     """
@@ -51,9 +54,7 @@ class Death:
         self._is_after = is_after
 
     async def around(self, call: Callable[[], Any]) -> Any:
-        """
-        Carry out a call, or die at it.
-        """
+        """Carry out a call, or die at it."""
         number, self.calls = self.calls, self.calls + 1
         if self.is_dead.is_set() or (number == self._at_call and not self._is_after):
             await self._die()
@@ -68,9 +69,7 @@ class Death:
 
 
 class Mortal:
-    """
-    A port as an isolate sees it that may die at a call.
-    """
+    """A port as an isolate sees it that may die at a call."""
 
     def __init__(self, port: Any, death: Death) -> None:
         self._port = port
@@ -140,9 +139,7 @@ class JobWorld(World):
         site: str = "site",
         **options: Any,
     ) -> str:
-        """
-        Queue a request; return its job.
-        """
+        """Queue a request; return its job."""
         request = TimeseriesRequest(site, tuple(points), time_range, **options)
         estimated = estimated_samples(len(request.points), time_range)
         queued = await self.service_of_jobs.queue_large_request(request, caller, estimated)
@@ -151,9 +148,7 @@ class JobWorld(World):
     async def consume(
         self, messages: Sequence[FakeMessage], queue: str = "chunks", death: Death | None = None
     ) -> None:
-        """
-        Let a consumer deal with a batch, to its end or its death.
-        """
+        """Let a consumer deal with a batch, to its end or its death."""
         work = asyncio.ensure_future(consume(queue, messages, self.consumer(death)))
         if death is None:
             await work
@@ -165,9 +160,7 @@ class JobWorld(World):
             self._tasks.add(work)
 
     async def deliver(self, *, death: Death | None = None) -> int:
-        """
-        Deliver one batch of each queue, the urgent ones first; return how many messages.
-        """
+        """Deliver one batch of each queue, the urgent ones first; return how many messages."""
         count = 0
         for priority in PRIORITIES:
             messages = self.queues.take(priority)
@@ -182,9 +175,7 @@ class JobWorld(World):
         return count
 
     async def run(self, job_id: str, *, within_s: int = 600, maintained: bool = False) -> Job:
-        """
-        Deliver messages until a job has ended; return how it ended.
-        """
+        """Deliver messages until a job has ended; return how it ended."""
         until_ms = self.clock.now_ms() + 1000 * within_s
         while True:
             job = await self.look(job_id)
@@ -197,9 +188,7 @@ class JobWorld(World):
                     await self.maintenance.run()
 
     async def look(self, job_id: str, caller: Caller = ANYBODY) -> Job:
-        """
-        Return a job, having seen that its progress never falls.
-        """
+        """Return a job, having seen that its progress never falls."""
         job = await self.service_of_jobs.get_job_status(job_id, caller)
         seen = self.progress.setdefault(job_id, [0])
         assert seen[-1] <= job.progress
@@ -208,13 +197,11 @@ class JobWorld(World):
         return job
 
     async def result(self, job_id: str) -> dict[str, list[list[Any]]] | None:
-        """
-        Return the samples of a completed job; None when they are no longer kept.
-        """
+        """Return the samples of a completed job; None when they are no longer kept."""
         job = await self.look(job_id)
         request = await self.service_of_jobs.request_of(job)
         asked = self.question(request.points, request.time_range, route="queued")
-        answer = await self.service.answer_known(asked, judged_ms=job.created_ms)
+        answer = await self.service.answer_known(asked, as_of_ms=job.created_ms)
         _, found = await self.service_of_jobs.get_job_with_result(job_id, ANYBODY)
         materialised = await self.results().answer(asked, found) if found is not None else None
         if materialised is not None and materialised.stored is not None and answer is not None:
@@ -232,8 +219,6 @@ class JobWorld(World):
 
 
 def chance(seed: int, share: float) -> Callable[..., bool]:
-    """
-    Return what says yes with a probability, the same for a seed.
-    """
+    """Return what says yes with a probability, the same for a seed."""
     dice = random.Random(seed)
     return lambda *_: dice.random() < share

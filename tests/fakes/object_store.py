@@ -1,6 +1,4 @@
-"""
-A bucket in memory that keeps R2's rules.
-"""
+"""A bucket in memory that keeps R2's rules."""
 
 from __future__ import annotations
 
@@ -57,9 +55,7 @@ class FakeObjectStore:
         content_encoding: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
-        """
-        Store an object, replacing any other of that key.
-        """
+        """Store an object, replacing any other of that key."""
         async with self.failures.call("put"):
             _check_key(key)
             held = dict(metadata or {})
@@ -88,9 +84,7 @@ class FakeObjectStore:
         content_encoding: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> ObjectInfo:
-        """
-        Store an object; nothing is stored unless all of it comes.
-        """
+        """Store an object; nothing is stored unless all of it comes."""
         async with self.failures.call("put_stream"):
             data = b"".join([chunk async for chunk in chunks])
             if len(data) != size:
@@ -104,9 +98,7 @@ class FakeObjectStore:
             )
 
     async def open(self, key: str, *, object_etag: str) -> FakeOpenObject | None:
-        """
-        Return an object to be streamed; None when there is none of this entity tag.
-        """
+        """Return an object to be streamed; None when there is none of this entity tag."""
         data = await self.get(key, object_etag=object_etag)
         return None if data is None else FakeOpenObject(data)
 
@@ -118,9 +110,7 @@ class FakeObjectStore:
         length: int | None = None,
         object_etag: str | None = None,
     ) -> bytes | None:
-        """
-        Return the bytes of an object or of a part of it; None when it is not there or another.
-        """
+        """Return the bytes of an object or of a part; None when it is not there or another."""
         async with self.failures.call("get"):
             info = self.infos.get(key)
             if info is None or (object_etag is not None and object_etag != info.object_etag):
@@ -133,16 +123,12 @@ class FakeObjectStore:
             return data[offset:stop]
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """
-        Return what is known of an object, or None when there is none.
-        """
+        """Return what is known of an object, or None when there is none."""
         async with self.failures.call("head"):
             return self.infos.get(key)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """
-        Remove objects; those that are not there do not matter.
-        """
+        """Remove objects; those that are not there do not matter."""
         for start in range(0, len(keys), LIST_OBJECTS_MAX):
             async with self.failures.call("delete"):
                 for key in keys[start : start + LIST_OBJECTS_MAX]:
@@ -151,9 +137,7 @@ class FakeObjectStore:
     async def list(
         self, *, prefix: str = "", cursor: str | None = None, limit: int = LIST_OBJECTS_MAX
     ) -> ObjectPage:
-        """
-        Return the objects whose key begins with *prefix*, by key, a page at a time.
-        """
+        """Return the objects whose key begins with *prefix*, by key, a page at a time."""
         async with self.failures.call("list"):
             after = b"" if cursor is None else _decode_cursor(cursor)
             found = sorted(
@@ -165,43 +149,33 @@ class FakeObjectStore:
             return ObjectPage([self.infos[key] for key in page], more)
 
     def lose(self, key: str) -> None:
-        """
-        Let an object vanish.
-        """
+        """Let an object vanish."""
         self.infos.pop(key, None)
         self.contents.pop(key, None)
 
     def overwrite(self, key: str, data: bytes) -> None:
-        """
-        Put other bytes under a key, as somebody else would.
-        """
+        """Put other bytes under a key, as somebody else would."""
         self.contents[key] = data
         self.infos[key] = msgspec.structs.replace(
             self.infos[key], size=len(data), object_etag=_etag(data), uploaded_ms=self._now_ms()
         )
 
     def spoil(self, key: str, position: int) -> None:
-        """
-        Change one byte of an object without any sign of it.
-        """
+        """Change one byte of an object without any sign of it."""
         data = bytearray(self.contents[key])
         data[position % len(data)] ^= 0x55
         self.contents[key] = bytes(data)
 
 
 class FakeOpenObject:
-    """
-    An object whose bytes go to a client.
-    """
+    """An object whose bytes go to a client."""
 
     def __init__(self, data: bytes) -> None:
         self.size = len(data)
         self.body: Any = data
 
     async def close(self) -> None:
-        """
-        Let go of the bytes.
-        """
+        """Let go of the bytes."""
         self.body = None
 
 

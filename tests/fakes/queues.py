@@ -34,22 +34,16 @@ class FakeMessage:
 
     @property
     def body(self) -> dict[str, Any]:
-        """
-        What was sent, as the runtime gives it.
-        """
+        """What was sent, as the runtime gives it."""
         return {"jobId": self.ref.job_id, "chunk": self.ref.chunk}
 
     def ack(self) -> None:
-        """
-        End the delivery; the first word counts.
-        """
+        """Acknowledge it; the first word counts."""
         if self.verdict is None:
             self.verdict = "ack"
 
     def retry(self, delay_s: int) -> None:
-        """
-        Have it delivered again; the first word counts.
-        """
+        """Have it delivered again; the first word counts."""
         if self.verdict is None:
             self.verdict = delay_s
 
@@ -77,9 +71,7 @@ class FakeQueues:
         }
 
     async def send(self, refs: list[ChunkRef], priority: str, *, delay_s: int = 0) -> None:
-        """
-        Send one message a chunk.
-        """
+        """Send one message a chunk."""
         async with self.failures.call("send"):
             assert 0 < len(refs) <= MESSAGES_MAX
             for ref in refs:
@@ -87,27 +79,22 @@ class FakeQueues:
                 self.put(FakeMessage(ref, priority), delay_s)
 
     def put(self, message: FakeMessage, delay_s: int = 0) -> None:
-        """
-        Let a message wait for its delivery.
-        """
+        """Let a message wait for its delivery."""
         if not self.losing():
             due_ms = self._now_ms() + 1000 * delay_s
             entry = (due_ms, next(self._order), message)
             heapq.heappush(self._waiting[message.priority], entry)
 
     def take(self, priority: str, count: int = BATCH_MAX) -> list[FakeMessage]:
-        """
-        Return the messages of a queue that are due.
-        """
-        waiting, taken = self._waiting[priority], []
+        """Return the messages of a queue that are due."""
+        waiting = self._waiting[priority]
+        taken: list[FakeMessage] = []
         while waiting and waiting[0][0] <= self._now_ms() and len(taken) < count:
             taken.append(heapq.heappop(waiting)[2])
         return taken
 
     def settle(self, message: FakeMessage) -> None:
-        """
-        Do what was said of a message; silence means that its consumer died.
-        """
+        """Do what was said of a message; silence means that its consumer died."""
         if message.verdict == "ack":
             return
         again = FakeMessage(message.ref, message.priority, message.attempts + 1)
@@ -117,15 +104,11 @@ class FakeQueues:
             self.put(again, message.verdict if isinstance(message.verdict, int) else 0)
 
     def clear(self) -> None:
-        """
-        Lose all that waits, as a local runtime does when it is killed.
-        """
+        """Lose all that waits, as a local runtime does when it is killed."""
         for waiting in self._waiting.values():
             waiting.clear()
 
     @property
     def waiting(self) -> int:
-        """
-        Messages that wait.
-        """
+        """Messages that wait."""
         return sum(map(len, self._waiting.values()))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from demo.instants import SECOND_MS, parse_ms
 from demo.messages import ProtocolError, Reply, Request
@@ -21,7 +21,6 @@ from fakes.upstream_faults import ANY_CALL, TIMESERIES, Faults
 from fakes.upstream_series import (
     GeneratedSeries,
     RawJson,
-    Value,
     Wire,
     expected_samples,
     expected_value,
@@ -210,7 +209,7 @@ class FakeUpstream:
         chosen = [sample for sample in listed if start_ms <= sample[0] < end_ms]
         return sorted(chosen, key=lambda sample: sample[0])
 
-    def expected(self, site: str, point: str, start_ms: int, end_ms: int) -> list[list[Value]]:
+    def expected(self, site: str, point: str, start_ms: int, end_ms: int) -> list[list[Any]]:
         """Return the [ms, value] the API must answer for a point and a half-open range."""
         return expected_samples(self.samples(site, point, start_ms, end_ms))
 

@@ -20,18 +20,14 @@ RESOLUTION_S = 1e-6
 
 
 class _Selector(selectors.SelectSelector):
-    """
-    Lets time leap instead of waiting for it.
-    """
+    """Lets time leap instead of waiting for it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.passed_s = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
-        """
-        Return what is ready, after *timeout* has passed.
-        """
+        """Return what is ready, after *timeout* has passed."""
         if timeout is None:
             raise RuntimeError("every task waits for another one")
         self.passed_s += max(timeout, 0.0)
@@ -39,9 +35,7 @@ class _Selector(selectors.SelectSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """
-    An event loop on virtual time.
-    """
+    """An event loop on virtual time."""
 
     def __init__(self) -> None:
         self._virtual = _Selector()
@@ -49,16 +43,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = RESOLUTION_S
 
     def time(self) -> float:
-        """
-        Return the seconds that have passed.
-        """
+        """Return the seconds that have passed."""
         return self._virtual.passed_s
 
 
 def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """
-    Make a test of a coroutine: it runs on a loop of its own, on virtual time.
-    """
+    """Make a test of a coroutine: it runs on a loop of its own, on virtual time."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -69,33 +59,23 @@ def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P,
 
 
 class LoopClock:
-    """
-    A Clock that goes with the running loop.
-    """
+    """A Clock that goes with the running loop."""
 
     def __init__(self, start_ms: int = EPOCH_MS) -> None:
         self._start_ms = start_ms
 
     def now_ms(self) -> int:
-        """
-        Return the present instant.
-        """
+        """Return the present instant."""
         return self._start_ms + round(asyncio.get_running_loop().time() * 1000)
 
     async def sleep(self, delay_ms: int) -> None:
-        """
-        Return after *delay_ms*.
-        """
+        """Return after *delay_ms*."""
         await asyncio.sleep(delay_ms / 1000)
 
     async def turn(self) -> None:
-        """
-        Let other tasks run.
-        """
+        """Let other tasks run."""
         await asyncio.sleep(0)
 
     def jitter(self) -> float:
-        """
-        Return a number in the middle.
-        """
+        """Return a number in the middle."""
         return 0.5

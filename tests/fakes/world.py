@@ -1,6 +1,4 @@
-"""
-The services on stand-ins for everything: a Worker without a runtime.
-"""
+"""The services on stand-ins for everything: a Worker without a runtime."""
 
 from __future__ import annotations
 
@@ -11,18 +9,20 @@ import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from types import CoroutineType, SimpleNamespace
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
 from building_vitals.answers.answer import CacheReport, TimeseriesAnswer
-from building_vitals.answers.question import Question, TimeseriesRequest
+from building_vitals.answers.formats.registry import Format
+from building_vitals.answers.question import Question, Route, TimeseriesRequest
 from building_vitals.app import App, Platform
 from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.need import Need
 from building_vitals.cache.options import CacheOptions
 from building_vitals.errors import AppError
+from building_vitals.instants import DAY_MS
 from building_vitals.isolate import Isolate
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ports import HttpAnswer, Invocation
@@ -34,9 +34,14 @@ from fakes.database import FakeDatabase
 from fakes.history import History
 from fakes.object_store import FakeObjectStore
 from fakes.queues import FakeQueues
-from fakes.virtual_time import LoopClock
+from fakes.virtual_time import EPOCH_MS, LoopClock
 
 PAGE_SIZE = 1000
+
+
+def days(first: float, last: float) -> Range:
+    """Return a range in days before the tests' present."""
+    return Range(EPOCH_MS - round(first * DAY_MS), EPOCH_MS - round(last * DAY_MS))
 
 
 class Got(NamedTuple):
@@ -185,7 +190,7 @@ class World:
         )
         return WorldApp(platform, isolate or Isolate(), self.settings, wrap(self.upstream))
 
-    async def __aenter__(self) -> World:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -193,9 +198,7 @@ class World:
         self.database.connection.close()
 
     def new_id(self) -> str:
-        """
-        Return an identity never given before.
-        """
+        """Return an identity never given before."""
         return f"id-{next(self._ids):09}"
 
     def on_fault(self, where: str, error: Exception) -> None:
@@ -206,32 +209,25 @@ class World:
             self.crashes.append(error)
 
     def run_later(self, work: Coroutine[Any, Any, None]) -> None:
-        """
-        Run something after the answer.
-        """
+        """Run something after the answer."""
+        assert isinstance(work, CoroutineType)
         self.started[work.__qualname__] += 1
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def settle(self) -> None:
-        """
-        Return when all that goes on in the background has ended; none of it may raise.
-        """
+        """Return when all that goes on in the background has ended; none of it may raise."""
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
     def crash(self) -> None:
-        """
-        Let the isolate die: what goes on in the background ends wherever it is.
-        """
+        """Let the isolate die: what goes on in the background ends wherever it is."""
         for task in self._tasks:
             task.cancel()
 
     def need(self, points: Sequence[str], time_range: Range, *, within_ms: int = 30_000) -> Need:
-        """
-        Return a need of this moment.
-        """
+        """Return a need of this moment."""
         now_ms = self.clock.now_ms()
         return Need("site", tuple(points), time_range, now_ms, now_ms + within_ms)
 
@@ -240,15 +236,13 @@ class World:
         points: Sequence[str],
         time_range: Range,
         *,
-        route: str = "cached",
-        format: str = "json",
+        route: Route = "cached",
+        format: Format = "json",
         gzip: bool = True,
         matches: Callable[[str], bool] = lambda _: False,
         **options: Any,
     ) -> Question:
-        """
-        Return a request of this moment.
-        """
+        """Return a request of this moment."""
         return Question(
             request=TimeseriesRequest("site", tuple(points), time_range, **options),
             route=route,
@@ -261,9 +255,7 @@ class World:
         )
 
     async def ask(self, points: Sequence[str], time_range: Range, **options: Any) -> Got:
-        """
-        Return the answer to a request for JSON.
-        """
+        """Return the answer to a request for JSON."""
         question = self.question(points, time_range, **options)
         answer = await self.service.fetch_timeseries(question)
         return read_json(answer, await read_body(answer), is_gzip=question.gzip)
@@ -271,16 +263,12 @@ class World:
     def truth(
         self, points: Sequence[str], time_range: Range, version: int = 0
     ) -> dict[str, list[list[Any]]]:
-        """
-        Return the samples that a request for all of a past range must get.
-        """
+        """Return the samples that a request for all of a past range must get."""
         return {point: self.upstream.truth(point, time_range, version) for point in points}
 
 
 async def read_body(answer: TimeseriesAnswer) -> bytes:
-    """
-    Return all of an answer's body.
-    """
+    """Return all of an answer's body."""
     body = bytes(answer.first)
     if answer.rest is not None:
         async for chunk in answer.rest:
@@ -289,9 +277,7 @@ async def read_body(answer: TimeseriesAnswer) -> bytes:
 
 
 def read_json(answer: TimeseriesAnswer, body: bytes, *, is_gzip: bool) -> Got:
-    """
-    Return what a JSON body says, having seen that its counts are right.
-    """
+    """Return what a JSON body says, having seen that its counts are right."""
     document = json.loads(gzip.decompress(body) if is_gzip else body)
     samples = {}
     for point, found in document["data"].items():

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -179,7 +180,7 @@ def test_tags_tell_nothing(keyed: KeyedWorker) -> None:
 
 def test_cache_is_shared_between_keys_of_a_site(keyed: KeyedWorker) -> None:
     """What one key has had fetched is a hit for another that may read the same site."""
-    more = {"start_time": START_MS + DAY_MS, "end_time": START_MS + 2 * DAY_MS}
+    more: dict[str, Any] = {"start_time": START_MS + DAY_MS, "end_time": START_MS + 2 * DAY_MS}
     assert "miss" == keyed.ask("reader", **more).headers["X-Cache-Status"]
     assert "hit" == keyed.ask("second", **more).headers["X-Cache-Status"]
 

@@ -20,8 +20,13 @@ from integration.harness.oracle import (
     assert_same_data,
 )
 
-GOOD = {"site": "refused", "points": "a", "start_time": "2025-01-01", "end_time": "2025-01-02"}
-TWENTY_YEARS = {"start_time": "2000-01-01", "end_time": "2020-01-07"}
+GOOD = {
+    "site": "refused",
+    "points": "a",
+    "start_time": "2025-01-01",
+    "end_time": "2025-01-02",
+}
+TWENTY_YEARS: dict[str, str | None] = {"start_time": "2000-01-01", "end_time": "2020-01-07"}
 # What is changed in a good query, and the fields that must be named; None takes a parameter away.
 QUERIES: dict[str, tuple[dict[str, str | None], set[str]]] = {
     "nothing": (dict.fromkeys(GOOD), {"site", "points", "start_time", "end_time"}),

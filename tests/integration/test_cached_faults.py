@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,7 +120,7 @@ def test_late_samples_come_after_the_expiry(brittle: BrittleWorker, site: str) -
 
     def is_late_there() -> bool:
         document = question.ask(brittle.client).json()
-        return document["data"]["empty"]["count"] == 1
+        return bool(document["data"]["empty"]["count"] == 1)
 
     until(is_late_there, what="late sample")
     assert_exact(upstream, question, question.ask(brittle.client))
@@ -152,7 +153,11 @@ def test_lost_objects_are_fetched_again(
 ) -> None:
     """Objects deleted, overwritten, cut or emptied behind its back are gaps; answers are right."""
     variables = {"UPSTREAM_RETRY_DELAY": "10"}
-    options = {"upstream": upstream.url, "token": upstream.token, "variables": variables}
+    options: dict[str, Any] = {
+        "upstream": upstream.url,
+        "token": upstream.token,
+        "variables": variables,
+    }
     points = upstream.add_generated(
         site, start_ms=START_MS, end_ms=START_MS + 12 * DAY_MS, points=4
     )

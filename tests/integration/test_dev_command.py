@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_demo_run_starts_and_ends_on_sigint(tmp_path: Path) -> None:
 
 def test_killed_run_leaves_nothing_but_its_state(tmp_path: Path) -> None:
     """After SIGKILL of dev.py all it started ends, no token stays, the state is found again."""
-    options = {"upstream": f"http://127.0.0.1:{free_port()}/api", "token": TOKEN}
+    options: dict[str, Any] = {"upstream": f"http://127.0.0.1:{free_port()}/api", "token": TOKEN}
     server = WorkerServer(tmp_path, **options)
     with server:
         assert server.process is not None

@@ -339,7 +339,11 @@ def test_a_killed_runtime_loses_nothing(upstream: FakeUpstream, tmp_path: Any, s
         site, start_ms=START_MS, end_ms=START_MS + 3 * DAY_MS, points=300
     )
     upstream.latency_ms[site] = 40
-    options = {"upstream": upstream.url, "token": upstream.token, "variables": VARIABLES}
+    options: dict[str, Any] = {
+        "upstream": upstream.url,
+        "token": upstream.token,
+        "variables": VARIABLES,
+    }
     first = WorkerServer(tmp_path, **options).start()
     try:
         job_id = submit(first.client, site, points, 3)["jobId"]

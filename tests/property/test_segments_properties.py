@@ -17,7 +17,7 @@ from builders import VALUES, Samples, Stored, stored
 from building_vitals.answers.formats.csv_rows import CSV_HEADER, csv_rows
 from building_vitals.answers.formats.encoder import Encoder, piece_text
 from building_vitals.answers.formats.ndjson_rows import ndjson_rows
-from building_vitals.answers.formats.registry import encoder_for
+from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.cache.coverage import cover
 from building_vitals.cache.segments import Piece, pieces
@@ -26,8 +26,11 @@ from building_vitals.ranges import Range
 WORLD = Range(0, 60)
 META = {"site": "s", "cache": {"fetched": [[0, 1]]}}
 POINTS = ("p", 'point "q", \u00e4', "empty")
-RANGES = st.tuples(st.integers(0, 60), st.integers(0, 60)).filter(lambda ends: ends[0] != ends[1])
-RANGES = RANGES.map(lambda ends: Range(min(ends), max(ends)))
+RANGES = (
+    st.tuples(st.integers(0, 60), st.integers(0, 60))
+    .filter(lambda ends: ends[0] != ends[1])
+    .map(lambda ends: Range(min(ends), max(ends)))
+)
 SIZES = st.lists(st.integers(1, 6), max_size=12)
 
 
@@ -103,7 +106,7 @@ def test_every_format_equals_the_slice(
     count = sum(map(len, expected.values()))
     as_json = json_answer(expected)
 
-    def body(format: str, *, gzip: bool) -> bytes:
+    def body(format: Format, *, gzip: bool) -> bytes:
         encoder = encoder_for(format, len(POINTS), gzip=gzip)
         made = answer(encoder, read)
         assert count == encoder.samples

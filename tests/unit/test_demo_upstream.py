@@ -66,7 +66,7 @@ def fetch(
 
 
 def fetch_all(
-    connection: http.client.HTTPConnection, path: str, **params: object
+    connection: http.client.HTTPConnection, path: str, **params: Any
 ) -> list[list[dict[str, Any]]]:
     """Return the samples of every page."""
     pages = []

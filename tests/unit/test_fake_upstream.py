@@ -15,12 +15,13 @@ from urllib.parse import quote, urlencode, urlsplit
 import pytest
 
 from fakes.upstream import ANY_CALL, FakeUpstream, RawJson, expected_value
+from fakes.upstream_series import Wire
 from fakes.upstream_warts import WARTS
 
 START_MS = 1_735_689_600_000  # 2025-01-01
 END_MS = START_MS + 3_600_000
 STEP_MS = 300_000
-RANGE = {"start_time": "2025-01-01T00:00:00Z", "end_time": "2025-01-01T01:00:00Z"}
+RANGE: dict[str, Any] = {"start_time": "2025-01-01T00:00:00Z", "end_time": "2025-01-01T01:00:00Z"}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def call(
     body: str | None = None,
     bearer: str = "test-token",
     timeout_s: float = 20,
-    **params: object,
+    **params: Any,
 ) -> tuple[int, bytes, dict[str, str]]:
     """Return status, body and headers of one request, a POST if it has a body."""
     parts = urlsplit(fake.url)
@@ -61,7 +62,7 @@ def call(
         connection.close()
 
 
-def page(fake: FakeUpstream, site: str, **params: object) -> tuple[int, bytes, dict[str, str]]:
+def page(fake: FakeUpstream, site: str, **params: Any) -> tuple[int, bytes, dict[str, str]]:
     """Return status, body and headers of one raw page."""
     asked = {**RANGE, "raw_data": "true", **params}
     return call(fake, f"/sites/{site}/timeseries/paginated", **asked)
@@ -118,9 +119,18 @@ def until(holds: Callable[[], bool]) -> None:
 
 def test_expected_values() -> None:
     """Numeric strings become numbers, NaN and infinities null, all else stays."""
-    numbers = ["45.50", "-7", "1e3", "+5", ".5", "5.", " 6\n", 7.25, RawJson("45.50")]
-    others = ["occupied", "", "05", "1_0", "0x1F", "٣", "5 5", True, False, None]
-    not_finite = ["NaN", "-Infinity", " nan", "1e999", math.nan, math.inf, RawJson("NaN"), 10**400]
+    numbers: list[Wire] = ["45.50", "-7", "1e3", "+5", ".5", "5.", " 6\n", 7.25, RawJson("45.50")]
+    others: list[Wire] = ["occupied", "", "05", "1_0", "0x1F", "٣", "5 5", True, False, None]
+    not_finite: list[Wire] = [
+        "NaN",
+        "-Infinity",
+        " nan",
+        "1e999",
+        math.nan,
+        math.inf,
+        RawJson("NaN"),
+        10**400,
+    ]
 
     assert [expected_value(value) for value in numbers] == [45.5, -7, 1e3, 5, 0.5, 5, 6, 7.25, 45.5]
     assert [expected_value(value) for value in others] == others
@@ -427,7 +437,7 @@ def test_gzip_body(fake: FakeUpstream, site: str) -> None:
     ids=["late", "in parts"],
 )
 def test_slow_answers_are_right(
-    fake: FakeUpstream, site: str, kind: str, options: dict[str, int]
+    fake: FakeUpstream, site: str, kind: str, options: dict[str, Any]
 ) -> None:
     """A late answer and one in parts hold the same as a quick one."""
     plain = page(fake, site)[1]

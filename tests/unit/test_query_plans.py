@@ -73,8 +73,8 @@ def plan_of(database: sqlite3.Connection, sql: str) -> list[str]:
 
 def scanned_tables(database: sqlite3.Connection, sql: str) -> set[str]:
     """Return the tables that a statement reads from end to end."""
-    tables = {row[0] for row in database.execute("SELECT name FROM sqlite_schema")}
-    aliases = {
+    tables = {str(row[0]) for row in database.execute("SELECT name FROM sqlite_schema")}
+    aliases: dict[str, str] = {
         alias: table for table, alias in re.findall(r"(?:FROM|JOIN)\s+(\w+)\s+(?:AS\s+)?(\w+)", sql)
     }
     scanned = set()

@@ -75,6 +75,15 @@ def test_server_that_never_answers_is_given_up(children: Children) -> None:
         start_announced(children, command, name="the thing", seconds=0, env=os.environ)
 
 
+class _DocumentServer(ThreadingHTTPServer):
+    """A web server on any free port that answers every GET with its `document`."""
+
+    document = b""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Document)
+
+
 class _Document(BaseHTTPRequestHandler):
     """Answers every GET with the bytes of its server."""
 
@@ -82,16 +91,17 @@ class _Document(BaseHTTPRequestHandler):
         """Answer."""
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(self.server.document)  # type: ignore[attr-defined]
+        assert isinstance(self.server, _DocumentServer)
+        self.wfile.write(self.server.document)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
+def server() -> Iterator[_DocumentServer]:
     """A web server that answers with its `document`."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Document) as running:
+    with _DocumentServer() as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         yield running
@@ -100,15 +110,15 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 
 def test_health_is_the_workers_own_answer(
-    server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+    server: _DocumentServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another answer is not taken for it, and after some seconds it is an error."""
     health = HealthCheck(server.server_address[1])
-    server.document = b'{"status": "fine"}'  # type: ignore[attr-defined]
+    server.document = b'{"status": "fine"}'
     assert not health()
-    server.document = b'{"status": "degraded"}'  # type: ignore[attr-defined]
+    server.document = b'{"status": "degraded"}'
     assert health()
-    server.document = b"[]"  # type: ignore[attr-defined]
+    server.document = b"[]"
     monkeypatch.setattr(servers, "WRONG_ANSWER_SECONDS", 0.0)
     with pytest.raises(StepFailed, match="does not answer /api/health as it should"):
         health()
@@ -119,9 +129,7 @@ def test_nobody_on_the_port_is_no_answer() -> None:
     assert not HealthCheck(free_port())()
 
 
-def test_taken_port_is_refused(
-    server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_taken_port_is_refused(server: _DocumentServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port that stays taken is named; 0 finds another."""
     monkeypatch.setattr(servers, "PORT_SECONDS", 0.0)
     port = server.server_address[1]

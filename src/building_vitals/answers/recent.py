@@ -21,7 +21,7 @@ from building_vitals.cache.look_ups import LookUps
 MEMORY_BYTES_MAX = 6_291_456
 
 
-class Prepared(NamedTuple):
+class AnswerPlan(NamedTuple):
     """
     All that an answer from the cache needs, until the first of its segments expires.
 
@@ -63,13 +63,13 @@ class RecentAnswers:
             return answer
         return None
 
-    def prepared(self, question: Question, now_ms: int) -> Prepared | None:
+    def prepared(self, question: Question, now_ms: int) -> AnswerPlan | None:
         """Return what an answer needs, if the index said so a moment ago."""
-        prepared: Prepared | None = self._look_ups.find(question.look_up_key, now_ms)
+        prepared: AnswerPlan | None = self._look_ups.find(question.look_up_key, now_ms)
         return prepared if prepared is not None and now_ms < prepared.expires_ms else None
 
     def prepare(
-        self, question: Question, prepared: Prepared, found_ms: int, generation: int
+        self, question: Question, prepared: AnswerPlan, found_ms: int, generation: int
     ) -> None:
         """Keep what an answer needs, unless the index has lost some since that *generation*."""
         self._look_ups.keep(question.look_up_key, prepared, found_ms, generation)

@@ -26,7 +26,7 @@ from building_vitals.answers.pieces import (
     total_text_bytes,
 )
 from building_vitals.answers.question import Question
-from building_vitals.answers.recent import Prepared, RecentAnswers
+from building_vitals.answers.recent import AnswerPlan, RecentAnswers
 from building_vitals.answers.routing import RoutingOptions
 from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.coverage import gaps_of
@@ -97,16 +97,16 @@ class EnhancedTimeseriesService:
         )
 
     async def answer_known(
-        self, question: Question, *, judged_ms: int | None = None
+        self, question: Question, *, as_of_ms: int | None = None
     ) -> TimeseriesAnswer | None:
         """
-        Return the answer if all of it was known at *judged_ms*, else None; nothing is fetched.
+        Return the answer if all of it was known at *as_of_ms*, else None; nothing is fetched.
 
         Left out, that is now. Answers of a moment past are not asked for every minute, and so
         not compacted.
         """
-        is_past = judged_ms is not None
-        need = self._need(question, self._clock.now_ms() if judged_ms is None else judged_ms)
+        is_past = as_of_ms is not None
+        need = self._need(question, self._clock.now_ms() if as_of_ms is None else as_of_ms)
         generation = self._recent.generation
         covers = self._filler.cover(need, await self._filler.look_up(need))
         if gaps_of(covers):
@@ -192,7 +192,7 @@ class EnhancedTimeseriesService:
         is_whole = need.happened == need.time_range
         if answer_etag is not None and not filling.fetched and is_whole:
             expires_ms = self._filler.expires_ms(filling.covers)
-            prepared = Prepared(parts, answer_etag, expires_ms, answer.object_keys)
+            prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)
             self._recent.prepare(question, prepared, need.now_ms, generation)
         if is_compacted and not filling.is_stale and self._compactor.is_due(object_keys(parts)):
             self._run_later(self._compactor.compact(need))

@@ -45,7 +45,7 @@ class QueuedAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     estimated_samples: Count
 
 
-class Cancelled(msgspec.Struct, frozen=True):
+class CancelAnswer(msgspec.Struct, frozen=True):
     """Confirmation that a job is cancelled."""
 
     success: Annotated[bool, msgspec.Meta(extra_json_schema={"const": True})]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from building_vitals.answers.question import Question, TimeseriesRequest
-from building_vitals.api.documents import Cancelled
+from building_vitals.api.documents import CancelAnswer
 from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
 from building_vitals.api.timeseries import question_of, timeseries_reply
 from building_vitals.errors import Gone
@@ -31,7 +31,7 @@ async def cancel_job(call: Call) -> Reply:
     job_id = call.captured[0]
     await call.app.jobs.cancel_job(job_id, call.caller)
     call.app.analytics.record_ended_job(job_id, since_ms=call.request.started_ms)
-    return json_reply(Cancelled(True, f"job {job_id} is cancelled"))
+    return json_reply(CancelAnswer(True, f"job {job_id} is cancelled"))
 
 
 async def read_job_data(call: Call) -> Reply:
@@ -50,7 +50,7 @@ async def read_job_data(call: Call) -> Reply:
             return timeseries_reply(call, answer, question)
     samples_request = dataclasses.replace(await app.jobs.request_of(job), **values)
     question = _question(call, samples_request, job)
-    answer = await app.timeseries.answer_known(question, judged_ms=job.created_ms)
+    answer = await app.timeseries.answer_known(question, as_of_ms=job.created_ms)
     if answer is None:
         raise Gone("the result has expired; send the request again")
     return timeseries_reply(call, answer, question)

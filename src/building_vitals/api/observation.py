@@ -28,7 +28,7 @@ def observe(request: HttpRequest, reply: Reply, app: App, duration_ms: int) -> N
     if request.endpoint == NOT_FOUND_ENDPOINT:
         return
     if reply.rest is not None and request.method != "HEAD":
-        reply.rest = _Observed(reply.rest, request, reply, app)
+        reply.rest = _RecordedBody(reply.rest, request, reply, app)
         return
     if reply.stored is not None and request.method != "HEAD":
         stored_size = reply.stored.size
@@ -90,7 +90,7 @@ def _record_end(
     )
 
 
-class _Observed:
+class _RecordedBody:
     """The rest of an answer, whose request is recorded when it ends, breaks or is given up."""
 
     def __init__(

@@ -18,7 +18,7 @@ from building_vitals.answers.formats.registry import CONTENT_TYPES
 from building_vitals.api import jobs, operations, sites, timeseries
 from building_vitals.api import parameters as p
 from building_vitals.api.documents import (
-    Cancelled,
+    CancelAnswer,
     OpenapiDocument,
     Purged,
     QueuedAnswer,
@@ -127,7 +127,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         jobs.cancel_job,
         operation_id="cancelJob",
         summary="Cancel a job",
-        answers={200: json_answer("The job is cancelled.", Cancelled)},
+        answers={200: json_answer("The job is cancelled.", CancelAnswer)},
         failures=(404, 409),
     ),
     _owner(

@@ -18,7 +18,7 @@ from building_vitals.upstream.port import OnPage, Upstream
 FETCHES_MAX = 4
 
 
-class Fetched(msgspec.Struct):
+class FetchOutcome(msgspec.Struct):
     """
     What has come of a plan.
 
@@ -53,9 +53,9 @@ class GapFetcher:
         fetches: Sequence[UpstreamQuery],
         now_ms: int,
         on_page: OnPage | None = None,
-    ) -> Fetched:
+    ) -> FetchOutcome:
         """Run every fetch, some side by side; after a failure no other is begun."""
-        fetched = Fetched(now_ms)
+        fetched = FetchOutcome(now_ms)
         gate = asyncio.Semaphore(FETCHES_MAX)
 
         async def one(fetch: UpstreamQuery) -> None:
@@ -67,7 +67,7 @@ class GapFetcher:
         return fetched
 
     async def _one(
-        self, need: Need, fetch: UpstreamQuery, fetched: Fetched, on_page: OnPage | None
+        self, need: Need, fetch: UpstreamQuery, fetched: FetchOutcome, on_page: OnPage | None
     ) -> None:
         settled_ms = self._freshness.settled_until_ms(fetched.fetched_ms)
         folder = Folder(fetch.points, fetch.time_range, settled_ms)

@@ -195,21 +195,21 @@ class R2CacheService:
     def _lives_ms(self, ttl: int | None) -> int:
         return min(self._default_ttl if ttl is None else ttl, self._max_cache_age) * 1000
 
-    def _about(self, info: ObjectInfo) -> _About | None:
+    def _about(self, info: ObjectInfo) -> _Metadata | None:
         """
         Return what an object's metadata say; None when it has expired or they can't be read.
 
         Expiry is judged by today's configuration, so that a changed one takes effect at once.
         """
         try:
-            about = msgspec.convert(info.metadata, _About, strict=False)
+            about = msgspec.convert(info.metadata, _Metadata, strict=False)
             about.generated_ms = parse_iso(about.generated_at)
         except ValueError:
             return None
         about.expires_ms = about.generated_ms + self._lives_ms(about.ttl)
         return about if self._clock.now_ms() < about.expires_ms else None
 
-    def _dataset(self, info: ObjectInfo, about: _About, stored: bytes) -> Dataset | None:
+    def _dataset(self, info: ObjectInfo, about: _Metadata, stored: bytes) -> Dataset | None:
         """Return the dataset in an object's bytes; None when they are not what was put."""
         try:
             content = decompress(
@@ -230,7 +230,7 @@ class R2CacheService:
         )
 
 
-class _About(msgspec.Struct, rename="camel"):
+class _Metadata(msgspec.Struct, rename="camel"):
     """What an object's metadata say of its dataset."""
 
     original_size: int

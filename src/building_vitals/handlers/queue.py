@@ -22,7 +22,7 @@ from building_vitals.statistics.events import DeadLetterEvent
 DEAD_LETTER_SUFFIX = "-dlq"
 # Chunks of a batch that run side by side: while one waits for the upstream, the other is folded.
 WIDTH = 2
-# Later, no chunk of a batch is begun any more: a consumer may take 15 minutes.
+# Later, no further chunk of a batch is begun: a consumer may take 15 minutes.
 # https://developers.cloudflare.com/queues/platform/limits/
 BATCH_MS_MAX = 480_000
 # Until a message is delivered again that could not be dealt with; doubles with each delivery.
@@ -44,7 +44,7 @@ class Message(Protocol):
     def attempts(self) -> int: ...
 
     def ack(self) -> None:
-        """Have done with it."""
+        """Acknowledge it: the queue forgets it."""
         ...
 
     def retry(self, delay_s: int) -> None:
@@ -58,6 +58,8 @@ async def consume(queue: str, messages: Sequence[Message], app: App) -> None:
 
     Args:
         queue: Its name tells dead letters from chunks to run.
+        messages: The batch.
+        app: The services.
     """
     started_ms = app.clock.now_ms()
     waiting = iter(messages)

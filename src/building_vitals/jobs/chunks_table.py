@@ -200,7 +200,7 @@ class ChunkState(msgspec.Struct, frozen=True, kw_only=True):
         return Range(self.start_ms, self.end_ms)
 
 
-class Due(msgspec.Struct, frozen=True):
+class DueChunk(msgspec.Struct, frozen=True):
     """A chunk whose message seems lost, or whose claim seems abandoned."""
 
     job_id: str
@@ -311,13 +311,13 @@ class JobChunks:
         """Note that the queue has given up a message of a chunk."""
         await self._database.batch([Statement(_DEAD_LETTER, (ref.job_id, ref.chunk))])
 
-    async def find_due(self, *, queued_ms: int, claimed_ms: int, limit: int) -> list[Due]:
+    async def find_due(self, *, queued_ms: int, claimed_ms: int, limit: int) -> list[DueChunk]:
         """
         Return chunks to be sent again, the longest due first: those that nobody has begun and that
         are due by *queued_ms*, and those that somebody has and that are due by *claimed_ms*.
         """
         rows = await self._database.rows(_DUE, queued_ms, claimed_ms, limit)
-        return [msgspec.convert(row, Due) for row in rows]
+        return [msgspec.convert(row, DueChunk) for row in rows]
 
     async def mark_resent(self, sent: Iterable[tuple[ChunkRef, int]], *, now_ms: int) -> None:
         """Note that chunks were sent again, and when each is due the next time."""

@@ -151,7 +151,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     due_ms: int
 
 
-class Submitted(NamedTuple):
+class SubmissionOutcome(NamedTuple):
     """
     What became of a submission.
 
@@ -195,7 +195,7 @@ class Jobs:
 
     async def submit(
         self, job: NewJob, *, active_jobs_max: int, queued_samples_max: int
-    ) -> Submitted:
+    ) -> SubmissionOutcome:
         """Insert a job and its chunks, unless its request is active or the owner has too much."""
         values = (
             *(job.job_id, job.request_hash, job.owner, job.site, len(job.points), *job.time_range),
@@ -216,7 +216,7 @@ class Jobs:
         )
         active, usage = outcomes[3].rows, outcomes[4].rows[0]
         job_id = str(active[0]["job_id"]) if active else None
-        return Submitted(job_id, job_id == job.job_id, usage["jobs"], usage["samples"])
+        return SubmissionOutcome(job_id, job_id == job.job_id, usage["jobs"], usage["samples"])
 
     async def find_active(self, owner: str, request_hash: str) -> str | None:
         """Return the active job of a request."""

@@ -12,7 +12,7 @@ from building_vitals.cache.fetch_plan import USUAL_SAMPLES_PER_DAY
 from building_vitals.errors import RateLimited, TooLarge, Unavailable
 from building_vitals.instants import DAY_MS
 from building_vitals.jobs.chunking import plan_chunks
-from building_vitals.jobs.jobs_table import Jobs, NewJob, Submitted
+from building_vitals.jobs.jobs_table import Jobs, NewJob, SubmissionOutcome
 from building_vitals.jobs.model import ChunkRef, ChunkSender
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ports import Invocation
@@ -105,7 +105,7 @@ class JobSubmission:
             due_ms=now_ms + RESEND_AFTER_MS,
         )
 
-    def _limited(self, submitted: Submitted, estimated: int) -> RateLimited:
+    def _limited(self, submitted: SubmissionOutcome, estimated: int) -> RateLimited:
         options = self._options
         if submitted.active_jobs >= options.max_active_jobs:
             return RateLimited(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from building_vitals.instants import DAY_MS
-from building_vitals.jobs.chunks_table import Due, JobChunks
+from building_vitals.jobs.chunks_table import DueChunk, JobChunks
 from building_vitals.jobs.history_table import JobHistory
 from building_vitals.jobs.model import TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.results import JobResultService
@@ -100,7 +100,7 @@ class LostChunks:
             claimed_ms=now_ms + CLAIMED_AHEAD_MS,
             limit=RESENT_MAX,
         )
-        by_priority: dict[str, list[Due]] = {}
+        by_priority: dict[str, list[DueChunk]] = {}
         for each in due:
             by_priority.setdefault(each.priority, []).append(each)
         for priority in sorted(by_priority, key=("high", "normal", "low").index):
@@ -109,7 +109,7 @@ class LostChunks:
                 await self._send(group[start : start + MESSAGES_PER_SEND_MAX], priority, now_ms)
         return len(due)
 
-    async def _send(self, due: Sequence[Due], priority: str, now_ms: int) -> None:
+    async def _send(self, due: Sequence[DueChunk], priority: str, now_ms: int) -> None:
         await self._sender.send([each.ref for each in due], priority)
         sent: list[tuple[ChunkRef, int]] = [
             (each.ref, max(now_ms, each.claim_expires_ms) + resend_after_ms(each.sends + 1))

@@ -157,7 +157,7 @@ def write_response(reply: Reply, method: str, wait_until: Callable[[Any], None])
         return js.Response.new(None, options)
     if reply.stored is not None:
         stream = js.FixedLengthStream.new(reply.stored.size)
-        wait_until(_pass_on(reply, reply.stored, stream.writable))
+        wait_until(_pass_on(reply.stored, stream.writable))
         return js.Response.new(stream.readable, options)
     if reply.rest is not None:
         stream = js.IdentityTransformStream.new()
@@ -215,7 +215,7 @@ async def _pump(reply: Reply, writer: Any) -> None:
         await _close(rest)
 
 
-async def _pass_on(reply: Reply, stored: StoredBody, writable: Any) -> None:
+async def _pass_on(stored: StoredBody, writable: Any) -> None:
     """Let the runtime pipe the stored bytes, then write the end; cut the connection if it fails."""
     try:
         await stored.found.body.pipeTo(writable, preventClose=True)

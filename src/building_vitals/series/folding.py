@@ -222,7 +222,7 @@ class Folder:
             time_range: The range asked for.
             split_ms: Where to begin another series, should it lie inside the range.
         """
-        self._wanted = time_range
+        self._time_range = time_range
         parts = [time_range] if split_ms is None else split_at([time_range], split_ms)
         self._folds = {point: _PointFold(parts) for point in points}
         self._known_times = _Times()
@@ -259,7 +259,7 @@ class Folder:
         texts = values if are_plain(values) else self._texts_of(values)
         instants, heads = self._instants, self._heads
         if not self._is_inside:
-            start_ms, end_ms = self._wanted
+            start_ms, end_ms = self._time_range
             inside = [n for n, instant in enumerate(instants) if start_ms <= instant < end_ms]
             instants = [instants[n] for n in inside]
             heads = [heads[n] for n in inside]
@@ -271,7 +271,7 @@ class Folder:
         pairs = self._known_times.read(times)
         self._instants = [pair[0] for pair in pairs]
         self._heads = [pair[1] for pair in pairs]
-        start_ms, end_ms = self._wanted
+        start_ms, end_ms = self._time_range
         self._is_rising = all(map(lt, self._instants, self._instants[1:]))
         self._is_inside = start_ms <= min(self._instants) and max(self._instants) < end_ms
         self._times = times

@@ -8,7 +8,7 @@ import json as json_module
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 DEADLINE_S = 30.0
@@ -121,7 +121,10 @@ class Client:
 
 
 def until(
-    predicate: Callable[[], Found], deadline_s: float = DEADLINE_S, *, what: str = "the effect"
+    predicate: Callable[[], Found | Literal[False] | None],
+    deadline_s: float = DEADLINE_S,
+    *,
+    what: str = "the effect",
 ) -> Found:
     """
     Return the first true value of *predicate*.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from building_vitals.access.api_keys import NOT_VALID, hash_key
-from building_vitals.access.caller import ANYBODY, Caller
+from building_vitals.access.caller import Caller
 from building_vitals.access.key_access import (
     KNOWN_MS,
     REMEMBERED_MAX,
@@ -19,8 +19,7 @@ from building_vitals.access.key_access import (
     KeyMemory,
 )
 from building_vitals.access.keys_table import ApiKeys
-from building_vitals.access.limits import RETRY_AFTER_S, RequestLimits
-from building_vitals.errors import AppError, Forbidden, RateLimited, Unauthorized, Unavailable
+from building_vitals.errors import AppError, Forbidden, Unauthorized, Unavailable
 from fakes.clock import VirtualClock
 from fakes.database import FakeDatabase
 from fakes.invocation import invocation
@@ -216,7 +215,9 @@ async def test_last_use_is_kept_to_the_hour(door: Door) -> None:
     door.add(1)
 
     def used() -> int | None:
-        return door.database.look("SELECT last_used_ms FROM api_keys")[0]["last_used_ms"]
+        [row] = door.database.look("SELECT last_used_ms FROM api_keys")
+        used_ms: int | None = row["last_used_ms"]
+        return used_ms
 
     begun = door.clock.now_ms()
     await door.ask(1)
@@ -229,59 +230,3 @@ async def test_last_use_is_kept_to_the_hour(door: Door) -> None:
     await door.ask(1)
     assert begun == used()
     assert ["note-use: unavailable"] == door.reports
-
-
-@pytest.mark.parametrize(
-    ("revoked", "expires", "is_any"),
-    [(None, None, True), (None, 10**13, True), (None, 1, False), (5, None, False)],
-    ids=["valid", "not yet expired", "expired", "revoked"],
-)
-async def test_only_usable_keys_count(
-    door: Door, revoked: int | None, expires: int | None, is_any: bool
-) -> None:
-    """Health asks whether anybody could be let in."""
-    keys = ApiKeys(door.database)
-    assert not await keys.is_any_usable(door.clock.now_ms())
-    door.add(1, expires=expires)
-    if revoked is not None:
-        door.revoke(1)
-    assert is_any == await keys.is_any_usable(door.clock.now_ms())
-
-
-class CountedLimiter:
-    """A RateLimiter that lets *limit* requests of each key pass."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.taken: list[str] = []
-
-    async def take(self, key: str) -> bool:
-        """Count a request."""
-        self.taken.append(key)
-        return self.taken.count(key) <= self.limit
-
-
-async def test_limits_count_each_key_apart() -> None:
-    """The request over the limit is refused for a minute; other keys and jobs are not touched."""
-    limits = RequestLimits(reads=CountedLimiter(2), jobs=CountedLimiter(1))
-    one = Caller(key_id="key_1", is_admin=False, sites=None)
-    other = Caller(key_id="key_2", is_admin=True, sites=None)
-    await limits.admit_read(one)
-    await limits.admit_read(one)
-    with pytest.raises(RateLimited) as refusal:
-        await limits.admit_read(one)
-    assert (429, 60) == (refusal.value.status, refusal.value.retry_after_s)
-    assert RETRY_AFTER_S == 60
-    await limits.admit_read(other)
-    await limits.admit_job(one)
-    with pytest.raises(RateLimited, match="job submissions"):
-        await limits.admit_job(one)
-
-
-async def test_nobody_is_limited_in_the_open_mode() -> None:
-    """Where all callers are one, none is counted."""
-    reads = CountedLimiter(0)
-    limits = RequestLimits(reads=reads, jobs=CountedLimiter(0))
-    await limits.admit_read(ANYBODY)
-    await limits.admit_job(ANYBODY)
-    assert [] == reads.taken

@@ -1,4 +1,4 @@
-"""Tests of the pieces of answers, and of the entity tags made from them."""
+"""The pieces that an answer is made of: sums, objects, and the entity tags made from them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from typing import Any
 import msgspec
 import pytest
 
+from builders import Stored, samples, span, stored
 from building_vitals.answers.pieces import (
     OBJECT_KEYS_MAX,
     PointPieces,
     entity_tag,
     most_samples,
     object_keys,
+    resolve,
     total_stored_bytes,
     total_text_bytes,
 )
 from building_vitals.answers.question import AnswerForm, Question, TimeseriesRequest
-from building_vitals.cache.segments import Piece
+from building_vitals.cache.coverage import Cover, cover
+from building_vitals.cache.segments import DirectoryMissing, Piece
 from building_vitals.ranges import Range
+
+FIRST = stored("0-50", samples("10:1 20:2 40:3"), sizes=[2], key="first")
+LAST = stored("50-100", samples("60:4"), key="last")
+
 
 FORM = AnswerForm(
     site="hq", time_range=Range(0, 10), max_points=None, format="json", gzip=True, route="queued"
@@ -87,13 +94,44 @@ def test_a_question_has_the_form_of_its_answer() -> None:
     assert {question.look_up_key: 1} == {(("a", "b"), FORM): 1}
 
 
-def test_sums_over_pieces() -> None:
-    """Bytes of all pieces, samples of the largest point, and each object once, up to a limit."""
-    assert (90, 180, 6) == (
-        total_stored_bytes(PARTS),
-        total_text_bytes(PARTS),
-        most_samples(PARTS),
-    )
-    assert ("one", "two") == object_keys(PARTS)
-    many = [PointPieces("p", [piece(str(n)) for n in range(OBJECT_KEYS_MAX + 9)])]
-    assert OBJECT_KEYS_MAX == len(object_keys(many))
+def covered(*held: Stored, text: str = "0-100") -> Cover:
+    """Return a point's cover of a range."""
+    return cover("p", [each.segment for each in held], span(text))
+
+
+def test_pieces_follow_the_order_of_time() -> None:
+    """Each point has the pieces of its segments, cut to the range; one without any is there too."""
+    [found, empty] = resolve([covered(LAST, FIRST), Cover("q", [], [])])
+    assert ("p", ["first", "last"]) == (found.point, [piece.key for piece in found.pieces])
+    assert PointPieces("q", []) == empty
+    [cut] = resolve([covered(FIRST, LAST, text="15-55")])
+    assert ["first", "first"] == [piece.key for piece in cut.pieces][:2]
+    assert {"first"} == {piece.key for piece in cut.pieces}
+
+
+def test_a_cut_needs_the_directory_of_frames() -> None:
+    """A segment that was looked up without it can be given whole, and not cut."""
+    bare = msgspec.structs.replace(FIRST.segment, frames=None)
+    held = [Stored(bare, FIRST.blob)]
+    assert 3 == most_samples(resolve([covered(*held, text="0-50")]))
+    with pytest.raises(DirectoryMissing):
+        resolve([covered(*held, text="0-15")])
+
+
+def test_sums_are_those_of_all_pieces() -> None:
+    """Bytes add up over all points; samples count by point."""
+    parts = resolve([covered(FIRST, LAST), covered(LAST, text="50-100")])
+    assert (4, 0) == (most_samples(parts), most_samples([]))
+    text = len("[10,1],[20,2],[40,3]") + 2 * len("[60,4]")
+    assert text == total_text_bytes(parts)
+    stored_bytes = FIRST.segment.stored_bytes + 2 * LAST.segment.stored_bytes
+    assert stored_bytes == total_stored_bytes(parts)
+
+
+def test_objects_are_named_once_and_at_most_a_hundred() -> None:
+    """In the order of their first use; what is more is left out."""
+    parts = resolve([covered(FIRST, LAST), covered(FIRST, text="0-50")])
+    assert ("first", "last") == object_keys(parts)
+    many = [stored(f"{n}-{n + 1}", samples(f"{n}:1"), key=f"k{n:03}") for n in range(150)]
+    found = object_keys(resolve([covered(*many, text="0-150")]))
+    assert tuple(f"k{n:03}" for n in range(OBJECT_KEYS_MAX)) == found

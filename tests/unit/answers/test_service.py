@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,15 +12,10 @@ from building_vitals.cache.store import SegmentObject
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.ranges import Range
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World, read_body, read_json
+from fakes.world import World, days, read_body, read_json
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-
-
-def days(first: float, last: float) -> Range:
-    """Return a range in days before the tests' present."""
-    return Range(EPOCH_MS - round(first * DAY_MS), EPOCH_MS - round(last * DAY_MS))
 
 
 @in_virtual_time
@@ -380,7 +376,7 @@ async def test_tags_differ_where_answers_do() -> None:
     """Other samples, points, formats and order have other tags; new data get a new one."""
     async with World() as world:
         time_range = Range(EPOCH_MS - HOUR_MS, EPOCH_MS)
-        requests = [
+        requests: list[tuple[tuple[str, ...], dict[str, Any]]] = [
             (("a",), {}),
             (("a", "b"), {}),
             (("b", "a"), {}),
@@ -462,7 +458,7 @@ async def test_known_answers_are_given_without_the_upstream() -> None:
         assert await world.service.answer_known(world.question(["a"], days(10, 2))) is None
         await asyncio.sleep(DAY_MS / 1000)
         assert await world.service.answer_known(asked) is None
-        assert await world.service.answer_known(asked, judged_ms=EPOCH_MS) is not None
+        assert await world.service.answer_known(asked, as_of_ms=EPOCH_MS) is not None
         assert 1 == len(world.upstream.asked)
 
 

@@ -33,8 +33,13 @@ async def test_headers_tell_route_and_cache_status() -> None:
             assert status == document["_meta"]["cache"]["status"]
             assert document["data"]["a"]["count"] == len(document["data"]["a"]["samples"]) > 0
             await world.settle()
-        known = {"accept_encoding": "gzip", "if_none_match": headers["ETag"]}
-        reply = await called(world, "GET /api/timeseries", query, **known)
+        reply = await called(
+            world,
+            "GET /api/timeseries",
+            query,
+            accept_encoding="gzip",
+            if_none_match=headers["ETag"],
+        )
         assert 304 == reply.status
 
 

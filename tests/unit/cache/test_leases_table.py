@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from building_vitals.cache.leases_table import Lease, Leases
@@ -57,7 +59,7 @@ class Desk:
     ],
 )
 async def test_who_shares_waits(
-    points: tuple[str, ...], other: dict[str, int], can_be_had: bool
+    points: tuple[str, ...], other: dict[str, Any], can_be_had: bool
 ) -> None:
     """A lease is refused while another one shares a point and an instant of the same site."""
     with Desk() as desk:

@@ -1,40 +1,37 @@
-"""What the statistics are told of jobs."""
+"""The stream of a job's events."""
 
 from __future__ import annotations
 
-from building_vitals.jobs.options import JobOptions
-from building_vitals.ranges import Range
-from fakes.job_world import JobWorld
-from fakes.queues import FakeMessage
-from fakes.virtual_time import EPOCH_MS, in_virtual_time
+import asyncio
 
-DAY_MS = 86_400_000
-WANTED = Range(EPOCH_MS - 5 * DAY_MS, EPOCH_MS - 2 * DAY_MS)
+from fakes.job_world import SMALL, JobWorld
+from fakes.virtual_time import in_virtual_time
+from fakes.world import days
 
 
 @in_virtual_time
-async def test_each_chunk_that_ends_may_have_ended_the_job() -> None:
-    """They are told after each completed or failed chunk, and of nothing else."""
-    async with JobWorld(jobs=JobOptions(batch_size=1)) as world:
-        job_id = await world.submit(["a", "b", "c"], WANTED)
-        await world.run(job_id)
-        assert [job_id] * 3 == world.perhaps_ended
-        await world.consume([FakeMessage(world.queues.sent[0], "normal")])
-        assert [job_id] * 3 == world.perhaps_ended
-        assert [] == world.dead_letters
+async def test_events_tell_of_each_change_and_end() -> None:
+    """The stream of events shows progress that never falls, then the end, and then ends itself."""
+    async with JobWorld(jobs=SMALL) as world:
+        world.upstream.page_ms = 800
+        job_id = await world.submit([f"p{n}" for n in range(8)], days(4, 1))
+        work = asyncio.ensure_future(world.run(job_id))
+        job = await world.look(job_id)
+        text = b"".join([event async for event in world.service_of_jobs.events(job)]).decode()
+        await work
+        names = [line[7:] for line in text.splitlines() if line.startswith("event: ")]
+        assert {"progress"} == set(names[:-1])
+        assert "completed" == names[-1]
+        assert len(names) > 4
 
 
 @in_virtual_time
-async def test_a_message_given_up_is_told() -> None:
-    """With what became of its chunk, and how often the dead letter was delivered."""
+async def test_streams_of_events_have_an_end() -> None:
+    """The stream of a job that does not move shows signs of life and ends after some minutes."""
     async with JobWorld() as world:
-        job_id = await world.submit(["a"], WANTED)
-        ref = world.queues.sent[0]
-        await world.consume([FakeMessage(ref, "normal", 2)], queue="chunks-dlq")
-        [told] = world.dead_letters
-        assert (job_id, 0, "sent again", 2) == (
-            told.job_id,
-            told.chunk,
-            told.outcome,
-            told.attempts,
-        )
+        job = await world.look(await world.submit(["a"], days(4, 1)))
+        started_ms = world.clock.now_ms()
+        events = [event async for event in world.service_of_jobs.events(job)]
+        assert 1 == sum(event.startswith(b"event: ") for event in events)
+        assert 15 <= sum(event.startswith(b":") for event in events) <= 20
+        assert 290_000 <= world.clock.now_ms() - started_ms <= 310_000

@@ -22,17 +22,12 @@ from building_vitals.upkeep import OBJECT_GRACE_MS
 from fakes.failures import Fault
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import read_json
+from fakes.world import days, read_json
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 POINTS = ["a", "b", "c"]
 EVER = Range(0, 2 * EPOCH_MS)
-
-
-def days(first: float, last: float) -> Range:
-    """Return a range in days before the tests' present."""
-    return Range(EPOCH_MS - round(first * DAY_MS), EPOCH_MS - round(last * DAY_MS))
 
 
 def materialised(world: JobWorld) -> list[str]:

@@ -372,9 +372,18 @@ async def test_a_job_is_a_point_when_queued_and_when_ended() -> None:
     bench.service().record_ended_job("j", since_ms=EPOCH_MS)
     await bench.settle()
     event = JobEvent(
-        **{"job_id": "j", "site": "hq", "outcome": "queued", "priority": "low", "points": 1},
-        **{"chunks": 2, "estimated": 3, "samples": 4, "data_bytes": 6, "retries": 7},
-        **{"upstream_requests": 8, "error": "upstream"},
+        job_id="j",
+        site="hq",
+        outcome="queued",
+        priority="low",
+        points=1,
+        chunks=2,
+        estimated=3,
+        samples=4,
+        data_bytes=6,
+        retries=7,
+        upstream_requests=8,
+        error="upstream",
     )
     assert [job_metric(event)] == bench.points.written
     bench.database.look("UPDATE queue_jobs SET status = 'failed'")

@@ -8,7 +8,8 @@ import asyncio
 import gzip
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,11 +18,11 @@ from building_vitals.errors import UpstreamError, UpstreamLimited, UpstreamTimeo
 from building_vitals.instants import parse_iso
 from building_vitals.ports import HttpAnswer, HttpFailure, HttpTimeout
 from building_vitals.ranges import Range
+from building_vitals.series.columns import Sample
 from building_vitals.series.values import value_text
 from building_vitals.upstream.ace import streams
 from building_vitals.upstream.ace.client import AceClient
 from building_vitals.upstream.ace.settings import UpstreamSettings
-from building_vitals.upstream.ace.wire import WireSample
 from fakes.clock import VirtualClock
 from fakes.upstream import FakeUpstream
 
@@ -101,7 +102,7 @@ class LastWins:
     def __init__(self, points: list[str]) -> None:
         self.samples: dict[str, dict[int, str]] = {point: {} for point in points}
 
-    def add_page(self, samples: list[WireSample]) -> None:
+    def add_page(self, samples: Sequence[Sample]) -> None:
         """Keep the samples asked for, the last of each instant."""
         for sample in samples:
             instant_ms = parse_iso(sample.time)
@@ -149,7 +150,7 @@ async def test_odd_answers_are_whole(upstream: FakeUpstream, kind: str) -> None:
     """Warts that leave all samples in place cost none of them, with several filters too."""
     site = f"odd-{kind}"
     points = upstream.add_generated(site, points=12, start_ms=DAY.start_ms, end_ms=DAY.end_ms)
-    options = {"pause_ms": 1} if kind == "trickle" else {}
+    options: dict[str, Any] = {"pause_ms": 1} if kind == "trickle" else {}
     upstream.faults.always(site, kind, **options)
 
     await assert_whole(upstream, site, points[:9])

@@ -16,7 +16,7 @@ from building_vitals.series.folding import Folder
 from building_vitals.sites.directory import RECHECK_MS, SiteDirectory
 from building_vitals.upstream.ace.calls import FetchReport
 from building_vitals.upstream.ace.own_points import OwnPoints
-from building_vitals.upstream.port import FetchCount
+from building_vitals.upstream.port import FetchCount, SampleSink
 from fakes.clock import VirtualClock
 from fakes.invocation import invocation
 from fakes.object_store import FakeObjectStore
@@ -34,7 +34,7 @@ class ParameterReader:
     listed: list[str] = field(default_factory=list)
 
     async def fetch_samples(
-        self, site: str, points: Sequence[str], time_range: Range, sink: Folder, **_: Any
+        self, site: str, points: Sequence[str], time_range: Range, sink: SampleSink, **_: Any
     ) -> FetchCount:
         """Note the points."""
         self.asked.append((site, list(points)))

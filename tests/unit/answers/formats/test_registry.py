@@ -1,4 +1,4 @@
-"""Tests of the encoders: which one answers, what it makes of nothing, of cuts and of limits."""
+"""Every format's whole bodies, and which encoder makes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from building_vitals.answers.formats.encoder import Encoder, piece_text
 from building_vitals.answers.formats.json_text import TextJson
 from building_vitals.answers.formats.msgpack_rows import MessagePack
 from building_vitals.answers.formats.ndjson_rows import Ndjson
-from building_vitals.answers.formats.registry import encoder_for
+from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.cache.segments import pieces
 from building_vitals.ranges import Range
@@ -59,7 +59,7 @@ def fill(encoder: Encoder, held: Stored, time_range: Range, point: str = "p") ->
 
 @pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("compressed", [True, False])
-def test_bodies(format: str, compressed: bool) -> None:
+def test_bodies(format: Format, compressed: bool) -> None:
     """No points and one point look as the API says, gzipped or not."""
     unpack = gzip.decompress if compressed else bytes
     nothing = encoder_for(format, 0, gzip=compressed)
@@ -83,33 +83,10 @@ def test_bodies(format: str, compressed: bool) -> None:
     ],
 )
 def test_choice(
-    *, format: str, compressed: bool, max_points: int | None, expected: type[Encoder]
+    *, format: Format, compressed: bool, max_points: int | None, expected: type[Encoder]
 ) -> None:
     """Frames are copied where that is possible; everything else goes through their text."""
     assert expected is type(encoder_for(format, 1, gzip=compressed, max_points=max_points))
-
-
-@pytest.mark.parametrize("compressed", [True, False])
-def test_cuts_that_leave_nothing(*, compressed: bool) -> None:
-    """Cut frames that leave nothing leave no comma either, at the front, between and at the end."""
-    first = stored("0-50", samples("10:1 40:2"))
-    last = stored("50-100", samples("60:3 90:4"))
-    encoder = encoder_for("json", 1, gzip=compressed)
-    encoder.begin_point("p")
-    for held, time_range in (
-        (first, Range(15, 35)),
-        (first, Range(35, 50)),
-        (last, Range(65, 70)),
-        (last, Range(50, 70)),
-        (last, Range(70, 80)),
-    ):
-        [piece] = pieces(held.segment, time_range)
-        encoder.add(piece, held.bytes_of(piece))
-    encoder.end_point()
-    body = encoder.take() + encoder.finish({})
-
-    read = json.loads(gzip.decompress(body) if compressed else body)
-    assert {"samples": [[40, 2], [60, 3]], "count": 2, "error": None} == read["data"]["p"]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +107,7 @@ def test_names_of_points(point: str, *, compressed: bool) -> None:
 
 @pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("max_points", [2, 10, 99, 100, 1000])
-def test_samples_are_chosen(format: str, max_points: int) -> None:
+def test_samples_are_chosen(format: Format, max_points: int) -> None:
     """With a limit, a body is the one that the chosen samples alone would have made."""
     many = Samples((t, str(t * 7 % 101)) for t in range(100))
     chosen = decode_samples(many.text)
@@ -145,26 +122,3 @@ def test_samples_are_chosen(format: str, max_points: int) -> None:
 
     assert plain.take() + plain.finish({}) == limited.take() + limited.finish({})
     assert len(few) == limited.samples <= max(max_points, 2)
-
-
-def test_text_of_pieces() -> None:
-    """A piece's text is that of its samples: of all for a run, of those inside for a cut."""
-    held = stored("0-100", samples("10:1 20:2 30:3"), sizes=[2])
-    [whole] = pieces(held.segment, ALL)
-    [cut, run] = pieces(held.segment, Range(15, 99))
-
-    assert (3, b"[10,1],[20,2],[30,3]") == piece_text(whole, held.bytes_of(whole))
-    assert (1, b"[20,2]") == piece_text(cut, held.bytes_of(cut))
-    assert (1, b"[30,3]") == piece_text(run, held.bytes_of(run))
-
-
-@pytest.mark.parametrize("compressed", [True, False])
-def test_other_bytes_never_reach_an_answer(*, compressed: bool) -> None:
-    """Another object's bytes under the same key are refused, whole or cut."""
-    other = stored("0-100", samples('10:1.51 20:"on" 30:null'), sizes=[1, 1])
-    for time_range in (ALL, Range(5, 31), Range(10, 20)):
-        encoder = encoder_for("json", 1, gzip=compressed)
-        encoder.begin_point("p")
-        [piece] = pieces(HELD.segment, time_range)
-        with pytest.raises(ValueError):
-            encoder.add(piece, other.bytes_of(piece))

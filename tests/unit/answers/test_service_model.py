@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from building_vitals.answers.answer import TimeseriesAnswer
-from building_vitals.answers.question import Question
+from building_vitals.answers.formats.registry import Format
+from building_vitals.answers.question import Question, Route
 from building_vitals.cache.options import CacheOptions
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.instants import parse_iso
@@ -34,7 +35,12 @@ DAY_MS = 24 * HOUR_MS
 POINTS = ("a", "b/Zone 1", "c,d", "é ☃ 😀", 'quote " \\', "silent", "g")
 REQUESTS = 300
 OPTIONS = CacheOptions(lease_seconds=5)
-FORMATS = (("json", True), ("json", True), ("json", False), ("ndjson", True))
+FORMATS: tuple[tuple[Format, bool], ...] = (
+    ("json", True),
+    ("json", True),
+    ("json", False),
+    ("ndjson", True),
+)
 
 
 class Purge(NamedTuple):
@@ -196,7 +202,7 @@ class Model:
             )
         self.latest = points, time_range
         format, is_gzip = dice.choice(FORMATS)
-        route = "direct" if dice.random() < 0.05 else "cached"
+        route: Route = "direct" if dice.random() < 0.05 else "cached"
         asked = world.question(points, time_range, route=route, format=format, gzip=is_gzip)
         since = len(self.purges)
         try:
@@ -254,12 +260,12 @@ class Model:
         """See that samples are all there, and as new as they have to be."""
         upstream, time_range = self.world.upstream, asked.request.time_range
         now_ms = self.world.clock.now_ms()
-        judged_ms = asked.started_ms - asked.started_ms % 1000
+        as_of_ms = asked.started_ms - asked.started_ms % 1000
         times = [at_ms for at_ms, _ in samples]
         possible = list(upstream.times(point, time_range))
         assert possible[: len(times)] == times
         missing = possible[len(times) :]
-        assert not missing or missing[0] >= judged_ms
+        assert not missing or missing[0] >= as_of_ms
         assert not times or times[-1] < now_ms
         newest = upstream.version(now_ms)
         grace_ms = OPTIONS.stale_grace * 1000 if answer.report.status == "stale" else 0

@@ -1,0 +1,82 @@
+"""A database with jobs as their tables have them, without services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from building_vitals.jobs.chunks_table import ChunkState, JobChunks
+from building_vitals.jobs.jobs_table import Jobs, NewJob, SubmissionOutcome
+from building_vitals.jobs.model import ChunkRef, ChunkSpec, Job
+from building_vitals.ranges import Range
+from fakes.database import FakeDatabase
+
+NOW_MS = 1_767_225_600_000
+
+
+class JobTables(FakeDatabase):
+    """
+    A database, and both tables of jobs on it.
+
+    Attributes:
+        jobs, chunks: The tables.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs = Jobs(self)
+        self.chunks = JobChunks(self)
+
+    async def submit(
+        self,
+        job_id: str = "job",
+        *,
+        owner: str = "key",
+        request: str | None = None,
+        priority: str = "normal",
+        estimates: tuple[int, ...] = (300, 100),
+        now_ms: int = NOW_MS,
+        active_jobs_max: int = 9,
+        queued_samples_max: int = 10_000,
+    ) -> SubmissionOutcome:
+        """Submit a job of points `a` and `b` with a chunk for each estimate."""
+        chunks = [ChunkSpec(n, n % 2, 1, 0, 60_000, each) for n, each in enumerate(estimates)]
+        job = NewJob(
+            job_id=job_id,
+            request_hash=request or job_id,
+            owner=owner,
+            site="hq",
+            points=("a", "b"),
+            time_range=Range(0, 60_000),
+            priority=priority,
+            estimated=sum(estimates),
+            metadata={},
+            chunks=chunks,
+            now_ms=now_ms,
+            due_ms=now_ms + 60_000,
+        )
+        return await self.jobs.submit(
+            job, active_jobs_max=active_jobs_max, queued_samples_max=queued_samples_max
+        )
+
+    async def claim(
+        self, chunk: int = 0, claim: str = "me", *, job_id: str = "job", **options: Any
+    ) -> ChunkState:
+        """Try to claim a chunk for 10 s, and return its state."""
+        at_ms = options.pop("now_ms", NOW_MS)
+        options = {"attempts_max": 4, "patience_ms": 1_000, **options}
+        state = await self.chunks.claim(
+            ChunkRef(job_id, chunk),
+            claim,
+            now_ms=at_ms,
+            expires_ms=at_ms + 10_000,
+            due_ms=at_ms + 5_000,
+            **options,
+        )
+        assert state is not None
+        return state
+
+    async def job(self, job_id: str = "job") -> Job:
+        """Return a job."""
+        found = await self.jobs.find(job_id)
+        assert found is not None
+        return found

@@ -1,0 +1,92 @@
+"""Bodies made of stored pieces, some at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from builders import every, span, stored
+from building_vitals.answers.answer import CacheReport
+from building_vitals.answers.body import BATCH_BYTES_MAX, ByteSource, batches, body
+from building_vitals.answers.formats.registry import Format, encoder_for
+from building_vitals.answers.pieces import PointPieces, resolve
+from building_vitals.cache.coverage import Cover, cover
+from building_vitals.cache.segments import Piece
+from building_vitals.cache.store import LostObjects
+from building_vitals.ranges import Range
+from fakes.virtual_time import in_virtual_time
+from fakes.world import World
+
+WHOLE = BATCH_BYTES_MAX
+
+
+def piece(stored_bytes: int) -> Piece:
+    """Return a piece of so many bytes."""
+    return Piece("k", "", 0, stored_bytes, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        pytest.param([[]], [[(0, 0, 0)]], id="a point without data"),
+        pytest.param([[1, 2], [3]], [[(0, 0, 2), (1, 0, 1)]], id="all at once"),
+        pytest.param([[WHOLE]], [[(0, 0, 1)]], id="just enough"),
+        pytest.param([[WHOLE, 1]], [[(0, 0, 1)], [(0, 1, 2)]], id="within a point"),
+        pytest.param([[WHOLE], [1]], [[(0, 0, 1)], [(1, 0, 1)]], id="between two points"),
+        pytest.param([[5, WHOLE], []], [[(0, 0, 1)], [(0, 1, 2), (1, 0, 0)]], id="before a point"),
+        pytest.param([[2 * WHOLE, 1]], [[(0, 0, 1)], [(0, 1, 2)]], id="a piece larger than that"),
+    ],
+)
+def test_batches(sizes: list[list[int]], expected: list[list[tuple[int, int, int]]]) -> None:
+    """Pieces in order, as many as go into a batch, at least one; every point is begun and ended."""
+    parts = [PointPieces(str(n), list(map(piece, each))) for n, each in enumerate(sizes)]
+    assert expected == [
+        [(int(part.point), first, stop) for part, first, stop in batch] for batch in batches(parts)
+    ]
+
+
+@pytest.mark.parametrize("format", ["json", "msgpack"])
+@in_virtual_time
+async def test_what_was_stored_before_is_counted(format: Format) -> None:
+    """Samples of objects at hand came with this answer, those of the bucket from the cache."""
+    known, fresh = every(5, Range(0, 50)), every(5, Range(50, 90))
+    one, other = stored("0-50", known, key="known"), stored("50-90", fresh, key="fresh")
+    async with World() as world:
+        info = await world.objects.put("known", one.blob, content_type="t")
+        read = msgspec.structs.replace(one.segment, object_etag=info.object_etag)
+        found = cover("p", [read, other.segment], span("7-90"))
+        parts = resolve([found, Cover("q", [], [])])
+        source = ByteSource(parts, {"fresh": other.blob}, world.store)
+        report = CacheReport("partial")
+        encoder = encoder_for(format, 2, gzip=True)
+        data = b"".join([each async for each in body(source, encoder, report, _meta)])
+        assert (len(known) - 2, len(known) + len(fresh) - 2) == (
+            report.samples_from_cache,
+            encoder.samples,
+        )
+        if format == "json":
+            document = json.loads(gzip.decompress(data))
+            assert [16, 0] == [each["count"] for each in document["data"].values()]
+            assert {"samples": 16} == document["_meta"]
+
+
+def _meta(count: int) -> dict[str, Any]:
+    return {"samples": count}
+
+
+@in_virtual_time
+async def test_a_lost_object_is_named_and_nothing_is_left_running() -> None:
+    """The answer can be planned again, without that object."""
+    async with World() as world:
+        held = stored("0-50", every(5, Range(0, 50)), key="gone")
+        source = ByteSource(resolve([cover("p", [held.segment], span("0-50"))]), {}, world.store)
+        encoder = encoder_for("json", 1, gzip=True)
+        with pytest.raises(LostObjects) as caught:
+            [each async for each in body(source, encoder, CacheReport("hit"), _meta)]
+        assert ["gone"] == list(caught.value.keys)
+        assert {asyncio.current_task()} == asyncio.all_tasks()

@@ -1,0 +1,242 @@
+"""Chunks in their table: who may work on one, and what its end does to the job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from building_vitals.jobs.chunks_table import Result
+from building_vitals.jobs.model import ChunkRef
+from fakes.job_tables import NOW_MS, JobTables
+
+FIRST, LAST = ChunkRef("job", 0), ChunkRef("job", 1)
+LATER_MS = NOW_MS + 10_000
+
+
+@pytest.fixture
+def tables() -> Iterator[JobTables]:
+    """A database without any job."""
+    with JobTables() as made:
+        yield made
+
+
+async def release(tables: JobTables, *, is_counted: bool, claim: str = "me") -> None:
+    """Put the first chunk back for a second, after a failure."""
+    await tables.chunks.release(
+        FIRST,
+        claim,
+        now_ms=NOW_MS,
+        next_ms=NOW_MS + 1_000,
+        due_ms=NOW_MS + 61_000,
+        is_counted=is_counted,
+        error="upstream answered 503",
+        error_class="upstream",
+    )
+
+
+async def test_a_claim_is_one_consumers(tables: JobTables) -> None:
+    """It gets the points of its chunk; the next one gets nothing until the claim has expired."""
+    await tables.submit()
+    mine = await tables.claim(1)
+    assert ("me", ("b",), 1, LATER_MS) == (
+        mine.claim,
+        mine.points,
+        mine.attempts,
+        mine.claim_expires_ms,
+    )
+    for now_ms, owner, points, attempts in (
+        (LATER_MS - 1, "me", None, 1),
+        (LATER_MS, "other", ("b",), 2),
+    ):
+        state = await tables.claim(1, "other", now_ms=now_ms)
+        assert (owner, points, attempts) == (state.claim, state.points, state.attempts)
+
+
+async def test_a_chunk_has_so_many_attempts(tables: JobTables) -> None:
+    """After them nobody gets it, though its claim has expired."""
+    await tables.submit()
+    for n in range(3):
+        state = await tables.claim(0, f"c{n}", now_ms=NOW_MS + 10_000 * n, attempts_max=2)
+        assert (n < 2) == (state.claim == f"c{n}")
+    assert 2 == state.attempts
+
+
+async def test_unknown_chunks_have_no_state(tables: JobTables) -> None:
+    """Neither that of a job nobody knows, nor one that a job does not have."""
+    await tables.submit()
+    for ref in (ChunkRef("other", 0), ChunkRef("job", 2)):
+        assert None is await tables.chunks.look(ref)
+
+
+@pytest.mark.parametrize(
+    ("priority", "status", "age_ms", "is_claimed"),
+    [
+        pytest.param("high", "queued", 0, False, id="a high one waits"),
+        pytest.param("normal", "processing", 0, False, id="a normal one is under way"),
+        pytest.param("normal", "retrying", 0, False, id="a normal one is tried again"),
+        pytest.param("low", "processing", 0, True, id="only low ones"),
+        pytest.param("high", "completed", 0, True, id="a high one has ended"),
+        pytest.param("high", "queued", 1_000, True, id="it has waited long enough"),
+        pytest.param("high", "queued", 999, False, id="it has waited nearly long enough"),
+    ],
+)
+async def test_low_jobs_let_others_go_first(
+    tables: JobTables, priority: str, status: str, age_ms: int, *, is_claimed: bool
+) -> None:
+    """As long as their patience lasts, and only those that are more urgent and active."""
+    await tables.submit("other", priority=priority)
+    tables.look("UPDATE queue_jobs SET status = ?1", status)
+    await tables.submit(priority="low")
+    state = await tables.claim(now_ms=NOW_MS + age_ms)
+    assert is_claimed == (state.claim == "me")
+
+
+async def test_a_released_chunk_waits_for_its_time(tables: JobTables) -> None:
+    """The job says why; an attempt that does not count is given back."""
+    await tables.submit()
+    await tables.claim()
+    await release(tables, is_counted=True)
+    job = await tables.job()
+    assert ("retrying", "upstream answered 503", "upstream") == (
+        job.status,
+        job.error,
+        job.error_class,
+    )
+    assert None is (await tables.claim(0, "early", now_ms=NOW_MS + 999)).claim
+    assert 2 == (await tables.claim(0, "me", now_ms=NOW_MS + 1_000)).attempts
+    await release(tables, is_counted=False)
+    state = await tables.chunks.look(FIRST)
+    assert state is not None
+    assert 1 == state.attempts
+
+
+async def test_only_the_holder_changes_a_chunk(tables: JobTables) -> None:
+    """Whose claim has passed to another neither renews, nor releases, nor fails it."""
+    await tables.submit()
+    await tables.claim()
+    await release(tables, is_counted=True, claim="other")
+    await tables.chunks.fail(FIRST, "other", now_ms=NOW_MS, error="x", error_class="crash")
+    times = {"now_ms": NOW_MS, "expires_ms": NOW_MS + 1, "due_ms": NOW_MS}
+    assert not await tables.chunks.renew(FIRST, "other", share=0.9, **times)
+    assert not await tables.chunks.goes_on(FIRST, "other")
+    state = await tables.chunks.look(FIRST)
+    assert state is not None
+    assert ("processing", "me", 0) == (state.status, state.claim, state.progress)
+    assert await tables.chunks.renew(FIRST, "me", share=0.5, **times)
+    assert await tables.chunks.goes_on(FIRST, "me")
+
+
+async def test_progress_is_weighted_by_size_and_never_falls(tables: JobTables) -> None:
+    """Half of 300 samples of 400 are 37 of 100; an earlier share changes nothing."""
+    await tables.submit()
+    await tables.claim()
+    for share, kept, expected in ((0.5, 0.5, 37), (0.2, 0.5, 37), (0.9, 0.9, 67)):
+        await tables.chunks.renew(FIRST, "me", now_ms=1, expires_ms=2, due_ms=3, share=share)
+        state = await tables.chunks.look(FIRST)
+        assert state is not None
+        assert (kept, expected) == (state.progress, (await tables.job()).progress)
+
+
+async def test_the_last_chunk_completes_the_job(tables: JobTables) -> None:
+    """Sums are exact, and to finish twice counts once, whoever holds the claim."""
+    await tables.submit()
+    await tables.claim()
+    assert not await tables.chunks.finish(FIRST, Result(10, 70, 2), now_ms=NOW_MS)
+    assert not await tables.chunks.finish(FIRST, Result(99, 99, 9), now_ms=NOW_MS)
+    assert ("processing", 75, 1) == (
+        (await tables.job()).status,
+        (await tables.job()).progress,
+        (await tables.job()).completed_chunks,
+    )
+    assert await tables.chunks.finish(LAST, Result(1, 7, 1), now_ms=NOW_MS + 5)
+    job = await tables.job()
+    assert ("completed", 100, 2, 11, 77, NOW_MS + 5) == (
+        job.status,
+        job.progress,
+        job.completed_chunks,
+        job.samples_count,
+        job.data_size,
+        job.completed_ms,
+    )
+
+
+async def test_a_job_fails_when_nothing_more_can_come(tables: JobTables) -> None:
+    """One bad chunk lets the others end first; until then the job goes on, and each chunk knows."""
+    await tables.submit()
+    await tables.claim()
+    await tables.chunks.fail(FIRST, "me", now_ms=NOW_MS, error="no", error_class="upstream")
+    other = await tables.claim(1)
+    assert ("processing", True) == (other.job_status, other.is_doomed)
+    await tables.chunks.finish(LAST, Result(1, 7, 1), now_ms=NOW_MS + 5)
+    job = await tables.job()
+    assert ("failed", "no", "upstream", NOW_MS + 5) == (
+        job.status,
+        job.error,
+        job.error_class,
+        job.failed_ms,
+    )
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "expected"),
+    [
+        pytest.param(LATER_MS - 1, "processing", id="somebody works on it"),
+        pytest.param(LATER_MS, "failed", id="its claim has expired"),
+    ],
+)
+async def test_a_chunk_fails_without_a_holder(
+    tables: JobTables, now_ms: int, expected: str
+) -> None:
+    """What the queue has given up ends, unless somebody has it in hand."""
+    await tables.submit()
+    await tables.claim()
+    await tables.chunks.fail(FIRST, None, now_ms=now_ms, error="x", error_class="crash")
+    state = await tables.chunks.look(FIRST)
+    assert state is not None
+    assert expected == state.status
+
+
+async def test_a_cancelled_job_is_left_alone(tables: JobTables) -> None:
+    """Nothing is claimed, renewed or failed any more, and the job stays cancelled."""
+    await tables.submit()
+    await tables.claim()
+    await tables.jobs.cancel("job", now_ms=NOW_MS)
+    assert not await tables.chunks.goes_on(FIRST, "me")
+    assert not await tables.chunks.renew(FIRST, "me", now_ms=1, expires_ms=2, due_ms=3, share=1)
+    await tables.chunks.fail(FIRST, "me", now_ms=NOW_MS, error="x", error_class="crash")
+    assert None is (await tables.claim(1)).claim
+    assert ("cancelled", None) == ((await tables.job()).status, (await tables.job()).error)
+
+
+async def test_chunks_are_due_by_who_has_them(tables: JobTables) -> None:
+    """Those nobody has begun and those somebody has, by an instant each, the longest due first."""
+    await tables.submit()
+    await tables.claim()
+
+    async def due(queued_ms: int, claimed_ms: int, limit: int = 9) -> list[int]:
+        found = await tables.chunks.find_due(
+            queued_ms=NOW_MS + queued_ms, claimed_ms=NOW_MS + claimed_ms, limit=limit
+        )
+        return [each.chunk for each in found]
+
+    assert [] == await due(59_999, 4_999)
+    assert [1] == await due(60_000, 4_999)
+    assert [0, 1] == await due(60_000, 5_000)
+    assert [0] == await due(60_000, 5_000, limit=1)
+    await tables.chunks.mark_resent([(FIRST, NOW_MS + 70_000)], now_ms=NOW_MS)
+    assert [1] == await due(60_000, 60_000)
+    await tables.chunks.finish(FIRST, Result(1, 1, 1), now_ms=NOW_MS)
+    await tables.chunks.mark_resent([(FIRST, NOW_MS)], now_ms=NOW_MS)
+    assert [1] == await due(60_000, 60_000)
+    await tables.jobs.cancel("job", now_ms=NOW_MS)
+    assert [] == await due(10**9, 10**9)
+
+
+async def test_dead_letters_are_counted(tables: JobTables) -> None:
+    """Of the chunk they were about."""
+    await tables.submit()
+    await tables.chunks.count_dead_letter(FIRST)
+    await tables.chunks.count_dead_letter(FIRST)
+    states = [await tables.chunks.look(ref) for ref in (FIRST, LAST)]
+    assert [2, 0] == [state.dead_letters for state in states if state is not None]

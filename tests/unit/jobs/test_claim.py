@@ -1,0 +1,159 @@
+"""The right to work on a chunk: kept alive, and lost when somebody cancels the job."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from building_vitals.jobs.claim import (
+    CLAIM_MS,
+    DUE_MS,
+    LOOK_MS,
+    PROGRESS_MS,
+    RENEW_MS,
+    Claim,
+    WorkStopped,
+)
+from building_vitals.jobs.model import ChunkRef
+from fakes.job_tables import JobTables
+from fakes.virtual_time import LoopClock, in_virtual_time
+
+FIRST = ChunkRef("job", 0)
+
+
+class Received(msgspec.Struct):
+    """Samples that one fetch has brought so far."""
+
+    samples_received: int
+    requests: int = 1
+
+
+class Desk(JobTables):
+    """
+    A claimed chunk of 300 of a job's 400 samples.
+
+    Attributes:
+        clock: The running loop's.
+        claim_of: The claim.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = LoopClock()
+        self.claim_of = Claim(self.chunks, FIRST, "me", self.clock)
+
+    async def begin(self) -> None:
+        """Submit the job, and claim its chunk."""
+        await self.submit()
+        state = await self.claim_of.take(attempts_max=4, patience_ms=0)
+        assert state is not None
+        assert "me" == state.claim
+        self.failures.calls.clear()
+
+    @property
+    def expires_ms(self) -> int:
+        """How long the claim holds from now on."""
+        [row] = self.look("SELECT claim_expires_ms AS at_ms FROM job_chunks WHERE chunk = 0")
+        return int(row["at_ms"]) - self.clock.now_ms()
+
+
+async def test_there_is_no_claim_on_an_unknown_job() -> None:
+    """There is nothing to work on."""
+    with JobTables() as tables:
+        claim = Claim(tables.chunks, FIRST, "me", LoopClock())
+        assert None is await claim.take(attempts_max=4, patience_ms=0)
+
+
+@in_virtual_time
+async def test_a_claim_is_renewed_while_nothing_comes() -> None:
+    """Slow pages lose no claim: it never runs low, and a dead database costs one renewal."""
+    with Desk() as desk:
+        await desk.begin()
+        assert CLAIM_MS == desk.expires_ms
+        keeper = asyncio.ensure_future(desk.claim_of.keep())
+        await desk.clock.sleep(RENEW_MS + 1)
+        assert CLAIM_MS - 1 == desk.expires_ms
+        desk.failures.next("batch")
+        await desk.clock.sleep(RENEW_MS)
+        assert CLAIM_MS - 1 - RENEW_MS == desk.expires_ms
+        await desk.clock.sleep(RENEW_MS)
+        assert CLAIM_MS - 1 == desk.expires_ms
+        [due] = desk.look("SELECT due_ms FROM job_chunks WHERE chunk = 0")
+        assert DUE_MS - 1 == due["due_ms"] - desk.clock.now_ms()
+        keeper.cancel()
+
+
+@in_virtual_time
+async def test_a_claim_that_is_lost_is_not_kept() -> None:
+    """The keeper ends by itself, and the next page stops the work."""
+    with Desk() as desk:
+        await desk.begin()
+        desk.look("UPDATE job_chunks SET claim = 'other' WHERE chunk = 0")
+        async with asyncio.timeout(60):
+            await desk.claim_of.keep()
+        desk.failures.calls.clear()
+        with pytest.raises(WorkStopped):
+            await desk.claim_of.progress_of(300)(Received(1))
+        assert {} == desk.failures.calls
+
+
+@in_virtual_time
+async def test_pages_are_written_once_a_second() -> None:
+    """In between pages look, at most every 400 ms, whether the job is still wanted."""
+    with Desk() as desk:
+        await desk.begin()
+        on_page = desk.claim_of.progress_of(300)
+        for wait_ms, looks in ((0, 1), (LOOK_MS - 1, 1), (1, 2)):
+            await desk.clock.sleep(wait_ms)
+            await on_page(Received(30))
+            assert {"rows": looks} == desk.failures.calls
+        await desk.clock.sleep(PROGRESS_MS)
+        await on_page(Received(150))
+        assert {"rows": 2, "batch": 1} == desk.failures.calls
+        assert CLAIM_MS == desk.expires_ms
+
+
+@in_virtual_time
+async def test_progress_is_that_of_all_fetches_and_never_all() -> None:
+    """Fetches side by side add up; an estimate that was too low stops at 95 of 100."""
+    with Desk() as desk:
+        await desk.begin()
+        on_page = desk.claim_of.progress_of(300)
+        one, other = Received(75), Received(75)
+        await on_page(one)
+        await desk.clock.sleep(PROGRESS_MS)
+        await on_page(other)
+        assert 37 == (await desk.job()).progress
+        one.samples_received = 10_000
+        await desk.clock.sleep(PROGRESS_MS)
+        await on_page(one)
+        assert 71 == (await desk.job()).progress
+
+
+@pytest.mark.parametrize("wait_ms", [LOOK_MS, PROGRESS_MS], ids=["a look", "a renewal"])
+@in_virtual_time
+async def test_a_cancelled_job_stops_at_the_next_page(wait_ms: int) -> None:
+    """Whichever call comes next, and every page after it."""
+    with Desk() as desk:
+        await desk.begin()
+        on_page = desk.claim_of.progress_of(300)
+        await desk.jobs.cancel("job", now_ms=desk.clock.now_ms())
+        await desk.clock.sleep(wait_ms)
+        for _ in range(2):
+            with pytest.raises(WorkStopped):
+                await on_page(Received(1))
+
+
+@in_virtual_time
+async def test_a_database_that_is_down_stops_no_work() -> None:
+    """The end of the chunk will tell."""
+    with Desk() as desk:
+        await desk.begin()
+        desk.failures.always("*")
+        on_page = desk.claim_of.progress_of(300)
+        for wait_ms in (LOOK_MS, PROGRESS_MS):
+            await desk.clock.sleep(wait_ms)
+            await on_page(Received(1))
+        assert 2 == desk.failures.calls.total()

@@ -1,0 +1,250 @@
+"""Chunks of jobs: whatever queues and consumers do, the result is what the upstream has."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from itertools import pairwise
+
+import pytest
+
+from building_vitals.errors import (
+    Unavailable,
+    UpstreamError,
+)
+from building_vitals.instants import DAY_MS
+from building_vitals.jobs.documents import job_document
+from building_vitals.jobs.options import JobOptions
+from building_vitals.ranges import Range
+from fakes.failures import Fault
+from fakes.job_world import READER_OF_ALL, SMALL, Death, JobWorld, chance
+from fakes.queues import FakeMessage
+from fakes.virtual_time import in_virtual_time
+from fakes.world import days
+
+
+@in_virtual_time
+async def test_a_job_gets_what_the_upstream_has() -> None:
+    """A job of several chunks completes; its counts and its data are exact, nothing came twice."""
+    points = [f"p{n}" for n in range(7)]
+    async with JobWorld(jobs=SMALL) as world:
+        job_id = await world.submit(points, days(5, 2))
+        job = await world.run(job_id)
+        truth = world.truth(points, days(5, 2))
+        samples = sum(map(len, truth.values()))
+        assert ("completed", 4, 4, samples, 0, None) == (
+            job.status,
+            job.total_chunks,
+            job.completed_chunks,
+            job.samples_count,
+            job.retry_count,
+            job.error,
+        )
+        assert truth == await world.result(job_id)
+        assert samples == world.upstream.samples_sent
+        assert job_document(job).data_url == f"/api/jobs/{job_id}/data"
+        assert [] == world.reported
+
+
+@in_virtual_time
+async def test_known_parts_are_not_fetched_and_counted_exactly() -> None:
+    """What a chart has fetched is used, cut to the job's range, and counted to the sample."""
+    async with JobWorld(jobs=SMALL) as world:
+        await world.ask(["a", "b"], days(6.3, 3.7))
+        await world.settle()
+        world.upstream.samples_sent = 0
+        time_range = days(5.1, 2)
+        job = await world.run(await world.submit(["a", "b"], time_range))
+        truth = world.truth(["a", "b"], time_range)
+        assert sum(map(len, truth.values())) == job.samples_count
+        assert truth == await world.result(job.job_id)
+        missing = world.truth(["a", "b"], days(3.7, 2))
+        assert sum(map(len, missing.values())) == world.upstream.samples_sent
+
+
+async def complete_after_death(at_call: int, *, is_after: bool, keeps_messages: bool) -> bool:
+    """Let the first consumer die at a call, then complete the job; returns whether it died."""
+    async with JobWorld(jobs=SMALL) as world:
+        points, time_range = ["a", "b", "c"], days(4, 1)
+        job_id = await world.submit(points, time_range)
+        death = Death(at_call, is_after=is_after)
+        await world.deliver(death=death)
+        if not keeps_messages:
+            world.queues.clear()
+        job = await world.run(job_id, maintained=True)
+        assert "completed" == job.status
+        truth = world.truth(points, time_range)
+        assert truth == await world.result(job_id)
+        assert sum(map(len, truth.values())) == job.samples_count
+        assert world.crashes == []
+        return death.is_dead.is_set()
+
+
+@pytest.mark.parametrize("keeps_messages", [True, False], ids=["redelivered", "lost"])
+@pytest.mark.parametrize("is_after", [True, False], ids=["after the call", "before the call"])
+@in_virtual_time
+async def test_a_consumer_may_die_at_any_call(is_after: bool, keeps_messages: bool) -> None:
+    """Wherever a consumer dies, the job completes with each sample once."""
+    at_call = 0
+    while await complete_after_death(at_call, is_after=is_after, keeps_messages=keeps_messages):
+        at_call += 1
+    assert at_call > 12
+
+
+@pytest.mark.parametrize("seed", range(12))
+@in_virtual_time
+async def test_chaos_ends_in_the_same_data(seed: int) -> None:
+    """Lost, repeated and late messages, failing parts and dying consumers change no result."""
+    async with JobWorld(jobs=JobOptions(batch_size=2, max_retries=30)) as world:
+        dice = random.Random(seed)
+        points, time_range = [f"p{n}" for n in range(8)], days(4, 1)
+        world.upstream.page_ms = 400
+        world.upstream.failing = chance(seed, 0.2)
+        world.queues.losing = chance(seed + 1, 0.2)
+        world.database.failures.by_chance(
+            lambda _: Fault.ANSWER_LOST if dice.random() < 0.03 else None
+        )
+        job_id = await until_submitted(world, points, time_range)
+        for _ in range(400):
+            death = Death(dice.randrange(40), is_after=dice.random() < 0.5)
+            await world.deliver(death=death if dice.random() < 0.5 else None)
+            if dice.random() < 0.3:
+                repeated = FakeMessage(world.queues.sent[0], "normal")
+                world.queues.put(repeated, dice.randrange(5))
+            await world.clock.sleep(dice.randrange(8_000))
+            await world.maintenance.run()
+            rows = world.database.look("SELECT status FROM queue_jobs")
+            if rows[0]["status"] not in ("queued", "processing", "retrying"):
+                break
+        world.database.failures.clear()
+        job = await world.run(job_id, maintained=True)
+        assert "completed" == job.status, job.error
+        assert world.truth(points, time_range) == await world.result(job_id)
+
+
+async def until_submitted(world: JobWorld, points: list[str], time_range: Range) -> str:
+    """Submit a request as often as it takes."""
+    while True:
+        try:
+            return await world.submit(points, time_range)
+        except Unavailable:
+            await world.clock.sleep(100)
+
+
+@in_virtual_time
+async def test_failures_are_retried_with_doubling_delays() -> None:
+    """A chunk that fails thrice is tried again after 1, 2 and 4 seconds, and the job says so."""
+    async with JobWorld() as world:
+        world.upstream.failing = lambda *_: len(world.upstream.asked) <= 3
+        job_id = await world.submit(["a"], days(4, 1))
+        seen = set()
+        while not (job := await world.look(job_id)).is_over:
+            seen.add((job.status, job.error))
+            await world.deliver()
+            await world.clock.sleep(50)
+        assert ("completed", 3, None) == (job.status, job.retry_count, job.error)
+        assert ("retrying", "upstream answered 503") in seen
+        times = [each.at_ms for each in world.upstream.asked]
+        pauses = [round((after - before) / 1000, 1) for before, after in pairwise(times)]
+        assert all(
+            least <= pause <= least + 0.2 for least, pause in zip((1, 2, 4), pauses, strict=True)
+        ), pauses
+
+
+@in_virtual_time
+async def test_the_upstream_may_ask_for_a_longer_pause() -> None:
+    """A failure that says when to come back is not retried before."""
+    async with JobWorld() as world:
+        asked: list[int] = []
+
+        async def limited(_: int) -> None:
+            asked.append(world.clock.now_ms())
+            if len(asked) == 1:
+                raise UpstreamError("limited", retryable=True, retry_after_s=30)
+
+        world.upstream.during = limited
+        job = await world.run(await world.submit(["a"], days(4, 1)))
+        assert "completed" == job.status
+        assert 30_000 <= asked[1] - asked[0] <= 32_000
+
+
+@in_virtual_time
+async def test_what_can_not_succeed_is_not_tried_again() -> None:
+    """A failure that will come again ends the chunk at once."""
+    async with JobWorld() as world:
+
+        async def refused(_: int) -> None:
+            raise UpstreamError("upstream answered 401", upstream_status=401)
+
+        world.upstream.during = refused
+        job = await world.run(await world.submit(["a"], days(4, 1)))
+        assert ("failed", "upstream answered 401", 0) == (job.status, job.error, job.retry_count)
+        assert 1 == len(world.upstream.asked)
+
+
+@in_virtual_time
+async def test_a_chunk_that_kills_its_consumers_fails_in_the_end() -> None:
+    """A chunk whose consumers always die fails as a crash after as many attempts as any other."""
+    async with JobWorld() as world:
+        job_id = await world.submit(["a"], days(4, 1))
+        deaths = 0
+        while not (job := await world.look(job_id)).is_over:
+            if await world.deliver(death=Death(3, is_after=False)):
+                deaths += 1
+            await world.clock.sleep(5_000)
+            await world.maintenance.run()
+        assert ("failed", "crash") == (job.status, job.error_class)
+        assert "begun 4 times" in str(job.error)
+        failure = (await world.service_of_jobs.dlq_failures(10)).failures[0]
+        assert (4, "crash") == (failure.attempts, failure.error_class)
+        await world.service_of_jobs.retry_job(job_id, READER_OF_ALL)
+        assert "completed" == (await world.run(job_id)).status
+
+
+@in_virtual_time
+async def test_given_up_messages_do_not_end_a_chunk_that_can_go_on() -> None:
+    """The dead letter queue fails a chunk without attempts left, and sends others again, thrice."""
+    async with JobWorld() as world:
+        job_id = await world.submit(["a"], days(4, 1))
+        ref = world.queues.sent[0]
+        for _ in range(2):
+            world.queues.clear()
+            await world.consume([FakeMessage(ref, "normal")], "chunks-dlq")
+            assert 1 == world.queues.waiting
+        assert "completed" == (await world.run(job_id)).status
+        await world.consume([FakeMessage(ref, "normal")], "chunks-dlq")
+        assert 0 == world.queues.waiting
+        assert "completed" == (await world.look(job_id)).status
+        other = await world.submit(["b"], days(4, 1))
+        for _ in range(3):
+            world.queues.clear()
+            await world.consume([FakeMessage(world.queues.sent[-1], "normal")], "chunks-dlq")
+        job = await world.look(other)
+        assert ("failed", "crash") == (job.status, job.error_class)
+
+
+@in_virtual_time
+async def test_somebody_elses_fetch_is_waited_for_without_counting() -> None:
+    """A chunk whose data a chart is fetching is put back, and completes from what that stored."""
+    async with JobWorld(jobs=JobOptions(max_retries=0)) as world:
+        world.upstream.page_ms = 10_000
+        chart = asyncio.ensure_future(world.ask(["a"], days(4, 1)))
+        await world.clock.sleep(100)
+        job_id = await world.submit(["a"], days(4, 1))
+        job = await world.run(job_id)
+        await chart
+        assert ("completed", 0) == (job.status, job.retry_count)
+        assert 1 == len(world.upstream.asked)
+        assert any(line.get("outcome") == "busy" for line in world.lines)
+
+
+@in_virtual_time
+async def test_stale_data_are_no_result() -> None:
+    """Expired data, good enough for a chart when the upstream fails, do not complete a job."""
+    async with JobWorld(jobs=JobOptions(max_retries=0)) as world:
+        await world.ask(["a"], days(4, 1))
+        await world.settle()
+        await world.clock.sleep(DAY_MS + 1)
+        world.upstream.failing = lambda *_: True
+        job = await world.run(await world.submit(["a"], days(4, 1)))
+        assert "failed" == job.status

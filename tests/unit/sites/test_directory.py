@@ -1,0 +1,182 @@
+"""Lists of sites and points: kept for a while, cut to what a caller may see, given in pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from building_vitals.access.caller import ANYBODY, Caller
+from building_vitals.cache.options import CacheOptions
+from building_vitals.datasets.cache import R2CacheService
+from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
+from building_vitals.sites.directory import RECHECK_MS, SiteDirectory, UpstreamList
+from fakes.invocation import invocation
+from fakes.object_store import FakeObjectStore
+from fakes.virtual_time import LoopClock, in_virtual_time
+
+HOUR_MS = 3_600_000
+SITES: list[dict[str, Any]] = [{"name": "hq"}, {"name": "lab"}, {"id": 3}, {"name": None}]
+
+
+class Desk:
+    """
+    A directory over lists in memory.
+
+    Attributes:
+        points: Names of every site's points.
+        failure: Raised in place of a list.
+        asked: Lists asked for, with their deadlines counted from the call.
+    """
+
+    def __init__(self) -> None:
+        self.clock = LoopClock()
+        self.objects = FakeObjectStore(self.clock.now_ms)
+        self.points = ["AHU 1/Temp", "ahu 2/flow", "Zone"]
+        self.failure: UpstreamError | None = None
+        self.asked: list[tuple[str, int | None]] = []
+        self.reported: list[str] = []
+        self._works: list[Any] = []
+        self.directory = SiteDirectory(
+            listings=self,
+            datasets=R2CacheService(self.objects, self.clock),
+            options=CacheOptions(default_ttl=3600, max_cache_age=86_400),
+            timeout_ms=30_000,
+            invocation=invocation(
+                self.clock,
+                run_later=self._works.append,
+                on_fault=lambda where, error: self.reported.append(where),
+            ),
+        )
+
+    async def list_sites(self, *, deadline_ms: int | None = None) -> list[dict[str, Any]]:
+        """Return the sites."""
+        return self._list("sites", SITES, deadline_ms)
+
+    async def list_points(
+        self, site: str, *, deadline_ms: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the points of a site."""
+        return self._list(site, [{"name": name, "site": site} for name in self.points], deadline_ms)
+
+    def _list(
+        self, name: str, items: list[dict[str, Any]], deadline_ms: int | None
+    ) -> list[dict[str, Any]]:
+        self.asked.append((name, deadline_ms and deadline_ms - self.clock.now_ms()))
+        if self.failure is not None:
+            raise self.failure
+        return items
+
+    async def settle(self) -> None:
+        """Do what is left for after the answer."""
+        while self._works:
+            await self._works.pop()
+
+    async def names(
+        self, search: str | None = None, page: int = 1, per_page: int = 10
+    ) -> list[str]:
+        """Return the points of a page of `hq`, and settle."""
+        found = await self.directory.points("hq", search=search, page=page, per_page=per_page)
+        await self.settle()
+        return [item["name"] for item in found.items]
+
+
+@in_virtual_time
+async def test_callers_see_their_own_sites() -> None:
+    """On one page, in the upstream's words; what has no name is nobody's."""
+    desk = Desk()
+    found = await desk.directory.sites(ANYBODY)
+    assert UpstreamList(page=1, pages=1, per_page=2, total=2, items=SITES[:2]) == found
+    reader = Caller(key_id="k", is_admin=False, sites=frozenset({"lab"}))
+    assert [{"name": "lab"}] == (await desk.directory.sites(reader)).items
+    nobody = Caller(key_id="k", is_admin=False, sites=frozenset())
+    assert UpstreamList(page=1, pages=1, per_page=1, total=0, items=[]) == (
+        await desk.directory.sites(nobody)
+    )
+    await desk.settle()
+
+
+@in_virtual_time
+async def test_pages_of_points() -> None:
+    """Pages follow each other, the last one is short, one beyond is empty."""
+    desk = Desk()
+    assert ["AHU 1/Temp", "ahu 2/flow"] == await desk.names(per_page=2)
+    assert ["Zone"] == await desk.names(page=2, per_page=2)
+    assert [] == await desk.names(page=3, per_page=2)
+    found = await desk.directory.points("hq", search="ahu", page=1, per_page=1)
+    assert (2, 2, 1, 1) == (found.total, found.pages, found.page, found.per_page)
+
+
+@in_virtual_time
+async def test_searches_take_no_notice_of_case() -> None:
+    """Any part of the name will do; an empty search finds all."""
+    desk = Desk()
+    assert ["AHU 1/Temp", "ahu 2/flow"] == await desk.names("AhU")
+    assert [] == await desk.names("ahu3")
+    assert 3 == len(await desk.names(""))
+
+
+@in_virtual_time
+async def test_a_list_is_read_again_when_it_is_old() -> None:
+    """For an hour one request serves all; the upstream has as long as configured."""
+    desk = Desk()
+    await desk.names()
+    await desk.clock.sleep(HOUR_MS - 1)
+    await desk.names()
+    assert [("hq", 30_000)] == desk.asked
+    await desk.clock.sleep(1)
+    desk.points = ["new"]
+    assert ["new"] == await desk.names()
+    assert 2 == len(desk.asked)
+
+
+@in_virtual_time
+async def test_an_old_list_stands_in_when_the_upstream_fails() -> None:
+    """It is reported; after a day, or for a site that is unknown by now, the failure is told."""
+    desk = Desk()
+    await desk.names()
+    await desk.clock.sleep(2 * HOUR_MS)
+    desk.failure = UpstreamError("upstream answered 503")
+    assert 3 == len(await desk.names())
+    assert ["site directory"] == desk.reported
+    desk.failure = UpstreamSiteUnknown("no such site")
+    with pytest.raises(UpstreamSiteUnknown):
+        await desk.names()
+    desk.failure = UpstreamError("upstream answered 503")
+    await desk.clock.sleep(24 * HOUR_MS)
+    with pytest.raises(UpstreamError):
+        await desk.names()
+
+
+@pytest.mark.parametrize("operation", ["get", "put"])
+@in_virtual_time
+async def test_a_bucket_that_is_down_costs_no_answer(operation: str) -> None:
+    """Lists come from the upstream then, each time."""
+    desk = Desk()
+    desk.objects.failures.always(operation, "head")
+    assert 3 == len(await desk.names())
+    assert 3 == len(await desk.names())
+    assert 2 == len(desk.asked)
+    assert {"site directory"} == set(desk.reported)
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "names", "requests"),
+    [
+        pytest.param(HOUR_MS - 1, {"Zone"}, 1, id="known ones from a fresh list"),
+        pytest.param(HOUR_MS, {"Zone"}, 2, id="known ones from an old list"),
+        pytest.param(RECHECK_MS - 1, {"Zone", "new"}, 1, id="a missing one just after"),
+        pytest.param(RECHECK_MS, {"Zone", "new"}, 2, id="a missing one a minute after"),
+    ],
+)
+@in_virtual_time
+async def test_own_points(age_ms: int, names: set[str], requests: int) -> None:
+    """Points are added: a list that lacks one is not believed for as long."""
+    desk = Desk()
+    await desk.names()
+    desk.points.append("new")
+    await desk.clock.sleep(age_ms)
+    found = await desk.directory.own_points("hq", names, deadline_ms=None)
+    await desk.settle()
+    assert requests == len(desk.asked)
+    assert (names if requests == 2 else {"Zone"}) == found

@@ -1,0 +1,116 @@
+"""What the upstream's bodies say, and which are refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from building_vitals.series.values import NumberText, value_text
+from building_vitals.upstream.ace.wire import (
+    PageRefused,
+    cursor_after,
+    decode_listing,
+    decode_page,
+)
+
+
+def test_numbers_of_a_page_keep_their_digits() -> None:
+    """Numbers are decoded without a change of their digits."""
+    page = decode_page(
+        b'{"point_samples":[{"name":"p","value":45.50,"time":"t"},'
+        b'{"name":"p","value":"45.50","time":"t"},{"name":"p","value":7,"time":"t"},'
+        b'{"name":"p","value":1e999,"time":"t"},{"name":"p","value":[1.0,{"a":2.50}],"time":"t"}],'
+        b'"next_cursor":null,"has_more":false,"extra":{}}'
+    )
+    values = [sample.value for sample in page.point_samples]
+
+    assert isinstance(values[0], NumberText)
+    assert [*map(value_text, values)] == ["45.50", "45.50", "7", "null", '[1.0,{"a":2.50}]']
+
+
+def test_json_that_only_the_lenient_take_is_read() -> None:
+    """Bare NaN and Infinity become null; lone surrogates and huge integers don't spoil a page."""
+    digits = "1" * 5_000
+    values = ["NaN", "-Infinity", "45.50", "7", '"\\ud800"', digits]
+    samples = ",".join(f'{{"name":"p","value":{value},"time":"t"}}' for value in values)
+    body = f'{{"point_samples":[{samples}],"next_cursor":"c","has_more":true}}'
+    page = decode_page(body.encode())
+
+    assert [value_text(sample.value) for sample in page.point_samples] == [
+        "null", "null", "45.50", "7", '"\\ud800"', "null",
+    ]  # fmt: skip
+    assert cursor_after(page) == "c"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>gateway</html>",
+        b'{"point_samples":[{"name":"p","value":1,"ti',
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"point_samples":null}',
+        b'{"point_samples":{}}',
+        b'{"point_samples":[1]}',
+        b'{"point_samples":[{"name":1,"value":1,"time":"t"}]}',
+        b'{"point_samples":[{"name":"p","value":1,"time":5}]}',
+        b'{"point_samples":[{"name":"p","time":"t"}]}',
+        b'{"point_samples":[],"has_more":"yes"}',
+        b'{"point_samples":[],"has_more":true,"next_cursor":["x"]}',
+        b'{"point_samples":[{"name":"\xff","value":1,"time":"t"}]}',
+        b"[" * 100_000,
+    ],
+)
+def test_bodies_that_are_no_page_are_refused(body: bytes) -> None:
+    """What is not JSON, or not of a page's shape, is refused with the reason."""
+    with pytest.raises(PageRefused, match=r"^sent what is not a page \(.+\)$"):
+        decode_page(body)
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_body_is_a_page_or_refused(body: bytes) -> None:
+    """No body raises anything else."""
+    for decode in (decode_page, decode_listing):
+        try:
+            decode(body)
+        except PageRefused:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("ending", "expected"),
+    [
+        ('"next_cursor":null,"has_more":false', None),
+        ('"next_cursor":"c","has_more":false', None),
+        ('"has_more":false', None),
+        ('"next_cursor":null', None),
+        ('"next_cursor":"c","has_more":true', "c"),
+        ('"next_cursor":12,"has_more":true', "12"),
+        ('"next_cursor":0,"has_more":true', "0"),
+        ('"next_cursor":"c"', "c"),
+        ('"next_cursor":"c","has_more":null', "c"),
+    ],
+)
+def test_cursor_is_followed_as_long_as_the_page_does_not_end_it(
+    ending: str, expected: str | None
+) -> None:
+    """Only has_more=false, or a cursor that says null, is the end."""
+    assert expected == cursor_after(decode_page(f'{{"point_samples":[],{ending}}}'.encode()))
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        (',"has_more":true', "has_more"),
+        (',"has_more":true,"next_cursor":null', "has_more"),
+        (',"has_more":true,"next_cursor":""', "has_more"),
+        ("", "does not say"),
+    ],
+)
+def test_pages_that_do_not_tell_what_follows_are_refused(ending: str, reason: str) -> None:
+    """A page must say where the next is, or that there is none."""
+    with pytest.raises(PageRefused, match=reason):
+        cursor_after(decode_page(f'{{"point_samples":[]{ending}}}'.encode()))
