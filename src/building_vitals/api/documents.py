@@ -52,7 +52,7 @@ class CancelAnswer(msgspec.Struct, frozen=True):
     message: str
 
 
-class Purged(msgspec.Struct, frozen=True):
+class PurgeAnswer(msgspec.Struct, frozen=True):
     """Number of deleted segments."""
 
     deleted: Count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from building_vitals.api.documents import Purged
+from building_vitals.api.documents import PurgeAnswer
 from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
 from building_vitals.api.requests import parse_cache_purge_query
 from building_vitals.jobs.documents import job_document
@@ -34,7 +34,7 @@ async def purge_cache(call: Call) -> Reply:
     query = parse_cache_purge_query(call.request.query, call.parameters)
     call.facts.site = query.site
     deleted = await call.app.cache_admin.purge(query.site, query.points, query.time_range)
-    return json_reply(Purged(deleted))
+    return json_reply(PurgeAnswer(deleted))
 
 
 async def read_dlq_stats(call: Call) -> Reply:

@@ -20,7 +20,7 @@ from building_vitals.api import parameters as p
 from building_vitals.api.documents import (
     CancelAnswer,
     OpenapiDocument,
-    Purged,
+    PurgeAnswer,
     QueuedAnswer,
     TimeseriesAnswer,
 )
@@ -197,7 +197,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         operation_id="purgeCache",
         summary="Delete cached samples of a site, of some points, of a range (admin)",
         query=(p.SITE, p.POINTS, p.POINT, p.PURGE_START_TIME, p.PURGE_END_TIME),
-        answers={200: json_answer("Number of deleted segments.", Purged)},
+        answers={200: json_answer("Number of deleted segments.", PurgeAnswer)},
         failures=(400, 413),
     ),
     _admin(

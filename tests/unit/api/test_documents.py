@@ -16,7 +16,7 @@ from building_vitals.answers.answer import (
 )
 from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.api import documents
-from building_vitals.api.documents import CancelAnswer, Purged, QueuedAnswer
+from building_vitals.api.documents import CancelAnswer, PurgeAnswer, QueuedAnswer
 from building_vitals.api.json_schemas import document_schemas
 from building_vitals.jobs.documents import FailedChunk, FailedChunks, JobList, job_document
 from building_vitals.jobs.model import Job
@@ -67,7 +67,7 @@ DOCUMENTS: list[tuple[msgspec.Struct, str]] = [
         '"estimatedSamples":9}',
     ),
     (CancelAnswer(True, "m"), '{"success":true,"message":"m"}'),
-    (Purged(3), '{"deleted":3}'),
+    (PurgeAnswer(3), '{"deleted":3}'),
     (job_document(JOB), JOB_JSON),
     (JobList([job_document(JOB)], None), f'{{"jobs":[{JOB_JSON}],"nextCursor":null}}'),
     (
