@@ -161,7 +161,7 @@ CREATE TABLE IF NOT EXISTS job_chunks (
   claim TEXT,                    -- whose it is while it is processed
   claim_expires_ms INTEGER,
   samples INTEGER NOT NULL DEFAULT 0,
-  raw_bytes INTEGER NOT NULL DEFAULT 0,
+  text_bytes INTEGER NOT NULL DEFAULT 0,
   upstream_requests INTEGER NOT NULL DEFAULT 0,
   error TEXT,
   error_class TEXT,

@@ -9,6 +9,7 @@ ALTER TABLE cache_metadata RENAME COLUMN original_size TO text_bytes;
 ALTER TABLE cache_metadata RENAME COLUMN compressed_size TO stored_bytes;
 ALTER TABLE cache_totals RENAME COLUMN original_size TO text_bytes;
 ALTER TABLE cache_totals RENAME COLUMN compressed_size TO stored_bytes;
+ALTER TABLE job_chunks RENAME COLUMN raw_bytes TO text_bytes;
 ALTER TABLE job_results RENAME COLUMN etag TO object_etag;
 ALTER TABLE job_results RENAME COLUMN tag TO answer_etag;
 ALTER TABLE job_results RENAME COLUMN size TO stored_bytes;

@@ -12,7 +12,7 @@ from devtools.api_keys import KeyOptions
 from devtools.children import Children
 from devtools.console import StepFailed
 from devtools.layout import WRANGLER_TOML
-from devtools.local_database import migrate
+from devtools.local_database import prepare_database
 from devtools.toolchain import Toolchain
 from devtools.wrangler import Wrangler
 
@@ -43,7 +43,7 @@ class KeyDatabase:
         """
         wrangler = Wrangler(self.tools, self.home)
         if not self.options.is_remote:
-            migrate(wrangler, self.options.state, self.children)
+            prepare_database(wrangler, self.options.state, self.children)
         settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
         name = settings["d1_databases"][0]["database_name"]
         where: tuple[object, ...] = ("--local", "--persist-to", self.options.state)

@@ -1,4 +1,4 @@
-"""Migrates the local D1 database of a state folder, as a deployment migrates the remote one."""
+"""The local D1 database of a state folder: made from schema.sql, migrated like remote ones."""
 
 from __future__ import annotations
 
@@ -8,30 +8,51 @@ from pathlib import Path
 
 from devtools.children import Children
 from devtools.console import progress
-from devtools.layout import MIGRATIONS
+from devtools.layout import MIGRATIONS, SCHEMA_SQL
 from devtools.toolchain import write_whole
 from devtools.wrangler import Wrangler
 
+# What `wrangler d1 migrations apply` would have left: schema.sql is the sum of all migrations.
+APPLIED = """
+CREATE TABLE IF NOT EXISTS d1_migrations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT UNIQUE,
+  applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+INSERT OR IGNORE INTO d1_migrations (name) VALUES {names};
+"""
 
-def migrate(wrangler: Wrangler, state: Path, children: Children, hold: Sequence[int] = ()) -> None:
+
+def prepare_database(
+    wrangler: Wrangler, state: Path, children: Children, hold: Sequence[int] = ()
+) -> None:
     """
-    Apply the migrations that the database in *state* lacks.
+    Make the database in *state*, or apply the migrations that it lacks.
+
+    schema.sql takes wrangler half the time that the migrations take.
 
     Args:
-        wrangler: Applies them.
+        wrangler: Does it.
         state: Folder of the local database; a stamp in it saves the call when nothing is new.
         children: Takes the program.
         hold: Descriptors of locks that it holds to its end.
     """
-    digest = hashlib.sha256(
-        b"".join(path.read_bytes() for path in sorted(MIGRATIONS.glob("*.sql")))
-    )
+    migrations = sorted(MIGRATIONS.glob("*.sql"))
+    digest = hashlib.sha256()
+    for path in migrations:
+        digest.update(path.read_bytes())
     stamp = state / ".migrations"
-    is_applied = stamp.is_file() and stamp.read_text() == digest.hexdigest()
-    if is_applied and (state / "v3" / "d1").is_dir():
+    is_made = stamp.is_file() and (state / "v3" / "d1").is_dir()
+    if is_made and stamp.read_text() == digest.hexdigest():
         return
-    with progress("D1: applying migrations"):
-        children.run(
-            "migrations", wrangler.migrate(state), env=wrangler.environment(), hold=[*hold]
-        )
+    if is_made:
+        command = wrangler.migrate(state)
+    else:
+        names = ", ".join(f"('{path.name}')" for path in migrations)
+        file = wrangler.home / "schema.sql"
+        schema = SCHEMA_SQL.read_text(encoding="utf-8") + APPLIED.format(names=names)
+        file.write_text(schema, encoding="utf-8")
+        command = wrangler.execute(state, file)
+    with progress("D1: applying schema.sql and migrations"):
+        children.run("database", command, env=wrangler.environment(), hold=[*hold])
         write_whole(stamp, digest.hexdigest().encode())

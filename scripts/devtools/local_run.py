@@ -17,7 +17,7 @@ from devtools.children import Child, Children
 from devtools.console import StepFailed, progress, say
 from devtools.envfile import write_env_file
 from devtools.layout import DEV_VARS, RUNS, SCRIPTS
-from devtools.local_database import migrate
+from devtools.local_database import prepare_database
 from devtools.locks import file_lock
 from devtools.options import Options
 from devtools.servers import HOST, HealthCheck, claim_port, start_announced, start_server
@@ -66,7 +66,7 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         port = claim_port(options.port)
         upstream, token, demo = _upstream(options, tools, children)
         wrangler = Wrangler(tools, home, options.runtime)
-        migrate(wrangler, options.state, children, [state_lock])
+        prepare_database(wrangler, options.state, children, [state_lock])
         env_files = _env_files(options, upstream, token, home)
         with progress("Worker: starting the Python runtime"):
             worker = start_server(

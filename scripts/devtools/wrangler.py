@@ -98,9 +98,19 @@ class Wrangler:
 
     def migrate(self, state: Path) -> list[object]:
         """Return the command that applies the migrations to the local D1 database."""
-        settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
-        name = settings["d1_databases"][0]["database_name"]
-        return self.command("d1", "migrations", "apply", name, "--local", "--persist-to", state)
+        return self._d1(state, "migrations", "apply", _database_name())
+
+    def execute(self, state: Path, file: Path) -> list[object]:
+        """Return the command that runs the statements of a file on the local D1 database."""
+        return self._d1(state, "execute", _database_name(), "--yes", "--file", file)
+
+    def _d1(self, state: Path, *arguments: object) -> list[object]:
+        return self.command("d1", *arguments, "--local", "--persist-to", state)
+
+
+def _database_name() -> str:
+    settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
+    return str(settings["d1_databases"][0]["database_name"])
 
 
 def shown_lines(secrets: Sequence[str]) -> LineFilter:

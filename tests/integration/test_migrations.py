@@ -6,7 +6,10 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from devtools.layout import SCHEMA_SQL, WRANGLER_TOML
+from devtools.children import Children
+from devtools.layout import MIGRATIONS, SCHEMA_SQL, WRANGLER_TOML
+from devtools.local_database import prepare_database
+from devtools.signals import StopSignals
 from devtools.toolchain import Toolchain
 from devtools.wrangler import Wrangler
 from integration.harness.state_files import opened
@@ -45,3 +48,15 @@ def test_wrangler_applies_the_migrations(tools: Toolchain, tmp_path: Path) -> No
             found.append([row["entry"] for row in connection.execute(NAMES)])
     assert found[0] == found[1]
     assert "view v_request_stats" in found[0]
+
+
+def test_a_local_database_lacks_no_migration(tools: Toolchain, tmp_path: Path) -> None:
+    """It is made from schema.sql, and wrangler finds every migration applied."""
+    wrangler, state = Wrangler(tools, tmp_path), tmp_path / "state"
+    with Children(StopSignals()) as children:
+        prepare_database(wrangler, state, children)
+        (state / ".migrations").write_text("those of an older version")
+        prepare_database(wrangler, state, children)
+    with opened(state, "queue_jobs") as connection:
+        names = [row["name"] for row in connection.execute("SELECT name FROM d1_migrations")]
+    assert sorted(path.name for path in MIGRATIONS.glob("*.sql")) == names

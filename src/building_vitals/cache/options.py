@@ -16,7 +16,7 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_cache_age: Seconds that settled data count as known.
         settle_after: Age in seconds at which data are settled when fetched.
         stale_grace: Seconds that expired data are kept for when the upstream fails.
-        compression: Store frames deflated; without, they are stored blocks.
+        compression: Store datasets compressed; segments always are.
         lease_seconds: Seconds after which a fetch whose holder is silent may be taken over.
     """
 

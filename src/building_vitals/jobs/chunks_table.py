@@ -77,7 +77,7 @@ WHERE c.job_id = ?1 AND c.chunk = ?2 AND c.claim = ?3 AND j.status IN {_ACTIVE}
 # The first to finish has finished it, also when the claim has passed to another.
 _FINISH = f"""
 UPDATE job_chunks
-SET status = 'completed', progress = 1, samples = ?3, raw_bytes = ?4,
+SET status = 'completed', progress = 1, samples = ?3, text_bytes = ?4,
     upstream_requests = upstream_requests + ?5, claim = NULL, claim_expires_ms = NULL,
     due_ms = NULL, error = NULL, error_class = NULL
 WHERE job_id = ?1 AND chunk = ?2 AND status IN {_OPEN}
@@ -115,7 +115,7 @@ UPDATE queue_jobs SET
         ELSE queue_jobs.status END,
     progress = max(queue_jobs.progress,
         CASE WHEN c.done = c.chunks THEN 100 ELSE min(99, CAST(c.share * 100 AS INTEGER)) END),
-    completed_chunks = c.done, samples_count = c.samples, data_size = c.raw_bytes,
+    completed_chunks = c.done, samples_count = c.samples, data_size = c.text_bytes,
     retry_count = c.retries, upstream_requests = c.requests,
     error = (
         SELECT e.error FROM job_chunks e WHERE e.job_id = ?1 AND e.error IS NOT NULL
@@ -137,7 +137,7 @@ FROM (
         count(*) FILTER (WHERE status <> 'queued' OR attempts > 0) AS started,
         coalesce(sum(max(attempts - 1, 0)), 0) AS retries,
         coalesce(sum(samples), 0) AS samples,
-        coalesce(sum(raw_bytes), 0) AS raw_bytes,
+        coalesce(sum(text_bytes), 0) AS text_bytes,
         coalesce(sum(upstream_requests), 0) AS requests,
         1.0 * sum(estimated * progress) / sum(estimated) AS share
     FROM job_chunks WHERE job_id = ?1

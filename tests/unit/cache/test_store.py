@@ -154,12 +154,10 @@ async def test_neighbours_are_read_together(
             freshness=world.freshness,
             invocation=world.app.invocation,
         )
-        time_range = [
-            Piece("k", object_etag, offset, length, 0, 0, 0, 0) for offset, length in places
-        ]
-        blobs = await store.read(time_range, {})
+        pieces = [Piece("k", object_etag, offset, length, 0, 0, 0, 0) for offset, length in places]
+        blobs = await store.read(pieces, {})
         assert expected == sorted(watched.reads)
-        assert [length for _, length in places] == [len(blobs.piece(each)) for each in time_range]
+        assert [length for _, length in places] == [len(blobs.piece(each)) for each in pieces]
 
 
 @in_virtual_time
