@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,11 +15,13 @@ from building_vitals.access.api_keys import hash_key
 from building_vitals.access.keys_table import ApiKeys
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.errors import AppError
-from building_vitals.maintenance.health import NO_KEY, HealthService
+from building_vitals.maintenance.health import NO_KEY, VERSION, HealthService
 from fakes.clock import VirtualClock
 from fakes.database import FakeDatabase
 from fakes.invocation import invocation
 from fakes.object_store import FakeObjectStore
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Ward:
@@ -78,3 +83,10 @@ async def test_what_is_down_is_named_and_no_more(database: FakeDatabase) -> None
     assert "degraded" == status
     assert {"d1": "D1 refused", "r2": "ok", "keys": "D1 refused"} == checks
     assert "health: D1 refused: rows is made to fail" in ward.reports
+
+
+def test_the_version_is_the_projects() -> None:
+    """What health tells is what the project's files name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    package = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
+    assert [VERSION] * 2 == [project["version"], package["version"]]
