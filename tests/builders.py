@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.segments import Piece, Segment, segment_of
+from building_vitals.jobs.model import Job
 from building_vitals.ranges import Range
 from building_vitals.series.frames import Series, SeriesBuilder
 
@@ -125,4 +126,31 @@ class Sent(NamedTuple):
 
 FRESHNESS = Freshness(
     settle_after_ms=2_000, settled_ttl_ms=24_000, provisional_ttl_ms=1_000, grace_ms=5_000
+)
+
+
+# A job that has not begun.
+JOB = Job(
+    job_id="job_1",
+    owner="key_1",
+    site="hq",
+    points_count=2,
+    start_ms=0,
+    end_ms=60_000,
+    priority="low",
+    status="queued",
+    progress=0,
+    total_chunks=3,
+    completed_chunks=0,
+    estimated_size=5,
+    samples_count=0,
+    data_size=0,
+    retry_count=0,
+    error=None,
+    error_class=None,
+    created_ms=1_000,
+    started_ms=None,
+    completed_ms=None,
+    failed_ms=None,
+    cancelled_ms=None,
 )

@@ -8,33 +8,9 @@ from typing import Any
 
 import pytest
 
+from builders import JOB
 from building_vitals.errors import InvalidRequest
-from building_vitals.jobs.model import Job, decode_cursor, encode_cursor
-
-JOB = Job(
-    job_id="job_1",
-    owner="key_1",
-    site="hq",
-    points_count=2,
-    start_ms=0,
-    end_ms=60_000,
-    priority="low",
-    status="queued",
-    progress=0,
-    total_chunks=3,
-    completed_chunks=0,
-    estimated_size=5,
-    samples_count=0,
-    data_size=0,
-    retry_count=0,
-    error=None,
-    error_class=None,
-    created_ms=1_000,
-    started_ms=None,
-    completed_ms=None,
-    failed_ms=None,
-    cancelled_ms=None,
-)
+from building_vitals.jobs.model import decode_cursor, encode_cursor
 
 
 def test_cursors_come_back() -> None:
