@@ -33,15 +33,44 @@ class SampleSink(Protocol):
         Take one page, as it was sent: other points, other times, duplicates and disorder included.
 
         Pages of one stream come in their order; those of streams of other points come in between.
-
-        Raises:
-            ValueError: a sample cannot be read; the fetch fails as the upstream's fault.
+        A sample that cannot be read is left out and counted.
         """
+        ...
+
+    def advance(self, points: Collection[str] | None, until_ms: int) -> None:
+        """
+        Note that every sample before *until_ms* of some points (None: of all) has been given.
+
+        What is complete so far is worth keeping even if the fetch fails later.
+        """
+        ...
+
+
+class FetchCosts(Protocol):
+    """
+    The cost of fetches of one site, as far as it is known.
+
+    Attributes:
+        samples_per_day: Of one point, estimated.
+    """
+
+    samples_per_day: float
+
+    def requests(self, points_count: int, duration_ms: int) -> int:
+        """Return how many requests a fetch takes, by the cheaper way; at least 1."""
+        ...
+
+    def takes_site(self, points_count: int, duration_ms: int) -> bool:
+        """Return whether the cheaper way is that of the pages that hold the whole site."""
         ...
 
 
 class Upstream(Protocol):
     """Where samples come from."""
+
+    async def costs(self, site: str) -> FetchCosts:
+        """Return what fetches of a site cost; never fails."""
+        ...
 
     async def fetch_samples(
         self,
@@ -53,7 +82,11 @@ class Upstream(Protocol):
         deadline_ms: int | None = None,
         on_page: OnPage | None = None,
     ) -> FetchCount:
-        """Give *sink* every page; return when the last has come, or raise an AppError."""
+        """
+        Give *sink* every page; return when the last has come, or raise an AppError.
+
+        The sink is told what is complete before each call of *on_page*, and at the end that all is.
+        """
         ...
 
 
