@@ -276,6 +276,16 @@ CREATE TABLE IF NOT EXISTS upstream_quota (
   closed_until_ms INTEGER NOT NULL
 ) STRICT;
 
+-- What has been learned of the upstream, for each site.
+CREATE TABLE IF NOT EXISTS upstream_profiles (
+  upstream TEXT NOT NULL,        -- base URL
+  site TEXT NOT NULL,
+  profile TEXT NOT NULL,         -- JSON
+  claimed_ms INTEGER NOT NULL,   -- when somebody last began to compare the two ways of asking
+  updated_ms INTEGER NOT NULL,
+  PRIMARY KEY (upstream, site)
+) STRICT, WITHOUT ROWID;
+
 -- Where maintenance steps that go on in the next run have got to.
 CREATE TABLE IF NOT EXISTS maintenance_state (
   step TEXT PRIMARY KEY,

@@ -7,7 +7,7 @@ build one from stand-ins.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import msgspec
@@ -50,8 +50,12 @@ from building_vitals.statistics.report import StatisticsService
 from building_vitals.statistics.requests_table import RequestAnalytics
 from building_vitals.upstream.ace.client import AceClient
 from building_vitals.upstream.ace.own_points import OwnPoints
+from building_vitals.upstream.ace.planning import SiteCosts
+from building_vitals.upstream.ace.report import UpstreamReports
 from building_vitals.upstream.gate import UpstreamQuota
 from building_vitals.upstream.port import Upstream
+from building_vitals.upstream.profiles import SiteProfiles
+from building_vitals.upstream.profiles_table import UpstreamProfiles
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
 
@@ -142,12 +146,46 @@ class App:
     @cached_property
     def upstream(self) -> AceClient:
         """The client of the upstream."""
-        return AceClient(self.platform.http, self.clock, self.settings.upstream, self._gate)
+        return AceClient(
+            self.platform.http,
+            self.clock,
+            self.settings.upstream,
+            gate=self._gate,
+            profiles=self.profiles,
+            # Nobody's chart hangs on what a job finds out, and a consumer has no time to lose.
+            run_later=None if self._is_queued else self.invocation.run_later,
+        )
+
+    @property
+    def _profiles_table(self) -> UpstreamProfiles:
+        return UpstreamProfiles(self.platform.database, self.settings.upstream.base_url)
+
+    @cached_property
+    def profiles(self) -> SiteProfiles:
+        """What has been learned of the upstream's sites."""
+        return SiteProfiles(
+            table=self._profiles_table,
+            memory=self.isolate.profiles,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def upstream_report(self) -> UpstreamReports:
+        """Reads the document of `/api/upstream`."""
+        settings = self.settings.upstream
+        return UpstreamReports(
+            table=self._profiles_table,
+            costs=partial(SiteCosts, calls=settings.calls, page_size=settings.page_size),
+            url=settings.base_url,
+            calls=settings.calls,
+            page_size=settings.page_size,
+            clock=self.clock,
+        )
 
     @cached_property
     def source(self) -> Upstream:
         """The upstream, held to the points of the request's site."""
-        return OwnPoints(self.upstream, self.sites)
+        return OwnPoints(self.upstream, self.sites, self.isolate.point_names)
 
     @property
     def _gate(self) -> UpstreamQuota | None:
@@ -287,6 +325,7 @@ class App:
         return SiteDirectory(
             listings=self.upstream,
             datasets=self.datasets,
+            names=self.isolate.point_names,
             options=self.settings.cache,
             timeout_ms=self.settings.routing.direct_timeout,
             invocation=self.invocation,

@@ -15,6 +15,8 @@ from building_vitals.cache.waiting import Waiting
 from building_vitals.settings import Settings
 from building_vitals.statistics.recorder import Outbox
 from building_vitals.upstream.gate import Grant
+from building_vitals.upstream.point_names import PointNames
+from building_vitals.upstream.profiles import ProfileMemory
 
 
 class Isolate:
@@ -29,6 +31,8 @@ class Isolate:
         waiting: Needs that wait for another request's fetch.
         outbox: Requests that wait to be recorded.
         grant, queued_grant: Upstream requests that may still be sent, for requests and for jobs.
+        profiles: What has been learned of the upstream's sites.
+        point_names: Names of the sites' points, as last read.
         told: Faults that the log has already: one line for each is enough.
     """
 
@@ -41,4 +45,6 @@ class Isolate:
         self.outbox = Outbox()
         self.grant = Grant()
         self.queued_grant = Grant()
+        self.profiles = ProfileMemory()
+        self.point_names = PointNames()
         self.told: set[str] = set()

@@ -10,10 +10,8 @@ import msgspec
 from building_vitals.answers.routing import RoutingOptions
 from building_vitals.cache.options import CacheOptions
 from building_vitals.jobs.options import JobOptions
-from building_vitals.upstream.ace.settings import UpstreamSettings
+from building_vitals.upstream.ace.settings import CALLS, PAGE_SIZES, UpstreamSettings
 
-# The page sizes that the upstream accepts.
-PAGE_SIZES = (3, 10, 50, 100, 500, 1000, 5000, 10000, 50000, 100000, 300000, 500000)
 AUTH_MODES = ("keys", "open")
 
 ValueT = TypeVar("ValueT")
@@ -46,11 +44,12 @@ def read_settings(env: Any) -> Settings:
     """
     reader = _Reader(env)
     return Settings(
-        auth_mode=reader.choice("AUTH_MODE", "keys", AUTH_MODES, str),
+        auth_mode=reader.option("AUTH_MODE", AUTH_MODES),
         cors_origins=reader.text("CORS_ORIGINS", ""),
         upstream=UpstreamSettings(
             base_url=reader.text("ACE_API_URL", ""),
             token=reader.text("ACE_API_TOKEN", "") or None,
+            calls=reader.option("UPSTREAM_CALLS", CALLS),
             page_size=reader.choice("UPSTREAM_PAGE_SIZE", 50_000, PAGE_SIZES, int),
             page_timeout_ms=reader.integer("UPSTREAM_PAGE_TIMEOUT", 30_000, 100, 300_000),
             max_retries=reader.integer("UPSTREAM_MAX_RETRIES", 4, 0, 20),
@@ -117,6 +116,13 @@ class _Reader:
             raise SettingsError(f"{name} must be from {least} to {most}: got {text[:40]!r}")
         found: ValueT = value
         return found
+
+    def option(self, name: str, allowed: tuple[ValueT, ...]) -> ValueT:
+        """Return one of the allowed words; the first is the default."""
+        text = self.text(name, str(allowed[0]))
+        if text not in allowed:
+            raise SettingsError(f"{name} must be one of {allowed}: got {text[:40]!r}")
+        return allowed[allowed.index(text)]
 
     def choice(
         self, name: str, default: ValueT, allowed: tuple[ValueT, ...], read: Callable[[str], ValueT]

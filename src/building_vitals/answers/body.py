@@ -87,7 +87,7 @@ async def encoded(
                     if encoder.pending >= PENDING_BYTES_MAX:
                         yield encoder.take()
                 if stop == len(part.pieces):
-                    encoder.end_point()
+                    encoder.end_point(part.error)
             data = encoder.take()
             if data:
                 yield data

@@ -16,11 +16,19 @@ from building_vitals.cache.segments import Piece, pieces
 OBJECT_KEYS_MAX = 100
 
 
+UNKNOWN_POINT = "unknown point"
+
+
 class PointPieces(NamedTuple):
-    """A requested point with what its samples are made of, in order of time."""
+    """
+    A requested point with what its samples are made of, in order of time.
+
+    *error* says why there are none.
+    """
 
     point: str
     pieces: list[Piece]
+    error: str | None = None
 
 
 def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
@@ -32,7 +40,9 @@ def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
     """
     return [
         PointPieces(
-            cover.point, [piece for segment, part in cover.known for piece in pieces(segment, part)]
+            cover.point,
+            [piece for segment, part in cover.known for piece in pieces(segment, part)],
+            UNKNOWN_POINT if cover.is_unknown else None,
         )
         for cover in covers
     ]
@@ -46,8 +56,8 @@ def entity_tag(parts: Sequence[PointPieces], form: AnswerForm) -> str:
     used twice, so pieces identify samples.
     """
     digest = hashlib.sha256(repr(msgspec.structs.astuple(form)).encode())
-    for point, of_point in parts:
-        digest.update(f"\n{point}\n".encode())
+    for point, of_point, error in parts:
+        digest.update(f"\n{point}\n{error or ''}".encode())
         digest.update(
             "".join(
                 f"{each.key},{each.offset},{each.stored_bytes},{each.time_range};"

@@ -19,6 +19,11 @@ async def read_statistics(call: Call) -> Reply:
     return json_reply(await call.app.statistics.read(), 200, NO_STORE)
 
 
+async def read_upstream(call: Call) -> Reply:
+    """Show what has been learned of the upstream."""
+    return json_reply(await call.app.upstream_report.read(), 200, NO_STORE)
+
+
 async def list_cache_objects(call: Call) -> Reply:
     """List a page of the bucket's objects."""
     values = call.values()

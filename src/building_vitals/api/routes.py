@@ -33,6 +33,7 @@ from building_vitals.maintenance.purge import CacheObjects
 from building_vitals.maintenance.run import MaintenanceRun
 from building_vitals.sites.directory import UpstreamList
 from building_vitals.statistics.report import StatsReport
+from building_vitals.upstream.ace.report import UpstreamReport
 
 
 async def read_openapi(call: Call) -> Reply:
@@ -181,6 +182,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         operation_id="getStats",
         summary="Statistics of cache, jobs, requests and upstream quota (admin)",
         answers={200: json_answer("The statistics.", StatsReport)},
+    ),
+    _admin(
+        "GET /api/upstream",
+        operations.read_upstream,
+        operation_id="getUpstream",
+        summary="What has been learned of the upstream, by site (admin)",
+        answers={200: json_answer("The upstream and its sites.", UpstreamReport)},
     ),
     _admin(
         "GET /api/cache/objects",

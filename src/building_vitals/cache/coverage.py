@@ -6,7 +6,7 @@ Pure: services only carry out what is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -23,11 +23,14 @@ class Cover(msgspec.Struct, frozen=True, gc=False):
         point: Its name.
         known: Segments with the part of the request each answers; by time, disjoint.
         gaps: The rest of the request; by time.
+        is_unknown: Whether the site has no such point; nothing is known of it then, and nothing
+            is missing.
     """
 
     point: str
     known: list[tuple[Segment, Range]]
     gaps: list[Range]
+    is_unknown: bool = False
 
 
 def cover(point: str, segments: Sequence[Segment], needed: Range | None) -> Cover:
@@ -63,11 +66,13 @@ def covers(
     freshness: Freshness,
     now_ms: int,
     grace: bool = False,
+    unknown: Collection[str] = (),
 ) -> list[Cover]:
     """
     Return a cover of each point, in the order of *points*, from all that the index has of them.
 
-    With *grace*, expired segments fill gaps between fresh ones for as long as they are kept.
+    With *grace*, expired segments fill gaps between fresh ones for as long as they are kept. Those
+    of *unknown* are points that the site does not have.
     """
     usable: dict[str, list[Segment]] = {}
     expired: dict[str, list[Segment]] = {}
@@ -76,7 +81,12 @@ def covers(
             usable.setdefault(segment.point, []).append(segment)
         elif grace and freshness.is_kept(segment, now_ms):
             expired.setdefault(segment.point, []).append(segment)
-    found = [cover(point, usable.get(point, ()), needed) for point in points]
+    found = [
+        Cover(point, [], [], is_unknown=True)
+        if point in unknown
+        else cover(point, usable.get(point, ()), needed)
+        for point in points
+    ]
     if expired:
         found = [_with_expired(each, expired.get(each.point, [])) for each in found]
     return found

@@ -1,5 +1,5 @@
 """
-How to fetch the gaps of a request: in few pages, and with few samples that nobody needs.
+How to fetch the gaps of a request: in few requests, and with few samples that nobody needs.
 
 Separate and pure: services only carry out what is decided here.
 """
@@ -11,13 +11,16 @@ from itertools import combinations, pairwise
 
 import msgspec
 
-from building_vitals.instants import DAY_MS
+from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range, merge
+from building_vitals.upstream.port import FetchCosts
 
-# 5-minute data, the usual interval: what a fetch is sized by before a site's own rate is known.
-USUAL_SAMPLES_PER_DAY = 288
-# What a fetch may ask for without need, as a share of all it asks for, to save a page.
+# What a fetch may ask for without need, as a share of all it asks for, to save a request.
 WASTE_MAX = 0.02
+# What lies between two gaps is fetched again to save a request, where it is as short as this and
+# holds no more samples: a request takes seconds, whatever it brings.
+BRIDGE_MS_MAX = 6 * HOUR_MS
+BRIDGE_SAMPLES_MAX = 5_000
 # Joining compares each with each; beyond this many, fetches stay as they are.
 FETCHES_JOINED_MAX = 64
 
@@ -29,36 +32,60 @@ class UpstreamQuery(msgspec.Struct, frozen=True):
     time_range: Range
 
 
-def plan_fetches(
-    missing: Mapping[str, Sequence[Range]],
-    *,
-    page_size: int,
-    samples_per_day: float = USUAL_SAMPLES_PER_DAY,
-) -> list[UpstreamQuery]:
+def plan_fetches(missing: Mapping[str, Sequence[Range]], costs: FetchCosts) -> list[UpstreamQuery]:
     """
-    Return fetches that together cover all gaps: few pages first, then few needless samples.
+    Return fetches that together cover all gaps: few requests first, then few needless samples.
 
-    Points whose gaps lie together are fetched together. There are two ways to begin: a fetch of
-    each stretch of time for just the points that miss it, or a fetch of each gap for the points
-    that miss just that. From either, two fetches become one where that saves a page and asks for
-    at most `WASTE_MAX` without need; the cheaper outcome is taken. So it never takes more pages
-    than the gaps would one by one, and no point is asked for the same instant twice.
+    Small gaps close together become one. Points whose gaps lie together are fetched together. There
+    are two ways to begin: a fetch of each stretch of time for just the points that miss it, or a
+    fetch of each gap for the points that miss just that. From either, two fetches become one where
+    that saves a request and asks for at most `WASTE_MAX` without need; the cheaper outcome is
+    taken. So it never takes more requests than the gaps would one by one, and no point is asked for
+    the same instant twice.
 
     Args:
         missing: Gaps of each point, disjoint.
-        page_size: Samples the upstream puts on a page.
-        samples_per_day: Of one point, estimated.
+        costs: Tells how many requests a fetch takes.
     """
 
-    def pages(fetch: UpstreamQuery) -> int:
-        estimate = _asked_ms(fetch) / DAY_MS * samples_per_day
-        return max(1, -int(-estimate // page_size))
+    def requests(fetch: UpstreamQuery) -> int:
+        return costs.requests(len(fetch.points), fetch.time_range.duration_ms)
 
+    missing = _bridged(missing, costs)
     by_stretch, by_gap = _stretch_fetches(missing), _gap_fetches(missing)
     beginnings = [by_stretch] if by_stretch == by_gap else [by_stretch, by_gap]
-    plans = [_joined(each, missing, pages) for each in beginnings]
-    best = min(plans, key=lambda plan: (sum(map(pages, plan)), sum(map(_asked_ms, plan))))
+    plans = [_joined(each, missing, requests) for each in beginnings]
+    best = min(plans, key=lambda plan: (sum(map(requests, plan)), sum(map(_asked_ms, plan))))
     return sorted(best, key=lambda fetch: fetch.time_range)
+
+
+def _bridged(
+    missing: Mapping[str, Sequence[Range]], costs: FetchCosts
+) -> dict[str, tuple[Range, ...]]:
+    """Return the gaps with small ones that lie close together made one."""
+    alike: dict[tuple[Range, ...], list[str]] = {}
+    for point, ranges in missing.items():
+        alike.setdefault(tuple(ranges), []).append(point)
+    bridged = {ranges: _bridge(ranges, len(points), costs) for ranges, points in alike.items()}
+    return {point: bridged[tuple(ranges)] for point, ranges in missing.items()}
+
+
+def _bridge(ranges: Sequence[Range], count: int, costs: FetchCosts) -> tuple[Range, ...]:
+    """Return the gaps that *count* points have in common, some of them joined."""
+    samples = costs.samples_per_day * count / DAY_MS
+    longest_ms = min(BRIDGE_MS_MAX, BRIDGE_SAMPLES_MAX / samples)
+    joined: list[Range] = []
+    for each in sorted(ranges):
+        if joined and each.start_ms - joined[-1].end_ms <= longest_ms:
+            both = Range(joined[-1].start_ms, each.end_ms)
+            apart = (joined[-1].duration_ms, each.duration_ms)
+            if costs.requests(count, both.duration_ms) < sum(
+                costs.requests(count, duration_ms) for duration_ms in apart
+            ):
+                joined[-1] = both
+                continue
+        joined.append(each)
+    return tuple(joined)
 
 
 def _asked_ms(fetch: UpstreamQuery) -> int:
@@ -103,12 +130,12 @@ def _stretch_fetches(missing: Mapping[str, Sequence[Range]]) -> list[UpstreamQue
 def _joined(
     fetches: list[UpstreamQuery],
     missing: Mapping[str, Sequence[Range]],
-    pages: Callable[[UpstreamQuery], int],
+    requests: Callable[[UpstreamQuery], int],
 ) -> list[UpstreamQuery]:
-    """Return the fetches with pairs made one for as long as that saves pages."""
+    """Return the fetches with pairs made one for as long as that saves requests."""
     while len(fetches) <= FETCHES_JOINED_MAX:
         better = (
-            _join(fetches, one, other, missing, pages) for one, other in combinations(fetches, 2)
+            _join(fetches, one, other, missing, requests) for one, other in combinations(fetches, 2)
         )
         found = next((each for each in better if each is not None), None)
         if found is None:
@@ -122,7 +149,7 @@ def _join(
     one: UpstreamQuery,
     other: UpstreamQuery,
     missing: Mapping[str, Sequence[Range]],
-    pages: Callable[[UpstreamQuery], int],
+    requests: Callable[[UpstreamQuery], int],
 ) -> list[UpstreamQuery] | None:
     """Return the fetches with one in place of two, or None when that is not better."""
     time_range = Range(
@@ -130,7 +157,7 @@ def _join(
         max(one.time_range.end_ms, other.time_range.end_ms),
     )
     both = UpstreamQuery(tuple(dict.fromkeys(one.points + other.points)), time_range)
-    if pages(both) >= pages(one) + pages(other) or _is_wasteful(both, missing):
+    if requests(both) >= requests(one) + requests(other) or _is_wasteful(both, missing):
         return None
     asked = set(both.points)
     joined = [both]

@@ -236,7 +236,7 @@ async def _size(source: ByteSource) -> int:
                 else:
                     encoder.add(piece, blobs.piece(piece))
             if stop == len(part.pieces):
-                encoder.end_point()
+                encoder.end_point(part.error)
         size += len(encoder.take())
     return size
 

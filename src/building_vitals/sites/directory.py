@@ -15,6 +15,7 @@ from building_vitals.errors import AppError, UpstreamSiteUnknown
 from building_vitals.fields import Count
 from building_vitals.ports import Invocation
 from building_vitals.ranges import Range
+from building_vitals.upstream.point_names import RECHECK_MS, PointNames
 from building_vitals.upstream.port import Items, Listings
 
 _NAME_SCHEMA = {"required": ["name"], "properties": {"name": {"type": "string"}}}
@@ -26,8 +27,8 @@ FetchList = Callable[[int], Coroutine[Any, Any, Items]]
 _SITES_KEY = DatasetKey("sites", ("\x01sites",), Range(0, 1))
 _POINTS_NAME = "\x01points"
 
-# An older list is read again when it lacks the requested point: points are added upstream.
-RECHECK_MS = 60_000
+# What was read so lately is not read again, whatever the options say.
+LIST_LEAST_MS = 1_000
 
 
 class UpstreamList(msgspec.Struct, frozen=True):
@@ -53,6 +54,7 @@ class SiteDirectory:
         *,
         listings: Listings,
         datasets: R2CacheService,
+        names: PointNames,
         options: CacheOptions,
         timeout_ms: int,
         invocation: Invocation,
@@ -61,12 +63,14 @@ class SiteDirectory:
         Args:
             listings: The upstream.
             datasets: Keeps the lists.
+            names: Remembers the points' names.
             options: The two ages of a list.
             timeout_ms: Longest time for the upstream.
             invocation: Clock, work after the answer, faults.
         """
         self._listings = listings
         self._datasets = datasets
+        self._names = names
         self._clock = invocation.clock
         self._options = options
         self._timeout_ms = timeout_ms
@@ -124,18 +128,30 @@ class SiteDirectory:
             UpstreamSiteUnknown: there is no such site.
             UpstreamError: the kept list is missing or too old to tell, and the upstream fails.
         """
-        key, asked, now_ms = _points_key(site), frozenset(names), self._clock.now_ms()
+        asked, now_ms = frozenset(names), self._clock.now_ms()
+        known = self._names.get(site)
+        if known is not None and self._is_telling(asked, *known, now_ms):
+            return asked & known[1]
+        key = _points_key(site)
         kept = await self._kept(key)
         if kept is not None:
-            found = asked.intersection(item["name"] for item in _items(kept["items"]))
-            fresh_ms = self._options.default_ttl * 1000
-            if found != asked:
-                fresh_ms = min(fresh_ms, RECHECK_MS)
-            if now_ms - kept["fetchedMs"] < fresh_ms:
-                return found
+            found = frozenset(item["name"] for item in _items(kept["items"]))
+            self._names.put(site, found, kept["fetchedMs"])
+            if self._is_telling(asked, kept["fetchedMs"], found, now_ms):
+                return asked & found
         items = _items(await self._listings.list_points(site, deadline_ms=deadline_ms))
+        self._names.put(site, (item["name"] for item in items), now_ms)
         self._run_later(self._keep(key, {"fetchedMs": now_ms, "items": items}))
         return asked.intersection(item["name"] for item in items)
+
+    def _is_telling(
+        self, asked: frozenset[str], read_ms: int, names: frozenset[str], now_ms: int
+    ) -> bool:
+        """Return whether a list that was read at *read_ms* still tells of all that is asked."""
+        fresh_ms = self._options.default_ttl * 1000
+        if not asked <= names:
+            fresh_ms = min(fresh_ms, RECHECK_MS)
+        return now_ms - read_ms < max(fresh_ms, LIST_LEAST_MS)
 
     async def _list(self, key: DatasetKey, fetch: FetchList) -> Items:
         now_ms = self._clock.now_ms()

@@ -47,14 +47,12 @@ class SampleSink(Protocol):
 
 
 class FetchCosts(Protocol):
-    """
-    The cost of fetches of one site, as far as it is known.
+    """The cost of fetches of one site, as far as it is known."""
 
-    Attributes:
-        samples_per_day: Of one point, estimated.
-    """
-
-    samples_per_day: float
+    @property
+    def samples_per_day(self) -> float:
+        """Samples of one point in a day, estimated."""
+        ...
 
     def requests(self, points_count: int, duration_ms: int) -> int:
         """Return how many requests a fetch takes, by the cheaper way; at least 1."""
@@ -68,8 +66,25 @@ class FetchCosts(Protocol):
 class Upstream(Protocol):
     """Where samples come from."""
 
-    async def costs(self, site: str) -> FetchCosts:
-        """Return what fetches of a site cost; never fails."""
+    async def costs(self, site: str, *, may_ask: bool = False) -> FetchCosts:
+        """
+        Return what fetches of a site cost; never fails.
+
+        With *may_ask*, the upstream may be asked how large a site is of which nothing is known.
+        """
+        ...
+
+    def unknown_points(self, site: str, points: Collection[str], since_ms: int) -> frozenset[str]:
+        """Return which points the site is known not to have, as of *since_ms* or later."""
+        ...
+
+    async def check_points(self, site: str, points: Collection[str]) -> None:
+        """
+        Make known which of the points the site has.
+
+        Raises:
+            AppError: the site's list could not be read.
+        """
         ...
 
     async def fetch_samples(

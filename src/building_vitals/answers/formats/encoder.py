@@ -48,8 +48,8 @@ class Encoder(Protocol):
         """Append a piece's samples to the point begun last, and return how many they are."""
         ...
 
-    def end_point(self) -> None:
-        """End the point begun last."""
+    def end_point(self, error: str | None = None) -> None:
+        """End the point begun last; *error* says why it has no samples."""
         ...
 
     def take(self) -> bytes:
@@ -141,8 +141,8 @@ class TextEncoder:
         self._count += count
         return count
 
-    def end_point(self) -> None:
-        """End the point begun last."""
+    def end_point(self, error: str | None = None) -> None:
+        """End the point begun last; *error* says why it has no samples."""
         if self._max_points is not None:
             text, self._texts = b",".join(self._texts), []
             if self._count > self._max_points:
@@ -153,7 +153,7 @@ class TextEncoder:
             if self._announced:
                 self._emit(self._rows(text))
             self._count = self._announced
-        self._emit(self._closing())
+        self._emit(self._closing(error))
         self.samples += self._count
 
     def _emit(self, data: bytes) -> None:
@@ -182,7 +182,7 @@ class TextEncoder:
         """Return rows of `_point`, of which `_count` have gone out before."""
         raise LookupError(f"a format says how its rows look: {text[:20]!r}")
 
-    def _closing(self) -> bytes:
+    def _closing(self, _error: str | None) -> bytes:
         """Return what comes after the rows of `_point`, which were `_count`."""
         return b""
 

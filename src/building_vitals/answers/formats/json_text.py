@@ -23,8 +23,8 @@ class TextJson(TextEncoder):
     def _rows(self, text: bytes) -> bytes:
         return b"," + text if self._count else text
 
-    def _closing(self) -> bytes:
-        return b'],"count":%d,"error":null}' % self._count
+    def _closing(self, error: str | None) -> bytes:
+        return b'],"count":%d,"error":%b}' % (self._count, msgspec.json.encode(error))
 
     def _end(self, meta: object) -> bytes:
         return b'},"_meta":' + msgspec.json.encode(meta) + b"}"

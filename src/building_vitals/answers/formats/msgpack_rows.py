@@ -119,8 +119,8 @@ class MessagePack(TextEncoder):
     def _rows(self, text: bytes) -> bytes:
         return msgpack_rows(text)
 
-    def _closing(self) -> bytes:
-        return msgpack_point_tail()
+    def _closing(self, error: str | None) -> bytes:
+        return msgpack_point_tail(error)
 
     def _end(self, meta: object) -> bytes:
         return msgpack_tail(meta)

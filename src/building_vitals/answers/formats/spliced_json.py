@@ -143,9 +143,10 @@ class SplicedJson:
         self._splicer.add_run(data, piece.text_bytes, piece.crc, piece.crc_growth, piece.before)
         self._point_samples += piece.count
 
-    def end_point(self) -> None:
-        """End the point begun last."""
-        self._glue += b'],"count":%d,"error":null}' % self._point_samples
+    def end_point(self, error: str | None = None) -> None:
+        """End the point begun last; *error* says why it has no samples."""
+        said = msgspec.json.encode(error)
+        self._glue += b'],"count":%d,"error":%b}' % (self._point_samples, said)
         self.samples += self._point_samples
 
     def _flush(self) -> None:

@@ -42,6 +42,10 @@ class FetchReport(msgspec.Struct):
     samples_received: int = 0
 
 
+class AnswerCut(UpstreamError):
+    """An answer began and did not come whole, or is too large: a smaller one may come."""
+
+
 class Calls:
     """The ports, limits, deadline and counts that the calls of one fetch share."""
 
@@ -63,15 +67,16 @@ class Calls:
         if settings.token is not None:
             self.headers["authorization"] = f"Bearer {settings.token}"
 
-    def begin(self, target: Target, *, may_be_absent: bool = False) -> Call:
+    def begin(self, target: Target, *, may_be_absent: bool = False, is_large: bool = False) -> Call:
         """
         Return a call that has not been sent yet.
 
         Args:
             target: The request.
             may_be_absent: Whether 404 is an answer rather than a fault.
+            is_large: Whether the caller can ask for less where an answer is cut.
         """
-        return Call(self, target, may_be_absent=may_be_absent)
+        return Call(self, target, may_be_absent=may_be_absent, is_large=is_large)
 
     async def read(
         self, target: Target, decode: Callable[[bytes], ShapeT], *, may_be_absent: bool = False
@@ -95,12 +100,21 @@ class Calls:
 
 
 class Call:
-    """One request with its attempts, at most `max_retries` + 1."""
+    """
+    One request with its attempts, at most `max_retries` + 1.
 
-    def __init__(self, calls: Calls, target: Target, *, may_be_absent: bool) -> None:
+    Attributes:
+        took_ms: How long the last answer took.
+    """
+
+    def __init__(
+        self, calls: Calls, target: Target, *, may_be_absent: bool, is_large: bool = False
+    ) -> None:
+        self.took_ms = 0
         self._calls = calls
         self._target = target
         self._may_be_absent = may_be_absent
+        self._is_large = is_large
         self._attempts = 0
 
     async def answer(self) -> bytes | None:
@@ -110,13 +124,25 @@ class Call:
         Raises:
             UpstreamTimeout: no answer came in time.
             UpstreamLimited: the upstream kept answering 429, or asks to wait beyond the deadline.
+            AnswerCut: a large answer was cut; only where the caller can ask for less.
             UpstreamError: any other failure, when a retry cannot help or has not helped.
         """
         while True:
             try:
                 return await self._attempt()
             except UpstreamError as failure:
+                if self._is_large and isinstance(failure, AnswerCut):
+                    raise
                 await self._wait_after(failure)
+
+    async def retry(self, failure: UpstreamError) -> None:
+        """
+        Return when the request may be sent again after a failure.
+
+        Raises:
+            UpstreamError: that failure; no attempt is left.
+        """
+        await self._wait_after(failure)
 
     async def distrust(self, what: str) -> None:
         """
@@ -141,6 +167,7 @@ class Call:
             raise self._late()
         self._attempts += 1
         calls.report.requests += 1
+        began_ms = calls.clock.now_ms()
         try:
             answer = await calls.http.request(
                 self._target.method,
@@ -155,6 +182,7 @@ class Call:
         except HttpFailure as failure:
             what = f"gave no whole answer ({self._redacted(failure)})"
             raise self._failed(what) from failure
+        self.took_ms = max(0, calls.clock.now_ms() - began_ms)
         return self._judged(answer)
 
     def _judged(self, answer: HttpAnswer) -> bytes | None:

@@ -7,29 +7,34 @@ cursors and retries. Its result is complete, or an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 
-from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
+from msgspec.structs import replace
+
+from building_vitals.errors import AppError, UpstreamError, UpstreamSiteUnknown
+from building_vitals.instants import HOUR_MS
 from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.calls import Calls, FetchReport
+from building_vitals.upstream.ace.comparison import Tail, compare
+from building_vitals.upstream.ace.page_stream import FilterIgnored
+from building_vitals.upstream.ace.planning import SiteCosts
+from building_vitals.upstream.ace.sample_fetch import SampleFetch
 from building_vitals.upstream.ace.settings import UpstreamSettings
-from building_vitals.upstream.ace.streams import FetchContext, FilterIgnored, Stream, run_streams
 from building_vitals.upstream.ace.targets import (
-    Target,
-    bodies_of,
-    filter_length_max,
     filters_of,
     fits_filter,
     list_target,
     pages_target,
-    points_target,
     site_path,
     site_target,
 )
-from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing
+from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing, decode_page
 from building_vitals.upstream.port import Items, OnPage, SampleSink, UpstreamGate
+from building_vitals.upstream.profile import CHECK_EVERY_MS, SiteProfile
+from building_vitals.upstream.profiles import SiteProfiles
 
 LIST_PAGE_SIZE = 500
 LIST_PAGES_MAX = 1_000
@@ -38,6 +43,15 @@ LIST_PAGES_MAX = 1_000
 SITE_KNOWN_MS = 300_000
 SITE_UNKNOWN_MS = 60_000
 SITES_REMEMBERED_MAX = 256
+
+# The two ways are compared when the charts of a page have probably been drawn.
+CHECK_DELAY_MS = 5_000
+# What could not be compared is tried again after so long.
+CHECK_AGAIN_MS = HOUR_MS
+
+CHECK_FILTER_LENGTH_MAX = 2_500
+
+RunLater = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class AceClient:
@@ -52,13 +66,40 @@ class AceClient:
         http: HttpClient,
         clock: Clock,
         settings: UpstreamSettings,
+        *,
         gate: UpstreamGate | None = None,
+        profiles: SiteProfiles,
+        run_later: RunLater | None = None,
     ) -> None:
+        """
+        Args:
+            http: Sends requests.
+            clock: Time and waiting.
+            settings: The options.
+            gate: The Worker's own quota.
+            profiles: What is learned of the upstream.
+            run_later: Has the two ways of asking compared behind an answer; None: they are not.
+        """
         self._http = http
         self._clock = clock
         self._settings = settings
         self._gate = gate
+        self._profiles = profiles
+        self._run_later = run_later
         self._sites: dict[str, tuple[bool, int]] = {}
+
+    async def costs(self, site: str) -> SiteCosts:
+        """Return what fetches of a site cost, by what has been learned."""
+        return self._costs(await self._profiles.read(site))
+
+    def note_points(self, site: str, count: int) -> SiteCosts:
+        """Note how many points a site's list has; return what fetches cost then."""
+        profile = replace(self._profiles.known(site), points=count)
+        self._profiles.change(site, profile)
+        return self._costs(profile)
+
+    def _costs(self, profile: SiteProfile) -> SiteCosts:
+        return SiteCosts(profile, self._settings.calls, self._settings.page_size)
 
     async def fetch_samples(
         self,
@@ -73,18 +114,17 @@ class AceClient:
         """
         Give the sink every sample the upstream has of these points in this range.
 
-        Names go into filters as long as an address allows. A page with points that its filter
-        does not name shows that the upstream ignores filters: each of several filters would then
-        fetch the whole site, so the fetch starts over as one query without a filter. To find out
-        early, the client sends the second filter after it has seen the first one's first samples.
+        The cheaper way is taken: calls by point, or pages, of the whole site or filtered where the
+        upstream heeds a filter. A filtered page with points that its filter does not name shows
+        that filters are ignored; the fetch starts over without.
 
         Args:
             site: Its name.
             points: Their names; duplicates count once.
             time_range: The range; the upstream may send samples just outside, the sink drops them.
-            sink: Gets pages as the upstream sent them, possibly some samples twice.
+            sink: Gets answers as the upstream sent them, possibly some samples twice.
             deadline_ms: Instant when to give up, epoch milliseconds.
-            on_page: Awaited after each page, with the report so far.
+            on_page: Awaited after each answer, with the report so far.
 
         Returns:
             What the fetch has cost; the sink has every sample by then.
@@ -92,24 +132,34 @@ class AceClient:
         Raises:
             UpstreamSiteUnknown: there is no such site.
             UpstreamLimited: the upstream's rate limit, or the Worker's quota, held on.
-            UpstreamTimeout: a page, or the whole fetch, took too long.
+            UpstreamTimeout: an answer, or the whole fetch, took too long.
             UpstreamError: the upstream failed, refused, or sent an invalid answer.
         """
         calls = self._calls(deadline_ms)
         unique = list(dict.fromkeys(points))
         if not unique or time_range.end_ms <= time_range.start_ms:
             return calls.report
-        context = FetchContext(calls, sink, on_page, partial(self._require_site, calls, site))
-        width = self._settings.max_in_flight
-        filters = self._filters(site, unique, time_range)
-        streams = self._filtered_streams(context, site, filters, time_range)
-        probe = streams[0] if len(filters) > 1 else None
-        streams += self._unfilterable_streams(context, unique, time_range)
+        fetch = SampleFetch(
+            site,
+            unique,
+            time_range,
+            calls=calls,
+            sink=sink,
+            on_page=on_page,
+            require_site=partial(self._require_site, calls, site),
+        )
+        costs = await self.costs(site)
+        keeps_tail = self._is_check_due(costs)
         try:
-            await run_streams(streams, width=width, probe=probe)
+            await fetch.run(costs, keeps_tail=keeps_tail)
         except FilterIgnored:
-            streams = [self._page_stream(context, site, None, time_range)]
-            await run_streams(streams, width=width)
+            profile = replace(self._profiles.known(site), is_filter_heeded=False)
+            self._profiles.change(site, profile)
+            await fetch.run(self._costs(profile), keeps_tail=keeps_tail)
+        if fetch.seen is not None:
+            self._profiles.learn(site, fetch.seen)
+        if fetch.tail is not None and self._run_later is not None:
+            self._run_later(self._check(site, fetch.tail))
         return calls.report
 
     async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
@@ -145,77 +195,51 @@ class AceClient:
             await self._require_site(calls, site)
         return items or []
 
+    def _is_check_due(self, costs: SiteCosts) -> bool:
+        """Return whether the two ways of asking are to be compared behind this fetch."""
+        is_open = self._run_later is not None and self._settings.calls == "auto"
+        return is_open and costs.profile.is_due(self._clock.now_ms())
+
+    async def _check(self, site: str, tail: Tail) -> None:
+        """Compare what a call by point gave with a page of the site, and note what that shows."""
+        await self._clock.sleep(CHECK_DELAY_MS)
+        if not self._profiles.known(site).is_due(self._clock.now_ms()):
+            return
+        if not await self._profiles.claim_check(site):
+            return
+        now_ms = self._clock.now_ms()
+        names = filters_of(filter(fits_filter, tail.names), CHECK_FILTER_LENGTH_MAX)
+        target = pages_target(
+            site,
+            names[0][0] if names else None,
+            tail.time_range,
+            page_size=self._settings.page_size,
+            cursor=None,
+        )
+        calls = self._calls(now_ms + self._settings.page_timeout_ms)
+        try:
+            page = await calls.read(target, decode_page, may_be_absent=True)
+            finding = None if page is None else compare(tail, page)
+        except (AppError, ValueError):
+            finding = None
+        profile = self._profiles.known(site)
+        if finding is None:
+            again_ms = now_ms - CHECK_EVERY_MS + CHECK_AGAIN_MS
+            self._profiles.change(site, replace(profile, checked_ms=again_ms))
+            return
+        self._profiles.change(
+            site,
+            replace(
+                profile,
+                is_filter_heeded=finding.is_filter_heeded,
+                is_same=profile.is_same if finding.is_same is None else finding.is_same,
+                samples_per_day=finding.samples_per_day or profile.samples_per_day,
+                checked_ms=now_ms,
+            ),
+        )
+
     def _calls(self, deadline_ms: int | None) -> Calls:
         return Calls(self._http, self._clock, self._settings, self._gate, deadline_ms)
-
-    def _filters(
-        self, site: str, points: Sequence[str], time_range: Range
-    ) -> list[tuple[str, list[str]]]:
-        settings = self._settings
-        length_max = filter_length_max(
-            site,
-            time_range,
-            base_url=settings.base_url,
-            page_size=settings.page_size,
-            url_max=settings.url_length_max,
-        )
-        return filters_of(filter(fits_filter, points), length_max)
-
-    def _filtered_streams(
-        self,
-        context: FetchContext,
-        site: str,
-        filters: Sequence[tuple[str, list[str]]],
-        time_range: Range,
-    ) -> list[Stream]:
-        """
-        Return the streams of all filters; with but one, it does not matter whether it is heeded.
-        """
-        is_checked = len(filters) > 1
-        return [
-            self._page_stream(
-                context, site, names, time_range, frozenset(points) if is_checked else None
-            )
-            for names, points in filters
-        ]
-
-    def _page_stream(
-        self,
-        context: FetchContext,
-        site: str,
-        names: str | None,
-        time_range: Range,
-        checked: frozenset[str] | None = None,
-    ) -> Stream:
-        """Return the stream of one filter."""
-        target_of = partial(self._pages_target, site, names, time_range)
-        return Stream(context, target_of, names=checked)
-
-    def _pages_target(
-        self, site: str, names: str | None, time_range: Range, cursor: str | None
-    ) -> Target:
-        page_size = self._settings.page_size
-        return pages_target(site, names, time_range, page_size=page_size, cursor=cursor)
-
-    def _unfilterable_streams(
-        self, context: FetchContext, points: Sequence[str], time_range: Range
-    ) -> list[Stream]:
-        """
-        Return the streams of names that fit no comma-separated list.
-
-        The call that takes names in a body takes any name, but has no pages: the client asks it
-        for parts of the range, so small that an answer is about a page.
-        """
-        names = [point for point in points if not fits_filter(point)]
-        streams: list[Stream] = []
-        for group, ranges in bodies_of(names, time_range, page_size=self._settings.page_size):
-            before = None
-            for part in ranges:
-                target_of = partial(_same, points_target(group, part))
-                cut = part if len(ranges) > 1 else None
-                before = Stream(context, target_of, is_paged=False, before=before, cut=cut)
-                streams.append(before)
-        return streams
 
     async def _require_site(self, calls: Calls, site: str) -> None:
         now_ms = self._clock.now_ms()
@@ -259,8 +283,3 @@ def _decode_list_page(number: int, body: bytes) -> Listing:
     if not listing.items and number < (listing.pages or 1):
         raise PageRefused(f"sent an empty page {number} of {listing.pages}")
     return listing
-
-
-def _same(target: Target, _cursor: str | None) -> Target:
-    """Return the target of a call without pages, whatever the cursor."""
-    return target

@@ -6,7 +6,15 @@ Separate because the settings are read from the Worker's vars elsewhere; the cli
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+# The page sizes that the upstream accepts.
+PAGE_SIZES = (3, 10, 50, 100, 500, 1000, 5000, 10000, 50000, 100000, 300000, 500000)
+
+CallsVar = Literal["auto", "points", "site"]
+CALLS: tuple[CallsVar, ...] = ("auto", "points", "site")
 
 
 class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +24,8 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         base_url: Address the paths are appended to, with or without a slash at its end.
         token: Sent as bearer token; None sends none. Left out of the repr.
+        calls: Which calls fetch samples: `auto` for the cheaper ones, `points` for those by point,
+            `site` for the pages of the whole site.
         page_size: Samples asked for in one page; one of the sizes the upstream takes.
         page_timeout_ms: Longest time for one page.
         max_retries: Times one page is asked for again before the fetch fails.
@@ -27,6 +37,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     base_url: str
     token: str | None
+    calls: CallsVar = "auto"
     page_size: int = 50_000
     page_timeout_ms: int = 30_000
     max_retries: int = 4

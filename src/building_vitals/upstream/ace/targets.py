@@ -15,16 +15,15 @@ from urllib.parse import quote
 import msgspec
 
 from building_vitals.errors import UpstreamSiteUnknown
-from building_vitals.instants import DAY_MS, format_instant
+from building_vitals.instants import format_instant
 from building_vitals.ranges import Range
 
 # Room left in an address for the cursor, whose length only the upstream knows.
 CURSOR_LENGTH_RESERVED = 600
 
-# The call without pages is cut by time as if points had one sample per minute: twice as many (the
-# shortest interval) still fit in memory.
-BODY_SAMPLES_PER_DAY = 1_440
-POINTS_PER_BODY_MAX = 50
+# The upstream may leave out the samples at the start of what it is asked for: it is asked for a
+# little more.
+START_MARGIN_MS = 1_000
 
 # Characters of names that need no escape in a query.
 _QUERY_SAFE = "/:"
@@ -88,7 +87,7 @@ def pages_target(
         page_size: Samples per page.
         cursor: Of the page before; None for the first page.
     """
-    query = f"{_range_query(time_range)}&page_size={page_size}"
+    query = f"{_range_query(time_range, is_raw=True)}&page_size={page_size}"
     if names is not None:
         query += f"&point_names={names}"
     if cursor is not None:
@@ -99,7 +98,7 @@ def pages_target(
 def points_target(points: Sequence[str], time_range: Range) -> Target:
     """Return the target of all samples of some points at once, without pages."""
     body: dict[str, Any] = {"points": [{"name": point} for point in points]}
-    query = _range_query(time_range)
+    query = _range_query(time_range, is_raw=False)
     return Target("POST", "/points/get_timeseries", query, msgspec.json.encode(body))
 
 
@@ -148,23 +147,6 @@ def filter_length_max(
     return url_max - len(bare) - CURSOR_LENGTH_RESERVED
 
 
-def bodies_of(
-    points: Sequence[str], time_range: Range, *, page_size: int
-) -> list[tuple[list[str], list[Range]]]:
-    """
-    Divide names that fit no filter among targets without pages.
-
-    Returns:
-        Groups of names, each with the range cut so that an answer is about a page.
-    """
-    groups: list[tuple[list[str], list[Range]]] = []
-    for first in range(0, len(points), POINTS_PER_BODY_MAX):
-        names = list(points[first : first + POINTS_PER_BODY_MAX])
-        answer_ms = max(1, page_size * DAY_MS // (BODY_SAMPLES_PER_DAY * len(names)))
-        groups.append((names, split_evenly(time_range, -(-time_range.duration_ms // answer_ms))))
-    return groups
-
-
 def split_evenly(time_range: Range, count: int) -> list[Range]:
     """
     Return the range in *count* neighbouring parts of about the same length, in order.
@@ -178,7 +160,8 @@ def split_evenly(time_range: Range, count: int) -> list[Range]:
     return [Range(start_ms, end_ms) for start_ms, end_ms in pairwise(cuts)]
 
 
-def _range_query(time_range: Range) -> str:
+def _range_query(time_range: Range, *, is_raw: bool) -> str:
     """Return the part of a query that all targets for samples share."""
-    start, end = format_instant(time_range.start_ms), format_instant(time_range.end_ms)
-    return f"start_time={start}&end_time={end}&raw_data=true"
+    start = format_instant(time_range.start_ms - START_MARGIN_MS)
+    query = f"start_time={start}&end_time={format_instant(time_range.end_ms)}"
+    return f"{query}&raw_data=true" if is_raw else query

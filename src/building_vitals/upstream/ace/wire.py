@@ -86,6 +86,19 @@ def decode_page(body: bytes) -> Page:
     return _decode(_PAGES, Page, body)
 
 
+def decode_samples(body: bytes) -> list[WireSample]:
+    """
+    Decode an answer that has all samples at once.
+
+    Raises:
+        PageRefused: as `decode_page`, or it says that it is not all.
+    """
+    page = decode_page(body)
+    if page.has_more is True:
+        raise PageRefused("says has_more in an answer without pages")
+    return page.point_samples
+
+
 def decode_listing(body: bytes) -> Listing:
     """
     Decode a page of a list.

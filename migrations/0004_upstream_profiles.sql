@@ -1,0 +1,9 @@
+-- What has been learned of the upstream, for each site.
+CREATE TABLE IF NOT EXISTS upstream_profiles (
+  upstream TEXT NOT NULL,        -- base URL
+  site TEXT NOT NULL,
+  profile TEXT NOT NULL,         -- JSON
+  claimed_ms INTEGER NOT NULL,   -- when somebody last began to compare the two ways of asking
+  updated_ms INTEGER NOT NULL,
+  PRIMARY KEY (upstream, site)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,51 @@
+"""
+The names of the sites' points, as an isolate has last read them.
+
+Separate from the lists themselves, which are large and lie in the bucket: a fetch asks for names
+alone, each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+# Names of all remembered sites together: some 100 bytes each.
+NAMES_REMEMBERED_MAX = 50_000
+# A list of this age tells that a point is unknown; points are added to sites now and then.
+RECHECK_MS = 60_000
+
+
+class PointNames:
+    """Names by site."""
+
+    def __init__(self) -> None:
+        self._sites: dict[str, tuple[int, frozenset[str]]] = {}
+        self._count = 0
+
+    def put(self, site: str, names: Iterable[str], read_ms: int) -> None:
+        """Remember a site's names as of *read_ms*; a full memory starts again."""
+        found = frozenset(names)
+        self._count += len(found) - len(self._sites.get(site, (0, frozenset()))[1])
+        if self._count > NAMES_REMEMBERED_MAX:
+            self._sites.clear()
+            self._count = len(found)
+        self._sites[site] = (read_ms, found)
+
+    def get(self, site: str) -> tuple[int, frozenset[str]] | None:
+        """Return when a site's names were read, and the names; None where they are not known."""
+        return self._sites.get(site)
+
+    def unknown(self, site: str, points: Collection[str], since_ms: int) -> frozenset[str]:
+        """
+        Return which points the site is known not to have.
+
+        Args:
+            site: Its name.
+            points: Names to look for.
+            since_ms: The moment that counts; an older list does not know the points that were
+                added since.
+        """
+        read_ms, names = self._sites.get(site, (0, frozenset[str]()))
+        if read_ms < since_ms - RECHECK_MS:
+            return frozenset()
+        return frozenset(point for point in points if point not in names)

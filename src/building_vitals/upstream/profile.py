@@ -1,0 +1,134 @@
+"""
+What has been learned of the upstream for one site, and how an observation changes it.
+
+Pure: `profiles` keeps it. The upstream's own description leaves open what is learned here: whether
+a filter is heeded, whether calls by point give raw samples, how large answers may be.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from building_vitals.instants import DAY_MS
+from building_vitals.ranges import Range
+
+# What was compared once is compared again after a week.
+CHECK_EVERY_MS = 7 * DAY_MS
+# How much of a figure an observation replaces: a single slow answer must not change the plan.
+SMOOTHING = 0.3
+# A figure that differs less from the kept one is not worth a write.
+CHANGE_MIN = 0.2
+# A rate seen over less than this is chance.
+RATE_DURATION_MIN_MS = 3_600_000
+
+
+class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    What is known of the upstream for one site; None and 0 where it is not known yet.
+
+    Attributes:
+        points: In the site's list.
+        samples_per_day: Of the whole site, as its pages give them.
+        point_samples_per_day: Of one point.
+        page_samples, page_ms: Samples of a page of the site and how long one takes.
+        call_samples, call_ms: Samples of a call by point and how long one takes.
+        page_size: The largest that came through after a larger one had died; 0: as configured.
+        names_max: Names that a call by point takes, after more were refused; 0: as configured.
+        is_filter_heeded: Whether `point_names` filters pages.
+        is_same: Whether calls by point give the samples of the site's raw pages.
+        newest_age_ms: Age of the newest sample when it was first seen.
+        checked_ms: When the last two were compared.
+        seen_ms: When the site was last fetched from.
+    """
+
+    points: int = 0
+    samples_per_day: float = 0.0
+    point_samples_per_day: float = 0.0
+    page_samples: float = 0.0
+    page_ms: float = 0.0
+    call_samples: float = 0.0
+    call_ms: float = 0.0
+    page_size: int = 0
+    names_max: int = 0
+    is_filter_heeded: bool | None = None
+    is_same: bool | None = None
+    newest_age_ms: int | None = None
+    checked_ms: int = 0
+    seen_ms: int = 0
+
+    def is_due(self, now_ms: int) -> bool:
+        """Return whether the two ways are to be compared."""
+        return now_ms - self.checked_ms >= CHECK_EVERY_MS
+
+    def differs(self, kept: SiteProfile) -> bool:
+        """Return whether it says something new to who knows *kept*."""
+        return any(
+            _differs(getattr(self, name), getattr(kept, name))
+            for name in self.__struct_fields__
+            if name != "seen_ms"
+        )
+
+
+class Observation(msgspec.Struct, kw_only=True):
+    """
+    What one fetch has shown.
+
+    Attributes:
+        is_by_point: Whether it used calls by point; else pages.
+        is_whole_site: Whether its pages held the whole site.
+        points_count, time_range: What was asked for.
+        requests: Answered ones, without those repeated.
+        samples: In their answers, surplus ones included.
+        busy_ms: Time that the answers took, added up.
+        page_size: The page size it had to go down to; 0 where it had not.
+        names_max: The names per call it had to go down to; 0 where it had not.
+        newest_ms: The newest sample.
+        now_ms: When it ended.
+    """
+
+    is_by_point: bool
+    is_whole_site: bool
+    points_count: int
+    time_range: Range
+    requests: int = 0
+    samples: int = 0
+    busy_ms: int = 0
+    page_size: int = 0
+    names_max: int = 0
+    newest_ms: int | None = None
+    now_ms: int = 0
+
+
+def learned(profile: SiteProfile, seen: Observation) -> SiteProfile:
+    """Return the profile with what an observation adds."""
+    changes: dict[str, float | int] = {"seen_ms": seen.now_ms}
+    if seen.requests:
+        samples, busy_ms = seen.samples / seen.requests, seen.busy_ms / seen.requests
+        kind = "call" if seen.is_by_point else "page"
+        changes[f"{kind}_samples"] = _smooth(getattr(profile, f"{kind}_samples"), samples)
+        changes[f"{kind}_ms"] = _smooth(getattr(profile, f"{kind}_ms"), busy_ms)
+    happened_ms = min(seen.time_range.end_ms, seen.now_ms) - seen.time_range.start_ms
+    if happened_ms >= RATE_DURATION_MIN_MS and seen.samples:
+        per_day = seen.samples * DAY_MS / happened_ms
+        if seen.is_whole_site:
+            changes["samples_per_day"] = _smooth(profile.samples_per_day, per_day)
+        else:
+            rate = per_day / max(seen.points_count, 1)
+            changes["point_samples_per_day"] = _smooth(profile.point_samples_per_day, rate)
+    if seen.page_size:
+        changes["page_size"] = seen.page_size
+    if seen.names_max:
+        changes["names_max"] = seen.names_max
+    if seen.newest_ms is not None and seen.time_range.end_ms >= seen.now_ms - DAY_MS:
+        changes["newest_age_ms"] = max(0, seen.now_ms - seen.newest_ms)
+    return msgspec.structs.replace(profile, **changes)
+
+
+def _smooth(kept: float, seen: float) -> float:
+    return seen if not kept else kept + SMOOTHING * (seen - kept)
+
+
+def _differs(new: float | bool | None, kept: float | bool | None) -> bool:
+    if new is None or kept is None or isinstance(new, bool) or isinstance(kept, bool):
+        return new is not kept
+    return abs(new - kept) > CHANGE_MIN * max(abs(kept), 1e-9)
