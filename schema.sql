@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS cache_segments (
   data_crc INTEGER NOT NULL,
   frames TEXT NOT NULL,          -- frame directory, JSON
   expires_ms INTEGER NOT NULL,   -- helps the clean-up; expiry is judged from fetched_ms when reading
+  is_by_point INTEGER NOT NULL DEFAULT 0,  -- came of calls by point; else of pages: raw samples
   PRIMARY KEY (site, point, end_ms, start_ms)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,3 +1,6 @@
+-- Calls by point may give other samples than pages do.
+ALTER TABLE cache_segments ADD COLUMN is_by_point INTEGER NOT NULL DEFAULT 0;
+
 -- What has been learned of the upstream, for each site.
 CREATE TABLE IF NOT EXISTS upstream_profiles (
   upstream TEXT NOT NULL,        -- base URL

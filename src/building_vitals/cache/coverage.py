@@ -13,6 +13,7 @@ import msgspec
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.segments import Segment
 from building_vitals.ranges import Range
+from building_vitals.upstream.profile import Source
 
 
 class Cover(msgspec.Struct, frozen=True, gc=False):
@@ -67,12 +68,17 @@ def covers(
     now_ms: int,
     grace: bool = False,
     unknown: Collection[str] = (),
+    source: Source | None = None,
 ) -> list[Cover]:
     """
     Return a cover of each point, in the order of *points*, from all that the index has of them.
 
     With *grace*, expired segments fill gaps between fresh ones for as long as they are kept. Those
     of *unknown* are points that the site does not have.
+
+    Where calls by point give other samples than pages, *source* says which of them the gaps would
+    be filled from. One point of one answer never mixes the two: raw samples are taken where they
+    are all known, else those of the source.
     """
     usable: dict[str, list[Segment]] = {}
     expired: dict[str, list[Segment]] = {}
@@ -81,15 +87,30 @@ def covers(
             usable.setdefault(segment.point, []).append(segment)
         elif grace and freshness.is_kept(segment, now_ms):
             expired.setdefault(segment.point, []).append(segment)
-    found = [
-        Cover(point, [], [], is_unknown=True)
-        if point in unknown
-        else cover(point, usable.get(point, ()), needed)
-        for point in points
-    ]
-    if expired:
-        found = [_with_expired(each, expired.get(each.point, [])) for each in found]
+    found = []
+    for point in points:
+        if point in unknown:
+            found.append(Cover(point, [], [], is_unknown=True))
+            continue
+        fresh, old = usable.get(point, []), expired.get(point, [])
+        if source is not None and (fresh or old):
+            fresh, old = _unmixed(fresh, old, needed, source)
+        each = cover(point, fresh, needed)
+        found.append(_with_expired(each, old) if old else each)
     return found
+
+
+def _unmixed(
+    fresh: list[Segment], expired: list[Segment], needed: Range | None, source: Source
+) -> tuple[list[Segment], list[Segment]]:
+    """Return the segments of one point that are of one kind: raw where all is known so."""
+    raw = [each for each in fresh if not each.is_by_point]
+    if source == "points" and cover("", raw, needed).gaps:
+        return (
+            [each for each in fresh if each.is_by_point],
+            [each for each in expired if each.is_by_point],
+        )
+    return raw, [each for each in expired if not each.is_by_point]
 
 
 def _with_expired(fresh: Cover, expired: list[Segment]) -> Cover:

@@ -56,12 +56,14 @@ class Freshness(msgspec.Struct, frozen=True):
         Return what segments have in common that may be joined.
 
         They are of one kind, settled or provisional, and were fetched within the same stretch of
-        time, one life long: the whole expires as early as its oldest part. Shorter stretches would
+        time, one life long: the whole expires as early as its oldest part. What came by point and
+        what came of pages may be other samples. Shorter stretches would
         cost less of the younger parts' lives, but leave more segments apart than an answer should
         be made of.
         """
         ttl_ms = self._ttl_ms(segment)
-        return self._is_settled(segment), segment.fetched_ms // max(ttl_ms, 1)
+        stretch = segment.fetched_ms // max(ttl_ms, 1)
+        return self._is_settled(segment), segment.is_by_point, stretch
 
     @property
     def sql_values(self) -> tuple[int, ...]:

@@ -25,7 +25,8 @@ _FIND = """
 SELECT json_group_array(json_array(
     s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
     s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
-    CASE WHEN ?5 = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4 THEN NULL ELSE json(s.frames) END
+    CASE WHEN ?5 = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4 THEN NULL ELSE json(s.frames) END,
+    json(iif(s.is_by_point, 'true', 'false'))
 )) AS segments
 FROM json_each(?2) p CROSS JOIN cache_segments s
     ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
@@ -33,7 +34,8 @@ GROUP BY p.key / 250
 """
 
 # A new segment takes the place of older ones that lie wholly within it, unless it was purged itself
-# while it was being fetched.
+# while it was being fetched. Calls by point may give other samples than pages do, which are raw:
+# what came by point never takes the place of raw samples.
 _REPLACE = """
 DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
     SELECT s.site, s.point, s.end_ms, s.start_ms
@@ -41,6 +43,7 @@ DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
         ON s.site = ?1 AND s.point = n.value ->> 0
         AND s.end_ms > (n.value ->> 1) AND s.end_ms <= (n.value ->> 2)
         AND s.start_ms >= (n.value ->> 1) AND s.fetched_ms <= (n.value ->> 3)
+        AND s.is_by_point >= (n.value ->> 4)
     WHERE (n.value ->> 3) > coalesce((SELECT purged_ms FROM cache_purges WHERE site = ?1), -1)
 )
 """
@@ -48,11 +51,11 @@ DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
 _INSERT = """
 INSERT OR REPLACE INTO cache_segments (
     site, point, start_ms, end_ms, fetched_ms, object_key, object_etag, offset, stored_bytes,
-    text_bytes, samples, crc, crc_growth, data_crc, frames, expires_ms
+    text_bytes, samples, crc, crc_growth, data_crc, frames, is_by_point, expires_ms
 )
 SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
     value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12,
-    value -> 13, value ->> 14
+    value -> 13, value ->> 14, value ->> 15
 FROM json_each(?2)
 WHERE (value ->> 3) > coalesce((SELECT purged_ms FROM cache_purges WHERE site = ?1), -1)
 """
@@ -197,7 +200,8 @@ class SegmentIndex:
         statements = [
             Statement(_REPLACE, (site, names))
             for names in _json_lists(
-                [each.point, each.start_ms, each.end_ms, each.fetched_ms] for each in segments
+                [each.point, each.start_ms, each.end_ms, each.fetched_ms, each.is_by_point]
+                for each in segments
             )
         ]
         statements += [

@@ -91,7 +91,7 @@ def join(
             if sum(each.samples for each in small) >= FRAME_SAMPLES_MIN:
                 close()
     close()
-    return PointSeries(point, known, builder.build())
+    return PointSeries(point, known, builder.build(), parts[0][0].is_by_point)
 
 
 class _Samples(NamedTuple):

@@ -35,6 +35,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         crc, crc_growth: CRC-32 and growth of the series' text.
         data_crc: CRC-32 of the series' bytes.
         frames: Directory; None where the index left it out because the segment is taken whole.
+        is_by_point: Whether it came of calls by point, else of pages, which are raw samples.
     """
 
     point: str
@@ -51,6 +52,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     crc_growth: int
     data_crc: int
     frames: tuple[Frame, ...] | None = None
+    is_by_point: bool = False
 
     @property
     def range(self) -> Range:
@@ -59,7 +61,14 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def segment_of(
-    point: str, known: Range, series: Series, *, fetched_ms: int, key: str, offset: int
+    point: str,
+    known: Range,
+    series: Series,
+    *,
+    fetched_ms: int,
+    key: str,
+    offset: int,
+    is_by_point: bool = False,
 ) -> Segment:
     """Return the segment a series makes, placed at *offset* of the object *key*."""
     frames = series.frames
@@ -79,6 +88,7 @@ def segment_of(
         crc_growth=last.crc_growth if last else growth(0),
         data_crc=zlib.crc32(series.data),
         frames=frames,
+        is_by_point=is_by_point,
     )
 
 

@@ -82,7 +82,13 @@ def segment_object(
     for fold in sorted(point_series, key=lambda each: rank[each.point]):
         segments.append(
             segment_of(
-                fold.point, fold.known, fold.series, fetched_ms=fetched_ms, key=key, offset=offset
+                fold.point,
+                fold.known,
+                fold.series,
+                fetched_ms=fetched_ms,
+                key=key,
+                offset=offset,
+                is_by_point=fold.is_by_point,
             )
         )
         parts.append(fold.series.data)

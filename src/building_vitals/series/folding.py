@@ -45,11 +45,16 @@ class UnreadableTime(ValueError):
 
 
 class PointSeries(msgspec.Struct, frozen=True, gc=False):
-    """What is now known of one point over one range."""
+    """
+    What is now known of one point over one range.
+
+    *is_by_point* where it came of calls by point, which may give other samples than pages.
+    """
 
     point: str
     known: Range
     series: Series
+    is_by_point: bool = False
 
 
 class _Times:

@@ -11,15 +11,21 @@ from typing import Any, Protocol
 
 from building_vitals.ranges import Range
 from building_vitals.series.columns import Sample
+from building_vitals.upstream.profile import Source
 
 Items = list[dict[str, Any]]
 
 
 class FetchCount(Protocol):
-    """The requests and samples of a fetch so far."""
+    """
+    The requests and samples of a fetch so far.
+
+    *is_by_point* where calls by point give them.
+    """
 
     requests: int
     samples_received: int
+    is_by_point: bool
 
 
 OnPage = Callable[[FetchCount], Awaitable[None]]
@@ -71,6 +77,14 @@ class Upstream(Protocol):
         Return what fetches of a site cost; never fails.
 
         With *may_ask*, the upstream may be asked how large a site is of which nothing is known.
+        """
+        ...
+
+    def source(self, site: str, points_count: int, duration_ms: int) -> Source | None:
+        """
+        Return where a fetch gets its samples; None where it makes no difference.
+
+        It is told by what is known of the site without asking: `costs` makes it known.
         """
         ...
 

@@ -7,6 +7,8 @@ a filter is heeded, whether calls by point give raw samples, how large answers m
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from building_vitals.instants import DAY_MS
@@ -20,6 +22,10 @@ SMOOTHING = 0.3
 CHANGE_MIN = 0.2
 # A rate seen over less than this is chance.
 RATE_DURATION_MIN_MS = 3_600_000
+
+
+# Where samples come from: calls by point, or pages, which hold raw samples.
+Source = Literal["points", "pages"]
 
 
 class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -36,10 +36,12 @@ class FetchReport(msgspec.Struct):
     Attributes:
         requests: Sent, those repeated included.
         samples_received: In all pages, surplus ones included.
+        is_by_point: Whether calls by point give them.
     """
 
     requests: int = 0
     samples_received: int = 0
+    is_by_point: bool = False
 
 
 class AnswerCut(UpstreamError):

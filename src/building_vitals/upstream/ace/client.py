@@ -33,7 +33,7 @@ from building_vitals.upstream.ace.targets import (
 )
 from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing, decode_page
 from building_vitals.upstream.port import Items, OnPage, SampleSink, UpstreamGate
-from building_vitals.upstream.profile import CHECK_EVERY_MS, SiteProfile
+from building_vitals.upstream.profile import CHECK_EVERY_MS, SiteProfile, Source
 from building_vitals.upstream.profiles import SiteProfiles
 
 LIST_PAGE_SIZE = 500
@@ -91,6 +91,14 @@ class AceClient:
     async def costs(self, site: str) -> SiteCosts:
         """Return what fetches of a site cost, by what has been learned."""
         return self._costs(await self._profiles.read(site))
+
+    def source(self, site: str, points_count: int, duration_ms: int) -> Source | None:
+        """Return where a fetch gets its samples; None where it makes no difference."""
+        profile = self._profiles.known(site)
+        if profile.is_same is not False:
+            return None
+        way = self._costs(profile).way(points_count, duration_ms)
+        return "points" if way == "points" else "pages"
 
     def note_points(self, site: str, count: int) -> SiteCosts:
         """Note how many points a site's list has; return what fetches cost then."""

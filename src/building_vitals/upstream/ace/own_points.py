@@ -18,6 +18,7 @@ from building_vitals.upstream.ace.client import AceClient
 from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.port import FetchCount, OnPage, PointLists, SampleSink
+from building_vitals.upstream.profile import Source
 
 # How long a fetch waits for a list that is kept, before it goes on beside the reading of the list.
 LIST_WAIT_S = 0.3
@@ -43,6 +44,10 @@ class OwnPoints:
             return costs
         kept = self._names.get(site)
         return costs if kept is None else self._upstream.note_points(site, len(kept[1]))
+
+    def source(self, site: str, points_count: int, duration_ms: int) -> Source | None:
+        """Return where a fetch gets its samples; None where it makes no difference."""
+        return self._upstream.source(site, points_count, duration_ms)
 
     def unknown_points(self, site: str, points: Collection[str], since_ms: int) -> frozenset[str]:
         """Return which points the site is known not to have, as of *since_ms* or later."""

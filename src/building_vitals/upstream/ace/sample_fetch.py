@@ -66,6 +66,7 @@ class SampleFetch:
             UpstreamError: an answer could not be had; the sink has only some of the samples.
         """
         way = costs.way(len(self._points), self._time_range.duration_ms)
+        self._calls.report.is_by_point = way == "points"
         seen = Observation(
             is_by_point=way == "points",
             is_whole_site=way == "site",
