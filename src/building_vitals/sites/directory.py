@@ -119,10 +119,17 @@ class SiteDirectory:
         return _page(items, page=page, per_page=per_page)
 
     async def own_points(
-        self, site: str, names: Collection[str], *, deadline_ms: int | None
+        self,
+        site: str,
+        names: Collection[str],
+        *,
+        deadline_ms: int | None,
+        on_ask: Callable[[], None] = lambda: None,
     ) -> frozenset[str]:
         """
         Return those of *names* that are points of the site.
+
+        A kept list that tells is used; else *on_ask* is told, and the upstream's is read.
 
         Raises:
             UpstreamSiteUnknown: there is no such site.
@@ -139,6 +146,7 @@ class SiteDirectory:
             self._names.put(site, found, kept["fetchedMs"])
             if self._is_telling(asked, kept["fetchedMs"], found, now_ms):
                 return asked & found
+        on_ask()
         items = _items(await self._listings.list_points(site, deadline_ms=deadline_ms))
         self._names.put(site, (item["name"] for item in items), now_ms)
         self._run_later(self._keep(key, {"fetchedMs": now_ms, "items": items}))

@@ -123,10 +123,16 @@ class PointLists(Protocol):
     """Knows which points a site has."""
 
     async def own_points(
-        self, site: str, names: Collection[str], *, deadline_ms: int | None
+        self,
+        site: str,
+        names: Collection[str],
+        *,
+        deadline_ms: int | None,
+        on_ask: Callable[[], None] = lambda: None,
     ) -> frozenset[str]:
         """
-        Return those of *names* that are points of the site.
+        Return those of *names* that are points of the site; *on_ask* is told before that takes a
+        request.
 
         Raises:
             UpstreamSiteUnknown: there is no such site.

@@ -20,9 +20,6 @@ from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.port import FetchCount, OnPage, PointLists, SampleSink
 from building_vitals.upstream.profile import Source
 
-# How long a fetch waits for a list that is kept, before it goes on beside the reading of the list.
-LIST_WAIT_S = 0.3
-
 
 class OwnPoints:
     """An upstream that gives samples of the site's own points alone."""
@@ -81,11 +78,13 @@ class OwnPoints:
         Raises:
             AppError: a page, or the site's list of points, could not be fetched.
         """
+        is_on_its_way = asyncio.Event()
         listing = asyncio.ensure_future(
-            self._lists.own_points(site, points, deadline_ms=deadline_ms)
+            self._lists.own_points(site, points, deadline_ms=deadline_ms, on_ask=is_on_its_way.set)
         )
+        listing.add_done_callback(lambda _: is_on_its_way.set())
         try:
-            await asyncio.wait({listing}, timeout=LIST_WAIT_S)
+            await is_on_its_way.wait()
             if listing.done():
                 own = await self._own(listing, site, points, time_range)
                 points = [point for point in points if point in own]
