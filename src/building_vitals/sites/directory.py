@@ -27,6 +27,9 @@ FetchList = Callable[[int], Coroutine[Any, Any, Items]]
 _SITES_KEY = DatasetKey("sites", ("\x01sites",), Range(0, 1))
 _POINTS_NAME = "\x01points"
 
+# Requests that wait for another one's reading of a list look again after so long: they may not wait
+# on one another directly.
+POLL_MS = 50
 # What was read so lately is not read again, whatever the options say.
 LIST_LEAST_MS = 1_000
 
@@ -135,22 +138,44 @@ class SiteDirectory:
             UpstreamSiteUnknown: there is no such site.
             UpstreamError: the kept list is missing or too old to tell, and the upstream fails.
         """
-        asked, now_ms = frozenset(names), self._clock.now_ms()
-        known = self._names.get(site)
-        if known is not None and self._is_telling(asked, *known, now_ms):
-            return asked & known[1]
-        key = _points_key(site)
+        asked = frozenset(names)
+        found = self._remembered(site, asked)
+        if found is not None:
+            return found
+        key, now_ms = _points_key(site), self._clock.now_ms()
         kept = await self._kept(key)
         if kept is not None:
-            found = frozenset(item["name"] for item in _items(kept["items"]))
-            self._names.put(site, found, kept["fetchedMs"])
-            if self._is_telling(asked, kept["fetchedMs"], found, now_ms):
-                return asked & found
+            own = frozenset(item["name"] for item in _items(kept["items"]))
+            self._names.put(site, own, kept["fetchedMs"])
+            if self._is_telling(asked, kept["fetchedMs"], own, now_ms):
+                return asked & own
         on_ask()
-        items = _items(await self._listings.list_points(site, deadline_ms=deadline_ms))
-        self._names.put(site, (item["name"] for item in items), now_ms)
-        self._run_later(self._keep(key, {"fetchedMs": now_ms, "items": items}))
+        return await self._read_names(site, asked, deadline_ms)
+
+    async def _read_names(
+        self, site: str, asked: frozenset[str], deadline_ms: int | None
+    ) -> frozenset[str]:
+        """Read the upstream's list, unless another request of this isolate is doing so."""
+        while self._names.is_being_read(site, self._clock.now_ms()):
+            if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
+                break
+            await self._clock.sleep(POLL_MS)
+            found = self._remembered(site, asked)
+            if found is not None:
+                return found
+        now_ms = self._clock.now_ms()
+        with self._names.reading(site, now_ms):
+            items = _items(await self._listings.list_points(site, deadline_ms=deadline_ms))
+            self._names.put(site, (item["name"] for item in items), now_ms)
+        self._run_later(self._keep(_points_key(site), {"fetchedMs": now_ms, "items": items}))
         return asked.intersection(item["name"] for item in items)
+
+    def _remembered(self, site: str, asked: frozenset[str]) -> frozenset[str] | None:
+        """Return what this isolate's memory tells; None where it does not."""
+        known = self._names.get(site)
+        if known is None or not self._is_telling(asked, *known, self._clock.now_ms()):
+            return None
+        return asked & known[1]
 
     def _is_telling(
         self, asked: frozenset[str], read_ms: int, names: frozenset[str], now_ms: int

@@ -7,12 +7,15 @@ alone, each time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 
 # Names of all remembered sites together: some 100 bytes each.
 NAMES_REMEMBERED_MAX = 50_000
 # A list of this age tells that a point is unknown; points are added to sites now and then.
 RECHECK_MS = 60_000
+# A reader that is silent for so long has died.
+READING_MS_MAX = 20_000
 
 
 class PointNames:
@@ -21,6 +24,20 @@ class PointNames:
     def __init__(self) -> None:
         self._sites: dict[str, tuple[int, frozenset[str]]] = {}
         self._count = 0
+        self._readers: dict[str, int] = {}
+
+    @contextmanager
+    def reading(self, site: str, now_ms: int) -> Iterator[None]:
+        """Let others know that a site's list is being read."""
+        self._readers[site] = now_ms
+        try:
+            yield
+        finally:
+            self._readers.pop(site, None)
+
+    def is_being_read(self, site: str, now_ms: int) -> bool:
+        """Return whether another request is reading a site's list."""
+        return now_ms - self._readers.get(site, -READING_MS_MAX) < READING_MS_MAX
 
     def put(self, site: str, names: Iterable[str], read_ms: int) -> None:
         """Remember a site's names as of *read_ms*; a full memory starts again."""
