@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.bench_cached import plain_python
+from bench.bench_cached import PlainRequest, plain_python
 from bench.page_upstream import DAY_MS, START_MS, TOKEN, point_names
 from bench.stack import START_SECONDS, Stack, running
 from devtools.children import Children
@@ -126,8 +126,8 @@ def end_to_end(stack: Stack, upstream: Pages, rounds: int) -> dict[str, Any]:
             seconds, job = run_job(stack, "three")
             ours.append(seconds)
             began = time.perf_counter()
-            targets = upstream.first_pages()
-            count = sum(plain_python(upstream.url, TOKEN, each)[0] for each in targets)
+            targets = [PlainRequest("GET", each) for each in upstream.first_pages()]
+            count, _, _ = plain_python(upstream.url, TOKEN, targets)
             theirs.append(time.perf_counter() - began)
             assert count == job["samplesCount"], (count, job)
         ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))

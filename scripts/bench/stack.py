@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from demo.traits import FAITHFUL, Traits
 from devtools.children import Children
 from devtools.layout import NODE_MODULES, ROOT
 from devtools.servers import HealthCheck, free_port, start_server
@@ -37,9 +38,15 @@ class Stack:
 
 
 @contextmanager
-def running(variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """Run everything for as long as the block lasts."""
-    with FakeUpstream() as upstream, TemporaryDirectory() as home, Children(StopSignals()) as run:
+def running(
+    variables: Mapping[str, str] | None = None, *, traits: Traits = FAITHFUL
+) -> Iterator[Stack]:
+    """Run everything for as long as the block lasts, with an upstream of these traits."""
+    with (
+        FakeUpstream(traits=traits) as upstream,
+        TemporaryDirectory() as home,
+        Children(StopSignals()) as run,
+    ):
         tools = set_up(run)
         ports = {name: free_port() for name in ("front", "app", "bare", "inflating")}
         ready, health = Path(home) / "ready", HealthCheck(ports["app"])
