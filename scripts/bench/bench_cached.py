@@ -244,7 +244,7 @@ class Page(msgspec.Struct):
 
 
 def misses(stack: Stack, rounds: int) -> None:
-    """A miss of 50,400 samples beside a plain CPython program that does the same work one by one."""
+    """A miss of 50,400 samples beside a plain CPython program that does the same."""
     fake, app = stack.upstream, stack.ports["app"]
     for latency_ms_ in (0, 500):
         ratios, upstream_ratios, ours, theirs, upstreams = [], [], [], [], []
