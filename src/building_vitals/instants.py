@@ -21,10 +21,11 @@ MILLISECOND = timedelta(milliseconds=1)
 INSTANT_MIN_MS = -62_135_510_400_000
 INSTANT_MAX_MS = 253_402_128_000_000
 
+# The dash of the date decides on the colons of the time: both, or the basic form without either.
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)"
-    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?"
-    r"\s?(?:([Zz])|([+-])([01]\d|2[0-3]):?([0-5]\d)?)?)?",
+    r"(\d{4})(-)?(\d\d)(?(2)-)(\d\d)"
+    r"(?:[Tt ](\d\d)(?(2):)(\d\d)(?:(?(2):)(\d\d)(?:[.,](\d+))?)?"
+    r"\s?(?:[Zz]|UTC|GMT|([+-])([01]\d|2[0-3]):?([0-5]\d)?)?)?",
     re.ASCII,
 )
 _INTEGER = re.compile(r"-?\d{1,15}", re.ASCII)
@@ -35,8 +36,10 @@ def parse_iso(text: str) -> int:
     Return the instant an ISO 8601 text stands for.
 
     Args:
-        text: Date, or date and time, with `Z`, an offset or neither (read as UTC); fractions of a
-            second are cut to milliseconds, towards the past.
+        text: Date, or date and time, in the extended or the basic form (`20250101T000000`), with
+            `Z`, `UTC`, `GMT`, an offset or neither (read as UTC). Fractions of a second are cut to
+            milliseconds, towards the past. 24:00:00 is the midnight after; second 60, a leap
+            second, is the first of the next minute.
 
     Returns:
         Epoch milliseconds, UTC.
@@ -47,11 +50,16 @@ def parse_iso(text: str) -> int:
     match = _ISO.fullmatch(text)
     if match is None:
         raise ValueError(f"not an ISO 8601 time: {text[:64]!r}")
-    year, month, day, hour, minute, second, fraction, _, sign, off_h, off_m = match.groups()
+    year, _, month, day, hour, minute, second, fraction, sign, off_h, off_m = match.groups()
+    late_ms = 0
+    if hour == "24" and not f"{minute}{second or ''}{fraction or ''}".strip("0"):
+        hour, late_ms = "0", DAY_MS
+    if second == "60":
+        second, late_ms = "59", 1000
     moment = datetime(
         int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), 0, UTC
     )
-    instant = (moment - EPOCH) // MILLISECOND
+    instant = (moment - EPOCH) // MILLISECOND + late_ms
     if fraction:
         instant += int(fraction[:3].ljust(3, "0"))
     if sign:

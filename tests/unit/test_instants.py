@@ -19,6 +19,7 @@ from building_vitals.instants import (
     parse_instant,
     parse_iso,
 )
+from spellings import spelled_instants
 
 T0 = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 
@@ -39,6 +40,23 @@ T0 = 1_735_689_600_000  # 2025-01-01T00:00:00Z
         pytest.param("2025-01-01T00:00:00.5Z", T0 + 500, id="tenths"),
         pytest.param("2025-01-01T00:00:00,25Z", T0 + 250, id="comma"),
         pytest.param("2025-01-01T00:00:00.123999999Z", T0 + 123, id="nanoseconds are cut"),
+        pytest.param(f"2025-01-01T00:00:00.{'0012' * 50}Z", T0 + 1, id="200 digits"),
+        pytest.param("2025-01-01 00:00:00 UTC", T0, id="UTC"),
+        pytest.param("2025-01-01 00:00:00UTC", T0, id="UTC without a blank"),
+        pytest.param("2025-01-01T00:00:00.5 GMT", T0 + 500, id="GMT"),
+        pytest.param("2025-01-01 00:00:00+00", T0, id="offset of no hours"),
+        pytest.param("20250101T000000Z", T0, id="basic form"),
+        pytest.param("20250101T0000", T0, id="basic form of minutes"),
+        pytest.param("20250101t020000.25+0200", T0 + 250, id="basic form, fraction, offset"),
+        pytest.param("20250101", T0, id="basic date"),
+        pytest.param("2024-12-31T24:00:00Z", T0, id="hour 24"),
+        pytest.param("20241231T240000.000", T0, id="hour 24, basic form"),
+        pytest.param("2024-12-31T24:00", T0, id="hour 24 of minutes"),
+        pytest.param("2024-02-29T24:00:00-01:00", 1_709_254_800_000, id="hour 24, offset"),
+        pytest.param("9999-12-31T24:00:00Z", INSTANT_MAX_MS + 172_800_000, id="hour 24 at the end"),
+        pytest.param("2016-12-31T23:59:60Z", 1_483_228_800_000, id="leap second"),
+        pytest.param("2016-12-31 23:59:60.75", 1_483_228_800_750, id="leap second's fraction"),
+        pytest.param("20170101T052960+0530", 1_483_228_800_000, id="leap second, offset"),
         pytest.param("1969-12-31T23:59:59.9999Z", -1, id="cut towards the past before 1970"),
         pytest.param("2024-02-29T12:00:00Z", 1_709_208_000_000, id="leap day"),
         pytest.param("0001-01-01T00:00:00+23:59", INSTANT_MIN_MS - 172_740_000, id="first day"),
@@ -54,7 +72,11 @@ NO_ISO = [
     pytest.param("", id="nothing"),
     pytest.param("garbage", id="words"),
     pytest.param("2025-1-1", id="short digits"),
-    pytest.param("20250101T000000Z", id="basic form"),
+    pytest.param("20250101T00:00:00Z", id="basic date, extended time"),
+    pytest.param("2025-01-01T000000Z", id="extended date, basic time"),
+    pytest.param("2025-0101", id="half a basic date"),
+    pytest.param("202501-01", id="the other half"),
+    pytest.param("2025-01-01T00:0000Z", id="half a basic time"),
     pytest.param("2025-13-01", id="month 13"),
     pytest.param("2025-02-29", id="no leap year"),
     pytest.param("0000-01-01", id="year 0"),
@@ -62,7 +84,14 @@ NO_ISO = [
     pytest.param("2025-01-01T00:60", id="minute 60"),
     pytest.param("2025-01-01T00:00:61Z", id="second 61"),
     pytest.param("2025-01-01T00:00:00.Z", id="empty fraction"),
-    pytest.param("2025-01-01T00:00:00.1234567890123Z", id="endless fraction"),
+    pytest.param("2025-01-01T24:00:01Z", id="a second after hour 24"),
+    pytest.param("2025-01-01T24:01Z", id="a minute after hour 24"),
+    pytest.param("2025-01-01T24:00:00.0001Z", id="a fraction after hour 24"),
+    pytest.param("2025-01-01T24:00:60Z", id="leap second of hour 24"),
+    pytest.param("2025-01-01T23:60:60Z", id="leap second of minute 60"),
+    pytest.param("2025-01-01 00:00:00 CET", id="name of another zone"),
+    pytest.param("2025-01-01 UTC", id="date with UTC"),
+    pytest.param("2025-01-01 00:00:00 UTC+1", id="UTC and an offset"),
     pytest.param("2025-01-01T00:00:00+24:00", id="offset of a day"),
     pytest.param("2025-01-01T00:00:00+02:60", id="offset minute 60"),
     pytest.param("2025-01-01T00:00:00ZZ", id="two zones"),
@@ -110,8 +139,15 @@ def test_what_is_no_iso_time_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["2025", "20250101", "0"])
 def test_bare_digits_are_milliseconds(text: str) -> None:
-    """Digits alone are epoch milliseconds to a request and no time at all to a page."""
+    """Digits alone are epoch milliseconds to a request."""
     assert int(text) == parse_instant(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2025", "202501", "2025010100", "20250101000000", "1735689600", "1735689600000"]
+)
+def test_bare_digits_that_are_no_date_are_no_time(text: str) -> None:
+    """An ISO 8601 text of digits alone is a date of eight."""
     with pytest.raises(ValueError, match="not an ISO 8601 time"):
         parse_iso(text)
 
@@ -176,6 +212,15 @@ def test_reads_what_datetime_writes(moment: datetime, offset_min: int, between: 
     aware = moment.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
 
     assert (aware - EPOCH) // MILLISECOND == parse_iso(aware.isoformat(between))
+
+
+@settings(deadline=None, max_examples=500)
+@given(spelled_instants())
+def test_any_spelling_gives_back_its_instant(spelled: tuple[int, str]) -> None:
+    """An instant is read again in every form that a service may write it in."""
+    instant_ms, text = spelled
+
+    assert instant_ms == parse_iso(text)
 
 
 @settings(deadline=None)
