@@ -10,19 +10,23 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from builders import Sent
 from building_vitals.instants import DAY_MS, EPOCH, MILLISECOND, floor_day, format_instant
 from building_vitals.ranges import Range, split_at
 from building_vitals.series.folding import Folder, PointSeries
 from building_vitals.series.frames import FRAME_SAMPLES_MIN, frame_text
-from building_vitals.series.values import value_text
+from building_vitals.series.values import NumberText, value_text
+from spellings import UNREADABLE_TIMES, spelled_instants
 
 T0 = 1_735_689_600_000
 MINUTE_MS = 60_000
+DAY = Range(T0, T0 + DAY_MS)
 POINTS = ("p", "q", "empty")
 SENT_VALUES: tuple[Any, ...] = (
-    "45.50", "-0", "1e5", "NaN", "on", "],[", 'a"b', "\U0001f525", "\ud800", "[5,",
+    "45.50", "-0", "1e5", "1e999", "1e-999", NumberText("1e999"), NumberText("1e-999"), "NaN",
+    "on", "],[", 'a"b', "\U0001f525", "\ud800", "[5,",
     None, True, False, 1, 1.0, 0, 2.5, [5, [6]], {"a": 1}, {}, [],
 )  # fmt: skip
 ORDERS = ("ordered", "reversed", "shuffled", "shuffled pages", "late", "repeated")
@@ -149,3 +153,32 @@ def test_pages_make_no_difference(rng: random.Random, count: int, pages_count: i
         by_page.add_page(drawn[start:stop])
 
     assert at_once.finish() == by_page.finish()
+
+
+@st.composite
+def sent_samples(draw: st.DrawFn) -> tuple[int, Sent]:
+    """Draw a sample of any point, in any form, and how many it counts for that cannot be read."""
+    name = draw(st.sampled_from(("p", "q", "unknown", "")))
+    value = draw(st.sampled_from((*SENT_VALUES, UNSET)))
+    instant_ms, time = draw(spelled_instants(T0 - DAY_MS, T0 + DAY_MS))
+    is_inside, is_readable = T0 <= instant_ms < T0 + DAY_MS, True
+    if draw(st.integers(0, 4)) == 0:
+        time, is_readable = draw(st.sampled_from(UNREADABLE_TIMES)), False
+    is_lost = not is_readable or (value is UNSET and is_inside)
+    return int(is_lost and name in POINTS), Sent(name, value, time)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.lists(sent_samples(), max_size=20), max_size=4), st.integers(1, 4))
+def test_unreadable_samples_change_nothing_but_their_count(
+    pages: list[list[tuple[int, Sent]]], repeats: int
+) -> None:
+    """Pages with samples that cannot be read fold as without them, and each is counted once."""
+    with_all, without = Folder(POINTS, DAY), Folder(POINTS, DAY)
+    for page in pages * repeats:
+        with_all.add_page([sample for _, sample in page])
+        without.add_page([sample for lost, sample in page if not lost])
+
+    assert repeats * sum(lost for page in pages for lost, _ in page) == with_all.unreadable
+    assert without.unreadable == 0
+    assert without.finish() == with_all.finish()

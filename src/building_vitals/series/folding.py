@@ -14,6 +14,7 @@ from operator import lt
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from building_vitals.instants import DAY_MS, floor_day
 from building_vitals.ranges import Range, split_at
@@ -33,15 +34,11 @@ from building_vitals.series.frames import (
     frame_text,
     value_texts,
 )
-from building_vitals.series.values import value_text
+from building_vitals.series.values import NumberText, value_text
 
 # Distinct texts remembered between samples; a full memory starts again. Some 3 MB in all.
 TIMES_REMEMBERED_MAX = 16_384
 VALUES_REMEMBERED_MAX = 8_192
-
-
-class UnreadableTime(ValueError):
-    """The upstream sent a time that is none."""
 
 
 class PointSeries(msgspec.Struct, frozen=True, gc=False):
@@ -58,30 +55,22 @@ class PointSeries(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Times:
-    """Remembers times: as sent → the instant, and the text a sample of that time begins with."""
+    """Remembers times: as sent → the instant, None where there is none."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, str]] = {}
+        self._known: dict[str, int | None] = {}
 
-    def read(self, times: Sequence[str]) -> list[tuple[int, str]]:
-        """
-        Return what is to be known of each time.
-
-        Raises:
-            UnreadableTime: one of them is none.
-        """
+    def read(self, times: Sequence[str]) -> list[int | None]:
+        """Return the instant of each time, None for one that cannot be read."""
         known = self._known
         if len(known) > TIMES_REMEMBERED_MAX:
             known.clear()
-        if not known.keys() >= (distinct := dict.fromkeys(times)).keys():
-            fresh = [time for time in distinct if time not in known]
-            try:
-                instants = instants_of(fresh)
-            except ValueError as error:
-                raise UnreadableTime(str(error)) from error
-            known.update(
-                zip(fresh, zip(instants, map(head_text, instants), strict=True), strict=True)
-            )
+        if known.keys().isdisjoint(times):
+            instants = instants_of(times)
+            known.update(zip(times, instants, strict=True))
+            return instants
+        if fresh := [time for time in times if time not in known]:
+            known.update(zip(fresh, instants_of(fresh), strict=True))
         return [known[time] for time in times]
 
 
@@ -89,7 +78,8 @@ class _ValueTexts(dict[str, str]):
     """
     Text value as sent → its JSON text.
 
-    Only for values that are text: of other types, some are equal and yet different (1 and true).
+    Only for values of one type: of several, some are equal and yet different (1 and true, the text
+    and the number `1e400`).
     """
 
     def __missing__(self, value: str) -> str:
@@ -216,7 +206,13 @@ class _PointFold:
 
 
 class Folder:
-    """Takes the pages of one fetch and gives what is then known of each point."""
+    """
+    Takes the pages of one fetch and gives what is then known of each point.
+
+    Attributes:
+        unreadable: Samples of the requested points that were left out so far: their time cannot be
+            read, or they came without a value.
+    """
 
     def __init__(
         self, points: Iterable[str], time_range: Range, split_ms: int | None = None
@@ -232,19 +228,24 @@ class Folder:
         self._folds = {point: _PointFold(parts) for point in points}
         self._known_times = _Times()
         self._value_texts = _ValueTexts()
-        # Of the column taken last: its times as sent, their instants, how its samples' texts begin,
-        # whether each is later than the one before, and whether all of them were asked for.
+        self._number_texts = _ValueTexts()
+        self.unreadable = 0
+        # Of the column taken last: its times as sent and how many cannot be read; of the samples
+        # asked for their places in it (None: all), their instants, how their texts begin, and
+        # whether each is later than the one before.
         self._times: list[str] = []
+        self._unreadable_times = 0
+        self._places: list[int] | None = None
         self._instants: list[int] = []
         self._heads: list[str] = []
-        self._is_rising = self._is_inside = True
+        self._is_rising = True
 
     def add_page(self, samples: Sequence[Sample]) -> None:
         """
         Take the samples of one page.
 
-        Raises:
-            UnreadableTime: a sample of a requested point has no readable time.
+        A requested point's sample without a readable time, or without a value in the range, is left
+        out and counted.
         """
         for column in columns(samples, self._folds):
             self._add_column(column)
@@ -260,30 +261,48 @@ class Folder:
         if column.times != self._times:
             # Points are mostly collected together: those of a page share their times.
             self._read_times(column.times)
-        values = column.values
-        texts = values if are_plain(values) else self._texts_of(values)
-        instants, heads = self._instants, self._heads
-        if not self._is_inside:
-            start_ms, end_ms = self._time_range
-            inside = [n for n, instant in enumerate(instants) if start_ms <= instant < end_ms]
-            instants = [instants[n] for n in inside]
-            heads = [heads[n] for n in inside]
-            texts = [texts[n] for n in inside]
+        self.unreadable += self._unreadable_times
+        instants, heads, values = self._instants, self._heads, column.values
+        if self._places is not None:
+            values = [values[n] for n in self._places]
+        if are_plain(values):
+            texts = values
+        else:
+            if UNSET in values:
+                sent = [n for n, value in enumerate(values) if value is not UNSET]
+                self.unreadable += len(values) - len(sent)
+                instants, heads = [instants[n] for n in sent], [heads[n] for n in sent]
+                values = [values[n] for n in sent]
+            texts = self._texts_of(values)
         if instants:
             self._folds[column.point].take(instants, heads, texts, is_rising=self._is_rising)
 
     def _read_times(self, times: list[str]) -> None:
-        pairs = self._known_times.read(times)
-        self._instants = [pair[0] for pair in pairs]
-        self._heads = [pair[1] for pair in pairs]
         start_ms, end_ms = self._time_range
-        self._is_rising = all(map(lt, self._instants, self._instants[1:]))
-        self._is_inside = start_ms <= min(self._instants) and max(self._instants) < end_ms
+        sent = self._known_times.read(times)
+        kept = [each for each in sent if each is not None and start_ms <= each < end_ms]
+        self._places = None
+        self._unreadable_times = 0
+        if len(kept) < len(sent):
+            self._places = [
+                n for n, each in enumerate(sent) if each is not None and start_ms <= each < end_ms
+            ]
+            self._unreadable_times = sent.count(None)
+        self._instants = kept
+        self._heads = list(map(head_text, kept))
+        self._is_rising = all(map(lt, kept, kept[1:]))
         self._times = times
 
     def _texts_of(self, values: Sequence[Any]) -> list[str]:
-        texts = self._value_texts
-        return [texts[value] if isinstance(value, str) else value_text(value) for value in values]
+        texts, numbers = self._value_texts, self._number_texts
+        return [
+            texts[value]
+            if type(value) is str
+            else numbers[value]
+            if type(value) is NumberText
+            else value_text(value)
+            for value in values
+        ]
 
     def finish(self) -> list[PointSeries]:
         """

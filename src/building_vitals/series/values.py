@@ -22,7 +22,7 @@ NESTING_MAX = 32
 _SAFE_DIGITS = 300
 _SAFE_BITS = 1_000
 
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LOOSE_NUMBER = re.compile(
     r"([+-]?)(?:(0|[1-9][0-9]*)(?:\.([0-9]*))?|\.([0-9]+))([eE][+-]?[0-9]+)?"
 )
@@ -51,9 +51,12 @@ def value_text(value: Any) -> str:
     Returns:
         For a number, or text that is one, its digits as they were sent; looser spellings (`+5`,
         `.5`, `5.`, blanks around) become the nearest JSON number. `null` for text that says NaN or
-        infinity and for numbers beyond IEEE double. Other text is a JSON string, in which `007`
-        and `0x1F` count as text; arrays and objects are their JSON text.
+        infinity and for numbers beyond IEEE double. Other text is a JSON string, in which `007`,
+        `0x1F` and what no double comes near to (`123E4567`, `12E-4567`: rather serial numbers)
+        count as text; arrays and objects are their JSON text.
     """
+    if isinstance(value, NumberText):
+        return _number_text(value)
     if isinstance(value, str):
         return _text_text(value)
     if value is None or isinstance(value, bool):
@@ -65,11 +68,18 @@ def value_text(value: Any) -> str:
     return _nested_text(value, NESTING_MAX)
 
 
+def _number_text(value: NumberText) -> str:
+    """Return the digits of a number, or `null` when it is beyond IEEE double."""
+    has_exponent = "e" in value or "E" in value
+    if (has_exponent or len(value) > _SAFE_DIGITS) and isinf(float(value)):
+        return "null"
+    return str(value)
+
+
 def _text_text(value: str) -> str:
-    """Return the JSON text of a text or NumberText."""
-    match = _JSON_NUMBER.fullmatch(value)
-    if match is not None:
-        return _within_double(str(value), has_exponent=match[1] is not None)
+    """Return the JSON text of a text."""
+    if _JSON_NUMBER.fullmatch(value):
+        return value if _has_double(value) else _string_text(value)
     stripped = value.strip(_BLANKS)
     match = _LOOSE_NUMBER.fullmatch(stripped)
     if match is not None:
@@ -78,17 +88,23 @@ def _text_text(value: str) -> str:
         if fraction or bare_fraction:
             digits = f"{digits}.{fraction or bare_fraction}"
         text = f"{'-' if sign == '-' else ''}{digits}{exponent or ''}"
-        return _within_double(text, has_exponent=exponent is not None)
+        return text if _has_double(text) else _string_text(value)
     if _NOT_FINITE.fullmatch(stripped):
         return "null"
     return _string_text(value)
 
 
-def _within_double(text: str, *, has_exponent: bool) -> str:
-    """Return the number's text, or `null` when it is beyond IEEE double."""
-    if (has_exponent or len(text) > _SAFE_DIGITS) and isinf(float(text)):
-        return "null"
-    return text
+def _has_double(text: str) -> bool:
+    """Return whether a reader of doubles gets a number's size: no infinity, no 0 for another."""
+    if len(text) <= _SAFE_DIGITS and "e" not in text and "E" not in text:
+        return True
+    number = float(text)
+    return not isinf(number) if number else is_zero(text)
+
+
+def is_zero(text: str) -> bool:
+    """Return whether the text of a JSON number stands for 0 itself."""
+    return not text.lower().partition("e")[0].strip("-0.")
 
 
 def _int_text(value: int) -> str:

@@ -12,6 +12,7 @@ from builders import VALUES, Sent
 from building_vitals.instants import parse_iso
 from building_vitals.series.columns import are_plain, columns, head_text, instants_of, woven_text
 from building_vitals.series.values import value_text
+from spellings import UNREADABLE_TIMES, spelled_instants
 
 NAMES = ("p", "q", "r", "other")
 POINTS = dict.fromkeys(("p", "q", "r", "none"))
@@ -54,7 +55,10 @@ def test_columns_hold_every_sample_of_their_points(page: list[Sent]) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(["1", "-0.50", "1e5"]), max_size=4), st.text() | st.none())
+@given(
+    st.lists(st.sampled_from(["1", "-0.50", "1e5"]), max_size=4),
+    st.text() | st.none() | st.sampled_from(["0", "0e5", "1e-999", "1e999", f"-0.{'0' * 350}1"]),
+)
 def test_plain_values_are_their_own_json_text(values: list[Any], one: str | None) -> None:
     """Values count as plain only when each is, as it stands, the JSON text that it becomes."""
     values.append(one)
@@ -63,7 +67,9 @@ def test_plain_values_are_their_own_json_text(values: list[Any], one: str | None
     assert are_plain(values[:-1]) == bool(values[:-1])
 
 
-@pytest.mark.parametrize("value", ["1,2", " 1", "1 ", "01", "", "NaN", "null", "1]", "\ud800", 1])
+@pytest.mark.parametrize(
+    "value", ["1,2", " 1", "1 ", "01", "", "NaN", "null", "1]", "\ud800", 1, "1e-999"]
+)
 def test_what_needs_a_closer_look_is_not_plain(value: Any) -> None:
     """A value that is not surely a number makes none of them plain."""
     assert not are_plain(["1", value, "2"])
@@ -81,18 +87,42 @@ def test_frames_are_woven_from_beginnings_and_values() -> None:
 LOOSE_TIME = (
     r"(19[67]\d|2025|9999|0001|0000)-(0[0-3]|1[0-3])-(0[0-2]|[23]\d)"
     r"([Tt _](0\d|2[0-4]):[0-6]\d(:[0-6]\d([.,]\d{0,13})?)?"
-    r" ?(Z|z|[+-](0\d|2[0-4])(:?[0-6]\d)?)?)?"
+    r" ?(Z|z|UTC|[+-](0\d|2[0-4])(:?[0-6]\d)?)?)?"
 )
 
 
 @settings(deadline=None, max_examples=1000)
 @given(st.lists(st.from_regex(LOOSE_TIME, fullmatch=True), min_size=1, max_size=2))
 def test_many_are_read_as_one_by_one(texts: list[str]) -> None:
-    """Reading many at once gives what reading each gives, or refuses what reading one refuses."""
+    """Reading many at once gives what reading each gives, and None for what one would refuse."""
+    assert list(map(instant_or_none, texts)) == instants_of(texts)
+
+
+def instant_or_none(text: str) -> int | None:
+    """Return the instant, or None where there is none."""
     try:
-        expected = [parse_iso(text) for text in texts]
+        return parse_iso(text)
     except ValueError:
-        with pytest.raises(ValueError):
-            instants_of(texts)
-    else:
-        assert expected == instants_of(texts)
+        return None
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    st.lists(
+        spelled_instants() | st.sampled_from(UNREADABLE_TIMES).map(lambda text: (None, text)),
+        max_size=4,
+    )
+)
+def test_any_mixture_of_forms_is_read(spelled: list[tuple[int | None, str]]) -> None:
+    """Times of one page may be written in several forms, and some be none."""
+    assert [instant_ms for instant_ms, _ in spelled] == instants_of([text for _, text in spelled])
+
+
+@pytest.mark.parametrize("zone", ["", "Z", "z", "+00:00", "+00"])
+@pytest.mark.parametrize("digits", range(10))
+def test_fractions_are_cut_and_never_rounded(digits: int, zone: str) -> None:
+    """However many nines follow the second, the instant stays before the next one."""
+    fraction = digits and "." + "9" * digits
+    times = [f"2025-01-01T00:00:0{second}{fraction or ''}{zone}" for second in range(3)]
+
+    assert [parse_iso(time) for time in times] == instants_of(times)

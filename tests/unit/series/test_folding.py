@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from builders import Sent, samples
 from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Folder, PointSeries, UnreadableTime
+from building_vitals.series.folding import Folder, PointSeries
 from building_vitals.series.frames import FRAME_SAMPLES_MIN
 from building_vitals.series.splicing import inflate
 from building_vitals.series.values import NumberText
+from spellings import UNREADABLE_TIMES
 
 T0 = 1_735_689_600_000  # a midnight
 MINUTE_MS = 60_000
@@ -37,6 +39,10 @@ def sent(instant_ms: int, value: Any = 1, name: str = "p") -> Sent:
         pytest.param(NumberText("45.50"), "45.50", id="number with its digits"),
         pytest.param(NumberText("1E-7"), "1E-7", id="exponent"),
         pytest.param("9" * 40, "9" * 40, id="40 digits"),
+        pytest.param("1E400", '"1E400"', id="text beyond a double"),
+        pytest.param(NumberText("1E400"), "null", id="number beyond a double"),
+        pytest.param("1E-400", '"1E-400"', id="text that reads as 0"),
+        pytest.param(NumberText("1E-400"), "1E-400", id="number that reads as 0"),
         pytest.param(1, "1", id="integer"),
         pytest.param(True, "true", id="true is not 1"),
         pytest.param(1.5, "1.5", id="float"),
@@ -70,6 +76,23 @@ def test_equal_values_of_different_types_stay_apart() -> None:
 
     values = [each.partition(",")[2] for each in text_of(fold)[1:-1].split("],[")]
     assert ["1", "true", "1.0", "1", '"true"'] == values
+
+
+def test_numbers_and_texts_of_the_same_digits_stay_apart() -> None:
+    """The text of a number beyond a double is kept, the number itself is null, in either order."""
+    sent_values = (
+        NumberText("1e400"),
+        "1e400",
+        NumberText("1e400"),
+        "1e-400",
+        NumberText("1e-400"),
+    )
+    folder = Folder(["p"], DAY)
+    folder.add_page([sent(T0 + i, value) for i, value in enumerate(sent_values)])
+    [fold] = folder.finish()
+
+    values = [each.partition(",")[2] for each in text_of(fold)[1:-1].split("],[")]
+    assert ["null", '"1e400"', "null", '"1e-400"', "1e-400"] == values
 
 
 def test_only_what_was_asked_for_is_kept() -> None:
@@ -118,11 +141,37 @@ def test_last_received_of_duplicates_wins(order: list[list[str]]) -> None:
     assert text_of(fold) == '[0,"a"],[5,"c"]'
 
 
-@pytest.mark.parametrize("time", ["", "yesterday", "2025-02-30T00:00:00Z", "\u0662\u0660\u0662"])
-def test_unreadable_times_are_refused(time: str) -> None:
-    """A requested point's sample without a readable time makes the page unusable."""
-    with pytest.raises(UnreadableTime):
-        Folder(["p"], DAY).add_page([Sent("p", 1, time)])
+@pytest.mark.parametrize("time", UNREADABLE_TIMES)
+def test_an_unreadable_time_spoils_its_sample_only(time: str) -> None:
+    """A requested point's sample without a readable time is left out and counted."""
+    folder = Folder(["p", "q"], DAY)
+    for _ in range(2):
+        folder.add_page([sent(T0, 1), Sent("p", 2, time), Sent("other", 3, time), sent(T0 + 9, 4)])
+    folder.add_page([Sent("q", 5, time)])
+
+    assert folder.unreadable == 3
+    assert [f"[{T0},1],[{T0 + 9},4]", ""] == [text_of(fold) for fold in folder.finish()]
+
+
+def test_points_with_the_same_unreadable_times_each_count_theirs() -> None:
+    """Of points that are sampled together, each loses a sample by a time that cannot be read."""
+    times = [format_instant(T0), "x", format_instant(T0 + 9)]
+    folder = Folder(["p", "q"], DAY)
+    folder.add_page([Sent(name, at, time) for at, time in enumerate(times) for name in "pq"])
+
+    assert folder.unreadable == 2
+    assert [f"[{T0},0],[{T0 + 9},2]"] * 2 == [text_of(fold) for fold in folder.finish()]
+
+
+def test_a_sample_without_a_value_is_left_out_and_a_null_value_is_kept() -> None:
+    """Null is a value. A sample that has none counts where it was asked for: not out of range."""
+    folder = Folder(["p"], DAY)
+    folder.add_page([sent(T0 - 1, UNSET), sent(T0, None), sent(T0 + 1, UNSET), sent(T0 + 2, "7")])
+    folder.add_page([sent(T0 + 3, UNSET), sent(T0 + 3, UNSET, "other"), Sent("", "8", "")])
+    [fold] = folder.finish()
+
+    assert folder.unreadable == 2
+    assert f"[{T0},null],[{T0 + 2},7]" == text_of(fold)
 
 
 def minutes(start_ms: int, count: int) -> list[Sent]:
