@@ -17,6 +17,8 @@ from building_vitals.series.values import NumberText
 
 ShapeT = TypeVar("ShapeT")
 
+# In the place of a name or time that is missing or no text. No point has this name.
+NO_TEXT = ""
 # int() refuses more than 4,300 digits.
 _INT_DIGITS_MAX = 4_000
 
@@ -26,9 +28,10 @@ class WireSample(msgspec.Struct, gc=False):
     One sample as the upstream sent it.
 
     Attributes:
-        name: The point's name.
-        value: As decoded; a number with a fraction or exponent is a NumberText.
-        time: ISO 8601, not parsed.
+        name: The point's name; NO_TEXT where it came without one that is text.
+        value: As decoded; a number with a fraction or exponent is a NumberText. UNSET where it came
+            without one.
+        time: ISO 8601, not parsed; NO_TEXT where it came without one that is text.
     """
 
     name: str
@@ -47,6 +50,22 @@ class Page(msgspec.Struct):
     """
 
     point_samples: list[WireSample]
+    next_cursor: str | int | UnsetType | None = UNSET
+    has_more: bool | UnsetType | None = UNSET
+
+
+class _FlawedSample(msgspec.Struct, gc=False):
+    """A sample of which anything may be missing, or of another type."""
+
+    name: Any = None
+    value: Any = UNSET
+    time: Any = None
+
+
+class _FlawedPage(msgspec.Struct):
+    """A page of such samples."""
+
+    point_samples: list[_FlawedSample]
     next_cursor: str | int | UnsetType | None = UNSET
     has_more: bool | UnsetType | None = UNSET
 
@@ -73,6 +92,7 @@ _ENVELOPE_BYTES_MAX = 4_096
 _NO_SAMPLES = b'{"point_samples":['
 
 _PAGES = msgspec.json.Decoder(Page, float_hook=NumberText)
+_FLAWED_PAGES = msgspec.json.Decoder(_FlawedPage, float_hook=NumberText)
 _LISTINGS = msgspec.json.Decoder(Listing)
 
 
@@ -80,10 +100,28 @@ def decode_page(body: bytes) -> Page:
     """
     Decode a page of samples.
 
+    A sample that lacks something spoils no page: it stays in its place, for rows to be counted.
+
     Raises:
         PageRefused: *body* is not JSON (cut, HTML), or has another shape.
     """
-    return _decode(_PAGES, Page, body)
+    try:
+        return _PAGES.decode(body)
+    except (ValueError, RecursionError):
+        return _mended(_decode(_FLAWED_PAGES, _FlawedPage, body))
+
+
+def _mended(page: _FlawedPage) -> Page:
+    """Return a page whose names and times are all text."""
+    samples = [
+        WireSample(
+            each.name if type(each.name) is str else NO_TEXT,
+            each.value,
+            each.time if type(each.time) is str else NO_TEXT,
+        )
+        for each in page.point_samples
+    ]
+    return Page(samples, page.next_cursor, page.has_more)
 
 
 def decode_samples(body: bytes) -> list[WireSample]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from building_vitals.series.values import NumberText, value_text
 from building_vitals.upstream.ace.wire import (
+    NO_TEXT,
     PageRefused,
     cursor_after,
     decode_listing,
@@ -55,9 +57,8 @@ def test_json_that_only_the_lenient_take_is_read() -> None:
         b'{"point_samples":null}',
         b'{"point_samples":{}}',
         b'{"point_samples":[1]}',
-        b'{"point_samples":[{"name":1,"value":1,"time":"t"}]}',
-        b'{"point_samples":[{"name":"p","value":1,"time":5}]}',
-        b'{"point_samples":[{"name":"p","time":"t"}]}',
+        b'{"point_samples":[null]}',
+        b'{"point_samples":[{"name":null,"value":1,"time":"t"},{"name":"p","value":1,"ti',
         b'{"point_samples":[],"has_more":"yes"}',
         b'{"point_samples":[],"has_more":true,"next_cursor":["x"]}',
         b'{"point_samples":[{"name":"\xff","value":1,"time":"t"}]}',
@@ -68,6 +69,38 @@ def test_bodies_that_are_no_page_are_refused(body: bytes) -> None:
     """What is not JSON, or not of a page's shape, is refused with the reason."""
     with pytest.raises(PageRefused, match=r"^sent what is not a page \(.+\)$"):
         decode_page(body)
+
+
+@pytest.mark.parametrize("filler", ["7", "NaN"])
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ('{"name":null,"value":"1","time":"t"}', (NO_TEXT, "1", "t")),
+        ('{"name":5,"value":"1","time":"t"}', (NO_TEXT, "1", "t")),
+        ('{"name":1.5,"value":"1","time":"t"}', (NO_TEXT, "1", "t")),
+        ('{"name":["p"],"value":"1","time":"t"}', (NO_TEXT, "1", "t")),
+        ('{"value":"1","time":"t"}', (NO_TEXT, "1", "t")),
+        ('{"name":"p","value":"1","time":null}', ("p", "1", NO_TEXT)),
+        ('{"name":"p","value":"1","time":1735689600.5}', ("p", "1", NO_TEXT)),
+        ('{"name":"p","value":"1"}', ("p", "1", NO_TEXT)),
+        ('{"name":"p","time":"t"}', ("p", UNSET, "t")),
+        ('{"name":"p","value":null,"time":"t"}', ("p", None, "t")),
+        ("{}", (NO_TEXT, UNSET, NO_TEXT)),
+    ],
+)
+def test_a_sample_that_lacks_something_spoils_no_page(
+    sent: str, expected: tuple[str, object, str], filler: str
+) -> None:
+    """Such a sample keeps its place among good ones, and the page its cursor."""
+    good = f'{{"name":"q","value":{filler},"time":"t"}},{{"name":"q","value":45.50,"time":"t"}}'
+    body = f'{{"point_samples":[{good},{sent},{good}],"next_cursor":"c","has_more":true}}'
+    page = decode_page(body.encode())
+
+    found = [(each.name, each.value, each.time) for each in page.point_samples]
+    assert expected == found[2]
+    assert found[:2] == found[3:] == [("q", 7 if filler == "7" else None, "t"), ("q", "45.50", "t")]
+    assert isinstance(found[1][1], NumberText)
+    assert cursor_after(page) == "c"
 
 
 @given(st.binary() | st.text().map(str.encode))
