@@ -58,6 +58,7 @@ class History:
         failing: Decides before each page of a fetch (counted from 0) whether that fails.
         during: Awaited before each page.
         silent: Points that have no data.
+        untimed: Points of which each page has one more sample, whose time cannot be read.
         changes: Instants at which everything the upstream knows became different.
     """
 
@@ -72,6 +73,7 @@ class History:
         self.failing: Callable[[Asking, int], bool] = lambda *_: False
         self.during: Callable[[int], Awaitable[None]] | None = None
         self.silent: set[str] = set()
+        self.untimed: set[str] = set()
         self.changes: list[int] = []
 
     def version(self, at_ms: int) -> int:
@@ -141,6 +143,7 @@ class History:
             ]
             self.samples_sent += len(page)
             cost.samples_received += len(page)
+            page += [PageSample(point, 1, "soon") for point in points if point in self.untimed]
             sink.add_page(page)
             if on_page is not None:
                 await on_page(cost)

@@ -46,6 +46,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
         object_keys: Objects it is made of, at most `OBJECT_KEYS_MAX`.
         answer_etag: Entity tag, where the answer may be kept.
         samples: In the body, as far as it has been made.
+        unreadable_samples: Left out of what was fetched for it, because they cannot be read.
         first: The beginning of the body; all of it when *rest* is None.
         rest: What follows.
         stored: The body, where it lies in the bucket; there is no other then.
@@ -55,6 +56,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
     object_keys: tuple[str, ...]
     answer_etag: str | None
     samples: int = 0
+    unreadable_samples: int = 0
     first: bytes | SealedBody = b""
     rest: AsyncIterator[bytes] | None = None
     stored: StoredBody | None = None
@@ -95,6 +97,14 @@ class AnswerMeta(msgspec.Struct, kw_only=True, rename="camel"):
     cache: CacheReport
     estimated_samples: Count
     samples_count: Count
+    unreadable_samples: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            description="Samples that were fetched for this answer and left out, because their "
+            "time cannot be read or they came without a value.",
+        ),
+    ]
     duration: Annotated[int, msgspec.Meta(ge=0, description="Milliseconds.")]
     timestamp: IsoTime
     downsampled: bool | msgspec.UnsetType = msgspec.UNSET
@@ -113,6 +123,7 @@ def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> An
         cache=answer.report,
         estimated_samples=question.estimated,
         samples_count=answer.samples,
+        unreadable_samples=answer.unreadable_samples,
         duration=now_ms - question.started_ms,
         timestamp=format_instant(now_ms),
         downsampled=msgspec.UNSET if request.max_points is None else True,

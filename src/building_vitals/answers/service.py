@@ -230,7 +230,10 @@ class EnhancedTimeseriesService:
     ) -> TimeseriesAnswer:
         """Return the answer with the beginning of its body; a small body is whole then."""
         answer = TimeseriesAnswer(
-            report=report, object_keys=object_keys(parts), answer_etag=answer_etag
+            report=report,
+            object_keys=object_keys(parts),
+            answer_etag=answer_etag,
+            unreadable_samples=filling.unreadable,
         )
         if answer_etag is not None and question.matches(answer_etag):
             return answer

@@ -104,6 +104,7 @@ def timeseries_reply(call: Call, answer: TimeseriesAnswer, question: Question) -
     facts.cache_status = report.status
     facts.samples = answer.samples
     facts.upstream_requests = report.upstream_requests
+    facts.unreadable_samples = answer.unreadable_samples or None
     headers = [
         ("X-Route-Type", question.route),
         ("X-Cache-Hit", "true" if report.is_hit else "false"),

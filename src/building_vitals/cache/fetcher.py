@@ -26,12 +26,14 @@ class FetchOutcome(msgspec.Struct):
         fetched_ms: When it was begun.
         point_series: What is known by it, of the fetches that succeeded.
         requests: Requests they took.
+        unreadable: Samples that were left out, because they cannot be read.
         failure: The first failure, if any.
     """
 
     fetched_ms: int
     point_series: list[PointSeries] = []
     requests: int = 0
+    unreadable: int = 0
     failure: AppError | None = None
 
     @property
@@ -85,3 +87,4 @@ class GapFetcher:
             return
         fetched.requests += cost.requests
         fetched.point_series += folder.finish()
+        fetched.unreadable += folder.unreadable

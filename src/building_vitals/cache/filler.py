@@ -186,6 +186,7 @@ class SegmentFiller:
             fetched=fetched_ranges(fetches),
             samples_fetched=fetched.samples,
             upstream_requests=fetched.requests,
+            unreadable=fetched.unreadable,
             had_known=had_known,
             is_stale=is_stale,
         )
@@ -250,6 +251,7 @@ class SegmentFiller:
             fetched=[need.time_range],
             samples_fetched=fetched.samples,
             upstream_requests=fetched.requests,
+            unreadable=fetched.unreadable,
             had_known=False,
         )
 

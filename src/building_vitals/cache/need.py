@@ -25,6 +25,7 @@ class Filling(msgspec.Struct):
         fetched: Ranges that went upstream, merged.
         samples_fetched: Samples that came of it.
         upstream_requests: Requests it took.
+        unreadable: Samples that were left out of it, because they cannot be read.
         had_known: Whether some of it had been known before.
         is_stale: Whether expired segments stand in for a fetch that failed.
     """
@@ -34,6 +35,7 @@ class Filling(msgspec.Struct):
     fetched: list[Range] = []
     samples_fetched: int = 0
     upstream_requests: int = 0
+    unreadable: int = 0
     had_known: bool = True
     is_stale: bool = False
 
@@ -45,6 +47,7 @@ class Filling(msgspec.Struct):
             fetched=merge([*earlier.fetched, *self.fetched]),
             samples_fetched=earlier.samples_fetched + self.samples_fetched,
             upstream_requests=earlier.upstream_requests + self.upstream_requests,
+            unreadable=earlier.unreadable + self.unreadable,
             had_known=earlier.had_known,
         )
 

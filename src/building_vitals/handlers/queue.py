@@ -103,6 +103,7 @@ async def _deal_with(message: Message, queue: str, app: App) -> None:
         outcome=verdict.outcome,
         delivery=message.attempts,
         retryS=verdict.retry_s,
+        unreadableSamples=verdict.unreadable_samples or None,
         error=trouble,
         durationMs=app.clock.now_ms() - started_ms,
     )

@@ -216,11 +216,17 @@ class DueChunk(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """Size of a finished chunk, and the requests it took."""
+    """
+    Size of a finished chunk, and the requests it took.
+
+    Attributes:
+        unreadable_samples: Left out, because they cannot be read; for the log.
+    """
 
     samples: int
     text_bytes: int
     upstream_requests: int
+    unreadable_samples: int = 0
 
 
 class JobChunks:
@@ -279,7 +285,13 @@ class JobChunks:
 
     async def finish(self, ref: ChunkRef, result: Result, *, now_ms: int) -> bool:
         """Mark a chunk as done; return whether its job is complete. Once more changes nothing."""
-        values = (ref.job_id, ref.chunk, *msgspec.structs.astuple(result))
+        values = (
+            ref.job_id,
+            ref.chunk,
+            result.samples,
+            result.text_bytes,
+            result.upstream_requests,
+        )
         return await self._change(ref, Statement(_FINISH, values), now_ms)
 
     async def release(

@@ -50,10 +50,12 @@ class Verdict(NamedTuple):
     Attributes:
         outcome: What happened, for the log.
         retry_s: Seconds after which it is to be delivered again; None for never.
+        unreadable_samples: Left out of the chunk, because they cannot be read.
     """
 
     outcome: str
     retry_s: int | None = None
+    unreadable_samples: int = 0
 
 
 class ChunkRunner:
@@ -179,7 +181,7 @@ class ChunkRunner:
             heartbeat.cancel()
         if await self._chunks.finish(ref, result, now_ms=self._clock.now_ms()):
             await self._on_complete(ref.job_id)
-        return Verdict("completed")
+        return Verdict("completed", unreadable_samples=result.unreadable_samples)
 
     async def _fill(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Result:
         """
@@ -215,7 +217,7 @@ class ChunkRunner:
         else:
             covered = filling.covers
         samples, text_bytes = await self._measure(need, covered)
-        return Result(samples, text_bytes, filling.upstream_requests)
+        return Result(samples, text_bytes, filling.upstream_requests, filling.unreadable)
 
     async def _measure(self, need: Need, covered: list[Cover]) -> tuple[int, int]:
         """Return samples and bytes of text; only frames that the chunk's range cuts are read."""

@@ -26,6 +26,7 @@ class RequestFacts(msgspec.Struct, kw_only=True, omit_defaults=True, rename="cam
         estimated: Estimated samples.
         cache_status: As `X-Cache-Status` has it.
         samples: Samples in the answer when its first byte was sent.
+        unreadable_samples: Samples that were left out of it, where there are any.
         is_new: Whether the request made the job.
         steps: Steps of a maintenance run.
         code: Class of the failure.
@@ -40,6 +41,7 @@ class RequestFacts(msgspec.Struct, kw_only=True, omit_defaults=True, rename="cam
     cache_status: str | None = msgspec.field(default=None, name="cache")
     samples: int | None = None
     upstream_requests: int | None = None
+    unreadable_samples: int | None = None
     job_id: str | None = None
     is_new: bool | None = None
     job_status: str | None = None

@@ -37,7 +37,9 @@ def test_meta(max_points: int | None) -> None:
         started_ms=NOW_MS - 12,
     )
     report = CacheReport("partial", 2, 1, 3, [Range(0, 9)])
-    answer = TimeseriesAnswer(report=report, object_keys=(), answer_etag=None, samples=3)
+    answer = TimeseriesAnswer(
+        report=report, object_keys=(), answer_etag=None, samples=3, unreadable_samples=4
+    )
     expected = {
         "requestId": "r1",
         "site": "hq",
@@ -54,6 +56,7 @@ def test_meta(max_points: int | None) -> None:
         },
         "estimatedSamples": 7,
         "samplesCount": 3,
+        "unreadableSamples": 4,
         "duration": 12,
         "timestamp": "2026-01-01T00:00:00.000Z",
     }

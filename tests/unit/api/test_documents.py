@@ -157,7 +157,7 @@ def test_meta_has_the_bytes_that_clients_know() -> None:
         f'{{"requestId":"r","site":"hq","startTime":"{TIME}","endTime":"{TIME}",'
         '"routeType":"cached","cacheHit":false,"cache":{"status":"partial","samplesFromCache":1,'
         '"samplesFetched":2,"upstreamRequests":3,"fetched":[[4,5]]},"estimatedSamples":7,'
-        f'"samplesCount":8,"duration":0,"timestamp":"{TIME}"}}'
+        f'"samplesCount":8,"unreadableSamples":0,"duration":0,"timestamp":"{TIME}"}}'
     )
     assert text.encode() == msgspec.json.encode(meta())
 

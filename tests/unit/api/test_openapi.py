@@ -211,6 +211,7 @@ def test_answer_of_the_contract_is_as_described() -> None:
         "cache": cache,
         "estimatedSamples": 100,
         "samplesCount": 4,
+        "unreadableSamples": 0,
         "duration": 5,
         "timestamp": time,
     }

@@ -52,6 +52,15 @@ async def test_after_a_failure_no_fetch_is_begun() -> None:
 
 
 @in_virtual_time
+async def test_samples_that_cannot_be_read_are_counted() -> None:
+    """Over all fetches; what came with them is there."""
+    upstream = History(LoopClock())
+    upstream.untimed = {"p0", "p2"}
+    fetched = await GapFetcher(upstream, FRESHNESS).fetch(NEED, queries(3), EPOCH_MS)
+    assert (2, 3 * 12) == (fetched.unreadable, fetched.samples)
+
+
+@in_virtual_time
 async def test_other_exceptions_pass() -> None:
     """A fault of ours is not taken for one of the upstream."""
 

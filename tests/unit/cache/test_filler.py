@@ -309,6 +309,19 @@ async def test_each_page_is_heard_of() -> None:
 
 
 @in_virtual_time
+async def test_unreadable_samples_are_told_once_and_spoil_nothing() -> None:
+    """A fill tells how many it had to leave out; one that finds all known has left out none."""
+    async with World(page_size=5000) as world:
+        world.upstream.untimed = {"a", "other"}
+        first = await fill(world, ["a", "b"], PAST)
+        await world.settle()
+        again = await fill(world, ["a", "b"], PAST)
+        directly = await world.filler.fetch_directly(world.need(["a", "b"], PAST))
+        assert (1, 0, 1) == (first.unreadable, again.unreadable, directly.unreadable)
+        assert world.truth(["a", "b"], PAST) == (await world.ask(["a", "b"], PAST)).samples
+
+
+@in_virtual_time
 async def test_a_fill_is_split_where_data_are_settled() -> None:
     """What is older than two hours is one segment, what is younger another."""
     async with World() as world:

@@ -31,16 +31,23 @@ def test_a_second_attempt_counts_what_the_first_had_fetched() -> None:
         fetched=[Range(0, 10)],
         samples_fetched=5,
         upstream_requests=2,
+        unreadable=3,
         had_known=False,
     )
     second = Filling(
-        [], fresh={"b": b"2"}, fetched=[Range(5, 20)], samples_fetched=1, upstream_requests=1
+        [],
+        fresh={"b": b"2"},
+        fetched=[Range(5, 20)],
+        samples_fetched=1,
+        upstream_requests=1,
+        unreadable=4,
     )
     together = second.after(first)
     assert {"a": b"1", "b": b"2"} == together.fresh
     assert [Range(0, 20)] == together.fetched
-    assert (6, 3, False) == (
+    assert (6, 3, 7, False) == (
         together.samples_fetched,
         together.upstream_requests,
+        together.unreadable,
         together.had_known,
     )

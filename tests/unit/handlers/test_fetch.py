@@ -119,6 +119,21 @@ async def test_the_log_line_keeps_its_fields() -> None:
 
 
 @in_virtual_time
+async def test_samples_that_cannot_be_read_are_told() -> None:
+    """In `_meta` always, in the log line where there are any: of what was fetched for an answer."""
+    async with JobWorld() as world:
+        world.upstream.untimed = {"a", "b"}
+        told = []
+        for route in ("cached", "cached", "direct"):
+            query = f"site=site&points=a,b&start_time=0&end_time=86400000&route={route}"
+            document = await document_of(await called(world, "GET /api/timeseries", query))
+            told.append(document["_meta"]["unreadableSamples"])
+            await world.settle()
+        assert [2, 0, 2] == told
+        assert [2, None, 2] == [line.get("unreadableSamples") for line in world.lines]
+
+
+@in_virtual_time
 async def test_a_fault_is_answered_and_logged() -> None:
     """A bug is a 500 that reveals nothing, and a line with its traceback."""
 

@@ -25,6 +25,16 @@ async def test_each_chunk_that_ends_may_have_ended_the_job() -> None:
 
 
 @in_virtual_time
+async def test_samples_that_cannot_be_read_stand_in_the_log_line() -> None:
+    """Of a chunk that left some out; the line of another has no such field."""
+    async with JobWorld(jobs=JobOptions(batch_size=1)) as world:
+        world.upstream.untimed = {"b"}
+        await world.run(await world.submit(["a", "b"], WANTED))
+        lines = [line for line in world.lines if line["event"] == "queue"]
+        assert [None, 1] == [line.get("unreadableSamples") for line in lines]
+
+
+@in_virtual_time
 async def test_a_message_given_up_is_told() -> None:
     """With what became of its chunk, and how often the dead letter was delivered."""
     async with JobWorld() as world:
