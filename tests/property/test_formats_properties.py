@@ -25,9 +25,10 @@ from building_vitals.answers.formats.ndjson_rows import ndjson_rows
 from building_vitals.instants import format_instant
 from building_vitals.series.sample_text import decode_samples, encode_samples
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
-    ("],[", "[1,2],[3,4]", '"', "=1", "-", "\r\n", "'", "", "null", "1.5", "\U0001f525")
-    + ("123E4567", "12E-4567")
+TEXTS = (
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+    | st.sampled_from(["],[", "[1,2],[3,4]", '"', "=1", "-", "\r\n", "'", "", "\U0001f525"])
+    | st.sampled_from(["null", "1.5", "123E4567", "12E-4567"])
 )
 NUMBERS = (
     st.integers().map(str)
