@@ -85,7 +85,7 @@ SAMPLE = {"name": "p", "value": "1", "time": T[0]}
             id="guess is wrong",
         ),
         pytest.param(
-            {"point_samples": [{"name": "p"}], "next_cursor": "x", "has_more": True},
+            {"point_samples": ["p"], "next_cursor": "x", "has_more": True},
             [None, "x", None, "y"],
             id="page is none",
         ),
