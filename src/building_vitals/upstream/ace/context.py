@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
-from building_vitals.instants import parse_iso
 from building_vitals.ranges import Range
+from building_vitals.series.columns import instants_of
 from building_vitals.upstream.ace.calls import Call, Calls
 from building_vitals.upstream.ace.comparison import Tail, tail_of
 from building_vitals.upstream.ace.wire import WireSample
@@ -99,25 +99,21 @@ class FetchContext:
 
 def time_of(sample: WireSample) -> int | None:
     """Return a sample's instant; None where it can't be read."""
-    try:
-        return parse_iso(sample.time)
-    except (TypeError, ValueError):
-        return None
+    return instants_of([sample.time])[0]
 
 
 def _cut(samples: Sequence[WireSample], part: Range) -> list[WireSample]:
     """Return the samples in a part of the range, and those with an unreadable time."""
-    keeps: dict[str, bool] = {}
-    kept: list[WireSample] = []
-    for sample in samples:
-        time = sample.time
-        if (is_kept := keeps.get(time)) is None:
-            at_ms = time_of(sample)
-            is_kept = at_ms is None or part.start_ms <= at_ms < part.end_ms
-            keeps[time] = is_kept
-        if is_kept:
-            kept.append(sample)
-    return kept
+    distinct = list(dict.fromkeys(sample.time for sample in samples))
+    instants = zip(distinct, instants_of(distinct), strict=True)
+    outside = {
+        time
+        for time, at_ms in instants
+        if at_ms is not None and not part.start_ms <= at_ms < part.end_ms
+    }
+    if not outside:
+        return list(samples)
+    return [sample for sample in samples if sample.time not in outside]
 
 
 async def run_streams(streams: Sequence[Stream], *, width: int) -> None:
