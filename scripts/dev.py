@@ -2,7 +2,8 @@
 Runs the Worker on this machine, on the real Python Workers runtime; sets up what is missing.
 
 Usage: python3 scripts/dev.py [--port 8787] [--upstream URL [--upstream-token T]] [--state DIR]
-                              [--var NAME=VALUE]... [--runtime packed|official]
+                              [--var NAME=VALUE]... [--demo OPTION]...
+                              [--runtime packed|official]
 
 Prints `Ready on http://127.0.0.1:PORT` once the Worker answers. SIGINT, SIGTERM or SIGHUP end it
 and all that it started, with status 0; its own death, whatever the cause, ends them too.

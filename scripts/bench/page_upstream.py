@@ -17,9 +17,11 @@ from urllib.parse import parse_qsl
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / part) for part in ("tests", "scripts")]
 
+from demo.items import point_item, site_item  # noqa: E402
 from demo.messages import Request  # noqa: E402
 from demo.protocol import Protocol, Site  # noqa: E402
 from demo.sources import GridSource  # noqa: E402
+from demo.traits import KIND  # noqa: E402
 from fakes.upstream_series import GeneratedSeries  # noqa: E402
 
 DAY_MS = 86_400_000
@@ -47,8 +49,10 @@ class PageUpstream:
         sites = {}
         for name, (points, days) in shapes.items():
             names = point_names(name, points)
+            site = site_item(1, name, client="bench")
             items = [
-                {"id": n, "name": each, "collect_interval": 300} for n, each in enumerate(names)
+                point_item(n, each, site, interval_s=INTERVAL_MS // 1000)
+                for n, each in enumerate(names)
             ]
             source = GridSource(
                 items,
@@ -56,8 +60,9 @@ class PageUpstream:
                 first_ms=START_MS,
                 end_ms=START_MS + days * DAY_MS,
             )
-            sites[name] = Site({"id": 1, "name": name, "nice_name": name, "client": "b"}, source)
-        self._protocol = Protocol(sites, token=TOKEN, now_ms=lambda: FAR_FUTURE_MS)
+            sites[name] = Site(site, source)
+        # The kinder traits, so that results compare with those of version 1.0.
+        self._protocol = Protocol(sites, token=TOKEN, traits=KIND, now_ms=lambda: FAR_FUTURE_MS)
         self._kept: dict[str, bytes] = {}
         self._kept_bytes = 0
         self._latency_ms = 0

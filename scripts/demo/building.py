@@ -10,7 +10,7 @@ import json
 import math
 import random
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -169,6 +169,7 @@ def _shape(climate: Climate, kind: Kind, interval_ms: int, day: int) -> list[int
     ]
 
 
+@lru_cache(maxsize=16_384)
 def _outage(seed: int, day: int, one_in: int) -> tuple[int, int] | None:
     """Return the range of the day, ms, in which nothing was collected, if there is one."""
     bits = mix(seed, day)
@@ -203,11 +204,11 @@ class SensorSeries:
     def texts(self, first: int, count: int) -> list[str | None]:
         """Return the JSON texts of *count* readings from number *first* on; None in outages."""
         texts: list[str | None] = []
-        days = range(
-            first * self.interval_ms // DAY_MS,
-            ((first + count - 1) * self.interval_ms) // DAY_MS + 1,
-        )
-        for day, number, length in self._days(first, count):
+        per_day = DAY_MS // self.interval_ms
+        days = range(first // per_day, (first + count - 1) // per_day + 1)
+        for day in days:
+            number = max(first, day * per_day)
+            length = min((day + 1) * per_day, first + count) - number
             texts += self._readings(day, number, length)
         # Some sensors read null now and then, always at the same times.
         if self._seed % 7 == 0:
@@ -225,16 +226,6 @@ class SensorSeries:
                     end = min(max(end, start), count)
                     texts[start:end] = [None] * (end - start)
         return texts
-
-    def _days(self, first: int, count: int) -> Iterator[tuple[int, int, int]]:
-        """Yield day, number of its first sample and how many, for samples from *first* on."""
-        per_day = DAY_MS // self.interval_ms
-        end = first + count
-        while first < end:
-            day = first // per_day
-            length = min((day + 1) * per_day, end) - first
-            yield day, first, length
-            first += length
 
     def _readings(self, day: int, first: int, count: int) -> list[str]:
         table, offset = _texts(self._kind), self._offset

@@ -44,3 +44,9 @@ def iso_text(ms: int) -> str:
     """Return *ms* as ISO 8601 in UTC with `Z`; milliseconds only where there are any."""
     day, ms_of_day = divmod(ms, DAY_MS)
     return f"{_date_text(day)}T{_clock_text(ms_of_day)}Z"
+
+
+def naive_text(ms: int) -> str:
+    """Return *ms* as the real service writes times: without a zone, with microseconds if any."""
+    text = iso_text(ms)[:-1]
+    return f"{text}000" if ms % SECOND_MS else text

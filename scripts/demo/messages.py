@@ -7,6 +7,7 @@ Separate from the HTTP server, so that a reply can be made, changed and checked 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,13 @@ class ProtocolError(Exception):
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.reply = json_reply({"message": message}, status=status, headers=headers)
+
+    @classmethod
+    def of(cls, reply: Reply) -> Self:
+        """Return an error that is answered with *reply*."""
+        error = cls(reply.status, "")
+        error.reply = reply
+        return error
 
 
 def json_reply(

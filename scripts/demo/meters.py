@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from demo.instants import SECOND_MS, parse_ms
+from demo.items import point_item, site_item
 from demo.sources import Item, ListedSource
 
 SITE = "meters"
@@ -76,6 +77,7 @@ def meter_site(paths: Iterable[Path], number: int) -> tuple[Item, ListedSource]:
     Raises:
         MeterFileError: A file cannot be read, or two have the same name.
     """
+    site = site_item(number, SITE, client="demo", nice_name="Meter files")
     points: list[Item] = []
     texts: dict[str, list[tuple[int, str]]] = {}
     for index, path in enumerate(paths, start=1):
@@ -85,24 +87,14 @@ def meter_site(paths: Iterable[Path], number: int) -> tuple[Item, ListedSource]:
         samples = read_meter(path)
         texts[name] = [(ms, json.dumps(value) if value else "null") for ms, value in samples]
         points.append(
-            {
-                "id": index,
-                "name": name,
-                "collect_interval": _interval_s(samples),
-                "collect_enabled": True,
-                "point_type": "csv",
-                "marker_tags": ["point", "his"],
-                "kv_tags": {"file": path.name},
-                "bacnet_data": None,
-            }
+            point_item(
+                index,
+                name,
+                site,
+                interval_s=_interval_s(samples),
+                point_type="csv",
+                marker_tags=["point", "his"],
+                kv_tags={"file": path.name},
+            )
         )
-    item: Item = {
-        "id": number,
-        "name": SITE,
-        "nice_name": "Meter files",
-        "client": "demo",
-        "latitude": None,
-        "longitude": None,
-        "archived": False,
-    }
-    return item, ListedSource(points, texts)
+    return site, ListedSource(points, texts)

@@ -1,183 +1,34 @@
 """
-The three demo sites: their equipment, points and names.
+The demo sites: their equipment, points and names.
 
 Separate from what sensors read, because this is where one looks for a site or a point.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 from demo.building import Climate, CounterSeries, Kind, SensorSeries
-from demo.instants import SECOND_MS
+from demo.instants import BUCKET_MS, DAY_MS, SECOND_MS
+from demo.items import point_item, site_item
+from demo.kinds import (
+    METERS,
+    ODD,
+    ODD_DEVICE,
+    PLANT,
+    WEATHER,
+    WEATHER_SERVICE,
+    ZONE,
+    as_strings,
+)
 from demo.sources import GridSource, Item
+from demo.traits import FAITHFUL, Traits
 
 FIRST_MS = 1_640_995_200_000  # 2022-01-01: nothing was collected before
-
-_ON_OFF = ((0, '"0"'), (30, '"1"'))
-_IS_ON = ((0, "false"), (30, "true"))
-_OCCUPANCY = ((0, '"unoccupied"'), (25, '"standby"'), (60, '"occupied"'))
-_ALARM = ((0, '"normal"'), (96, '"in alarm"'))
-
-
-def _states(
-    label: str,
-    states: tuple[tuple[float, str], ...],
-    formula: Callable[[float, float], float] = lambda _, present: 100 * present,
-) -> Kind:
-    """Return a kind whose states follow a measure from 0 to 100, of occupancy if not told."""
-    return Kind(label, "multiStateValue", "", formula, decimals=0, noise=2, spread=0, states=states)
-
-
-WEATHER = (
-    Kind("Outdoor Air Temperature", "analogInput", "°F", lambda o, _: o, -40, 130, spread=0),
-    Kind(
-        "Outdoor Air Relative Humidity",
-        "analogInput",
-        "%",
-        lambda o, _: 95 - 0.55 * o,
-        decimals=1,
-        interval_s=900,
-    ),
-)
-METERS = (
-    Kind(
-        "Main Meter.Active Power",
-        "analogInput",
-        "kW",
-        lambda o, p: 80 + 140 * p + 1.8 * max(o - 65, 0) + 0.6 * max(45 - o, 0),
-        0,
-        600,
-        noise=150,
-        spread=1000,
-    ),
-    Kind(
-        "Main Meter.Active Energy, Total",
-        "accumulator",
-        "kWh",
-        lambda _, p: 80 + 140 * p,
-        spread=0,
-        interval_s=900,
-        is_counter=True,
-    ),
-    Kind(
-        "Gas Meter.Volume, Total",
-        "accumulator",
-        "m3",
-        lambda _, p: 4 + 3 * p,
-        spread=0,
-        interval_s=3600,
-        is_counter=True,
-    ),
-    Kind(
-        "Panel DP-1.Active Power",
-        "analogInput",
-        "kW",
-        lambda _, p: 6 + 22 * p,
-        0,
-        80,
-        noise=60,
-        spread=300,
-    ),
-)
-PLANT = (
-    Kind("Supply Air Temperature", "analogInput", "°F", lambda _, p: 68 - 13 * p, 40, 110),
-    Kind("Return Air Temperature", "analogInput", "°F", lambda _, p: 70 + 4 * p, 40, 110),
-    Kind(
-        "Cooling Coil Valve Position",
-        "analogOutput",
-        "%",
-        lambda o, p: 2.4 * (o - 58) * (0.2 + 0.8 * p),
-        decimals=1,
-        noise=12,
-        spread=30,
-    ),
-    Kind(
-        "Heating Coil Valve Position",
-        "analogOutput",
-        "%",
-        lambda o, p: 2.1 * (52 - o) * (0.3 + 0.7 * p),
-        decimals=1,
-        noise=12,
-        spread=30,
-    ),
-    Kind(
-        "Supply Fan Speed Feedback",
-        "analogInput",
-        "%",
-        lambda _, p: 95 * p - 4,
-        decimals=1,
-        noise=8,
-        spread=40,
-    ),
-    _states("Supply Fan Status", _ON_OFF),
-    _states("Unit Enable Command", _IS_ON),
-    _states("Schedule, Occupancy State", _OCCUPANCY),
-    _states("Freeze Protection Alarm", _ALARM, lambda o, _: 95 - (o - 10)),
-)
-ZONE = (
-    Kind(
-        "Zone Air Temperature, Wall Sensor",
-        "analogInput",
-        "°F",
-        lambda o, p: 69.5 + 2.6 * p + 0.035 * (o - 60),
-        40,
-        110,
-    ),
-    Kind(
-        "Effective Cooling Setpoint",
-        "analogValue",
-        "°F",
-        lambda _, p: 78.0 - 4.0 * round(p),
-        40,
-        110,
-        decimals=1,
-        noise=0,
-        spread=5,
-        is_quoted=False,
-    ),
-    Kind(
-        "Damper Position",
-        "analogOutput",
-        "%",
-        lambda o, p: 18 + 55 * p + 0.3 * (o - 60),
-        decimals=1,
-        noise=25,
-        spread=60,
-    ),
-    Kind(
-        "Discharge Air Flow",
-        "analogInput",
-        "cfm",
-        lambda _, p: 120 + 640 * p,
-        0,
-        2000,
-        decimals=0,
-        noise=15,
-        spread=90,
-    ),
-    Kind(
-        "Carbon Dioxide Concentration",
-        "analogInput",
-        "ppm",
-        lambda _, p: 415 + 390 * p,
-        380,
-        2000,
-        decimals=0,
-        noise=12,
-        spread=40,
-    ),
-    Kind(
-        "Reheat Valve Position",
-        "analogOutput",
-        "%",
-        lambda o, p: 1.5 * (48 - o) * p,
-        decimals=1,
-        noise=15,
-        spread=40,
-    ),
-    _states("Occupancy Mode", _OCCUPANCY),
-)
+CLIENT = "demo"
+POINTS_MAX = 50_000
+UNITS_MAX = 1000
+WEATHER_DEVICE = "weather"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +37,16 @@ class SiteSpec:
     A demo site.
 
     Attributes:
-        point_count: How many points it has; the last one is configured but never collected.
+        point_count: How many points it has.
         meter_s, plant_s, zone_s: Collection intervals.
+        silent_count: How many of the points, the last ones, are configured but never collected.
+        is_even: All points have *zone_s*, whatever their kind is collected at elsewhere.
     """
 
     number: int
     name: str
     nice_name: str
-    client: str
+    address: str
     latitude: float
     longitude: float
     point_count: int
@@ -201,58 +54,82 @@ class SiteSpec:
     plant_s: int
     zone_s: int
     climate: Climate = field(repr=False)
+    silent_count: int = 1
+    is_even: bool = False
 
 
 SITES = (
     SiteSpec(
-        1,
-        "maple-office",
-        "Maple Street Office",
-        "demo",
-        43.07,
-        -89.40,
-        40,
-        60,
-        300,
-        300,
+        *(1, "maple-office", "Maple Street Office", "12 Maple Street, Madison WI", 43.07, -89.40),
+        *(40, 60, 300, 300),
         Climate(11, 48, 26, -6, 0.05, 0.1),
     ),
     SiteSpec(
-        2,
-        "north-campus",
-        "North Campus",
-        "demo",
-        40.44,
-        -79.99,
-        1000,
-        300,
-        300,
-        300,
+        *(2, "north-campus", "North Campus", "4200 North Avenue, Pittsburgh PA", 40.44, -79.99),
+        *(1000, 300, 300, 300),
         Climate(22, 53, 22, -5, 0.1, 0.35),
     ),
     SiteSpec(
-        3,
-        "river-hospital",
-        "River Valley Hospital",
-        "demo",
-        51.45,
-        -2.59,
-        260,
-        30,
-        60,
-        300,
+        *(3, "river-hospital", "River Valley Hospital", "1 Quay Road, Bristol", 51.45, -2.59),
+        *(260, 30, 60, 300),
         Climate(33, 51, 12, 0, 0.55, 0.9),
+    ),
+    SiteSpec(
+        *(4, "harbor-campus", "Harbor Campus", "900 Harbor Drive, Baltimore MD", 39.28, -76.61),
+        *(2474, 300, 300, 300),
+        Climate(44, 56, 21, -5, 0.15, 0.3),
+        silent_count=300,
+        is_even=True,
+    ),
+    SiteSpec(
+        *(5, "mill-works", "Mill Works", "7 Mill Lane, Lowell MA", 42.65, -71.32),
+        *(400, 300, 300, 300),
+        Climate(55, 50, 23, -5, 0.05, 0.2),
+        silent_count=0,
+        is_even=True,
     ),
 )
 
 
+def even_site(number: int, name: str, point_count: int, interval_s: int) -> SiteSpec:
+    """
+    Return a site whose points are all collected at the same times.
+
+    Args:
+        number: Its id.
+        name: Its name.
+        point_count: From 1 to POINTS_MAX.
+        interval_s: Divides the day, and five minutes if it is shorter.
+
+    Raises:
+        ValueError: A number is not allowed.
+    """
+    if not 1 <= point_count <= POINTS_MAX:
+        raise ValueError(f"points must be from 1 to {POINTS_MAX}: {point_count}")
+    interval_ms = interval_s * SECOND_MS
+    whole_ms = BUCKET_MS if interval_ms < BUCKET_MS else DAY_MS
+    if interval_ms < 1 or whole_ms % interval_ms:
+        raise ValueError(f"interval must divide five minutes or the day: {interval_s}")
+    climate = Climate(number * 11, 52, 22, -5, 0.1, 0.3)
+    return SiteSpec(
+        *(number, name, name, "", 40.0, -75.0, point_count, interval_s, interval_s, interval_s),
+        climate,
+        silent_count=0,
+        is_even=True,
+    )
+
+
 def _equipment(spec: SiteSpec) -> Iterator[tuple[str, Kind, int]]:
-    """Yield device, kind and interval in seconds, without end: a site takes what it needs."""
+    """Yield device, kind and interval in seconds, almost without end: a site takes some."""
+    for kind in WEATHER_SERVICE:
+        yield WEATHER_DEVICE, kind, spec.plant_s
     for kind in WEATHER:
         yield "Weather Station", kind, spec.plant_s
     for kind in METERS:
         yield "Electrical Room 001", kind, spec.meter_s
-    for unit in range(1, 1000):
+    for kind in ODD:
+        yield ODD_DEVICE, kind, spec.zone_s
+    for unit in range(1, UNITS_MAX):
         for kind in PLANT:
             yield f"Air Handling Unit AHU-{unit:02d}", kind, spec.plant_s
         for zone in range(1, 13):
@@ -260,51 +137,70 @@ def _equipment(spec: SiteSpec) -> Iterator[tuple[str, Kind, int]]:
                 yield f"Level {unit:02d} VAV-{unit:02d}-{zone:02d}", kind, spec.zone_s
 
 
-def _network(spec: SiteSpec, device_number: int) -> str:
-    host = device_number // 40 + 11
-    return f"10.{spec.number}.{host}.{device_number % 40 + 2}-{spec.number}{device_number:04d}"
+def _name(spec: SiteSpec, device: str, device_number: int, kind: Kind) -> str:
+    if device == WEATHER_DEVICE:
+        return f"{spec.name}/{WEATHER_DEVICE}/{kind.label}"
+    address, number = _network(spec, device_number)
+    return f"{spec.name}/{address}-{number}/{device}/{kind.label}"
 
 
-def _point(number: int, name: str, kind: Kind, interval_s: int, *, is_collected: bool) -> Item:
+def _network(spec: SiteSpec, device_number: int) -> tuple[str, int]:
+    """Return the address and the BACnet number of a device."""
+    address = f"10.{spec.number}.{device_number // 40 + 11}.{device_number % 40 + 2}"
+    return address, int(f"{spec.number}{device_number:04d}")
+
+
+def _bacnet_data(spec: SiteSpec, device: str, device_number: int, kind: Kind, index: int) -> Item:
+    address, number = _network(spec, device_number)
     return {
-        "id": number,
-        "name": name,
-        "collect_interval": interval_s,
-        "collect_enabled": is_collected,
-        "point_type": "bacnet",
-        "marker_tags": ["point", "his", "sensor" if "Input" in kind.point_type else "cmd"],
-        "kv_tags": {"unit": kind.unit, "kind": "Str" if kind.states else "Number"},
-        "bacnet_data": {"object_type": kind.point_type, "object_index": number},
+        "device_address": address,
+        "device_id": number,
+        "device_name": device,
+        "object_type": kind.point_type,
+        "object_index": index,
+        "object_name": kind.label,
     }
 
 
-def demo_site(spec: SiteSpec) -> tuple[Item, GridSource]:
+def demo_site(spec: SiteSpec, traits: Traits = FAITHFUL) -> tuple[Item, GridSource]:
     """Return a site's item in the list of sites, and its samples."""
+    site = site_item(
+        spec.number,
+        spec.name,
+        client=CLIENT,
+        nice_name=spec.nice_name,
+        address=spec.address,
+        latitude=spec.latitude,
+        longitude=spec.longitude,
+    )
     points: list[Item] = []
     series: list[SensorSeries] = []
-    devices: dict[str, str] = {}
+    devices: dict[str, int] = {}
     for number, (device, kind, equipment_s) in enumerate(
         islice(_equipment(spec), spec.point_count), start=1
     ):
-        network = devices.setdefault(device, _network(spec, len(devices)))
-        name = f"{spec.name}/{network}/{device}/{kind.label}"
-        interval_s = kind.interval_s or equipment_s
-        is_collected = number < spec.point_count
-        points.append(_point(number, name, kind, interval_s, is_collected=is_collected))
+        device_number = devices.setdefault(device, len(devices))
+        name = _name(spec, device, device_number, kind)
+        interval_s = spec.zone_s if spec.is_even else kind.interval_s or equipment_s
+        is_collected = number <= spec.point_count - spec.silent_count
+        is_weather = device == WEATHER_DEVICE
+        points.append(
+            point_item(
+                number,
+                name,
+                site,
+                interval_s=interval_s,
+                is_collected=is_collected,
+                point_type=WEATHER_DEVICE if is_weather else "bacnet",
+                marker_tags=["point", "his", "sensor" if "Input" in kind.point_type else "cmd"],
+                kv_tags={"unit": kind.unit, "kind": "Str" if kind.states else "Number"},
+                bacnet_data=None
+                if is_weather
+                else _bacnet_data(spec, device, device_number, kind, number),
+            )
+        )
         if is_collected:
             series_class = CounterSeries if kind.is_counter else SensorSeries
-            series.append(series_class(name, spec.climate, kind, interval_s * SECOND_MS))
-    return site_item(spec), GridSource(points, series, first_ms=FIRST_MS)
-
-
-def site_item(spec: SiteSpec) -> Item:
-    """Return a site as the list of sites shows it."""
-    return {
-        "id": spec.number,
-        "name": spec.name,
-        "nice_name": spec.nice_name,
-        "client": spec.client,
-        "latitude": spec.latitude,
-        "longitude": spec.longitude,
-        "archived": False,
-    }
+            read = as_strings(kind) if traits.values == "strings" else kind
+            series.append(series_class(name, spec.climate, read, interval_s * SECOND_MS))
+    return site, GridSource(points, series, first_ms=FIRST_MS)

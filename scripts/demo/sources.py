@@ -13,9 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from demo.instants import BUCKET_MS, DAY_MS, HOUR_MS, iso_text
+from demo.instants import BUCKET_MS, HOUR_MS, iso_text, naive_text
 
 Item = dict[str, object]
+
+# Making the columns of many points costs the most; a block serves several pages.
+PAGES_PER_BLOCK = 3
+BLOCK_HOURS = (1, 2, 3, 4, 6, 8, 12, 24)
+KEPT_BLOCKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +40,14 @@ class Query:
         names: Point names, or None for the whole site.
         start_ms, end_ms: Half-open range, epoch milliseconds UTC.
         is_raw: As collected; otherwise in buckets of five minutes.
+        is_naive: Times are written without a zone.
     """
 
     names: frozenset[str] | None
     start_ms: int
     end_ms: int
     is_raw: bool = True
+    is_naive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +57,12 @@ class Page:
 
     Attributes:
         items: The JSON object of each sample.
-        next: Where the next page starts; None when this is the last.
+        after: The last sample's time, and how many of that time have been passed with it; None
+            when this is the last page.
     """
 
     items: list[str]
-    next: Position | None = None
+    after: Position | None = None
 
 
 class Source(Protocol):
@@ -94,9 +102,9 @@ def name_text(name: str) -> str:
     return f'{{"name":{json.dumps(name)},"value":'
 
 
-def time_text(ms: int) -> str:
+def time_text(ms: int, *, is_naive: bool) -> str:
     """Return the end of a sample's JSON object, after its value."""
-    return f',"time":"{iso_text(ms)}"}}'
+    return f',"time":"{naive_text(ms) if is_naive else iso_text(ms)}"}}'
 
 
 def bucket_text(texts: Sequence[str]) -> str:
@@ -139,18 +147,41 @@ class _Lane:
         self.series = sorted(series, key=lambda one: one.name)
         self.names = [one.name for one in self.series]
         self.openings = [name_text(name) for name in self.names]
+        self._kept_rows = lru_cache(maxsize=KEPT_BLOCKS)(self._make_rows)
 
-    def rows(self, start_ms: int, end_ms: int) -> Iterable[tuple[int, tuple[str | None, ...]]]:
-        """Yield the time and the values, one per series, of each moment in the range."""
-        first = -(-start_ms // self.interval_ms)
-        count = -(-end_ms // self.interval_ms) - first
+    def rows(
+        self, start_ms: int, end_ms: int, block: range | None
+    ) -> Iterable[tuple[int, tuple[str | None, ...]]]:
+        """
+        Yield the time and the values, one per series, of each moment in the range.
+
+        Args:
+            start_ms: Start of the range.
+            end_ms: Its end, which is outside.
+            block: The range, or one around it, of which all moments are made and kept for the
+                next page; None makes what is asked for alone.
+        """
+        first, count = self._numbers(start_ms, end_ms)
         if count <= 0:
             return ()
+        if block is None:
+            made_first, rows = first, self._make_rows(first, count)
+        else:
+            made_first, made_count = self._numbers(block.start, block.stop)
+            rows = self._kept_rows(made_first, made_count)[first - made_first :]
         times = range(
             first * self.interval_ms, (first + count) * self.interval_ms, self.interval_ms
         )
+        return zip(times, rows, strict=False)
+
+    def _numbers(self, start_ms: int, end_ms: int) -> tuple[int, int]:
+        """Return the number of the first moment in a range, and how many there are."""
+        first = -(-start_ms // self.interval_ms)
+        return first, -(-end_ms // self.interval_ms) - first
+
+    def _make_rows(self, first: int, count: int) -> list[tuple[str | None, ...]]:
         columns = [one.texts(first, count) for one in self.series]
-        return zip(times, zip(*columns, strict=True), strict=True)
+        return list(zip(*columns, strict=True))
 
 
 class _Merge:
@@ -161,15 +192,17 @@ class _Merge:
         self._orders: dict[tuple[int, ...], tuple[list[str], list[int]]] = {}
         self.samples_per_ms = sum(len(lane.series) / lane.interval_ms for lane in lanes)
 
-    def moments(self, start_ms: int, end_ms: int) -> Iterable[tuple[int, list[str]]]:
-        """Yield the time and the sample texts of each moment in the range, in order."""
+    def moments(
+        self, start_ms: int, end_ms: int, block: range | None, *, is_naive: bool
+    ) -> Iterable[tuple[int, list[str]]]:
+        """Yield the time and the sample texts of each moment in the range (see _Lane.rows)."""
         due: defaultdict[int, list[tuple[int, tuple[str | None, ...]]]] = defaultdict(list)
         for number, lane in enumerate(self._lanes):
-            for ms, row in lane.rows(start_ms, end_ms):
+            for ms, row in lane.rows(start_ms, end_ms, block):
                 due[ms].append((number, row))
         for ms in sorted(due) if len(self._lanes) > 1 else due:
             rows = due[ms]
-            tail = time_text(ms)
+            tail = time_text(ms, is_naive=is_naive)
             if len(rows) == 1:
                 number, values = rows[0]
                 openings: Sequence[str] = self._lanes[number].openings
@@ -237,23 +270,34 @@ class GridSource:
         end_ms = min(query.end_ms, now_ms + 1)
         if self._end_ms is not None:
             end_ms = min(end_ms, self._end_ms)
-        # Columns are made a block at a time; a block of about a page wastes the least.
-        hours = int(limit / merge.samples_per_ms / HOUR_MS) + 1
-        block_ms = min(max(hours, 1) * HOUR_MS, DAY_MS)
+        block_ms = _block_ms(limit / merge.samples_per_ms)
         items: list[str] = []
+        after = position
         block_start = max(position.ms, self._first_ms)
         while block_start < end_ms:
-            block_end = min((block_start // block_ms + 1) * block_ms, end_ms)
-            for ms, texts in merge.moments(block_start, block_end):
+            floor = block_start // block_ms * block_ms
+            block_end = min(floor + block_ms, end_ms)
+            # What of a block no page of this query can need is not made.
+            is_needed = block_end - max(query.start_ms, floor) > block_ms // 2
+            block = range(floor, floor + block_ms) if is_needed else None
+            for ms, texts in merge.moments(block_start, block_end, block, is_naive=query.is_naive):
                 skip = position.skip if ms == position.ms else 0
                 fresh = texts[skip:] if skip else texts
                 room = limit - len(items)
                 if len(fresh) > room:
                     items += fresh[:room]
-                    return Page(items, Position(ms, skip + room))
+                    return Page(items, Position(ms, skip + room) if room else after)
+                if fresh:
+                    after = Position(ms, len(texts))
                 items += fresh
             block_start = block_end
         return Page(items)
+
+
+def _block_ms(page_ms: float) -> int:
+    """Return how much of the columns is made at once: some pages, in whole hours."""
+    hours = int(page_ms * PAGES_PER_BLOCK / HOUR_MS) + 1
+    return next((each for each in BLOCK_HOURS if each >= hours), BLOCK_HOURS[-1]) * HOUR_MS
 
 
 class ListedSource:
@@ -281,22 +325,20 @@ class ListedSource:
         samples = self._raw if query.is_raw else self._bucketed()
         end_ms = min(query.end_ms, now_ms + 1)
         items: list[str] = []
-        skip = position.skip
-        last_ms, at_last = position.ms, 0
+        passed, after = 0, position
         for index in range(bisect_left(samples, (position.ms,)), len(samples)):
             ms, name, text = samples[index]
             if ms >= end_ms:
                 break
             if not wants(query.names, name):
                 continue
-            if ms != last_ms:
-                last_ms, at_last = ms, 0
-            at_last += 1
-            if ms == position.ms and at_last <= skip:
+            if ms == position.ms and passed < position.skip:
+                passed += 1
                 continue
             if len(items) == limit:
-                return Page(items, Position(ms, at_last - 1))
-            items.append(name_text(name) + text + time_text(ms))
+                return Page(items, after)
+            after = Position(ms, after.skip + 1 if ms == after.ms else 1)
+            items.append(name_text(name) + text + time_text(ms, is_naive=query.is_naive))
         return Page(items)
 
     def _bucketed(self) -> list[tuple[int, str, str]]:

@@ -99,7 +99,7 @@ def _upstream(
     with progress("Demo upstream: starting"):
         demo, url = start_announced(
             children,
-            [tools.python, "-u", script, "--port", "0", "--token", token],
+            [tools.python, "-u", script, "--port", "0", "--token", token, *options.demo],
             name=DEMO,
             seconds=UPSTREAM_SECONDS,
             env=tools.environment(),
@@ -130,9 +130,9 @@ def _until_end(worker: Child, demo: Child | None) -> NoReturn:
 def _example(upstream: str, token: str | None) -> str:
     """Return a path that shows a day of a point that the demo upstream really has."""
     try:
-        site = _first_name(f"{upstream}/sites?per_page=1", token)
+        site = _first_name(f"{upstream}/sites/?per_page=2", token)
         point = _first_name(
-            f"{upstream}/sites/{quote(site, safe='')}/configured_points?per_page=1", token
+            f"{upstream}/sites/{quote(site, safe='')}/configured_points?per_page=2", token
         )
     except (OSError, ValueError, LookupError):
         return "/api/health"

@@ -29,6 +29,7 @@ class Options:
         state: Folder of R2, D1 and the queues.
         variables: Values for the Worker that go before those of wrangler.toml.
         runtime: "packed" (the bundle packed here) or "official" (downloaded from Cloudflare).
+        demo: Options for the demo upstream.
     """
 
     port: int = DEFAULT_PORT
@@ -37,6 +38,7 @@ class Options:
     state: Path = DEFAULT_STATE
     variables: dict[str, str] = field(default_factory=dict, repr=False)
     runtime: str = "packed"
+    demo: tuple[str, ...] = ()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -82,7 +84,17 @@ def parse_options(arguments: Sequence[str]) -> Options:
         default="packed",
         help="packed: from npm; official: Cloudflare's download",
     )
+    parser.add_argument(
+        "--demo",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="passed to the demo upstream, as in --demo=--latency-ms=3000; may be repeated "
+        "(scripts/demo_upstream.py --help lists its options)",
+    )
     found = parser.parse_args(arguments)
+    if found.demo and found.upstream is not None:
+        parser.error("--demo is for the demo upstream, which --upstream replaces")
     return Options(
         port=found.port,
         upstream=found.upstream,
@@ -90,6 +102,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         state=found.state.expanduser().resolve(),
         variables=dict(found.var),
         runtime=found.runtime,
+        demo=tuple(found.demo),
     )
 
 
