@@ -5,6 +5,7 @@ It speaks the demo upstream's protocol. Tests share one server and keep apart by
 The folders tests and scripts must be on the path, as they are under pytest.
 """
 
+import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +15,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from demo.instants import SECOND_MS, parse_ms
+from demo.items import point_item, site_item
 from demo.messages import ProtocolError, Reply, Request
-from demo.protocol import BASE_PATH, Call, Protocol, Site
+from demo.protocol import Protocol, Site
+from demo.routes import BASE_PATH, Call
 from demo.sources import GridSource, Item, ListedSource
+from demo.traits import WORLDS, Traits
 from fakes.upstream_faults import ANY_CALL, TIMESERIES, Faults
 from fakes.upstream_series import (
     GeneratedSeries,
@@ -32,6 +36,22 @@ from fakes.upstream_warts import HTML_PAGE, LOGIN_PATH, Answer
 __all__ = ["ANY_CALL", "TIMESERIES", "FakeUpstream", "LoggedRequest", "RawJson", "expected_value"]
 
 FAR_FUTURE_MS = 253_402_300_799_000
+# The environment's word for what the fakes of a test run are like: a key of demo.traits.WORLDS.
+WORLD_VARIABLE = "FAKE_UPSTREAM"
+WORLD_DEFAULT = "kind"
+
+
+def default_traits() -> Traits:
+    """
+    Return the traits that FAKE_UPSTREAM names; those of WORLD_DEFAULT where it is not set.
+
+    Raises:
+        ValueError: It names no world.
+    """
+    world = os.environ.get(WORLD_VARIABLE) or WORLD_DEFAULT
+    if world not in WORLDS:
+        raise ValueError(f"{WORLD_VARIABLE} cannot be {world!r}; one of {', '.join(WORLDS)}")
+    return WORLDS[world]
 
 
 @dataclass(slots=True)
@@ -41,8 +61,8 @@ class LoggedRequest:
 
     Attributes:
         site: Of calls by point, the site of the first known point; "" where there is none.
-        kind: The call (demo.protocol.Call.kind), or "unknown".
-        names: Points asked for; None for the whole site.
+        kind: The call (demo.routes.Call.kind), or "unknown".
+        names: Points asked for, whether a filter is heeded or not; None for the whole site.
         time_ms: When it came, epoch ms.
         faults: Kinds of the faults that struck it.
         status: Of the answer; 0 before it and after a reset.
@@ -66,7 +86,7 @@ class LoggedRequest:
 
     @property
     def range_ms(self) -> tuple[int, int]:
-        """The half-open range asked for; only of timeseries calls."""
+        """The range asked for, as its two times say; only of timeseries calls."""
         return parse_ms(self.params["start_time"]), parse_ms(self.params["end_time"])
 
 
@@ -76,10 +96,19 @@ class FakeUpstream:
 
     `latency_ms[site] = N` delays each answer of a site. `faults` spoils answers (see Faults).
     Stopping and starting again keeps port, sites and log: an upstream that was down.
+
+    Args:
+        token: What requests must carry.
+        traits: What it is like; see default_traits.
     """
 
-    def __init__(self, token: str = "test-token") -> None:  # noqa: S107 - guards nothing
+    def __init__(
+        self,
+        token: str = "test-token",  # noqa: S107 - guards nothing
+        traits: Traits | None = None,
+    ) -> None:
         self.token = token
+        self.traits = default_traits() if traits is None else traits
         self.faults = Faults()
         self.latency_ms: dict[str, int] = {}
         self._lock = Lock()
@@ -140,7 +169,9 @@ class FakeUpstream:
                 raise ValueError(f"site has generated points: {site}; use another site")
             held = self._listed.setdefault(site, {})
             held.update((name, list(samples)) for name, samples in points.items())
-            items = [_point_item(number, name, interval_s) for number, name in _numbered(held)]
+            items = [
+                _point_item(site, number, name, interval_s) for number, name in _numbered(held)
+            ]
             texts = {
                 name: [(ms, wire_text(value)) for ms, value in samples]
                 for name, samples in held.items()
@@ -186,7 +217,9 @@ class FakeUpstream:
                 raise ValueError(f"site exists: {site}; use another name")
             self._generated[site] = series
             self._generated_ranges[site] = (start_ms, end_ms)
-            items = [_point_item(number, name, interval_s) for number, name in _numbered(chosen)]
+            items = [
+                _point_item(site, number, name, interval_s) for number, name in _numbered(chosen)
+            ]
             source = GridSource(items, series.values(), first_ms=start_ms, end_ms=end_ms)
             self._set_site(site, Site(_site_item(site), source))
         return chosen
@@ -210,7 +243,12 @@ class FakeUpstream:
         return sorted(chosen, key=lambda sample: sample[0])
 
     def expected(self, site: str, point: str, start_ms: int, end_ms: int) -> list[list[Any]]:
-        """Return the [ms, value] the API must answer for a point and a half-open range."""
+        """
+        Return the [ms, value] the API must answer for a point and a half-open range.
+
+        Warts add samples that change nothing of it: what has no readable time, name or value is
+        left out.
+        """
         return expected_samples(self.samples(site, point, start_ms, end_ms))
 
     @property
@@ -323,7 +361,9 @@ class FakeUpstream:
 
     def _protocol_of(self, sites: Mapping[str, Site]) -> Protocol:
         # A copy for each change, so that requests being answered never see half of one.
-        return Protocol(dict(sites), token=self.token, now_ms=lambda: FAR_FUTURE_MS)
+        return Protocol(
+            dict(sites), token=self.token, traits=self.traits, now_ms=lambda: FAR_FUTURE_MS
+        )
 
 
 def _numbered(names: Iterable[str]) -> Iterable[tuple[int, str]]:
@@ -336,17 +376,8 @@ def _point_name(site: str, number: int) -> str:
 
 
 def _site_item(site: str) -> Item:
-    return {"id": 1, "name": site, "nice_name": site, "client": "test", "archived": False}
+    return site_item(1, site, client="test")
 
 
-def _point_item(number: int, name: str, interval_s: int) -> Item:
-    return {
-        "id": number,
-        "name": name,
-        "collect_interval": interval_s,
-        "collect_enabled": True,
-        "point_type": "bacnet",
-        "marker_tags": [],
-        "kv_tags": {},
-        "bacnet_data": None,
-    }
+def _point_item(site: str, number: int, name: str, interval_s: int) -> Item:
+    return point_item(number, name, _site_item(site), interval_s=interval_s)

@@ -12,11 +12,11 @@ from threading import Event, Lock
 from typing import Any
 
 from demo.messages import Reply, Request
-from demo.protocol import Call
+from demo.routes import Call
 from fakes.upstream_warts import WARTS, Answer, Exchange
 
-TIMESERIES = frozenset({"timeseries", "point_timeseries", "points_timeseries"})
-ANY_CALL = TIMESERIES | {"sites", "site", "configured_points"}
+TIMESERIES = frozenset({"timeseries", "site_timeseries", "point_timeseries", "points_timeseries"})
+ANY_CALL = TIMESERIES | {"sites", "site", "configured_points", "points", "weather"}
 
 
 @dataclass(slots=True)
@@ -29,6 +29,7 @@ class Fault:
         skip: How many matching requests it lets pass first.
         probability: Of striking each request, drawn from *chance*.
         strikes: How often it has struck.
+        memory: What the wart keeps from one strike to the next.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Fault:
     probability: float = 1.0
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     strikes: int = 0
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,15 @@ class Strike:
     number: int
     options: dict[str, Any]
     released: Event
+    memory: dict[str, Any]
 
     def around(self, answer: Answer, call: Call) -> Answer:
         """Return *answer* spoilt."""
 
         def spoilt(request: Request) -> Reply:
-            exchange = Exchange(request, call, self.number, self.options, self.released)
+            exchange = Exchange(
+                request, call, self.number, self.options, self.released, self.memory
+            )
             return WARTS[self.kind](exchange, answer)
 
         return spoilt
@@ -164,7 +169,10 @@ class Faults:
             released = self._released[site] if struck else Event()
             for fault in struck:
                 fault.strikes += 1
-            return [Strike(fault.kind, fault.strikes, fault.options, released) for fault in struck]
+            return [
+                Strike(fault.kind, fault.strikes, fault.options, released, fault.memory)
+                for fault in struck
+            ]
 
     @staticmethod
     def _fault(kind: str | int, on: Collection[str], options: dict[str, Any]) -> Fault:

@@ -40,8 +40,9 @@ def expected_value(value: Wire) -> Value:
     """
     Return what the API must answer for a value the upstream sent.
 
-    A string that is a number becomes that number; NaN, infinities and numbers that are too large
-    for a double, as strings or not, become None; all else stays.
+    A string that is a number becomes that number, unless a double cannot come near to it: then
+    it is rather a serial number, and stays text. Strings that say NaN or infinity become None, and
+    so do numbers that a double cannot hold. All else stays.
     """
     if isinstance(value, RawJson):
         return expected_value(json.loads(value.text))
@@ -49,15 +50,23 @@ def expected_value(value: Wire) -> Value:
         text = value.strip(_BLANKS)
         if _NOT_FINITE.fullmatch(text):
             return None
-        if not _NUMBER.fullmatch(text):
+        if not _NUMBER.fullmatch(text) or not _has_double(text):
             return value
-        value = int(text) if text.lstrip("+-").isdigit() else float(text)
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
     if value is None or isinstance(value, bool):
         return value
     try:
         return value if math.isfinite(value) else None
     except OverflowError:
         return None
+
+
+def _has_double(text: str) -> bool:
+    """Return whether the double next to a number is neither infinity nor a 0 that it is not."""
+    mantissa = text.lower().partition("e")[0]
+    is_zero = not any(digit in mantissa for digit in "123456789")
+    number = float(text)
+    return math.isfinite(number) and (number != 0 or is_zero)
 
 
 def expected_samples(samples: Iterable[tuple[int, Wire]]) -> list[list[Value]]:

@@ -93,9 +93,17 @@ class WireServer:
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
             return
         handler.send_response(reply.status)
-        for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
+        # Without a length the end of the connection is the end of the body.
+        length = {} if reply.chunks else {"Content-Length": str(len(reply.body))}
+        for name, value in {**reply.headers, **length}.items():
             handler.send_header(name, value)
         handler.end_headers()
+        if reply.chunks:
+            for chunk in reply.chunks():
+                if self.stopping.is_set():
+                    return
+                handler.wfile.write(chunk)
+            return
         end = len(reply.body) if reply.cut_bytes is None else reply.cut_bytes
         step = -(-end // PARTS) if reply.pause_ms else end
         for at in range(0, end, max(step, 1)):

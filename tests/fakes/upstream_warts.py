@@ -9,20 +9,27 @@ the last duplicate win still gets what `FakeUpstream.expected` says.
 import gzip
 import json
 import random
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
-from email.utils import format_datetime
+from functools import lru_cache
 from threading import Event
 from typing import Any
 
-from demo.instants import BUCKET_MS, iso_text, parse_ms
+from demo.cursors import decode_cursor, encode_cursor
+from demo.instants import BUCKET_MS, DAY_MS, MINUTE_MS, SECOND_MS, iso_text, naive_text, parse_ms
 from demo.messages import Reply, Request, json_reply
-from demo.protocol import Call, encode_cursor
+from demo.routes import Call
 from demo.sources import Position
+from demo.traits import FAITHFUL
 
 LOGIN_PATH = "/login"
 AFTER_EMPTY = "after-"
+SCROLL = "scroll-"
+DEPTH = 2500
+PADDING = b" " * 65_536
+BOMB_BYTES = 300_000_000
 HTML_PAGE = b"<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry.</body></html>"
 
 
@@ -35,11 +42,13 @@ class WireReply(Reply):
         cut_bytes: Send so many bytes of the body, then close.
         is_reset: Send nothing, reset the connection.
         pause_ms: Send the body in ten parts with this pause between.
+        chunks: Sent in place of the body, without a length.
     """
 
     cut_bytes: int | None = None
     is_reset: bool = False
     pause_ms: int = 0
+    chunks: Callable[[], Iterator[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class Exchange:
         number: How often this fault has struck, from 1.
         options: What the test gave the fault.
         released: Set when the test releases hanging requests, or the server stops.
+        memory: What this fault keeps from one strike to the next.
     """
 
     request: Request
@@ -58,6 +68,7 @@ class Exchange:
     number: int
     options: Mapping[str, Any]
     released: Event
+    memory: dict[str, Any]
 
     @property
     def start_ms(self) -> int:
@@ -89,22 +100,79 @@ def refusal(status: int) -> Wart:
     return refuse
 
 
-def too_many_requests(exchange: Exchange, _answer: Answer) -> Reply:
-    """429; options: retry_after_s (none without), is_date (as an HTTP date)."""
-    headers = {}
-    retry_after_s = exchange.options.get("retry_after_s")
-    if retry_after_s is not None:
-        headers["Retry-After"] = str(retry_after_s)
-        if exchange.options.get("is_date"):
-            moment = datetime.now(UTC) + timedelta(seconds=retry_after_s)
-            headers["Retry-After"] = format_datetime(moment, usegmt=True)
-    return json_reply({"message": "too many requests"}, status=429, headers=headers)
+RETRY_FORMS = {
+    "imf": "%a, %d %b %Y %H:%M:%S GMT",
+    "rfc850": "%A, %d-%b-%y %H:%M:%S GMT",
+    "asctime": "%a %b %e %H:%M:%S %Y",
+}
+
+
+def refusal_for_now(status: int) -> Wart:
+    """
+    Return the wart that answers with a status and says when to come back.
+
+    Its options: status; retry_after_s (no header without it); form (seconds, or imf, rfc850,
+    asctime: the three forms of an HTTP date).
+    """
+
+    def refuse(exchange: Exchange, _answer: Answer) -> Reply:
+        headers = {}
+        retry_after_s = exchange.options.get("retry_after_s")
+        if retry_after_s is not None:
+            form = exchange.options.get("form", "seconds")
+            headers["Retry-After"] = str(retry_after_s)
+            if form != "seconds":
+                moment = datetime.now(UTC) + timedelta(seconds=retry_after_s)
+                headers["Retry-After"] = moment.strftime(RETRY_FORMS[form])
+        return json_reply(
+            {"message": "too many requests"},
+            status=exchange.options.get("status", status),
+            headers=headers,
+        )
+
+    return refuse
 
 
 def cut_body(exchange: Exchange, answer: Answer) -> Reply:
     """Announce the whole body, send half of it, close."""
     reply = answer(exchange.request)
     return WireReply(reply.status, reply.body, reply.headers, cut_bytes=len(reply.body) // 2)
+
+
+def dies_large(exchange: Exchange, answer: Answer) -> Reply:
+    """Close in the middle of a body with more than option samples (1000) samples."""
+    reply = answer(exchange.request)
+    if reply.samples <= exchange.options.get("samples", 1000):
+        return reply
+    return WireReply(reply.status, reply.body, reply.headers, cut_bytes=len(reply.body) // 2)
+
+
+def endless_body(exchange: Exchange, _answer: Answer) -> Reply:
+    """A document that ends only when it is released, sent as fast as the client reads."""
+    headers = {"Content-Type": "application/json"}
+
+    def chunks() -> Iterator[bytes]:
+        yield b'{"point_samples":['
+        while not exchange.released.is_set():
+            yield PADDING
+
+    return WireReply(200, b"", headers, chunks=chunks)
+
+
+def gzip_bomb(exchange: Exchange, answer: Answer) -> Reply:
+    """The answer behind blanks that gzip makes small; option: bytes of them (300,000,000)."""
+    reply = answer(exchange.request)
+    body = _bomb(exchange.options.get("bytes", BOMB_BYTES)) + gzip.compress(reply.body)
+    return replace(reply, body=body, headers={**reply.headers, "Content-Encoding": "gzip"})
+
+
+@lru_cache(maxsize=2)
+def _bomb(length: int) -> bytes:
+    """Return a gzip member of so many blanks, made without ever holding them."""
+    packer = zlib.compressobj(9, wbits=31)
+    parts = [packer.compress(PADDING) for _ in range(length // len(PADDING))]
+    parts.append(packer.compress(PADDING[: length % len(PADDING)]))
+    return b"".join([*parts, packer.flush()])
 
 
 def invalid_json(exchange: Exchange, answer: Answer) -> Reply:
@@ -206,7 +274,7 @@ def repeating_cursor(exchange: Exchange, answer: Answer) -> Reply:
     """The next cursor is always the one that was sent, so that one page comes for ever."""
 
     def edit(page: dict[str, Any]) -> None:
-        same = exchange.cursor or encode_cursor(Position(exchange.start_ms))
+        same = exchange.cursor or _cursor(Position(exchange.start_ms))
         page.update(next_cursor=same, has_more=True)
 
     return _edited(exchange, answer, edit)
@@ -214,13 +282,54 @@ def repeating_cursor(exchange: Exchange, answer: Answer) -> Reply:
 
 def cursor_cycle(exchange: Exchange, answer: Answer) -> Reply:
     """The cursor after the second page leads back to the first."""
-    first = encode_cursor(Position(exchange.start_ms))
+    first = _cursor(Position(exchange.start_ms))
 
     def edit(page: dict[str, Any]) -> None:
         if exchange.cursor not in (None, first) or not page["has_more"]:
             page.update(next_cursor=first, has_more=True)
 
     return _edited(exchange, answer, edit)
+
+
+def scroll_id(exchange: Exchange, answer: Answer) -> Reply:
+    """The cursor of a walk is the same on all its pages; the server knows where the walk is."""
+    request = exchange.request
+    walk = exchange.cursor
+    if walk is None:
+        walk = f"{SCROLL}{exchange.number}"
+        exchange.memory[walk] = None
+    else:
+        request = _with_params(request, cursor=exchange.memory.get(walk))
+
+    def edit(page: dict[str, Any]) -> None:
+        if page["has_more"]:
+            exchange.memory[walk] = following_cursor(
+                page["point_samples"], request.params.get("cursor")
+            )
+            page["next_cursor"] = walk
+
+    return _edited(replace(exchange, request=request), answer, edit)
+
+
+def following_cursor(samples: Samples, cursor: str | None) -> str:
+    """
+    Return the right cursor to the samples behind a page, which the service's own may not be.
+
+    Args:
+        samples: Of the page, one at least.
+        cursor: The one that led to the page.
+    """
+    last_ms = parse_ms(samples[-1]["time"])
+    skip = sum(parse_ms(sample["time"]) == last_ms for sample in samples)
+    start = decode_cursor(cursor) if cursor else None
+    if start is not None and start.ms == last_ms:
+        skip += start.skip
+    return _cursor(Position(last_ms, skip))
+
+
+def _cursor(position: Position) -> str:
+    """Return a cursor to a position; upstreams of all traits take it."""
+    return encode_cursor(Position(0), position, FAITHFUL)
 
 
 def no_cursor(exchange: Exchange, answer: Answer) -> Reply:
@@ -233,7 +342,7 @@ def empty_pages(exchange: Exchange, answer: Answer) -> Reply:
     cursor = exchange.cursor
     if cursor and cursor.startswith(AFTER_EMPTY):
         return answer(_with_params(exchange.request, cursor=cursor.removeprefix(AFTER_EMPTY)))
-    following = AFTER_EMPTY + (cursor or encode_cursor(Position(exchange.start_ms)))
+    following = AFTER_EMPTY + (cursor or _cursor(Position(exchange.start_ms)))
     return json_reply({"point_samples": [], "next_cursor": following, "has_more": True})
 
 
@@ -313,6 +422,82 @@ def time_formats(exchange: Exchange, answer: Answer) -> Reply:
     return _edited_samples(exchange, answer, edit)
 
 
+def bad_times(exchange: Exchange, answer: Answer) -> Reply:
+    """
+    Times that are hard to read, of samples that come before the true ones with another value.
+
+    With the option replaces, in place of the true ones, and only times that have a meaning.
+    """
+
+    def edit(samples: Samples) -> Samples:
+        result: Samples = []
+        for number, sample in enumerate(samples):
+            ms = parse_ms(sample["time"])
+            readable = readable_times(ms)
+            if exchange.options.get("replaces"):
+                result.append({**sample, "time": readable[number % len(readable)]})
+                continue
+            times = [*readable, *unreadable_times(ms)]
+            odd = {"value": "-66666.6", "time": times[number % len(times)]}
+            result += [{**sample, **odd}, sample]
+        return result
+
+    return _edited_samples(exchange, answer, edit)
+
+
+def readable_times(ms: int) -> list[str]:
+    """Return spellings of an instant that few readers of times take, each with a meaning."""
+    text = naive_text(ms)
+    whole, _, fraction = text.partition(".")
+    spellings = [
+        f"{whole}.{fraction or '0':0<13}",
+        f"{whole}.{fraction or '0':0<13}Z",
+        text.replace("T", " "),
+    ]
+    if not fraction:
+        spellings.append(whole.replace("-", "").replace(":", "") + "Z")
+    if ms % MINUTE_MS == 0:
+        spellings.append(f"{iso_text(ms - MINUTE_MS)[:-3]}60Z")
+    if ms % DAY_MS == 0:
+        spellings.append(f"{iso_text(ms - DAY_MS)[:10]}T24:00:00")
+    return spellings
+
+
+def unreadable_times(ms: int) -> list[object]:
+    """Return times without a meaning, and one that may be taken for the instant."""
+    text = naive_text(ms - ms % SECOND_MS)
+    return [f"{text} UTC", "yesterday", "", ms, f"{text[:5]}13-45{text[10:]}", f"{text}.5.5"]
+
+
+def null_fields(exchange: Exchange, answer: Answer) -> Reply:
+    """Before each third sample one more, whose name, time or value is null in turn."""
+
+    def edit(samples: Samples) -> Samples:
+        fields = ("name", "time", "value")
+        result: Samples = []
+        for number, sample in enumerate(samples):
+            if number % 3 == 0:
+                result.append({**sample, "value": "-55555.5", fields[number // 3 % 3]: None})
+            result.append(sample)
+        return result
+
+    return _edited_samples(exchange, answer, edit)
+
+
+def deep_value(exchange: Exchange, answer: Answer) -> Reply:
+    """One more sample before the others, whose value is nested; option: depth (2500)."""
+    reply = answer(exchange.request)
+    if reply.status != 200 or not reply.samples:
+        return reply
+    depth = exchange.options.get("depth", DEPTH)
+    # By hand: the standard library gives up on such nesting.
+    first = json.loads(reply.body)["point_samples"][0]
+    name, moment = json.dumps(first["name"]), json.dumps(first["time"])
+    deep = f'{{"name":{name},"value":{"[" * depth}{"]" * depth},"time":{moment}}},'
+    body = reply.body.replace(b'"point_samples":[', b'"point_samples":[' + deep.encode(), 1)
+    return replace(reply, body=body, samples=reply.samples + 1)
+
+
 def _variant(ms: int, number: int) -> str:
     moment = datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
     india, pacific = timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-8))
@@ -362,8 +547,12 @@ def _edited_samples(
 
 WARTS: dict[str, Wart] = {
     **{str(status): refusal(status) for status in (400, 401, 403, 404, 500, 502, 503, 504)},
-    "429": too_many_requests,
+    "429": refusal_for_now(429),
+    "retry_after": refusal_for_now(503),
     "cut": cut_body,
+    "dies_large": dies_large,
+    "endless_body": endless_body,
+    "gzip_bomb": gzip_bomb,
     "invalid_json": invalid_json,
     "invalid_utf8": invalid_utf8,
     "wrong_shape": wrong_shape,
@@ -378,6 +567,7 @@ WARTS: dict[str, Wart] = {
     "gzip": gzip_body,
     "repeating_cursor": repeating_cursor,
     "cursor_cycle": cursor_cycle,
+    "scroll_id": scroll_id,
     "no_cursor": no_cursor,
     "empty_pages": empty_pages,
     "endless_empty_pages": endless_empty_pages,
@@ -387,4 +577,7 @@ WARTS: dict[str, Wart] = {
     "nan_literals": nan_literals,
     "outside_range": outside_range,
     "time_formats": time_formats,
+    "bad_times": bad_times,
+    "null_fields": null_fields,
+    "deep_value": deep_value,
 }

@@ -12,6 +12,7 @@ import pytest
 from demo.instants import parse_ms
 from demo.sites import SITES, demo_site
 from demo.sources import Position, Query
+from demo.traits import KIND
 from fakes.upstream import FakeUpstream, RawJson
 from fakes.upstream_series import Wire
 from integration.harness.client import Answer, Client
@@ -73,7 +74,7 @@ VALUES: tuple[tuple[Wire, str], ...] = (
 
 def copy_demo_site(upstream: FakeUpstream, site: str) -> list[str]:
     """Give *site* some days of the demo's first site, values byte by byte; returns its points."""
-    item, source = demo_site(SITES[0])
+    item, source = demo_site(SITES[0], KIND)
     demo = str(item["name"])
     end_ms = START_MS + DEMO_DAYS * DAY_MS
     points: dict[str, list[tuple[int, Wire]]] = {

@@ -24,7 +24,7 @@ from integration.harness.oracle import (
 PASSING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("429", {}),
     ("429", {"retry_after_s": 1}),
-    ("429", {"retry_after_s": 1, "is_date": True}),
+    ("429", {"retry_after_s": 1, "form": "imf"}),
     *((status, {}) for status in ("500", "502", "503", "504")),
     ("cut", {}),
     ("invalid_json", {}),

@@ -10,11 +10,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
-from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import pytest
 
@@ -23,123 +20,125 @@ from demo.instants import DAY_MS, HOUR_MS, iso_text, parse_ms
 from demo.messages import Reply, Request
 from demo.meters import MeterFileError, meter_site, read_meter
 from demo.protocol import Protocol, Site
-from demo.server import RateLimit, make_server, throttled
+from demo.server import RateLimit, throttled
 from demo.sites import SITES, demo_site
+from demo.traits import WORLDS, Traits
+from fakes.demo_calls import BEARER, fetch, fetch_all, served
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
 NOW_MS = parse_ms("2025-06-01T12:02:30Z")
-BEARER = "demo-token"
 MAPLE = "/api/sites/maple-office/timeseries/paginated"
 
 
-@contextmanager
-def served(answer: Any) -> Iterator[http.client.HTTPConnection]:
-    """Serve *answer* and yield a connection to it."""
-    server = make_server(0, answer)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    try:
-        yield connection
-    finally:
-        connection.close()
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def fetch(
-    connection: http.client.HTTPConnection,
-    path: str,
-    method: str = "GET",
-    body: str | None = None,
-    bearer: str | None = BEARER,
-    **params: object,
-) -> tuple[int, Any, dict[str, str]]:
-    """Return status, document and headers of one call."""
-    target = f"{path}?{urlencode(params)}" if params else path
-    headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
-    connection.request(method, target, body, headers)
-    response = connection.getresponse()
-    return response.status, json.loads(response.read()), dict(response.headers)
-
-
-def fetch_all(
-    connection: http.client.HTTPConnection, path: str, **params: Any
-) -> list[list[dict[str, Any]]]:
-    """Return the samples of every page."""
-    pages = []
-    cursor: dict[str, str] = {}
-    while True:
-        status, document, _ = fetch(connection, path, **params, **cursor)
-        assert status == 200
-        pages.append(document["point_samples"])
-        if not document["has_more"]:
-            assert document["next_cursor"] is None
-            return pages
-        cursor = {"cursor": document["next_cursor"]}
+@pytest.fixture(scope="module", params=sorted(WORLDS))
+def traits(request: pytest.FixtureRequest) -> Traits:
+    """Each of the two worlds."""
+    return WORLDS[request.param]
 
 
 @pytest.fixture(scope="module")
-def sites() -> dict[str, Site]:
+def sites(traits: Traits) -> dict[str, Site]:
     """The demo sites and the meter files."""
     files = sorted(DATA.glob("*.csv.gz"))
     return {
-        **{spec.name: Site(*demo_site(spec)) for spec in SITES},
-        "meters": Site(*meter_site(files, number=4)),
+        **{spec.name: Site(*demo_site(spec, traits)) for spec in SITES},
+        "meters": Site(*meter_site(files, number=6)),
     }
 
 
 @pytest.fixture(scope="module")
-def upstream(sites: dict[str, Site]) -> Iterator[http.client.HTTPConnection]:
+def upstream(sites: dict[str, Site], traits: Traits) -> Iterator[http.client.HTTPConnection]:
     """A demo upstream whose clock stands still."""
-    with served(Protocol(sites, token=BEARER, now_ms=lambda: NOW_MS).reply) as connection:
+    protocol = Protocol(sites, token=BEARER, traits=traits, now_ms=lambda: NOW_MS)
+    with served(protocol.reply) as connection:
         yield connection
 
 
 def test_lists_sites_in_pages(upstream: http.client.HTTPConnection) -> None:
-    """Sites come in the upstream's page shape, with or without a trailing slash."""
-    status, document, _ = fetch(upstream, "/api/sites", page=2, per_page=3)
+    """Sites come in the upstream's page shape."""
+    status, document, _ = fetch(upstream, "/api/sites/", page=2, per_page=2)
 
     assert status == 200
-    assert [item["name"] for item in document.pop("items")] == ["meters"]
-    assert document == {"page": 2, "pages": 2, "per_page": 3, "total": 4}
-    assert fetch(upstream, "/api/sites/")[1]["total"] == 4
+    assert [item["name"] for item in document.pop("items")] == ["river-hospital", "harbor-campus"]
+    assert document == {"page": 2, "pages": 3, "per_page": 2, "total": 6}
 
 
 def test_lists_points_of_a_site(upstream: http.client.HTTPConnection) -> None:
-    """Configured points have names like real ones and the fields users of the API know."""
+    """Both lists of points have names like real ones and the fields users of the API know."""
     _, document, _ = fetch(
         upstream, "/api/sites/north-campus/configured_points", page=1, per_page=5000
     )
-    names = [item["name"] for item in document["items"]]
+    items = document["items"]
+    names = [item["name"] for item in items]
+    usual = [name for name in names if "/weather/" not in name and "~" not in name]
 
+    assert document == fetch(upstream, "/api/sites/north-campus/points", per_page=5000)[1]
     assert document["total"] == len(set(names)) == 1000
-    assert all(60 <= len(name) <= 100 for name in names)
-    for character in "/. ,":
+    assert len(usual) == 994
+    assert all(60 <= len(name) <= 100 for name in usual)
+    for character in "/. ,:~ä":
         assert any(character in name for name in names)
-    assert set(document["items"][0]) >= {
-        "collect_interval", "marker_tags", "kv_tags", "bacnet_data", "point_type",
-        "collect_enabled",
+    assert 280 <= max(map(len, names)) <= 512
+    assert set(items[0]) >= {
+        "id", "name", "client", "site", "kv_tags", "marker_tags", "bacnet_data", "collect_config",
+        "point_type", "collect_enabled", "collect_interval", "created", "updated",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("site", "configured", "reporting"), [("harbor-campus", 2474, 2174), ("mill-works", 400, 400)]
+)
+def test_large_sites_report_every_five_minutes(
+    upstream: http.client.HTTPConnection, site: str, configured: int, reporting: int
+) -> None:
+    """A site has the points it promises, and all that report do so at each five minutes."""
+    asked = {"start_time": "2025-03-03T08:00:00Z", "end_time": "2025-03-03T08:14:59Z"}
+    _, document, _ = fetch(upstream, f"/api/sites/{site}/points", per_page=5000)
+    pages = fetch_all(
+        upstream, f"/api/sites/{site}/timeseries/paginated", **asked, raw_data="true",
+        page_size=5000,
+    )  # fmt: skip
+    seen: dict[str, set[str]] = {}
+    for page in pages:
+        for item in page:
+            seen.setdefault(item["time"][11:19], set()).add(item["name"])
+
+    assert document["total"] == configured
+    assert sum(item["collect_enabled"] for item in document["items"]) == reporting
+    assert sorted(seen) == ["08:00:00", "08:05:00", "08:10:00"]
+    # Some sensors fail for hours, at times that depend on the day.
+    assert all(0.97 * reporting < len(names) <= reporting for names in seen.values())
+
+
+def test_weather_of_a_site(upstream: http.client.HTTPConnection) -> None:
+    """The weather is the last sample of each weather point, which is a point like others."""
+    _, weather, _ = fetch(upstream, "/api/sites/maple-office/weather")
+    point = quote("maple-office/weather/temp", safe="")
+    _, samples, _ = fetch(
+        upstream, f"/api/points/{point}/timeseries", start_time="2025-06-01T11:00:00Z",
+        end_time="2025-06-02T00:00:00Z",
+    )  # fmt: skip
+
+    assert weather["temp"] == samples["point_samples"][-1]
+    assert weather["temp"]["time"].startswith("2025-06-01T12:00:00")
+    assert {key for key, sample in weather.items() if sample is None} == {
+        "feels_like", "pressure", "dew_point", "wind_deg", "wet_bulb",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "/api/sites/nowhere",
         "/api/sites/nowhere/configured_points",
-        "/api/sites/nowhere/timeseries/paginated?start_time=2025-01-01&end_time=2025-01-02",
-        "/api/sites/maple-office/timeseries/paginated?start_time=2001-01-01&end_time=2001-01-02",
-        "/api/sites/maple-office/timeseries/paginated?start_time=2030-01-01&end_time=2030-01-02",
+        "/api/sites/nowhere/points",
         "/api/points/unknown/timeseries?start_time=2025-01-01&end_time=2025-01-02",
         "/api/elsewhere",
         "/sites",
     ],
 )
 def test_answers_404(upstream: http.client.HTTPConnection, path: str) -> None:
-    """Unknown sites, points and paths, and periods without data are 404."""
+    """Lists of unknown sites, unknown points and unknown paths are 404."""
     assert fetch(upstream, path)[0] == 404
 
 
@@ -150,6 +149,7 @@ def test_answers_404(upstream: http.client.HTTPConnection, path: str) -> None:
         {"page_size": "+10"},
         {"cursor": "!"},
         {"cursor": "YWJj"},
+        {"cursor": "e30="},
         {"start_time": "yesterday"},
         {"end_time": "2025-01-01T00:00:00Z"},
         {"raw_data": "maybe"},
@@ -163,37 +163,62 @@ def test_answers_400(upstream: http.client.HTTPConnection, changed: dict[str, st
     assert fetch(upstream, MAPLE, **{**params, **changed})[0] == 400
 
 
+def test_refusal_names_the_bad_value_only(upstream: http.client.HTTPConnection) -> None:
+    """Which page sizes are allowed is not told."""
+    params = {"start_time": "2025-01-01T00:00:00Z", "end_time": "2025-01-02T00:00:00Z"}
+    _, document, _ = fetch(upstream, MAPLE, **params, page_size=7)
+
+    assert document == {"message": "page_size is not a valid choice: 7"}
+
+
+@pytest.mark.parametrize(
+    "body", ["[]", "{}", '{"points": ["a"]}', '{"points": [{"name": 1}]}', "{"]
+)
+def test_bodies_name_points_in_objects(upstream: http.client.HTTPConnection, body: str) -> None:
+    """A list of bare names is refused like any other body that makes no sense."""
+    status, _, _ = fetch(
+        upstream, "/api/points/get_timeseries", method="POST", body=body,
+        start_time="2025-01-01", end_time="2025-01-02",
+    )  # fmt: skip
+    assert status == 400
+
+
 def test_refuses_other_callers(upstream: http.client.HTTPConnection) -> None:
-    """No token or a wrong one is 401, a wrong method 405, a URL over 8,000 characters 414."""
-    assert fetch(upstream, "/api/sites", bearer=None)[0] == 401
-    assert fetch(upstream, "/api/sites", bearer="x")[0] == 401
-    status, _, headers = fetch(upstream, "/api/sites", method="DELETE")
+    """No token is 401, a wrong method 405."""
+    assert fetch(upstream, "/api/sites/", bearer=None)[0] == 401
+    status, _, headers = fetch(upstream, "/api/sites/", method="DELETE")
     assert (status, headers["Allow"]) == (405, "GET")
-    long = "/api/sites?page=1&x="
-    assert fetch(upstream, long + "y" * (8000 - len(long)))[0] == 200
-    assert fetch(upstream, long + "y" * (8001 - len(long)))[0] == 414
 
 
 @pytest.mark.parametrize("page_size", [50, 500, 10_000])
-def test_pages_join_to_the_whole(upstream: http.client.HTTPConnection, page_size: int) -> None:
-    """Whatever the page size, pages are full, ordered by time then name, and lose nothing."""
-    asked = {"start_time": "2025-03-03T07:59:10Z", "end_time": "2025-03-03T09:00:00Z"}
+def test_pages_join_to_the_whole(
+    upstream: http.client.HTTPConnection, traits: Traits, page_size: int
+) -> None:
+    """Pages larger than a moment are full, ordered by time then name, and lose nothing."""
+    asked = {"start_time": "2025-03-04T07:59:10Z", "end_time": "2025-03-04T09:00:00Z"}
     pages = fetch_all(upstream, MAPLE, **asked, raw_data="true", page_size=page_size)
     samples = [(item["time"], item["name"]) for page in pages for item in page]
+    _, whole, _ = fetch(upstream, "/api/sites/maple-office/timeseries", **asked)
 
     assert all(len(page) == page_size for page in pages[:-1])
     assert samples == sorted(set(samples))
+    assert samples == [(item["time"], item["name"]) for item in whole["point_samples"]]
     assert samples[0][0] >= asked["start_time"]
-    assert samples[-1][0] == "2025-03-03T08:59:00Z"
-    # 2 points each minute, 34 each five minutes, 2 each quarter of an hour, 1 each hour.
-    assert len(samples) == 2 * 60 + 34 * 12 + 2 * 4 + 1
+    # 2 points each minute, 30 each five minutes, 6 each quarter of an hour, 1 each hour.
+    count = 2 * 60 + 30 * 12 + 6 * 4 + 1
+    if traits.ends == "inclusive":
+        assert samples[-1][0].startswith("2025-03-04T09:00:00")
+        count += 39
+    else:
+        assert samples[-1][0].startswith("2025-03-04T08:59:00")
+    assert len(samples) == count
 
 
 def test_answers_depend_on_point_and_time_alone(
-    upstream: http.client.HTTPConnection, sites: dict[str, Site]
+    upstream: http.client.HTTPConnection, sites: dict[str, Site], traits: Traits
 ) -> None:
     """A point's samples are the same in a page of the site, a filtered one and other calls."""
-    asked = {"start_time": "2025-02-01T22:00:00Z", "end_time": "2025-02-02T03:00:00Z"}
+    asked = {"start_time": "2025-02-01T22:00:00Z", "end_time": "2025-02-02T02:59:59Z"}
     points = [str(point["name"]) for point in sites["maple-office"].source.points]
     plain = [name for name in points if "," not in name][10:13]
     whole = [
@@ -210,20 +235,24 @@ def test_answers_depend_on_point_and_time_alone(
     _, single, _ = fetch(upstream, f"/api/points/{quote(plain[0], safe='')}/timeseries", **asked)
 
     assert len(whole) == 180
-    assert filtered == whole
+    assert [item for item in filtered if item["name"] in plain] == whole
+    assert (len(filtered) == 180) is (traits.filter == "heeded")
     assert batch["point_samples"] == whole
     assert single["point_samples"] == [item for item in whole if item["name"] == plain[0]]
 
 
 def test_buckets_of_five_minutes(upstream: http.client.HTTPConnection) -> None:
     """Without raw_data a point collected each minute has the mean of five."""
-    _, document, _ = fetch(upstream, "/api/sites/maple-office/configured_points")
+    _, document, _ = fetch(upstream, "/api/sites/maple-office/configured_points", per_page=40)
     name = next(
         item["name"] for item in document["items"] if item["name"].endswith("DP-1.Active Power")
     )
-    asked = {"start_time": "2025-02-03T12:00:00Z", "end_time": "2025-02-03T12:20:00Z"}
-    (raw,) = fetch_all(upstream, MAPLE, **asked, point_names=name, raw_data="true")
-    (buckets,) = fetch_all(upstream, MAPLE, **asked, point_names=name)
+    asked = {"start_time": "2025-02-03T12:00:00Z", "end_time": "2025-02-03T12:19:59Z"}
+    raw, buckets = (
+        [item for item in page if item["name"] == name]
+        for raw_data in ("true", "false")
+        for page in fetch_all(upstream, MAPLE, **asked, raw_data=raw_data)
+    )
     first = [float(item["value"]) for item in raw[:5]]
 
     assert len(raw) == 20
@@ -236,19 +265,20 @@ def test_nothing_is_later_than_now(upstream: http.client.HTTPConnection) -> None
     asked = {"start_time": "2025-06-01T11:50:00Z", "end_time": "2026-01-01T00:00:00Z"}
     (samples,) = fetch_all(upstream, MAPLE, **asked, raw_data="true")
 
-    assert max(item["time"] for item in samples) == "2025-06-01T12:02:00Z"
+    assert max(item["time"] for item in samples).startswith("2025-06-01T12:02:00")
 
 
-def test_data_are_of_every_sort() -> None:
-    """A site has numeric strings, numbers, texts, booleans, nulls, and outages."""
-    _, source = demo_site(SITES[0])
+def test_data_are_of_every_sort(traits: Traits) -> None:
+    """A site has numeric strings, texts, nulls and outages; in the kind world bare values too."""
+    _, source = demo_site(SITES[0], traits)
     start_ms = parse_ms("2024-01-01")
     texts: set[str | None] = set()
     for series in source._series.values():
         texts.update(series.texts(start_ms // series.interval_ms, 90 * DAY_MS // HOUR_MS))
     kinds = {type(json.loads(text)) if text else "outage" for text in texts}
 
-    assert kinds == {str, float, bool, type(None), "outage"}
+    bare = {float, bool} if traits.values == "mixed" else set()
+    assert kinds == {str, type(None), "outage"} | bare
     assert {'"occupied"', '"standby"', '"unoccupied"', '"0"', '"1"'} <= texts
 
 
@@ -270,10 +300,10 @@ def test_readings_stay_in_their_limits() -> None:
             assert all(0 <= float(value) <= 100 for value in values)
 
 
-def test_whole_days_can_be_missing(sites: dict[str, Site]) -> None:
-    """An outage of a whole site makes a day without data, which is a 404."""
-    protocol = Protocol(sites, token=BEARER, now_ms=lambda: NOW_MS)
-    statuses = set()
+def test_whole_days_can_be_missing(sites: dict[str, Site], traits: Traits) -> None:
+    """An outage of a whole site makes a day without data: an empty page, or a 404."""
+    protocol = Protocol(sites, token=BEARER, traits=traits, now_ms=lambda: NOW_MS)
+    answers = set()
     for day in range(parse_ms("2024-01-01"), parse_ms("2025-06-01"), DAY_MS):
         params = {
             "start_time": iso_text(day + 12 * HOUR_MS),
@@ -281,9 +311,10 @@ def test_whole_days_can_be_missing(sites: dict[str, Site]) -> None:
             "page_size": "3",
         }
         request = Request("GET", MAPLE, MAPLE, params, {"authorization": f"Bearer {BEARER}"})
-        statuses.add(protocol.reply(request).status)
+        reply = protocol.reply(request)
+        answers.add((reply.status, reply.samples))
 
-    assert statuses == {200, 404}
+    assert answers == {(200, 3), (200, 0) if traits.empty == "page" else (404, 0)}
 
 
 @pytest.mark.parametrize("file", sorted(DATA.glob("*.csv.gz")), ids=lambda file: file.name)
@@ -296,7 +327,12 @@ def test_meter_values_are_the_files(upstream: http.client.HTTPConnection, file: 
         upstream, "/api/sites/meters/timeseries/paginated", start_time="2000-01-01",
         end_time="2030-01-01", raw_data="true", point_names=name,
     )  # fmt: skip
-    samples = [(parse_ms(item["time"]), item["value"]) for page in pages for item in page]
+    samples = [
+        (parse_ms(item["time"]), item["value"])
+        for page in pages
+        for item in page
+        if item["name"] == name
+    ]
 
     assert samples == [(parse_ms(row[-2]), row[-1]) for row in rows]
 
@@ -342,8 +378,12 @@ def test_command_serves_and_ends(number: signal.Signals) -> None:
         "1",
         "--rate-limit",
         "1000",
+        "--ms-per-1000-samples",
+        "1",
         "--csv",
         str(meter),
+        "--site",
+        "pier-9=3:60",
     ]
     process = subprocess.Popen(  # noqa: S603
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -355,7 +395,8 @@ def test_command_serves_and_ends(number: signal.Signals) -> None:
         line = process.stdout.readline()
         assert line.startswith("Ready on http://127.0.0.1:")
         connection = http.client.HTTPConnection(line.split("//")[1].strip(), timeout=20)
-        _, document, _ = fetch(connection, "/api/sites", bearer="secret")
+        _, document, _ = fetch(connection, "/api/sites/", bearer="secret")
+        _, points, _ = fetch(connection, "/api/sites/pier-9/points", bearer="secret")
         connection.close()
         process.send_signal(number)
         rest, errors = process.communicate(timeout=20)
@@ -363,7 +404,8 @@ def test_command_serves_and_ends(number: signal.Signals) -> None:
         process.kill()
         process.wait()
 
-    assert [item["name"] for item in document["items"]][-1] == "meters"
+    assert [item["name"] for item in document["items"]][-2:] == ["pier-9", "meters"]
+    assert [item["collect_interval"] for item in points["items"]] == [60, 60, 60]
     assert (process.returncode, rest, errors) == (0, "", "")
 
 

@@ -247,6 +247,16 @@ def test_options_have_the_documented_defaults() -> None:
     assert options.state == DEFAULT_STATE
     assert options.variables == {}
     assert options.runtime == "packed"
+    assert options.demo == ()
+
+
+def test_options_for_the_demo_upstream_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is kept as it is, in order; without a demo upstream they are refused."""
+    options = parse_options(["--demo=--latency-ms=3000", "--demo=--kind"])
+    assert options.demo == ("--latency-ms=3000", "--kind")
+    with pytest.raises(SystemExit):
+        parse_options(["--demo=--kind", "--upstream", "http://h:1/api"])
+    assert "--demo is for the demo upstream" in capsys.readouterr().err
 
 
 def test_options_take_every_argument(tmp_path: Path) -> None:

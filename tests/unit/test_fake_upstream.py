@@ -14,9 +14,18 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 
-from fakes.upstream import ANY_CALL, FakeUpstream, RawJson, expected_value
+from demo.instants import parse_ms
+from demo.traits import FAITHFUL, KIND, WORLDS
+from fakes.upstream import (
+    ANY_CALL,
+    WORLD_VARIABLE,
+    FakeUpstream,
+    RawJson,
+    default_traits,
+    expected_value,
+)
 from fakes.upstream_series import Wire
-from fakes.upstream_warts import WARTS
+from fakes.upstream_warts import RETRY_FORMS, WARTS, following_cursor
 
 START_MS = 1_735_689_600_000  # 2025-01-01
 END_MS = START_MS + 3_600_000
@@ -24,10 +33,10 @@ STEP_MS = 300_000
 RANGE: dict[str, Any] = {"start_time": "2025-01-01T00:00:00Z", "end_time": "2025-01-01T01:00:00Z"}
 
 
-@pytest.fixture(scope="module")
-def fake() -> Iterator[FakeUpstream]:
-    """One server for all tests; each uses a site of its own."""
-    with FakeUpstream() as upstream:
+@pytest.fixture(scope="module", params=sorted(WORLDS))
+def fake(request: pytest.FixtureRequest) -> Iterator[FakeUpstream]:
+    """One server of each world for all tests; each uses a site of its own."""
+    with FakeUpstream(traits=WORLDS[request.param]) as upstream:
         yield upstream
 
 
@@ -118,22 +127,19 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_expected_values() -> None:
-    """Numeric strings become numbers, NaN and infinities null, all else stays."""
+    """Numeric strings become numbers where a double comes near; NaN and infinities are null."""
     numbers: list[Wire] = ["45.50", "-7", "1e3", "+5", ".5", "5.", " 6\n", 7.25, RawJson("45.50")]
     others: list[Wire] = ["occupied", "", "05", "1_0", "0x1F", "٣", "5 5", True, False, None]
+    beyond: list[Wire] = ["123E4567", "12E-4567", " 1e999", "9" * 400]
+    zeros: list[Wire] = ["0", "-0.0", "0e-999"]
     not_finite: list[Wire] = [
-        "NaN",
-        "-Infinity",
-        " nan",
-        "1e999",
-        math.nan,
-        math.inf,
-        RawJson("NaN"),
-        10**400,
-    ]
+        "NaN", "-Infinity", " nan", math.nan, math.inf, RawJson("NaN"), RawJson("1e999"), 10**400,
+    ]  # fmt: skip
 
     assert [expected_value(value) for value in numbers] == [45.5, -7, 1e3, 5, 0.5, 5, 6, 7.25, 45.5]
     assert [expected_value(value) for value in others] == others
+    assert [expected_value(value) for value in beyond] == beyond
+    assert [expected_value(value) for value in zeros] == [0, 0, 0]
     assert [expected_value(value) for value in not_finite] == [None] * len(not_finite)
 
 

@@ -16,8 +16,13 @@ NEEDED = ("scripts", "src", "tests", "requirements")
 TOLD = {
     "api_key": ("create,list,revoke", "--name", "--role", "--sites", "--expires", "--remote"),
     "bench": ("cached|jobs", "--rounds"),
-    "demo_upstream": ("--port", "--token", "--latency-ms", "--rate-limit", "--csv"),
-    "dev": ("--port", "--upstream", "--upstream-token", "--state", "--var", "--runtime"),
+    "demo_upstream": (
+        *("--port", "--token", "--latency-ms", "--ms-per-1000-samples", "--rate-limit", "--csv"),
+        *("--site", "--kind", "--filter", "--cursor", "--times", "--slashes", "--unknown-site"),
+        *("--wrong-token", "--empty", "--ends", "--per-page", "--names-per-call"),
+        *("--request-line", "--values", "--point-calls"),
+    ),
+    "dev": ("--port", "--upstream", "--upstream-token", "--state", "--var", "--demo", "--runtime"),
     "fuzz": ("--requests", "--seed", "--threads"),
     "lock": ("pyproject.toml", "package.json"),
     "pack_runtime": ("PYODIDE_FOLDER", "BUNDLE_FILE"),
