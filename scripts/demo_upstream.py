@@ -53,7 +53,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help=f"meter readings (.csv, .csv.gz) to serve as a point of the site '{SITE}'",
     )  # fmt: skip
     parser.add_argument(
-        "--site", action="append", default=[], metavar="NAME=POINTS[:INTERVAL_S]",
+        "--site", action="append", default=[], metavar="NAME=POINTS[:SECONDS]",
         help=f"adds a site whose points are all collected every {INTERVAL_S_DEFAULT} s, or as told",
     )  # fmt: skip
     _add_traits(parser)
@@ -96,7 +96,7 @@ def chosen_traits(options: argparse.Namespace) -> Traits:
 
 def added_sites(texts: list[str]) -> list[SiteSpec]:
     """
-    Return the sites of NAME=POINTS[:INTERVAL_S].
+    Return the sites of NAME=POINTS[:SECONDS].
 
     Raises:
         ValueError: A text is malformed, a number is not allowed, or a name is taken.
@@ -105,7 +105,7 @@ def added_sites(texts: list[str]) -> list[SiteSpec]:
     for text in texts:
         match = SITE_OPTION.fullmatch(text)
         if match is None:
-            raise ValueError(f"must be NAME=POINTS[:INTERVAL_S]: {text}")
+            raise ValueError(f"must be NAME=POINTS[:SECONDS]: {text}")
         name = match["name"]
         if name in {SITE, *(spec.name for spec in (*SITES, *specs))}:
             raise ValueError(f"name is taken: {name}")

@@ -64,7 +64,7 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         refusal=f"state folder is in use: {options.state}; choose another with --state",
     ) as state_lock:
         port = claim_port(options.port)
-        upstream, token, demo = _upstream(options, tools, children)
+        upstream, token, demo = start_upstream(options, tools, children)
         wrangler = Wrangler(tools, home, options.runtime)
         prepare_database(wrangler, options.state, children, [state_lock])
         env_files = _env_files(options, upstream, token, home)
@@ -83,15 +83,25 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
             )
         address = f"http://{HOST}:{port}"
         say(f"Ready on {address}")
-        example = _example(upstream, token) if demo else "/api/health"
+        example = example_path(upstream, token) if demo else "/api/health"
         say(f"Try: curl --compressed '{address}{example}'")
         _until_end(worker, demo)
 
 
-def _upstream(
+def start_upstream(
     options: Options, tools: Toolchain, children: Children
 ) -> tuple[str, str | None, Child | None]:
-    """Return the upstream's base URL, its token and, when it is the demo's, its process."""
+    """
+    Return the upstream's base URL, its token and, when it is the demo's, its process.
+
+    Args:
+        options: What the user asked for.
+        tools: The set-up.
+        children: Takes the demo upstream.
+
+    Raises:
+        StepFailed: The demo upstream could not be started.
+    """
     if options.upstream is not None:
         return options.upstream, options.upstream_token, None
     token = options.upstream_token or DEMO_TOKEN
@@ -127,7 +137,7 @@ def _until_end(worker: Child, demo: Child | None) -> NoReturn:
     raise StepFailed(f"wrangler ended with status {worker.wait()}", worker.last_lines())
 
 
-def _example(upstream: str, token: str | None) -> str:
+def example_path(upstream: str, token: str | None) -> str:
     """Return a path that shows a day of a point that the demo upstream really has."""
     try:
         site = _first_name(f"{upstream}/sites/?per_page=2", token)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
@@ -15,6 +17,7 @@ from devtools.children import Children
 from devtools.console import StepFailed
 from devtools.envfile import format_line, write_env_file
 from devtools.layout import DEFAULT_STATE, SCRIPTS
+from devtools.local_run import example_path, start_upstream
 from devtools.locks import file_lock
 from devtools.options import parse_options
 from devtools.signals import Stopped, StopSignals
@@ -257,6 +260,27 @@ def test_options_for_the_demo_upstream_are_passed_on(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         parse_options(["--demo=--kind", "--upstream", "http://h:1/api"])
     assert "--demo is for the demo upstream" in capsys.readouterr().err
+
+
+def test_demo_upstream_gets_its_options() -> None:
+    """It starts with the options that are passed on, and the example is of a point that it has."""
+    tools = Toolchain(
+        Path(sys.executable), Path("/t/node"), Path("/t/wrangler"), Path("/t/workerd")
+    )
+    options = parse_options(["--demo=--site=pier-9=3", "--demo=--times=z", "--demo=--empty=404"])
+    with Children(StopSignals()) as children:
+        url, token, child = start_upstream(options, tools, children)
+        request = Request(  # noqa: S310 - a server of ours
+            f"{url}/sites/pier-9/timeseries?start_time=2025-01-01&end_time=2025-01-01T00:04:00",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        with build_opener(ProxyHandler({})).open(request, timeout=20) as answer:
+            samples = json.load(answer)["point_samples"]
+        example = example_path(url, str(token))
+
+    assert child is not None
+    assert {sample["time"] for sample in samples} == {"2025-01-01T00:00:00Z"}
+    assert "site=maple-office&points=maple-office%2Fweather%2Ftemp" in example
 
 
 def test_options_take_every_argument(tmp_path: Path) -> None:

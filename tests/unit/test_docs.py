@@ -28,7 +28,7 @@ SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
 VARS: dict[str, str] = WRANGLER["vars"]
 SECRETS = {"ACE_API_TOKEN"}
 # Of wrangler, the shell's examples, and constants of SQLite and Cloudflare.
-OTHER_NAMES = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "JOB_ID"}
+OTHER_NAMES = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "FAKE_UPSTREAM", "JOB_ID"}
 
 ROLES = {"anybody": "anybody", "reader": "readers", "owner": "owner", "admin": "administrators"}
 
