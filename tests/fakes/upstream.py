@@ -41,14 +41,17 @@ WORLD_VARIABLE = "FAKE_UPSTREAM"
 WORLD_DEFAULT = "kind"
 
 
-def default_traits() -> Traits:
+def default_traits(environment: Mapping[str, str]) -> Traits:
     """
     Return the traits that FAKE_UPSTREAM names; those of WORLD_DEFAULT where it is not set.
+
+    Args:
+        environment: Of the process.
 
     Raises:
         ValueError: It names no world.
     """
-    world = os.environ.get(WORLD_VARIABLE) or WORLD_DEFAULT
+    world = environment.get(WORLD_VARIABLE) or WORLD_DEFAULT
     if world not in WORLDS:
         raise ValueError(f"{WORLD_VARIABLE} cannot be {world!r}; one of {', '.join(WORLDS)}")
     return WORLDS[world]
@@ -108,7 +111,7 @@ class FakeUpstream:
         traits: Traits | None = None,
     ) -> None:
         self.token = token
-        self.traits = default_traits() if traits is None else traits
+        self.traits = default_traits(os.environ) if traits is None else traits
         self.faults = Faults()
         self.latency_ms: dict[str, int] = {}
         self._lock = Lock()

@@ -449,17 +449,18 @@ def readable_times(ms: int) -> list[str]:
     """Return spellings of an instant that few readers of times take, each with a meaning."""
     text = naive_text(ms)
     whole, _, fraction = text.partition(".")
-    spellings = [
+    spellings = []
+    if ms % DAY_MS == 0:
+        spellings.append(f"{iso_text(ms - DAY_MS)[:10]}T24:00:00")
+    if ms % MINUTE_MS == 0:
+        spellings.append(f"{iso_text(ms - MINUTE_MS)[:-3]}60Z")
+    if not fraction:
+        spellings.append(whole.replace("-", "").replace(":", "") + "Z")
+    spellings += [
         f"{whole}.{fraction or '0':0<13}",
         f"{whole}.{fraction or '0':0<13}Z",
         text.replace("T", " "),
     ]
-    if not fraction:
-        spellings.append(whole.replace("-", "").replace(":", "") + "Z")
-    if ms % MINUTE_MS == 0:
-        spellings.append(f"{iso_text(ms - MINUTE_MS)[:-3]}60Z")
-    if ms % DAY_MS == 0:
-        spellings.append(f"{iso_text(ms - DAY_MS)[:10]}T24:00:00")
     return spellings
 
 

@@ -251,7 +251,7 @@ def test_empty_period(value: str) -> None:
         assert [status for status, _, _ in answers] == [404] * 3
         return
     assert [status for status, _, _ in answers] == [200] * 3
-    page = {"point_samples": [], "next_cursor": None, "has_more": False}
+    page: dict[str, Any] = {"point_samples": [], "next_cursor": None, "has_more": False}
     assert [document for _, document, _ in answers] == [page, *[{"point_samples": []}] * 2]
 
 
@@ -291,7 +291,9 @@ def test_per_page(
         answers = [fetch(connection, path, per_page=size) for size in refused]
 
     assert [status for status, _, _ in answers] == [400] * len(refused)
-    assert all(str(size) in answer[1]["message"] for size, answer in zip(refused, answers, strict=True))
+    assert all(
+        str(size) in answer[1]["message"] for size, answer in zip(refused, answers, strict=True)
+    )
 
 
 @pytest.mark.parametrize(("value", "status"), [("100", 400), ("any", 200)])

@@ -313,6 +313,8 @@ def test_whole_days_can_be_missing(sites: dict[str, Site], traits: Traits) -> No
         request = Request("GET", MAPLE, MAPLE, params, {"authorization": f"Bearer {BEARER}"})
         reply = protocol.reply(request)
         answers.add((reply.status, reply.samples))
+        if len(answers) > 1:
+            break
 
     assert answers == {(200, 3), (200, 0) if traits.empty == "page" else (404, 0)}
 
@@ -323,16 +325,10 @@ def test_meter_values_are_the_files(upstream: http.client.HTTPConnection, file: 
     with gzip.open(file, "rt", newline="") as text:
         rows = list(csv.reader(text))[1:]
     name = file.name.removesuffix(".csv.gz")
-    pages = fetch_all(
-        upstream, "/api/sites/meters/timeseries/paginated", start_time="2000-01-01",
-        end_time="2030-01-01", raw_data="true", point_names=name,
-    )  # fmt: skip
-    samples = [
-        (parse_ms(item["time"]), item["value"])
-        for page in pages
-        for item in page
-        if item["name"] == name
-    ]
+    _, document, _ = fetch(
+        upstream, f"/api/points/{name}/timeseries", start_time="2000-01-01", end_time="2030-01-01"
+    )
+    samples = [(parse_ms(item["time"]), item["value"]) for item in document["point_samples"]]
 
     assert samples == [(parse_ms(row[-2]), row[-1]) for row in rows]
 

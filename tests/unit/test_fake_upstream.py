@@ -4,11 +4,13 @@ import gzip
 import http.client
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -85,7 +87,7 @@ def document(fake: FakeUpstream, site: str, **params: object) -> Any:
 
 
 def walk(fake: FakeUpstream, site: str, **params: object) -> list[dict[str, Any]]:
-    """Return the documents of all pages, 100 at most."""
+    """Return the documents of all pages, 100 at most; goes by the cursors that are given."""
     documents = [document(fake, site, **params)]
     while documents[-1]["has_more"] and len(documents) < 100:
         documents.append(document(fake, site, cursor=documents[-1]["next_cursor"], **params))
@@ -97,14 +99,18 @@ def understood(documents: list[dict[str, Any]], names: list[str]) -> dict[str, l
     result: dict[str, dict[int, Any]] = {name: {} for name in names}
     for one in documents:
         for sample in one["point_samples"]:
-            ms = round(_seconds(sample["time"]) * 1000)
-            if sample["name"] in result and START_MS <= ms < END_MS:
+            ms = _instant_ms(sample["time"])
+            if ms is not None and sample["name"] in result and START_MS <= ms < END_MS:
                 result[sample["name"]][ms] = expected_value(sample["value"])
     return {name: [[ms, values[ms]] for ms in sorted(values)] for name, values in result.items()}
 
 
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
+def _instant_ms(text: object) -> int | None:
+    """Return the instant of a time, None where it cannot be read; a time without zone is UTC."""
+    try:
+        return parse_ms(str(text))
+    except ValueError:
+        return None
 
 
 def oracle(fake: FakeUpstream, site: str, names: list[str]) -> dict[str, list[list[Any]]]:
@@ -157,16 +163,19 @@ def test_explicit_samples_travel_as_given(fake: FakeUpstream) -> None:
     _, body, _ = page(fake, "explicit")
     samples = [(one["name"], one["value"]) for one in json.loads(body)["point_samples"]]
 
+    is_inclusive = fake.traits.ends == "inclusive"
     assert samples == [
         ("a", "1"), ("a", "NaN"), ("b, π/😀", True), ("c", 4.5), ("b, π/😀", "2.50"), ("c", None),
+        *([("a", "9")] if is_inclusive else []),
     ]  # fmt: skip
     assert b'"value":4.50,' in body
     assert [
         (one["name"], one["value"])
-        for part in walk(fake, "explicit", page_size=3)
+        for part in walk(fake, "explicit", page_size=10)
         for one in part["point_samples"]
     ] == samples
-    assert b'"time":"2025-01-01T00:00:00.001Z"' in body
+    written = b"00.001000" if fake.traits.times == "naive" else b"00.001Z"
+    assert b'"time":"2025-01-01T00:00:%b"' % written in body
     assert fake.expected("explicit", "a", START_MS, END_MS) == [[START_MS, None]]
     assert fake.expected("explicit", "b, π/😀", START_MS, END_MS) == [
         [START_MS, True], [START_MS + 1, 2.5],
@@ -199,14 +208,16 @@ def test_generated_samples_equal_the_oracle(fake: FakeUpstream, site: str, page_
 
 
 def test_filter_and_calls_by_point(fake: FakeUpstream, site: str) -> None:
-    """The filter, the call by point and the one for several points send only what is asked for."""
-    first, second, _ = names_of(fake, site)
+    """The calls by point send only what is asked for, the filter where it is heeded."""
+    names = names_of(fake, site)
+    first, second, _ = names
     filtered = walk(fake, site, point_names=f"{first},{second}")
     body = json.dumps({"points": [{"name": second}]})
     _, batch, _ = call(fake, "/points/get_timeseries", body=body, **RANGE)
     _, single, _ = call(fake, f"/points/{quote(second, safe='')}/timeseries", **RANGE)
 
-    assert {one["name"] for one in filtered[0]["point_samples"]} == {first, second}
+    sent = {first, second} if fake.traits.filter == "heeded" else set(names)
+    assert {one["name"] for one in filtered[0]["point_samples"]} == sent
     assert json.loads(batch) == json.loads(single)
     assert understood([json.loads(single)], [second]) == oracle(fake, site, [second])
     assert [one.names for one in fake.log(site)][1:] == [(first, second), (second,), (second,)]
@@ -226,7 +237,8 @@ def test_log_and_counters(fake: FakeUpstream, site: str) -> None:
 
     assert fake.requests_for(site) == 5
     assert fake.requests_for(site, "site") == 1
-    assert [one.status for one in fake.requests[site]] == [200, 200, 200, 200, 404, 401]
+    refusals = [404, 401] if fake.traits == KIND else [200, 500]
+    assert [one.status for one in fake.requests[site]] == [200, 200, 200, 200, *refusals]
     assert fake.samples_sent(site) == 10 + 10 + 10 + 18
     assert fake.fetched_ranges(site) == [
         (START_MS, END_MS), (START_MS, END_MS), (half, END_MS + hour),
@@ -259,15 +271,40 @@ def test_concurrency_is_counted(fake: FakeUpstream, site: str) -> None:
 
 
 def test_refuses_what_the_upstream_refuses(fake: FakeUpstream, site: str) -> None:
-    """Wrong token 401, unknown site 404, other page sizes 400, long URLs 414, empty period 404."""
-    assert call(fake, "/sites", bearer="wrong")[0] == 401
-    assert page(fake, "unknown-site")[0] == 404
-    assert call(fake, "/sites/unknown-site")[0] == 404
+    """Wrong tokens, unknown sites, page sizes, long URLs, empty periods: as the traits say."""
+    token, unknown, empty = (401, 404, 404) if fake.traits == KIND else (500, 403, 200)
+    assert call(fake, "/sites/", bearer="wrong")[0] == token
+    assert page(fake, "unknown-site")[0] == unknown
+    assert call(fake, "/sites/unknown-site")[0] == unknown
     assert page(fake, site, page_size=7)[0] == 400
     assert page(fake, site, point_names="x" * 8000)[0] == 414
-    assert page(fake, site, start_time="2020-01-01", end_time="2020-01-02")[0] == 404
+    assert page(fake, site, start_time="2020-01-01", end_time="2020-01-02")[0] == empty
     fake.remove_site(site)
-    assert call(fake, f"/sites/{site}")[0] == 404
+    assert call(fake, f"/sites/{site}")[0] == unknown
+
+
+def test_environment_chooses_the_world() -> None:
+    """Fakes are what FAKE_UPSTREAM says, unless a test says it itself."""
+    assert default_traits({WORLD_VARIABLE: "faithful"}) == FAITHFUL
+    assert default_traits({WORLD_VARIABLE: "kind"}) == KIND
+    assert default_traits({WORLD_VARIABLE: ""}) == default_traits({})
+    assert FakeUpstream().traits == default_traits(os.environ)
+    assert [FakeUpstream(traits=each).traits for each in (KIND, FAITHFUL)] == [KIND, FAITHFUL]
+    with pytest.raises(ValueError, match="FAKE_UPSTREAM cannot be 'friendly'"):
+        default_traits({WORLD_VARIABLE: "friendly"})
+
+
+def test_ranges_of_every_call_are_logged(fake: FakeUpstream, site: str) -> None:
+    """Naive times are UTC, and a POST has a range like any page."""
+    body = json.dumps({"points": [{"name": names_of(fake, site)[0]}]})
+    naive: dict[str, Any] = {"start_time": "2025-01-01T00:00:00", "end_time": "2025-01-01T00:30:00"}
+    call(fake, "/points/get_timeseries", body=body, **naive)
+    call(fake, f"/sites/{site}/timeseries", **RANGE)
+
+    half = START_MS + 1_800_000
+    assert fake.fetched_ranges(site) == [(START_MS, half), (START_MS, END_MS)]
+    assert fake.fetched_ranges(site, is_merged=True) == [(START_MS, END_MS)]
+    assert fake.requests_for(site) == 2
 
 
 def test_down_and_up_again() -> None:
@@ -299,16 +336,26 @@ def test_error_statuses(fake: FakeUpstream, site: str, status: int) -> None:
     assert [one.faults for one in fake.log(site, "timeseries")] == [(str(status),), ()]
 
 
-def test_retry_after(fake: FakeUpstream, site: str) -> None:
-    """429 comes without Retry-After, with seconds, or with an HTTP date."""
-    fake.faults.once(site, 429)
-    fake.faults.once(site, 429, retry_after_s=3)
-    fake.faults.once(site, 429, retry_after_s=3, is_date=True)
-    answers = [page(fake, site) for _ in range(3)]
+@pytest.mark.parametrize(("kind", "status"), [("429", 429), ("retry_after", 503)])
+def test_retry_after(fake: FakeUpstream, site: str, kind: str, status: int) -> None:
+    """429 and 503 come without Retry-After, with seconds, or with a date in any of three forms."""
+    fake.faults.once(site, kind)
+    fake.faults.once(site, kind, retry_after_s=3)
+    for form in RETRY_FORMS:
+        fake.faults.once(site, kind, retry_after_s=86_400, form=form)
+    fake.faults.once(site, kind, retry_after_s=3, status=500)
+    answers = [page(fake, site) for _ in range(6)]
+    told = [headers.get("Retry-After") for _, _, headers in answers]
 
-    assert [status for status, _, _ in answers] == [429] * 3
-    assert [headers.get("Retry-After") for _, _, headers in answers][:2] == [None, "3"]
-    assert answers[2][2]["Retry-After"].endswith(" GMT")
+    assert [answer[0] for answer in answers] == [*[status] * 5, 500]
+    assert (told[0], told[1], told[5]) == (None, "3", "3")
+    for (_, _, headers), text in zip(answers[2:5], told[2:5], strict=True):
+        late = parsedate_to_datetime(str(text)).replace(tzinfo=UTC)
+        wait = late - parsedate_to_datetime(headers["Date"])
+        assert 86_395 <= wait.total_seconds() <= 86_405
+    assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT", str(told[2]))
+    assert re.fullmatch(r"\w{6,9}, \d\d-\w{3}-\d\d [\d:]{8} GMT", str(told[3]))
+    assert re.fullmatch(r"\w{3} \w{3} [ \d]\d [\d:]{8} \d{4}", str(told[4]))
 
 
 def test_when_faults_strike(fake: FakeUpstream, site: str) -> None:
@@ -334,6 +381,50 @@ def test_cut_body(fake: FakeUpstream, site: str) -> None:
     with pytest.raises(http.client.IncompleteRead):
         page(fake, site)
     assert fake.samples_sent(site) == 0
+
+
+def test_large_pages_die(fake: FakeUpstream, site: str) -> None:
+    """The connection closes in the middle of pages with more samples than told, of no others."""
+    fake.faults.always(site, "dies_large", samples=10)
+
+    assert page(fake, site, page_size=10)[0] == 200
+    with pytest.raises(http.client.IncompleteRead):
+        page(fake, site, page_size=50)
+
+
+def test_endless_body(fake: FakeUpstream, site: str) -> None:
+    """A body goes on until the client leaves, or the test releases it."""
+    fake.faults.once(site, "endless_body")
+    parts = urlsplit(fake.url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=20)
+    target = f"{parts.path}/sites/{site}/timeseries/paginated?{urlencode(RANGE)}"
+    connection.request("GET", target, headers={"authorization": "Bearer test-token"})
+    response = connection.getresponse()
+
+    assert response.headers["Content-Length"] is None
+    assert len(response.read(3_000_000)) == 3_000_000
+    response.close()
+    connection.close()
+    until(lambda: fake.log(site)[0].is_done)
+    fake.faults.once(site, "endless_body")
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(page, fake, site)
+        until(lambda: fake.requests_for(site) == 2)
+        fake.faults.release(site)
+        assert future.result()[1].startswith(b'{"point_samples":[')
+
+
+def test_gzip_bomb(fake: FakeUpstream, site: str) -> None:
+    """A small body that inflates to a large one is still the page, behind blanks."""
+    plain = page(fake, site)[1]
+    fake.faults.once(site, "gzip_bomb", bytes=5_000_000)
+    _, body, headers = page(fake, site)
+    inflated = gzip.decompress(body)
+
+    assert headers["Content-Encoding"] == "gzip"
+    assert len(body) < 20_000
+    assert len(inflated) == 5_000_000 + len(plain)
+    assert inflated.strip() == plain
 
 
 def test_reset_connection(fake: FakeUpstream, site: str) -> None:
@@ -482,6 +573,19 @@ def test_more_without_a_cursor(fake: FakeUpstream, site: str) -> None:
     assert (one["has_more"], one["next_cursor"]) == (True, None)
 
 
+def test_scroll_id(fake: FakeUpstream, site: str) -> None:
+    """All pages of a walk have one cursor, and together they are whole; two walks keep apart."""
+    names = names_of(fake, site)
+    fake.faults.always(site, "scroll_id")
+    documents = walk(fake, site, page_size=10)
+    others = walk(fake, site, page_size=10)
+
+    assert len({one["next_cursor"] for one in documents[:-1]}) == 1
+    assert documents[0]["next_cursor"] != others[0]["next_cursor"]
+    assert understood(documents, names) == understood(others, names) == oracle(fake, site, names)
+    assert len({json.dumps(one["point_samples"]) for one in documents}) == len(documents) == 4
+
+
 def test_endless_empty_pages(fake: FakeUpstream, site: str) -> None:
     """Empty pages come for ever, each with a cursor of its own."""
     fake.faults.always(site, "endless_empty_pages")
@@ -534,12 +638,24 @@ def _has_every_time_format(samples: list[dict[str, Any]]) -> bool:
     return all(any(one["time"].endswith(end) for one in samples) for end in endings)
 
 
+def _has_odd_times(samples: list[dict[str, Any]]) -> bool:
+    texts = {one["time"] for one in samples}
+    ends = (":60Z", "T24:00:00", " UTC", "00.0000000000000", "T000000Z", "yesterday")
+    return all(any(str(text).endswith(end) for text in texts) for end in ends)
+
+
+def _has_null_fields(samples: list[dict[str, Any]]) -> bool:
+    return all(any(one[field] is None for one in samples) for field in ("name", "time", "value"))
+
+
 SAMPLE_WARTS: dict[str, Callable[[list[dict[str, Any]]], bool]] = {
     "unordered": _is_unordered,
     "duplicates": _has_duplicates,
     "outside_range": _reaches_out,
     "nan_literals": _has_nan,
     "time_formats": _has_every_time_format,
+    "bad_times": _has_odd_times,
+    "null_fields": _has_null_fields,
 }
 
 
@@ -553,6 +669,57 @@ def test_warts_of_samples_leave_the_result(fake: FakeUpstream, site: str, kind: 
 
     assert SAMPLE_WARTS[kind](document(fake, site)["point_samples"])
     assert understood(documents, names) == oracle(fake, site, names)
+
+
+def test_deep_value(fake: FakeUpstream, site: str) -> None:
+    """One value is nested deeper than most readers of JSON go; without it the page is as it was."""
+    plain = page(fake, site)[1]
+    fake.faults.once(site, "deep_value")
+    fake.faults.once(site, "deep_value", depth=3)
+    deep, shallow = page(fake, site)[1], page(fake, site)[1]
+
+    assert b'"value":' + b"[" * 2500 + b"]" * 2500 in deep
+    samples = json.loads(shallow)["point_samples"]
+    assert samples[0]["value"] == [[[]]]
+    assert samples[1:] == json.loads(plain)["point_samples"]
+
+
+def test_times_in_place_of_the_true_ones(fake: FakeUpstream, site: str) -> None:
+    """Each odd time that has a meaning stands for the instant of the true one."""
+    plain = document(fake, site)["point_samples"]
+    fake.faults.always(site, "bad_times", replaces=True)
+    odd = document(fake, site)["point_samples"]
+
+    assert [(one["name"], one["value"]) for one in odd] == [
+        (one["name"], one["value"]) for one in plain
+    ]
+    assert not any(one["time"] == true["time"] for one, true in zip(odd, plain, strict=True))
+    read = [_odd_instant_ms(one["time"]) for one in odd]
+    assert read == [parse_ms(one["time"]) for one in plain]
+
+
+def _odd_instant_ms(text: str) -> int:
+    """Return the instant that an odd time means."""
+    if text.endswith(":60Z"):
+        return parse_ms(text.replace(":60Z", ":59Z")) + 1000
+    if text.endswith("T24:00:00"):
+        return parse_ms(text.replace("T24:", "T00:")) + 86_400_000
+    return parse_ms(text)
+
+
+def test_cursor_told_by_the_page(fake: FakeUpstream) -> None:
+    """The cursor that the page itself tells is whole where the given one stalls."""
+    name = f"crowded-{fake.traits.cursor}"
+    names = fake.add_generated(name, points=25, start_ms=START_MS, end_ms=END_MS)
+    documents = [document(fake, name, page_size=10)]
+    cursor = None
+    while documents[-1]["has_more"] and len(documents) < 100:
+        cursor = following_cursor(documents[-1]["point_samples"], cursor)
+        documents.append(document(fake, name, page_size=10, cursor=cursor))
+
+    assert understood(documents, names) == oracle(fake, name, names)
+    is_stalled = len(walk(fake, name, page_size=10)) == 100
+    assert is_stalled is (fake.traits.cursor == "defective")
 
 
 def test_all_warts_of_samples_together(fake: FakeUpstream, site: str) -> None:
@@ -574,6 +741,7 @@ def test_every_wart_is_tested_here() -> None:
         "cut", "invalid_json", "invalid_utf8", "wrong_shape", "html", "html_502", "redirect",
         "reset", "hang", "slow", "trickle", "gzip", "repeating_cursor", "cursor_cycle",
         "no_cursor", "empty_pages", "endless_empty_pages", "ignores_point_names", "echo",
+        "retry_after", "dies_large", "endless_body", "gzip_bomb", "scroll_id", "deep_value",
     }  # fmt: skip
 
     assert set(WARTS) == statuses | others | set(SAMPLE_WARTS)
