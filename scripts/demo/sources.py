@@ -19,6 +19,7 @@ Item = dict[str, object]
 
 # Making the columns of many points costs the most; a block serves several pages.
 PAGES_PER_BLOCK = 3
+BLOCK_SAMPLES = 500_000
 BLOCK_HOURS = (1, 2, 3, 4, 6, 8, 12, 24)
 KEPT_BLOCKS = 8
 
@@ -213,7 +214,7 @@ class _Merge:
             yield (
                 ms,
                 [
-                    opening + value + tail
+                    f"{opening}{value}{tail}"
                     for opening, value in zip(openings, values, strict=True)
                     if value is not None
                 ],
@@ -270,7 +271,7 @@ class GridSource:
         end_ms = min(query.end_ms, now_ms + 1)
         if self._end_ms is not None:
             end_ms = min(end_ms, self._end_ms)
-        block_ms = _block_ms(limit / merge.samples_per_ms)
+        block_ms = _block_ms(limit, merge.samples_per_ms)
         items: list[str] = []
         after = position
         block_start = max(position.ms, self._first_ms)
@@ -294,9 +295,10 @@ class GridSource:
         return Page(items)
 
 
-def _block_ms(page_ms: float) -> int:
-    """Return how much of the columns is made at once: some pages, in whole hours."""
-    hours = int(page_ms * PAGES_PER_BLOCK / HOUR_MS) + 1
+def _block_ms(limit: int, samples_per_ms: float) -> int:
+    """Return how much of the columns is made at once: some pages of *limit*, in whole hours."""
+    pages = min(max(BLOCK_SAMPLES // limit, 1), PAGES_PER_BLOCK)
+    hours = int(limit * pages / samples_per_ms / HOUR_MS) + 1
     return next((each for each in BLOCK_HOURS if each >= hours), BLOCK_HOURS[-1]) * HOUR_MS
 
 
