@@ -38,7 +38,7 @@ __all__ = ["ANY_CALL", "TIMESERIES", "FakeUpstream", "LoggedRequest", "RawJson",
 FAR_FUTURE_MS = 253_402_300_799_000
 # The environment's word for what the fakes of a test run are like: a key of demo.traits.WORLDS.
 WORLD_VARIABLE = "FAKE_UPSTREAM"
-WORLD_DEFAULT = "kind"
+WORLD_DEFAULT = "faithful"
 
 
 def default_traits(environment: Mapping[str, str]) -> Traits:
