@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from building_vitals.instants import DAY_MS
+from building_vitals.instants import DAY_MS, MINUTE_MS
 from building_vitals.ranges import Range
 
 # What was compared once is compared again after a week.
@@ -20,6 +20,9 @@ CHECK_EVERY_MS = 7 * DAY_MS
 SMOOTHING = 0.3
 # A figure that differs less from the kept one is not worth a write.
 CHANGE_MIN = 0.2
+_INSTANTS = ("checked_ms", "seen_ms")
+# A range that ends earlier does not show how late the newest sample was.
+NEWEST_WITHIN_MS = 5 * MINUTE_MS
 # A rate seen over less than this is chance.
 RATE_DURATION_MIN_MS = 3_600_000
 
@@ -43,7 +46,7 @@ class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         is_filter_heeded: Whether `point_names` filters pages.
         is_same: Whether calls by point give the samples of the site's raw pages.
         newest_age_ms: Age of the newest sample when it was first seen.
-        checked_ms: When the last two were compared.
+        checked_ms: When the two ways of asking were compared.
         seen_ms: When the site was last fetched from.
     """
 
@@ -68,10 +71,10 @@ class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     def differs(self, kept: SiteProfile) -> bool:
         """Return whether it says something new to who knows *kept*."""
-        return any(
+        return self.checked_ms != kept.checked_ms or any(
             _differs(getattr(self, name), getattr(kept, name))
             for name in self.__struct_fields__
-            if name != "seen_ms"
+            if name not in _INSTANTS
         )
 
 
@@ -125,8 +128,9 @@ def learned(profile: SiteProfile, seen: Observation) -> SiteProfile:
         changes["page_size"] = seen.page_size
     if seen.names_max:
         changes["names_max"] = seen.names_max
-    if seen.newest_ms is not None and seen.time_range.end_ms >= seen.now_ms - DAY_MS:
-        changes["newest_age_ms"] = max(0, seen.now_ms - seen.newest_ms)
+    if seen.newest_ms is not None and seen.time_range.end_ms >= seen.now_ms - NEWEST_WITHIN_MS:
+        age_ms = max(0, seen.now_ms - seen.newest_ms)
+        changes["newest_age_ms"] = round(_smooth(profile.newest_age_ms or 0, age_ms))
     return msgspec.structs.replace(profile, **changes)
 
 

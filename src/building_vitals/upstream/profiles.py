@@ -19,6 +19,7 @@ READ_AGAIN_MS = 60_000
 SITES_REMEMBERED_MAX = 256
 # Others leave a site alone for so long when somebody has begun to compare.
 CLAIM_MS = 60_000
+NEVER_MS = 0
 
 
 class _Kept(msgspec.Struct):
@@ -76,10 +77,11 @@ class SiteProfiles:
         """Let a site have another profile."""
         kept = self._memory.by_site.get(site)
         if kept is None:
-            kept = _Kept(profile, SiteProfile(), self._clock.now_ms())
-            self._memory.put(site, kept)
+            # D1 may know more than this isolate, which could not read it: it is not overwritten.
+            self._memory.put(site, _Kept(profile, profile, NEVER_MS))
+            return
         kept.profile = profile
-        if profile.differs(kept.stored):
+        if kept.read_ms != NEVER_MS and profile.differs(kept.stored):
             kept.stored = profile
             self._run_later(self._keep(site, profile))
 

@@ -6,7 +6,7 @@ Separate because retries, back-off, deadlines and limits are the same for every 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
@@ -36,12 +36,15 @@ class FetchReport(msgspec.Struct):
     Attributes:
         requests: Sent, those repeated included.
         samples_received: In all pages, surplus ones included.
-        is_by_point: Whether calls by point give them.
+        is_by_point: Whether some of it goes by calls by point, which know no sites.
     """
 
     requests: int = 0
     samples_received: int = 0
     is_by_point: bool = False
+
+
+OnReport = Callable[[FetchReport], Awaitable[None]]
 
 
 class AnswerCut(UpstreamError):

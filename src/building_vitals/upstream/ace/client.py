@@ -17,7 +17,7 @@ from building_vitals.errors import AppError, UpstreamError, UpstreamSiteUnknown
 from building_vitals.instants import HOUR_MS
 from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace.calls import Calls, FetchReport
+from building_vitals.upstream.ace.calls import Calls, FetchReport, OnReport
 from building_vitals.upstream.ace.comparison import Tail, compare
 from building_vitals.upstream.ace.page_stream import FilterIgnored
 from building_vitals.upstream.ace.planning import SiteCosts
@@ -32,7 +32,7 @@ from building_vitals.upstream.ace.targets import (
     site_target,
 )
 from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing, decode_page
-from building_vitals.upstream.port import Items, OnPage, SampleSink, UpstreamGate
+from building_vitals.upstream.port import Items, SampleSink, UpstreamGate
 from building_vitals.upstream.profile import CHECK_EVERY_MS, SiteProfile, Source
 from building_vitals.upstream.profiles import SiteProfiles
 
@@ -117,7 +117,7 @@ class AceClient:
         sink: SampleSink,
         *,
         deadline_ms: int | None = None,
-        on_page: OnPage | None = None,
+        on_page: OnReport | None = None,
     ) -> FetchReport:
         """
         Give the sink every sample the upstream has of these points in this range.

@@ -53,13 +53,21 @@ class Finding(msgspec.Struct, frozen=True):
     samples_per_day: float | None
 
 
-def tail_of(samples: Sequence[WireSample]) -> Tail | None:
-    """Return the last minutes of an answer to a call by point; None where there is nothing."""
+def tail_of(samples: Sequence[WireSample], part: Range) -> Tail | None:
+    """
+    Return the last minutes of an answer to a call by point; None where there is nothing.
+
+    Args:
+        samples: Of the answer.
+        part: The range that was asked for: nothing tells of what lies before it.
+    """
     try:
         last_ms = parse_iso(max(sample.time or "" for sample in samples))
     except ValueError:
         return None
-    time_range = Range(last_ms - WINDOW_MS + 1, last_ms + 1)
+    time_range = Range(last_ms - WINDOW_MS + 1, last_ms + 1).clip(part)
+    if time_range is None:
+        return None
     # Times are compared as text, to the second: an answer has 50,000 of them.
     least = format_instant(time_range.start_ms)[:_SECONDS]
     recent = [sample for sample in samples if (sample.time or "") >= least]

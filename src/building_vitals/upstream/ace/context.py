@@ -8,10 +8,10 @@ from typing import Protocol
 
 from building_vitals.ranges import Range
 from building_vitals.series.columns import instants_of
-from building_vitals.upstream.ace.calls import Call, Calls
+from building_vitals.upstream.ace.calls import Call, Calls, OnReport
 from building_vitals.upstream.ace.comparison import Tail, tail_of
 from building_vitals.upstream.ace.wire import WireSample
-from building_vitals.upstream.port import OnPage, SampleSink
+from building_vitals.upstream.port import SampleSink
 from building_vitals.upstream.profile import Observation
 
 
@@ -37,7 +37,7 @@ class FetchContext:
         self,
         calls: Calls,
         sink: SampleSink,
-        on_page: OnPage | None,
+        on_page: OnReport | None,
         require_site: Callable[[], Awaitable[None]],
         *,
         page_size: int,
@@ -85,8 +85,8 @@ class FetchContext:
         self.calls.report.samples_received += len(samples)
         if samples and (last_ms := time_of(samples[-1])) is not None:
             seen.newest_ms = max(seen.newest_ms or last_ms, last_ms)
-        if self._keeps_tail and samples:
-            self.tail = tail_of(samples)
+        if self._keeps_tail and samples and part is not None:
+            self.tail = tail_of(samples, part)
         self.sink.add_page(samples if part is None else _cut(samples, part))
 
     async def advance(self, points: Collection[str] | None, until_ms: int | None) -> None:

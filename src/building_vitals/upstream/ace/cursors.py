@@ -74,11 +74,12 @@ def repaired(cursor: str, times: list[str], incoming: str | None) -> str:
     last = times[-1]
     before = None if incoming is None else place_of(incoming)
     try:
-        last_ms = parse_iso(last)
-        is_last = place.at_ms == last_ms
-        carried = before.offset if before is not None and before.at_ms == last_ms else 0
+        is_last = place.at_ms == parse_iso(last)
     except ValueError:
         return cursor
+    # Times have digits beyond milliseconds: only as text are two moments surely the same.
+    is_same = before is not None and before.timestamp == place.timestamp
+    carried = before.offset if before is not None and is_same else 0
     rows = _rows_at_end(times, last)
     # Rows out of order tell nothing of where the page ended.
     if not is_last or last in times[: len(times) - rows]:

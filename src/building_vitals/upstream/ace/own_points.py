@@ -13,12 +13,42 @@ from collections.abc import Collection, Sequence
 
 from building_vitals.errors import AppError, UpstreamSiteUnknown
 from building_vitals.ranges import Range
+from building_vitals.series.columns import Sample
 from building_vitals.upstream.ace.calls import FetchReport
 from building_vitals.upstream.ace.client import AceClient
 from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.port import FetchCount, OnPage, PointLists, SampleSink
 from building_vitals.upstream.profile import Source
+
+
+class _HeldSink:
+    """
+    Holds back what is complete until the site's list is known.
+
+    What is complete may be kept although the fetch fails, and then it must be the site's own.
+    """
+
+    def __init__(self, sink: SampleSink) -> None:
+        self._sink = sink
+        self._held: list[tuple[Collection[str] | None, int]] | None = []
+
+    def add_page(self, samples: Sequence[Sample]) -> None:
+        """Pass on."""
+        self._sink.add_page(samples)
+
+    def advance(self, points: Collection[str] | None, until_ms: int) -> None:
+        """Pass on, at once or later."""
+        if self._held is None:
+            self._sink.advance(points, until_ms)
+        else:
+            self._held.append((points, until_ms))
+
+    def release(self) -> None:
+        """Pass on what was held back, and all that comes."""
+        held, self._held = self._held or [], None
+        for points, until_ms in held:
+            self._sink.advance(points, until_ms)
 
 
 class OwnPoints:
@@ -73,7 +103,8 @@ class OwnPoints:
         Give *sink* every page; `unknown_points` tells then which points are not the site's.
 
         The site's list is read beside the first requests where it is not kept. Until it is there,
-        *on_page* is not called: what the sink has got may not be used before.
+        *on_page* is not called and *sink* hears of nothing complete: what it has got may not be
+        used before.
 
         Raises:
             AppError: a page, or the site's list of points, could not be fetched.
@@ -83,23 +114,25 @@ class OwnPoints:
             self._lists.own_points(site, points, deadline_ms=deadline_ms, on_ask=is_on_its_way.set)
         )
         listing.add_done_callback(lambda _: is_on_its_way.set())
+        held = _HeldSink(sink)
         try:
             await is_on_its_way.wait()
             if listing.done():
-                own = await self._own(listing, site, points, time_range)
-                points = [point for point in points if point in own]
+                points = await self._own(listing, site, points, time_range)
                 if not points:
                     return FetchReport()
 
-            async def on_known_page(count: FetchCount) -> None:
-                await self._own(listing, site, points, time_range)
+            async def on_known_page(count: FetchReport) -> None:
+                await _require_list(listing, is_by_point=count.is_by_point)
+                held.release()
                 if on_page is not None:
                     await on_page(count)
 
             cost = await self._upstream.fetch_samples(
-                site, points, time_range, sink, deadline_ms=deadline_ms, on_page=on_known_page
+                site, points, time_range, held, deadline_ms=deadline_ms, on_page=on_known_page
             )
-            await self._own(listing, site, points, time_range)
+            await _require_list(listing, is_by_point=cost.is_by_point)
+            held.release()
         finally:
             listing.cancel()
             await asyncio.gather(listing, return_exceptions=True)
@@ -114,18 +147,32 @@ class OwnPoints:
         site: str,
         points: Sequence[str],
         time_range: Range,
-    ) -> Collection[str]:
+    ) -> list[str]:
         """
-        Return the site's own points among those asked for.
+        Return the site's own points among those asked for; all when that does not matter.
 
-        Pages of a site hold its own points alone: they do not depend on the list.
+        Raises:
+            AppError: the list could not be read, and calls by point are the way to go.
         """
-        try:
-            return await asyncio.shield(listing)
-        except UpstreamSiteUnknown:
+        costs = await self._upstream.costs(site)
+        is_by_point = costs.way(len(points), time_range.duration_ms) == "points"
+        own = await _require_list(listing, is_by_point=is_by_point)
+        return [point for point in points if own is None or point in own]
+
+
+async def _require_list(
+    listing: asyncio.Future[frozenset[str]], *, is_by_point: bool
+) -> frozenset[str] | None:
+    """
+    Return the site's own points; None when their list failed and that does not matter.
+
+    Pages of a site hold its own points alone: they do not depend on the list.
+    """
+    try:
+        return await asyncio.shield(listing)
+    except UpstreamSiteUnknown:
+        raise
+    except AppError:
+        if is_by_point:
             raise
-        except AppError:
-            costs = await self._upstream.costs(site)
-            if costs.way(len(points), time_range.duration_ms) == "points":
-                raise
-            return points
+        return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from operator import le
+from operator import le, ne
 
 from building_vitals.errors import UpstreamError
 from building_vitals.upstream.ace.calls import AnswerCut, Call
@@ -186,7 +186,8 @@ class PageStream:
 
     def _begin(self, cursor: str | None) -> Call:
         target = self._target_of(self._context.page_size, cursor)
-        return self._context.calls.begin(target, may_be_absent=True, is_large=True)
+        # After a first page, 404 can't mean that there is nothing.
+        return self._context.calls.begin(target, may_be_absent=cursor is None, is_large=True)
 
     async def _ask(self, cursor: str) -> None:
         """Request the next page; return when the request has left: decoding blocks the network."""
@@ -228,8 +229,9 @@ class PageStream:
         """
         Note up to when all samples have been given: rows go forward in time.
 
-        A cursor with a time says it. One of another shape says nothing: the order of the rows has
-        to show it then.
+        A cursor with a time says it. One of another shape says nothing: the rows have to show it
+        then, and can only where points take turns in them. Otherwise the rows may be those of one
+        point after the other.
         """
         place = None if cursor is None else place_of(cursor)
         if place is not None:
@@ -244,8 +246,17 @@ class PageStream:
             and last_ms is not None
             and (self._last_ms is None or self._last_ms <= first_ms)
             and all(map(le, times, times[1:]))
+            and self._takes_turns(samples)
         )
         self._last_ms = last_ms if self._is_ordered else None
+
+    def _takes_turns(self, samples: list[WireSample]) -> bool:
+        """Return whether a point comes again after another one, or only one was asked for."""
+        if self._names is not None and len(self._names) == 1:
+            return True
+        names = [sample.name for sample in samples]
+        turns = 1 + sum(map(ne, names, names[1:]))
+        return bool(turns > len(set(names)))
 
     def _check_names(self, page: Page) -> None:
         names = self._names

@@ -83,7 +83,8 @@ class PointStream:
                 if refusal.upstream_status not in _TOO_MANY or len(names) < 2 * NAMES_LEAST:
                     raise
                 middle = len(names) // 2
-                self._context.seen.names_max = middle
+                seen = self._context.seen
+                seen.names_max = min(middle, seen.names_max or middle)
                 await self._fetch(names[:middle], part)
                 await self._fetch(names[middle:], part)
                 return

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace.calls import Calls
+from building_vitals.upstream.ace.calls import Calls, OnReport
 from building_vitals.upstream.ace.comparison import Tail
 from building_vitals.upstream.ace.context import FetchContext, Stream, run_streams
 from building_vitals.upstream.ace.page_stream import PageStream
@@ -23,7 +23,7 @@ from building_vitals.upstream.ace.targets import (
     fits_filter,
     pages_target,
 )
-from building_vitals.upstream.port import OnPage, SampleSink
+from building_vitals.upstream.port import SampleSink
 from building_vitals.upstream.profile import Observation
 
 
@@ -44,7 +44,7 @@ class SampleFetch:
         *,
         calls: Calls,
         sink: SampleSink,
-        on_page: OnPage | None,
+        on_page: OnReport | None,
         require_site: Callable[[], Awaitable[None]],
     ) -> None:
         self.seen: Observation | None = None
@@ -104,6 +104,7 @@ class SampleFetch:
         streams: list[Stream] = []
         if not points:
             return streams
+        self._calls.report.is_by_point = True
         for names, parts in point_calls(costs, points, self._time_range):
             before = None
             for part in parts:

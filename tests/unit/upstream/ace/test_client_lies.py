@@ -11,16 +11,13 @@ from building_vitals.errors import (
     UpstreamTimeout,
 )
 from building_vitals.ports import HttpAnswer, HttpFailure
-from building_vitals.upstream.ace import streams
-from building_vitals.upstream.ace.client import AceClient
-from building_vitals.upstream.ace.settings import UpstreamSettings
-from fakes.ace import FOUND, HOUR, NOW_MS, PATH, Bench, Sink, T
-from fakes.http import ScriptedHttp, SentRequest, answer, page
+from building_vitals.upstream.ace import page_stream
+from fakes.ace import FOUND, HOUR, NOW_MS, PATH, Bench, T
+from fakes.http import SentRequest, answer, page
 
 ONE, TWO = ("p", "1", T[0]), ("p", "2", T[1])
 
 LIES: dict[str, tuple[HttpAnswer, str]] = {
-    "cursor repeats itself": (page(TWO, cursor="x"), "repeats a cursor it gave before"),
     "has_more without cursor": (page(TWO, more=True), "says has_more but gives no cursor"),
     "cursor is empty": (page(TWO, cursor="", more=True), "says has_more but gives no cursor"),
     "no word of what follows": (answer(200, {"point_samples": []}), "does not say whether"),
@@ -57,15 +54,41 @@ async def test_lie_that_stays_is_an_error(lie: str) -> None:
 
 
 async def test_cursor_loop_over_several_pages_is_seen() -> None:
-    """A cursor of any page before counts, not of the last one alone."""
+    """A cursor that leads to the page it has led to before leads nowhere."""
     cursors = {None: "a", "a": "b", "b": "c", "c": "a"}
 
     def loop(sent: SentRequest) -> HttpAnswer:
         return page(ONE, cursor=cursors[sent.query.get("cursor")])
 
-    failure = await Bench(otherwise=loop).failure("p")
+    bench = Bench(otherwise=loop)
+    failure = await bench.failure("p")
 
-    assert "repeats a cursor it gave before" in failure.detail
+    assert "repeats a page it gave before" in failure.detail
+    assert bench.queries("cursor") == [None, "a", "b", "c", *["a"] * 5]
+
+
+async def test_cursor_that_stays_the_same_while_pages_differ_is_followed() -> None:
+    """A scroll's identity is the same on every page: all pages come, each once."""
+    rows = [("p", str(minute), T[minute]) for minute in range(4)]
+    pages = [page(row, cursor="scroll") for row in rows[:3]]
+    bench = Bench(*pages, page(rows[3]))
+    report = await bench.fetch("p")
+
+    assert rows == bench.sink.samples
+    assert 4 == report.requests
+
+
+async def test_page_equal_to_the_one_before_is_asked_for_again_and_then_an_error() -> None:
+    """With the same cursor and the same rows nothing goes on: the page is kept once."""
+    again = page(TWO, cursor="x")
+    passing = Bench(page(ONE, cursor="x"), again, again, page(("p", "3", T[2])))
+    await passing.fetch("p")
+    lasting = Bench(page(ONE, cursor="x"), otherwise=again)
+    failure = await lasting.failure("p")
+
+    assert [ONE, TWO, ("p", "3", T[2])] == passing.sink.samples
+    assert [ONE, TWO] == lasting.sink.samples
+    assert f"upstream {PATH} repeats a page it gave before after 5 attempts" == failure.detail
 
 
 async def test_first_page_may_lie_and_then_be_absent() -> None:
@@ -101,13 +124,13 @@ async def test_endless_empty_pages_are_an_error() -> None:
     bench = Bench(otherwise=endless)
     failure = await bench.failure("p")
 
-    assert len(bench.http.requests) == streams.EMPTY_PAGES_MAX
+    assert len(bench.http.requests) == page_stream.EMPTY_PAGES_MAX
     assert failure.detail == f"upstream {PATH} sent 1000 empty pages in a row and says has_more"
 
 
 async def test_only_empty_pages_in_a_row_count() -> None:
     """Any number of empty pages is right as long as samples come in between."""
-    last = 3 * streams.EMPTY_PAGES_MAX
+    last = 3 * page_stream.EMPTY_PAGES_MAX
 
     def every_other(sent: SentRequest) -> HttpAnswer:
         number = int(sent.query.get("cursor", "0")) + 1
@@ -126,34 +149,14 @@ async def test_failure_on_a_later_page_is_the_failure_of_all() -> None:
     assert "gave no whole answer (reset)" in (await bench.failure("p")).detail
 
 
-async def test_unreadable_sample_is_the_upstreams_fault() -> None:
-    """When the sink cannot read a sample, the error says so and the next page is given up."""
-    bench = Bench(page(ONE, cursor="x"), otherwise=page())
-
-    def refuse() -> None:
-        raise ValueError("not an ISO 8601 time: 'noon'")
-
-    bench.sink = Sink(refuse)
-    failure = await bench.failure("p")
-
-    assert failure.detail == (
-        f"upstream {PATH} sent a sample that cannot be read: its time is not ISO 8601"
-    )
-    assert bench.http.aborted == 1
-
-
 async def test_deadline_is_for_the_whole() -> None:
     """Pages that are each in time still end at the deadline of the whole."""
-    bench = Bench()
 
     def slow(sent: SentRequest) -> HttpAnswer:
         bench.clock.advance(4_000)
         return page(ONE, cursor=f"c{len(bench.http.requests)}")
 
-    bench.http = ScriptedHttp(otherwise=slow)
-    bench.client = AceClient(
-        bench.http, bench.clock, UpstreamSettings(base_url="https://u", token=None)
-    )
+    bench = Bench(otherwise=slow)
     failure = await bench.failure("p", deadline_ms=NOW_MS + 10_000)
 
     assert isinstance(failure, UpstreamTimeout)

@@ -9,29 +9,16 @@ import pytest
 from building_vitals.errors import UpstreamError, UpstreamSiteUnknown, UpstreamTimeout
 from building_vitals.ports import HttpAnswer
 from building_vitals.upstream.ace import client as client_module
-from building_vitals.upstream.ace.client import AceClient
-from building_vitals.upstream.ace.settings import UpstreamSettings
-from fakes.clock import VirtualClock
-from fakes.http import ScriptedHttp, SentRequest, Step, answer
+from fakes.ace import FOUND, NOW_MS, Bench
+from fakes.http import SentRequest, answer
 
-NOW_MS = 1_735_689_600_000
-FOUND, MISSING = answer(200, {"name": "hq"}), answer(404, {})
+MISSING = answer(404, {})
 
 
 def listing(*names: str, page: int = 1, pages: int | None = 1) -> HttpAnswer:
     """Return a page of a list."""
     items = [{"id": 1.5, "name": name, "latitude": None} for name in names]
     return answer(200, {"page": page, "pages": pages, "per_page": 2, "total": 9, "items": items})
-
-
-class Bench:
-    """A client over a script."""
-
-    def __init__(self, *steps: Step, otherwise: Step | None = None) -> None:
-        self.clock = VirtualClock(NOW_MS)
-        self.http = ScriptedHttp(*steps, otherwise=otherwise)
-        settings = UpstreamSettings(base_url="https://u/api", token=None)
-        self.client = AceClient(self.http, self.clock, settings)
 
 
 def names_of(items: list[dict[str, Any]]) -> list[str]:

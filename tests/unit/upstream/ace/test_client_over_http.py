@@ -8,7 +8,7 @@ import asyncio
 import gzip
 import http.client
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,10 +20,14 @@ from building_vitals.ports import HttpAnswer, HttpFailure, HttpTimeout
 from building_vitals.ranges import Range
 from building_vitals.series.columns import Sample
 from building_vitals.series.values import value_text
-from building_vitals.upstream.ace import streams
 from building_vitals.upstream.ace.client import AceClient
+from building_vitals.upstream.ace.page_stream import EMPTY_PAGES_MAX
 from building_vitals.upstream.ace.settings import UpstreamSettings
+from building_vitals.upstream.profile import SiteProfile
+from building_vitals.upstream.profiles import ProfileMemory, SiteProfiles
 from fakes.clock import VirtualClock
+from fakes.invocation import invocation
+from fakes.profiles import RememberedProfiles
 from fakes.upstream import FakeUpstream
 
 DAY = Range(1_735_689_600_000, 1_735_776_000_000)
@@ -49,10 +53,13 @@ LASTING = {
     "redirect": (UpstreamError, "answered 302: a redirect, which is not followed"),
     "reset": (UpstreamError, "gave no whole answer"),
     "hang": (UpstreamTimeout, "did not answer within"),
-    "repeating_cursor": (UpstreamError, "repeats a cursor it gave before"),
-    "cursor_cycle": (UpstreamError, "repeats a cursor it gave before"),
+    "repeating_cursor": (UpstreamError, "repeats a page it gave before"),
+    "cursor_cycle": (UpstreamError, "repeats a page it gave before"),
     "no_cursor": (UpstreamError, "says has_more but gives no cursor"),
-    "endless_empty_pages": (UpstreamError, f"sent {streams.EMPTY_PAGES_MAX} empty pages in a row"),
+    "endless_empty_pages": (
+        UpstreamError,
+        f"sent {EMPTY_PAGES_MAX} empty pages in a row",
+    ),
     "400": (UpstreamError, "answered 400"),
     "401": (UpstreamError, "it refuses the Worker's token (ACE_API_TOKEN)"),
     "403": (UpstreamError, "it refuses the Worker's token (ACE_API_TOKEN)"),
@@ -109,6 +116,9 @@ class LastWins:
             if sample.name in self.samples and DAY.start_ms <= instant_ms < DAY.end_ms:
                 self.samples[sample.name][instant_ms] = value_text(sample.value)
 
+    def advance(self, points: Collection[str] | None, until_ms: int) -> None:
+        """What is complete before the end is not this sink's business."""
+
     def rows(self, point: str) -> list[list[object]]:
         """Return a point's samples by time."""
         return [[ms, json.loads(text)] for ms, text in sorted(self.samples[point].items())]
@@ -121,8 +131,11 @@ def upstream() -> Iterator[FakeUpstream]:
         yield running
 
 
-def client_of(upstream: FakeUpstream, page_timeout_ms: int = 20_000) -> AceClient:
-    """Return a client with small pages, two retries and waits that take no time."""
+def client_of(upstream: FakeUpstream, site: str, page_timeout_ms: int = 20_000) -> AceClient:
+    """
+    Return a client with small pages, two retries and waits that take no time, for a site that is
+    known to heed filters.
+    """
     settings = UpstreamSettings(
         base_url=upstream.url,
         token="test-token",
@@ -131,7 +144,14 @@ def client_of(upstream: FakeUpstream, page_timeout_ms: int = 20_000) -> AceClien
         max_retries=2,
         url_length_max=900,
     )
-    return AceClient(SocketHttp(), VirtualClock(DAY.end_ms), settings)
+    clock, table = VirtualClock(DAY.end_ms), RememberedProfiles(upstream.url)
+    table.put(site, SiteProfile(is_filter_heeded=True, is_same=False))
+    profiles = SiteProfiles(
+        table=table,
+        memory=ProfileMemory(),
+        invocation=invocation(clock, run_later=lambda work: work.close()),
+    )
+    return AceClient(SocketHttp(), clock, settings, profiles=profiles)
 
 
 async def assert_whole(
@@ -139,7 +159,7 @@ async def assert_whole(
 ) -> None:
     """Assert that a fetch gives what the fake's oracle says."""
     sink = LastWins(points)
-    await client_of(upstream, **options).fetch_samples(site, points, DAY, sink)
+    await client_of(upstream, site, **options).fetch_samples(site, points, DAY, sink)
 
     for point in points:
         assert sink.rows(point) == upstream.expected(site, point, DAY.start_ms, DAY.end_ms)
@@ -173,7 +193,7 @@ async def test_faults_that_last_are_told(upstream: FakeUpstream, kind: str) -> N
     site = f"lasting-{kind}"
     points = upstream.add_generated(site, points=2, start_ms=DAY.start_ms, end_ms=DAY.end_ms)
     upstream.faults.always(site, kind)
-    client = client_of(upstream, page_timeout_ms=200 if kind == "hang" else 20_000)
+    client = client_of(upstream, site, page_timeout_ms=200 if kind == "hang" else 20_000)
     error, detail = LASTING[kind]
     with pytest.raises(error) as caught:
         await client.fetch_samples(site, points, DAY, LastWins(points))

@@ -11,8 +11,9 @@ from building_vitals.errors import (
 )
 from building_vitals.ports import HttpAnswer
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace import streams
+from building_vitals.upstream.ace import page_stream
 from building_vitals.upstream.ace.wire import Page, decode_page
+from building_vitals.upstream.profile import SiteProfile
 from fakes.ace import FOUND, HOUR, NOW_MS, PATH, Bench, FakeAce, Sink, T
 from fakes.http import SentRequest, answer, page
 
@@ -51,7 +52,7 @@ async def test_next_page_is_asked_for_before_one_is_decoded(
         asked.append(len(bench.http.requests))
         return decode_page(body)
 
-    monkeypatch.setattr(streams, "decode_page", decode)
+    monkeypatch.setattr(page_stream, "decode_page", decode)
     await bench.fetch("p")
 
     assert asked == [2, 3, 3]
@@ -149,7 +150,7 @@ async def test_pages_pass_through_as_they_were_sent(values: list[Any]) -> None:
     """Disorder, duplicates, other points and other times are the sink's business."""
     sent = [("p", value, T[9 - index]) for index, value in enumerate(values)]
     sent += [("p", "1", T[0]), ("p", "2", T[0]), ("other", 1, T[0]), ("p", 1, "1999-01-01")]
-    bench = Bench(page(*sent))
+    bench = Bench(page(*sent), calls="site", profile=SiteProfile())
     await bench.fetch("p")
 
     assert sent == bench.sink.samples
@@ -204,7 +205,7 @@ async def test_site_is_asked_once_however_many_streams_find_nothing() -> None:
 @pytest.mark.parametrize("site", ["..", ".", ""])
 async def test_site_that_walks_up_is_never_asked_for(site: str) -> None:
     """Such a site is unknown without a request."""
-    bench = Bench()
+    bench = Bench(calls="site")
     for question in (
         bench.client.fetch_samples(site, ["p"], HOUR, bench.sink),
         bench.client.list_points(site),
