@@ -2,131 +2,267 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 
-from building_vitals.cache.options import CacheOptions
-from building_vitals.datasets.cache import R2CacheService
-from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
+from building_vitals.errors import AppError, UpstreamError, UpstreamSiteUnknown
+from building_vitals.instants import DAY_MS
+from building_vitals.ports import HttpAnswer
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Folder
-from building_vitals.sites.directory import RECHECK_MS, SiteDirectory
-from building_vitals.upstream.ace.calls import FetchReport
-from building_vitals.upstream.ace.own_points import OwnPoints
-from building_vitals.upstream.port import FetchCount, SampleSink
-from fakes.clock import VirtualClock
+from building_vitals.upstream.ace.client import AceClient
+from building_vitals.upstream.ace.own_points import LIST_WAIT_S, OwnPoints
+from building_vitals.upstream.ace.settings import UpstreamSettings
+from building_vitals.upstream.point_names import PointNames
+from building_vitals.upstream.port import FetchCount
+from building_vitals.upstream.profile import SiteProfile
+from building_vitals.upstream.profiles import ProfileMemory, SiteProfiles
+from fakes.ace import BASE_URL, FILTER_HEEDED, FakeAce, Sink, Triple
+from fakes.http import ScriptedHttp, SentRequest
 from fakes.invocation import invocation
-from fakes.object_store import FakeObjectStore
+from fakes.profiles import RememberedProfiles
+from fakes.virtual_time import EPOCH_MS, LoopClock, in_virtual_time
 
-WANTED = Range(0, 1000)
+TIME_RANGE = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
+TIME = "2025-12-31T12:00:00Z"
+ROWS: list[Triple] = [(name, "1", TIME) for name in ("own", "own, too", "stranger", "its, too")]
+DOWN = UpstreamError("the list is down", upstream_status=503)
 
 
-@dataclass
-class ParameterReader:
-    """An upstream that notes what it is asked, and lists of points that may fail."""
+class Lists:
+    """
+    Lists of points that take a while.
 
-    names: dict[str, list[str]]
-    failure: UpstreamError | None = None
-    asked: list[tuple[str, list[str]]] = field(default_factory=list)
-    listed: list[str] = field(default_factory=list)
+    Attributes:
+        delay_s: How long a list takes.
+        failure: Raised in place of a list.
+        asked: Sites asked for.
+    """
 
-    async def fetch_samples(
-        self, site: str, points: Sequence[str], time_range: Range, sink: SampleSink, **_: Any
-    ) -> FetchCount:
-        """Note the points."""
-        self.asked.append((site, list(points)))
-        return FetchReport(requests=1)
+    def __init__(self, names: PointNames, clock: LoopClock, points: Collection[str]) -> None:
+        self.delay_s = 0.0
+        self.failure: AppError | None = None
+        self.asked: list[str] = []
+        self._names = names
+        self._clock = clock
+        self._points = points
 
-    async def list_points(
-        self, site: str, *, deadline_ms: int | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the points of a site."""
-        self.listed.append(site)
+    async def own_points(
+        self, site: str, names: Collection[str], *, deadline_ms: int | None
+    ) -> frozenset[str]:
+        """Return the points of the site, and remember them as the directory does."""
+        self.asked.append(site)
+        await asyncio.sleep(self.delay_s)
         if self.failure is not None:
             raise self.failure
-        if site not in self.names:
-            raise UpstreamSiteUnknown(f"unknown: {site}")
-        return [{"name": name} for name in self.names[site]]
-
-    async def list_sites(self, *, deadline_ms: int | None = None) -> list[dict[str, Any]]:
-        """Return no sites."""
-        return []
+        self._names.put(site, self._points, self._clock.now_ms())
+        return frozenset(names) & frozenset(self._points)
 
 
 class World:
-    """The guard with a directory that keeps its lists."""
+    """The guard, over a client of an upstream that answers any point the token may read."""
 
-    def __init__(self, **names: list[str]) -> None:
-        self.clock = VirtualClock(10_000_000)
-        self.source = ParameterReader(names)
-        self._running: list[Any] = []
-        self.directory = SiteDirectory(
-            listings=self.source,
-            datasets=R2CacheService(FakeObjectStore(), self.clock),
-            invocation=invocation(
-                self.clock, run_later=self._running.append, on_fault=lambda *_: None
-            ),
-            options=CacheOptions(),
-            timeout_ms=1000,
+    def __init__(
+        self,
+        profile: SiteProfile | None = None,
+        *,
+        calls: Any = "auto",
+        fake: FakeAce | None = None,
+        takes_s: float = 0.0,
+    ) -> None:
+        self.clock = LoopClock()
+        self.names = PointNames()
+        self.lists = Lists(self.names, self.clock, ["own", "own, too"])
+        self.table = RememberedProfiles(BASE_URL)
+        self.table.put("hq", profile or SiteProfile())
+        fake = fake or FakeAce("hq", ROWS)
+
+        async def upstream(sent: SentRequest) -> HttpAnswer:
+            await asyncio.sleep(takes_s)
+            return fake(sent)
+
+        self.http = ScriptedHttp(otherwise=upstream)
+        profiles = SiteProfiles(
+            table=self.table,
+            memory=ProfileMemory(),
+            invocation=invocation(self.clock, run_later=lambda work: work.close()),
         )
-        self.guard = OwnPoints(self.source, self.directory)
+        settings = UpstreamSettings(base_url=BASE_URL, token=None, calls=calls)
+        self.client = AceClient(self.http, self.clock, settings, profiles=profiles)
+        self.guard = OwnPoints(self.client, self.lists, self.names)
+        self.sink = Sink()
+        self.heard: list[tuple[float, int]] = []
 
-    async def fetch(self, site: str, *points: str) -> list[str]:
-        """
-        Fetch, let what runs behind come to its end, and return the points that were passed on.
-        """
-        await self.guard.fetch_samples(site, points, WANTED, Folder(points, WANTED))
-        while self._running:
-            await self._running.pop()
-        return self.source.asked[-1][1]
+    async def on_page(self, count: FetchCount) -> None:
+        """Note when a page was told, and how much was complete by then."""
+        self.heard.append((asyncio.get_running_loop().time(), len(self.sink.advances)))
 
-
-async def test_names_that_fit_a_filter_are_passed_on_unlisted() -> None:
-    """The site's own call takes them, so nobody has to ask whose they are."""
-    world = World(a=[])
-    assert ["p", "q"] == await world.fetch("a", "p", "q")
-    assert [] == world.source.listed
-
-
-async def test_points_of_other_sites_are_left_out() -> None:
-    """
-    Of names with commas or blanks at an end only the site's own are passed on, in their order.
-    """
-    world = World(a=["x, own", " y"], b=["x, other"])
-    assert [" y", "p", "x, own"] == await world.fetch("a", " y", "x, other", "p", "x, own")
-    assert ["x, other"] == await world.fetch("b", "x, other", "x, own")
+    async def fetch(self, *points: str) -> list[str]:
+        """Fetch; return the names of the samples that came. Nothing is left running."""
+        try:
+            await self.guard.fetch_samples(
+                "hq", points, TIME_RANGE, self.sink, on_page=self.on_page
+            )
+        finally:
+            assert {asyncio.current_task()} == asyncio.all_tasks()
+        return [name for name, _, _ in self.sink.samples]
 
 
-async def test_lists_are_kept_and_read_anew_when_a_point_is_missing() -> None:
-    """One list serves an hour; a name that it lacks has it read again, once a minute at most."""
-    world = World(a=["x, 1"])
-    for _ in range(3):
-        assert ["x, 1"] == await world.fetch("a", "x, 1")
-    assert 1 == len(world.source.listed)
-    world.source.names["a"].append("x, 2")
-    assert [] == await world.fetch("a", "x, 2")
-    assert 1 == len(world.source.listed)
-    await world.clock.sleep(RECHECK_MS)
-    assert ["x, 2"] == await world.fetch("a", "x, 2")
-    assert ["x, 1"] == await world.fetch("a", "x, 1")
-    assert 2 == len(world.source.listed)
-    await world.clock.sleep(CacheOptions().default_ttl * 1000)
-    assert ["x, 1"] == await world.fetch("a", "x, 1")
-    assert 3 == len(world.source.listed)
+@in_virtual_time
+async def test_nothing_is_asked_for_strangers_where_the_list_is_kept() -> None:
+    """The site's own points in their order; without any, no request."""
+    world = World()
+    assert ["own", "own, too"] == await world.fetch("own, too", "its, too", "stranger", "own")
+    assert 1 == len(world.http.requests)
+    assert b"stranger" not in (world.http.requests[0].body or b"")
+    await world.fetch("stranger")
+
+    assert 1 == len(world.http.requests)
+    assert ["hq", "hq"] == world.lists.asked
 
 
-async def test_what_cannot_be_settled_fails() -> None:
-    """Without a list that says so, no point counts as absent: the fetch fails instead."""
-    world = World(a=["x, 1"])
-    await world.fetch("a", "x, 1")
-    await world.clock.sleep(RECHECK_MS)
-    world.source.failure = UpstreamError("down", upstream_status=503)
-    assert ["x, 1"] == await world.fetch("a", "x, 1")
-    with pytest.raises(UpstreamError, match="down"):
-        await world.fetch("a", "x, 2")
-    world.source.failure = None
+@in_virtual_time
+async def test_list_that_takes_long_is_read_beside_the_first_call() -> None:
+    """A chart does not wait for both; nothing is told of the call before the list is there."""
+    world = World(takes_s=1.0)
+    world.lists.delay_s = 5.0
+    found = await world.fetch("own", "stranger")
+
+    assert ["own", "stranger"] == found
+    assert [(5.0, 1)] == world.heard
+    assert frozenset({"stranger"}) == world.guard.unknown_points("hq", found, EPOCH_MS)
+    assert pytest.approx(5.0) == asyncio.get_running_loop().time()
+
+
+@in_virtual_time
+async def test_list_that_is_there_soon_is_waited_for() -> None:
+    """A list from the bucket takes a moment: strangers are still left out."""
+    world = World()
+    world.lists.delay_s = LIST_WAIT_S * 0.9
+
+    assert ["own"] == await world.fetch("own", "stranger")
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 5.0])
+@in_virtual_time
+async def test_calls_by_point_need_the_list(delay_s: float) -> None:
+    """Without it nothing says whose the samples are: the fetch fails, and nothing is complete."""
+    world = World()
+    world.lists.delay_s, world.lists.failure = delay_s, DOWN
+    with pytest.raises(UpstreamError, match="the list is down"):
+        await world.fetch("own", "stranger")
+
+    assert [] == world.sink.advances
+    assert [] == world.heard
+    assert delay_s > 0 or [] == world.http.requests
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 5.0])
+@pytest.mark.parametrize(
+    ("profile", "calls"),
+    [(SiteProfile(), "site"), (SiteProfile(points=2), "auto"), (FILTER_HEEDED, "auto")],
+)
+@in_virtual_time
+async def test_pages_of_the_site_do_not_need_the_list(
+    profile: SiteProfile, calls: str, delay_s: float
+) -> None:
+    """They hold the site's own points alone."""
+    rows = [row for row in ROWS if row[0] == "own"]
+    world = World(profile, calls=calls, fake=FakeAce("hq", rows))
+    world.lists.delay_s, world.lists.failure = delay_s, DOWN
+
+    assert ["own"] == await world.fetch("own", "stranger")
+    assert 1 == len(world.heard)
+    assert 0 < len(world.sink.advances)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 5.0])
+@in_virtual_time
+async def test_names_that_no_filter_takes_need_the_list(delay_s: float) -> None:
+    """Beside filtered pages they go by a call by point, which knows no sites."""
+    world = World(FILTER_HEEDED)
+    world.lists.delay_s, world.lists.failure = delay_s, DOWN
+    with pytest.raises(UpstreamError, match="the list is down"):
+        await world.fetch("own", "its, too")
+
+    assert [] == world.sink.advances
+    assert [] == world.heard
+
+
+@in_virtual_time
+async def test_filter_that_turns_out_to_be_ignored_needs_the_list() -> None:
+    """What began with pages may go on by point: then the list counts."""
+    world = World(FILTER_HEEDED, fake=FakeAce("hq", ROWS, heeds_filter=False), takes_s=1.0)
+    world.lists.delay_s, world.lists.failure = 5.0, DOWN
+    with pytest.raises(UpstreamError, match="the list is down"):
+        await world.fetch("own")
+
+    assert [] == world.sink.advances
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 5.0])
+@pytest.mark.parametrize("calls", ["points", "site"])
+@in_virtual_time
+async def test_unknown_site_is_an_error_whatever_the_way(calls: str, delay_s: float) -> None:
+    """The list says so, though calls by point would answer."""
+    world = World(calls=calls)
+    world.lists.delay_s, world.lists.failure = delay_s, UpstreamSiteUnknown("no such site")
     with pytest.raises(UpstreamSiteUnknown):
-        await world.fetch("nowhere", "x, 1")
+        await world.fetch("own")
+
+    assert [] == world.sink.advances
+
+
+@in_virtual_time
+async def test_failing_fetch_ends_the_reading_of_the_list() -> None:
+    """The error of the fetch is the one that is told, at once."""
+    world = World(fake=FakeAce("hq", ROWS, names_max=0))
+    world.lists.delay_s = 5.0
+    with pytest.raises(UpstreamError, match="answered 400"):
+        await world.fetch("own")
+
+    assert asyncio.get_running_loop().time() < 1.0
+
+
+@in_virtual_time
+async def test_size_of_the_site_is_learned_from_its_list() -> None:
+    """Each fetch tells the planner how many points there are."""
+    world = World()
+    await world.fetch("own")
+
+    assert 2 == (await world.guard.costs("hq")).profile.points
+
+
+@in_virtual_time
+async def test_costs_of_a_site_that_nobody_has_asked_for() -> None:
+    """The list is read only where that is allowed, and only where nothing is known."""
+    world = World()
+    assert 0 == (await world.guard.costs("hq")).profile.points
+    assert [] == world.lists.asked
+    assert 2 == (await world.guard.costs("hq", may_ask=True)).profile.points
+    assert 2 == (await world.guard.costs("hq", may_ask=True)).profile.points
+    assert ["hq"] == world.lists.asked
+
+
+@pytest.mark.parametrize("failure", [DOWN, UpstreamSiteUnknown("no such site")])
+@in_virtual_time
+async def test_costs_never_fail(failure: AppError) -> None:
+    """The fetch will say what is wrong."""
+    world = World()
+    world.lists.failure = failure
+
+    assert 1 == (await world.guard.costs("hq", may_ask=True)).requests(1, DAY_MS)
+
+
+@in_virtual_time
+async def test_points_are_checked_by_the_list() -> None:
+    """Which are unknown is known then; a list that fails is told."""
+    world = World()
+    assert frozenset() == world.guard.unknown_points("hq", ["stranger"], EPOCH_MS)
+    await world.guard.check_points("hq", ["stranger"])
+    assert frozenset({"stranger"}) == world.guard.unknown_points("hq", ["stranger"], EPOCH_MS)
+    world.lists.failure = DOWN
+    with pytest.raises(UpstreamError, match="the list is down"):
+        await world.guard.check_points("hq", ["stranger"])

@@ -1,0 +1,62 @@
+"""The names of points that an isolate remembers."""
+
+from __future__ import annotations
+
+import pytest
+
+from building_vitals.upstream.point_names import NAMES_REMEMBERED_MAX, RECHECK_MS, PointNames
+
+READ_MS = 1_735_689_600_000
+
+
+def test_names_are_those_read_last() -> None:
+    """By site, with the moment."""
+    names = PointNames()
+    assert names.get("hq") is None
+    names.put("hq", ["a", "b"], READ_MS)
+    names.put("hq", ["b", "c"], READ_MS + 1)
+
+    assert (READ_MS + 1, frozenset("bc")) == names.get("hq")
+    assert names.get("lab") is None
+
+
+@pytest.mark.parametrize(
+    ("since_ms", "expected"),
+    [
+        pytest.param(READ_MS - 1, {"x"}, id="read since"),
+        pytest.param(READ_MS + RECHECK_MS, {"x"}, id="read a minute before"),
+        pytest.param(READ_MS + RECHECK_MS + 1, set(), id="read earlier"),
+    ],
+)
+def test_unknown_points(since_ms: int, expected: set[str]) -> None:
+    """A list tells that a point is unknown for a minute: points are added."""
+    names = PointNames()
+    names.put("hq", ["a", "b"], READ_MS)
+
+    assert expected == names.unknown("hq", ["a", "x", "b"], since_ms)
+    assert set() == names.unknown("lab", ["a", "x"], since_ms)
+
+
+def test_memory_is_bounded() -> None:
+    """With too many names it starts again with the last site; to read one again adds nothing."""
+    half = [str(number) for number in range(NAMES_REMEMBERED_MAX // 2)]
+    names = PointNames()
+    for site in ("a", "b", "a", "b", "a"):
+        names.put(site, half, READ_MS)
+    assert names.get("a") is not None
+    assert names.get("b") is not None
+    names.put("c", ["one more"], READ_MS)
+
+    assert (None, None) == (names.get("a"), names.get("b"))
+    assert (READ_MS, frozenset(["one more"])) == names.get("c")
+    names.put("a", half, READ_MS)
+    assert names.get("c") is not None
+
+
+def test_site_of_more_names_than_fit_is_remembered_alone() -> None:
+    """The largest sites are those whose lists cost most."""
+    names = PointNames()
+    names.put("hq", map(str, range(NAMES_REMEMBERED_MAX + 1)), READ_MS)
+    assert names.get("hq") is not None
+    names.put("lab", ["a"], READ_MS)
+    assert names.get("hq") is None
