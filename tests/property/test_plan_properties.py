@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from builders import spans, stored
 from building_vitals.cache.coverage import cover, covers
 from building_vitals.cache.fetch_plan import (
-    USUAL_SAMPLES_PER_DAY,
+    BRIDGE_MS_MAX,
+    BRIDGE_SAMPLES_MAX,
     WASTE_MAX,
     UpstreamQuery,
     plan_fetches,
 )
 from building_vitals.cache.freshness import Freshness
-from building_vitals.instants import DAY_MS
-from building_vitals.ranges import Range, merge, split_at
+from building_vitals.instants import DAY_MS, HOUR_MS
+from building_vitals.ranges import Range, gaps, merge, split_at
+from fakes.costs import SteadyCosts
 
 RANGES = (
     st.tuples(st.integers(0, 60), st.integers(0, 60))
@@ -98,8 +100,7 @@ def test_expiry_is_judged_segment_by_segment(
 
 def pages(fetch: UpstreamQuery, page_size: int) -> int:
     """Return the pages a fetch is estimated to take; the world's days have 288 samples a point."""
-    estimate = len(fetch.points) * fetch.time_range.duration_ms * USUAL_SAMPLES_PER_DAY
-    return max(1, -(-estimate // (page_size * DAY_MS)))
+    return SteadyCosts(page_size).requests(len(fetch.points), fetch.time_range.duration_ms)
 
 
 # A join that takes one point out of a fetch whose other point needs less of it.
@@ -123,7 +124,7 @@ def test_fetches_cover_the_gaps(missing: dict[str, list[Range]], page_size: int)
         point: [Range(each.start_ms * DAY_MS, each.end_ms * DAY_MS) for each in ranges]
         for point, ranges in missing.items()
     }
-    fetches = plan_fetches(in_days, page_size=page_size)
+    fetches = plan_fetches(in_days, SteadyCosts(page_size))
 
     asked_count = needed_count = 0
     for point, ranges in missing.items():
@@ -156,7 +157,7 @@ def test_the_same_gaps_are_fetched_together(
     """Where all points miss the same, every fetch is for all of them, at most one a gap."""
     points = tuple(f"p{i}" for i in range(points_count))
     in_days = [Range(each.start_ms * DAY_MS, each.end_ms * DAY_MS) for each in ranges]
-    fetches = plan_fetches(dict.fromkeys(points, in_days), page_size=page_size)
+    fetches = plan_fetches(dict.fromkeys(points, in_days), SteadyCosts(page_size))
 
     assert {points} == {each.points for each in fetches}
     assert len(fetches) <= len(ranges)
@@ -168,7 +169,54 @@ def test_any_rate_gives_a_plan(
     missing: dict[str, list[Range]], page_size: int, samples_per_day: float
 ) -> None:
     """Whatever rate a site is seen to have, all gaps are fetched."""
-    fetches = plan_fetches(missing, page_size=page_size, samples_per_day=samples_per_day)
+    fetches = plan_fetches(missing, SteadyCosts(page_size, samples_per_day))
     for point, ranges in missing.items():
         asked = merge(each.time_range for each in fetches if point in each.points)
         assert set(instants(ranges)) <= set(instants(asked))
+
+
+@settings(deadline=None)
+@given(MISSING, PAGE_SIZES)
+def test_small_gaps_close_together_cost_no_more(
+    missing: dict[str, list[Range]], page_size: int
+) -> None:
+    """
+    In a world of hours, where what lies between gaps may be fetched again: still all gaps, no
+    instant of a point twice, no more pages than the gaps take one by one, and no known stretch
+    that is long or full of samples.
+    """
+    in_hours = {
+        point: [Range(each.start_ms * HOUR_MS, each.end_ms * HOUR_MS) for each in ranges]
+        for point, ranges in missing.items()
+    }
+    fetches = plan_fetches(in_hours, SteadyCosts(page_size))
+    for point, ranges in missing.items():
+        asked = instants(
+            Range(each.time_range.start_ms // HOUR_MS, each.time_range.end_ms // HOUR_MS)
+            for each in fetches
+            if point in each.points
+        )
+        needed = set(instants(ranges))
+        assert needed <= set(asked)
+        assert len(set(asked)) == len(asked)
+    alone = [UpstreamQuery((point,), each) for point, ranges in in_hours.items() for each in ranges]
+    assert sum(pages(each, page_size) for each in fetches) <= sum(
+        pages(each, page_size) for each in alone
+    )
+
+
+@settings(deadline=None)
+@given(GAPS, st.integers(1, 60), PAGE_SIZES, st.floats(1, 90_000))
+def test_what_is_fetched_again_is_short_and_small(
+    ranges: list[Range], points_count: int, page_size: int, samples_per_day: float
+) -> None:
+    """Of points that miss the same, what lies between two gaps keeps both limits."""
+    in_hours = [Range(each.start_ms * HOUR_MS, each.end_ms * HOUR_MS) for each in ranges]
+    costs = SteadyCosts(page_size, samples_per_day)
+    missing = {f"p{n}": in_hours for n in range(points_count)}
+    limit_ms = min(BRIDGE_MS_MAX, BRIDGE_SAMPLES_MAX * DAY_MS / (samples_per_day * points_count))
+    waste_ms = 0
+    for fetch in plan_fetches(missing, costs):
+        for known in gaps(in_hours, fetch.time_range):
+            waste_ms += known.duration_ms if known.duration_ms > limit_ms * 1.001 else 0
+    assert waste_ms <= WASTE_MAX * 1.001 * 60 * HOUR_MS

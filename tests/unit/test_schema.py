@@ -14,6 +14,7 @@ VIEWS = ("v_active_jobs", "v_job_performance", "v_cache_performance", "v_request
 TABLES = (
     *("queue_jobs", "job_chunks", "job_points", "job_history", "cache_segments"),
     *("cache_metadata", "request_analytics", "fetch_leases", "api_keys"),
+    "upstream_profiles",
 )
 
 
@@ -54,6 +55,18 @@ def test_names_change_and_rows_stay() -> None:
     query = "SELECT text_bytes, stored_bytes FROM {}"
     assert [(40, 5)] == connection.execute(query.format("cache_metadata")).fetchall()
     assert [(40, 5)] == connection.execute(query.format("v_cache_performance")).fetchall()
+
+
+def test_profiles_are_added_to_what_is_there() -> None:
+    """A database of the release before gets the table of profiles, and can be migrated twice."""
+    connection = built(path.read_text(encoding="utf-8") for path in MIGRATIONS[:3])
+    connection.execute("INSERT INTO cache_purges VALUES ('hq', 1)")
+    for _ in range(2):
+        connection.executescript(MIGRATIONS[3].read_text(encoding="utf-8"))
+        connection.execute("INSERT OR IGNORE INTO upstream_profiles VALUES ('u', 'hq', '{}', 0, 1)")
+    assert [(1, 1)] == connection.execute(
+        "SELECT (SELECT count(*) FROM cache_purges), (SELECT count(*) FROM upstream_profiles)"
+    ).fetchall()
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

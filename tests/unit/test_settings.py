@@ -11,8 +11,8 @@ import pytest
 from building_vitals.answers.routing import RoutingOptions
 from building_vitals.cache.options import CacheOptions
 from building_vitals.jobs.options import JobOptions
-from building_vitals.settings import PAGE_SIZES, Settings, SettingsError, read_settings
-from building_vitals.upstream.ace.settings import UpstreamSettings
+from building_vitals.settings import Settings, SettingsError, read_settings
+from building_vitals.upstream.ace.settings import CALLS, PAGE_SIZES, UpstreamSettings
 
 # Each var with bounds: where its value goes, and the bounds.
 BOUNDED: dict[str, tuple[str, float, float]] = {
@@ -97,6 +97,7 @@ def test_numbers_beyond_their_bounds_are_named(name: str) -> None:
     ("name", "allowed", "refused", "place"),
     [
         ("AUTH_MODE", ["keys", "open"], ["Keys", "none", "open "], "auth_mode"),
+        ("UPSTREAM_CALLS", [*CALLS], ["Auto", "point", "pages"], "upstream.calls"),
         ("COMPRESSION", ["true", "false"], ["yes", "True", "1"], "cache.compression"),
         (
             "UPSTREAM_PAGE_SIZE",
@@ -105,7 +106,7 @@ def test_numbers_beyond_their_bounds_are_named(name: str) -> None:
             "upstream.page_size",
         ),
     ],
-    ids=["the mode", "compression", "the page"],
+    ids=["the mode", "the calls", "compression", "the page"],
 )
 def test_choices_are_closed(name: str, allowed: list[str], refused: list[str], place: str) -> None:
     """Only what is listed is taken, and a refusal lists it."""
@@ -117,7 +118,7 @@ def test_choices_are_closed(name: str, allowed: list[str], refused: list[str], p
 
 def test_long_values_are_cut_in_messages() -> None:
     """A secret put into the wrong var does not come out whole."""
-    for name in ("AUTH_MODE", "DEFAULT_TTL"):
+    for name in ("AUTH_MODE", "UPSTREAM_CALLS", "DEFAULT_TTL"):
         with pytest.raises(SettingsError) as caught:
             read(**{name: "x" * 500})
         assert str(caught.value).endswith(f"got '{'x' * 40}'")

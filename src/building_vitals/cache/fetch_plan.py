@@ -13,7 +13,7 @@ import msgspec
 
 from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range, merge
-from building_vitals.upstream.port import FetchCosts
+from building_vitals.upstream.costs import FetchCosts
 
 # What a fetch may ask for without need, as a share of all it asks for, to save a request.
 WASTE_MAX = 0.02

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from building_vitals.ranges import Range
 from building_vitals.series.columns import Sample
+from building_vitals.upstream.costs import FetchCosts
 from building_vitals.upstream.profile import Source
 
 Items = list[dict[str, Any]]
@@ -49,23 +50,6 @@ class SampleSink(Protocol):
 
         What is complete so far is worth keeping even if the fetch fails later.
         """
-        ...
-
-
-class FetchCosts(Protocol):
-    """The cost of fetches of one site, as far as it is known."""
-
-    @property
-    def samples_per_day(self) -> float:
-        """Samples of one point in a day, estimated."""
-        ...
-
-    def requests(self, points_count: int, duration_ms: int) -> int:
-        """Return how many requests a fetch takes, by the cheaper way; at least 1."""
-        ...
-
-    def takes_site(self, points_count: int, duration_ms: int) -> bool:
-        """Return whether the cheaper way is that of the pages that hold the whole site."""
         ...
 
 

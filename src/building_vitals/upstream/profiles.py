@@ -22,7 +22,7 @@ CLAIM_MS = 60_000
 NEVER_MS = 0
 
 
-class _Kept(msgspec.Struct):
+class _ProfileState(msgspec.Struct):
     """A profile in memory: *profile* as it is now, *stored* as D1 has it."""
 
     profile: SiteProfile
@@ -34,9 +34,9 @@ class ProfileMemory:
     """Profiles that an isolate remembers between invocations."""
 
     def __init__(self) -> None:
-        self.by_site: dict[str, _Kept] = {}
+        self.by_site: dict[str, _ProfileState] = {}
 
-    def put(self, site: str, kept: _Kept) -> None:
+    def put(self, site: str, kept: _ProfileState) -> None:
         """Remember a profile; a full memory starts again."""
         if len(self.by_site) >= SITES_REMEMBERED_MAX:
             self.by_site.clear()
@@ -66,7 +66,7 @@ class SiteProfiles:
         except (AppError, ValueError) as error:
             self._on_fault("upstream profile", error)
             return SiteProfile() if kept is None else kept.profile
-        self._memory.put(site, _Kept(found, found, now_ms))
+        self._memory.put(site, _ProfileState(found, found, now_ms))
         return found
 
     def learn(self, site: str, seen: Observation) -> None:
@@ -78,7 +78,7 @@ class SiteProfiles:
         kept = self._memory.by_site.get(site)
         if kept is None:
             # D1 may know more than this isolate, which could not read it: it is not overwritten.
-            self._memory.put(site, _Kept(profile, profile, NEVER_MS))
+            self._memory.put(site, _ProfileState(profile, profile, NEVER_MS))
             return
         kept.profile = profile
         if kept.read_ms != NEVER_MS and profile.differs(kept.stored):

@@ -8,8 +8,11 @@ from builders import FRESHNESS, spans, stored
 from building_vitals.cache.coverage import covers, gaps_of
 from building_vitals.cache.fetch_plan import UpstreamQuery, fetched_ranges, plan_fetches
 from building_vitals.cache.segments import Segment
-from building_vitals.instants import DAY_MS
+from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range
+from building_vitals.upstream.ace.planning import SiteCosts
+from building_vitals.upstream.profile import SiteProfile
+from fakes.costs import SteadyCosts
 
 # FRESHNESS: settled from an age of 2,000; kept 24,000, or 1,000 if provisional, and 5,000 more.
 NOW = 100_000
@@ -30,7 +33,7 @@ def plan(missing: dict[str, str], *, page_size: int = 1000) -> list[str]:
     return sorted(
         f"{','.join(each.points)} "
         f"{each.time_range.start_ms / DAY_MS:g}-{each.time_range.end_ms / DAY_MS:g}"
-        for each in plan_fetches(days, page_size=page_size)
+        for each in plan_fetches(days, SteadyCosts(page_size))
     )
 
 
@@ -64,14 +67,16 @@ def test_one_more_point_is_one_fetch_for_it() -> None:
     held = [segment for point in TWENTY for segment in segments("0-90", point=point)]
     found = covers([*TWENTY, "new"], held, Range(0, 90), freshness=FRESHNESS, now_ms=NOW)
 
-    assert [UpstreamQuery(("new",), Range(0, 90))] == plan_fetches(gaps_of(found), page_size=1000)
+    assert [UpstreamQuery(("new",), Range(0, 90))] == plan_fetches(
+        gaps_of(found), SteadyCosts(1000)
+    )
 
 
 def test_a_slid_range_is_one_fetch_of_the_new_part() -> None:
     """A chart of 20 points that slides on fetches the new part of all of them at once."""
     held = [segment for point in TWENTY for segment in segments("0-90", point=point)]
     found = covers(TWENTY, held, Range(10, 95), freshness=FRESHNESS, now_ms=NOW)
-    fetches = plan_fetches(gaps_of(found), page_size=1000)
+    fetches = plan_fetches(gaps_of(found), SteadyCosts(1000))
 
     assert [UpstreamQuery(TWENTY, Range(90, 95))] == fetches
     assert [Range(90, 95)] == fetched_ranges(fetches)
@@ -84,7 +89,64 @@ def test_many_nested_gaps_cost_no_more_than_alone() -> None:
     """
     missing = {f"p{i}": [Range(i * DAY_MS, (200 - i) * DAY_MS)] for i in range(50)}
 
-    assert len(plan_fetches(missing, page_size=1_000_000)) <= 50
+    assert len(plan_fetches(missing, SteadyCosts(1_000_000))) <= 50
+
+
+CHARTS = SiteCosts(SiteProfile(points=2_174), "auto", 50_000)
+MINUTES = SiteCosts(SiteProfile(points=2_174, point_samples_per_day=1_440.0), "auto", 50_000)
+
+
+def holes(count: int, *, gap_ms: int, hole_ms: int) -> list[Range]:
+    """Return gaps with known stretches between them."""
+    step_ms = gap_ms + hole_ms
+    return [Range(n * step_ms, n * step_ms + gap_ms) for n in range(count)]
+
+
+def test_many_small_gaps_of_a_chart_are_one_request() -> None:
+    """50 hours missing between known hours: a request takes seconds, whatever it brings."""
+    gaps = holes(50, gap_ms=HOUR_MS, hole_ms=HOUR_MS)
+
+    assert [UpstreamQuery(("p",), Range(0, 99 * HOUR_MS))] == plan_fetches({"p": gaps}, CHARTS)
+
+
+@pytest.mark.parametrize(
+    ("points_count", "costs", "hole_ms", "requests"),
+    [
+        pytest.param(1, CHARTS, 6 * HOUR_MS, 1, id="six hours of a point"),
+        pytest.param(1, CHARTS, 6 * HOUR_MS + 1, 2, id="more than six hours"),
+        pytest.param(1, CHARTS, DAY_MS, 2, id="a day"),
+        pytest.param(50, CHARTS, 6 * HOUR_MS, 1, id="few samples of many points"),
+        pytest.param(50, MINUTES, 6 * HOUR_MS, 2, id="too many samples"),
+        pytest.param(100, CHARTS, 6 * HOUR_MS, 2, id="too many points"),
+        pytest.param(50, MINUTES, HOUR_MS, 1, id="a short hole of many points"),
+    ],
+)
+def test_what_is_known_between_gaps_is_fetched_again_where_it_is_little(
+    points_count: int, costs: SiteCosts, hole_ms: int, requests: int
+) -> None:
+    """As short as six hours, and no more than 5,000 samples of all points together."""
+    gaps = holes(2, gap_ms=HOUR_MS, hole_ms=hole_ms)
+    fetches = plan_fetches({f"p{n}": gaps for n in range(points_count)}, costs)
+
+    assert requests == len(fetches)
+
+
+def test_gaps_that_save_no_request_stay_apart() -> None:
+    """Two full answers with a small hole between them are two anyway."""
+    costs = SteadyCosts(288)
+    gaps = [Range(0, DAY_MS), Range(DAY_MS + HOUR_MS, 2 * DAY_MS + HOUR_MS)]
+
+    assert gaps == [each.time_range for each in plan_fetches({"p": gaps}, costs)]
+
+
+def test_points_with_other_gaps_are_joined_by_their_own() -> None:
+    """Each point's small gaps become one; the points then are as few fetches as before."""
+    odd = holes(10, gap_ms=HOUR_MS, hole_ms=HOUR_MS)
+    even = [Range(each.start_ms + HOUR_MS, each.end_ms + HOUR_MS) for each in odd]
+    fetches = plan_fetches({"p": odd, "q": even}, CHARTS)
+
+    assert len(fetches) <= 2
+    assert {"p", "q"} == {point for each in fetches for point in each.points}
 
 
 def test_fetched_ranges_are_merged() -> None:

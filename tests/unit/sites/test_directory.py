@@ -10,7 +10,8 @@ from building_vitals.access.caller import ANYBODY, Caller
 from building_vitals.cache.options import CacheOptions
 from building_vitals.datasets.cache import R2CacheService
 from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
-from building_vitals.sites.directory import RECHECK_MS, SiteDirectory, UpstreamList
+from building_vitals.sites.directory import LIST_LEAST_MS, SiteDirectory, UpstreamList
+from building_vitals.upstream.point_names import RECHECK_MS, PointNames
 from fakes.invocation import invocation
 from fakes.object_store import FakeObjectStore
 from fakes.virtual_time import LoopClock, in_virtual_time
@@ -37,10 +38,16 @@ class Desk:
         self.asked: list[tuple[str, int | None]] = []
         self.reported: list[str] = []
         self._works: list[Any] = []
-        self.directory = SiteDirectory(
+        self.names_known = PointNames()
+        self.directory = self.directory_of(default_ttl=3600)
+
+    def directory_of(self, *, default_ttl: int, names: PointNames | None = None) -> SiteDirectory:
+        """Return a directory over the same bucket."""
+        return SiteDirectory(
             listings=self,
             datasets=R2CacheService(self.objects, self.clock),
-            options=CacheOptions(default_ttl=3600, max_cache_age=86_400),
+            names=self.names_known if names is None else names,
+            options=CacheOptions(default_ttl=default_ttl, max_cache_age=86_400),
             timeout_ms=30_000,
             invocation=invocation(
                 self.clock,
@@ -180,3 +187,49 @@ async def test_own_points(age_ms: int, names: set[str], requests: int) -> None:
     await desk.settle()
     assert requests == len(desk.asked)
     assert (names if requests == 2 else {"Zone"}) == found
+
+
+@in_virtual_time
+async def test_names_are_remembered_by_the_isolate() -> None:
+    """The bucket is read once for all fetches of an isolate; another one reads it itself."""
+    desk = Desk()
+    await desk.names()
+    before = desk.objects.failures.calls["get"]
+    for _ in range(3):
+        assert {"Zone"} == await desk.directory.own_points("hq", {"Zone"}, deadline_ms=None)
+    reads = desk.objects.failures.calls["get"]
+    desk.objects.failures.always("get", "head")
+
+    assert {"Zone"} == await desk.directory.own_points("hq", {"Zone"}, deadline_ms=None)
+    assert (1, [("hq", 30_000)]) == (reads - before, desk.asked)
+    assert frozenset({"x"}) == desk.names_known.unknown("hq", ["x"], desk.clock.now_ms())
+
+
+@in_virtual_time
+async def test_names_of_a_kept_list_have_its_age() -> None:
+    """An isolate that reads an old list does not take it for a new one."""
+    desk = Desk()
+    await desk.names()
+    await desk.clock.sleep(RECHECK_MS + 1)
+    names = PointNames()
+    other = desk.directory_of(default_ttl=3600, names=names)
+    assert {"Zone"} == await other.own_points("hq", {"Zone"}, deadline_ms=None)
+
+    assert frozenset() == names.unknown("hq", ["x"], desk.clock.now_ms())
+    assert frozenset() == await other.own_points("hq", {"x"}, deadline_ms=None)
+    await desk.settle()
+    assert 2 == len(desk.asked)
+    assert frozenset({"x"}) == names.unknown("hq", ["x"], desk.clock.now_ms())
+
+
+@in_virtual_time
+async def test_lists_that_are_never_fresh_are_read_once_a_second() -> None:
+    """Fetches of one chart, and those who wait for them, share one reading whatever the options."""
+    desk = Desk()
+    directory = desk.directory_of(default_ttl=0)
+    for wait_ms in (0, LIST_LEAST_MS - 1, 1):
+        await desk.clock.sleep(wait_ms)
+        assert {"Zone"} == await directory.own_points("hq", {"Zone", "x"}, deadline_ms=None)
+        await desk.settle()
+
+    assert 2 == len(desk.asked)

@@ -90,7 +90,7 @@ class FetchContext:
         self.sink.add_page(samples if part is None else _cut(samples, part))
 
     async def advance(self, points: Collection[str] | None, until_ms: int | None) -> None:
-        """Tell the sink what is complete, None for nothing new; then whoever follows the fetch."""
+        """Tell the sink what is complete, None for nothing new; then the follower of the fetch."""
         if until_ms is not None:
             self.sink.advance(points, until_ms)
         if self._on_page is not None:

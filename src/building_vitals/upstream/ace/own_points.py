@@ -22,7 +22,7 @@ from building_vitals.upstream.port import FetchCount, OnPage, PointLists, Sample
 from building_vitals.upstream.profile import Source
 
 
-class _HeldSink:
+class _WaitingSink:
     """
     Holds back what is complete until the site's list is known.
 
@@ -114,7 +114,7 @@ class OwnPoints:
             self._lists.own_points(site, points, deadline_ms=deadline_ms, on_ask=is_on_its_way.set)
         )
         listing.add_done_callback(lambda _: is_on_its_way.set())
-        held = _HeldSink(sink)
+        held = _WaitingSink(sink)
         try:
             await is_on_its_way.wait()
             if listing.done():

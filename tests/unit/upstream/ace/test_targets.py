@@ -14,8 +14,6 @@ from building_vitals.errors import UpstreamSiteUnknown
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.targets import (
-    POINTS_PER_BODY_MAX,
-    bodies_of,
     filter_length_max,
     filters_of,
     fits_filter,
@@ -50,7 +48,8 @@ def test_site_is_one_segment_of_the_path(site: str) -> None:
 
 def test_question_for_a_page() -> None:
     """
-    A page is asked for raw, by instants with milliseconds, and by filter and cursor where given.
+    A page is asked for raw, from a second earlier as the start may be left out, by instants with
+    milliseconds, and by filter and cursor where given.
     """
     time_range = Range(NEW_YEAR_MS, NEW_YEAR_MS + 1)
     first = pages_target("hq", "a/b,c%20d", time_range, page_size=10, cursor=None)
@@ -58,7 +57,7 @@ def test_question_for_a_page() -> None:
 
     assert first.url("https://u/api/") == (
         "https://u/api/sites/hq/timeseries/paginated"
-        "?start_time=2025-01-01T00:00:00.000Z&end_time=2025-01-01T00:00:00.001Z"
+        "?start_time=2024-12-31T23:59:59.000Z&end_time=2025-01-01T00:00:00.001Z"
         "&raw_data=true&page_size=10&point_names=a/b,c%20d"
     )
     assert later.url("https://u/api").endswith("&page_size=10&cursor=x%26y%3D")
@@ -66,11 +65,14 @@ def test_question_for_a_page() -> None:
 
 
 def test_question_for_points_by_body() -> None:
-    """Names in a body are sent as they are."""
+    """Names in a body are sent as they are; such a call does not know raw data."""
     target = points_target(["a,b", 'c"d', "😀"], JANUARY)
 
     assert target.method == "POST"
-    assert target.url("https://u").startswith("https://u/points/get_timeseries?start_time=2025-01")
+    assert target.url("https://u") == (
+        "https://u/points/get_timeseries"
+        "?start_time=2024-12-31T23:59:59.000Z&end_time=2025-02-01T00:00:00.000Z"
+    )
     assert json.loads(target.body or b"") == {
         "points": [{"name": "a,b"}, {"name": 'c"d'}, {"name": "😀"}]
     }
@@ -123,14 +125,3 @@ def test_parts_of_a_range_are_the_range(duration_ms: int, count: int) -> None:
     assert all(a.end_ms == b.start_ms for a, b in pairwise(parts))
     assert len(parts) == min(count, duration_ms)
     assert max(lengths) - min(lengths) <= 1 <= min(lengths)
-
-
-def test_questions_without_pages_are_cut_to_about_a_page() -> None:
-    """Names go into bodies of a bounded size, each with parts of the range for about one page."""
-    names = [f"a,{number}" for number in range(POINTS_PER_BODY_MAX + 1)]
-    (many, short), (one, long) = bodies_of(names, JANUARY, page_size=50_000)
-
-    assert names == [*many, *one]
-    assert long == [JANUARY]
-    assert len(short) == 45
-    assert short[0].duration_ms * POINTS_PER_BODY_MAX * 1_440 <= 50_000 * DAY_MS
