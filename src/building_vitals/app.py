@@ -225,9 +225,12 @@ class App:
     def filler_for(self, run_later: RunLater) -> SegmentFiller:
         """Return a filler for a chunk: should the consumer die, leases end with the claim."""
         invocation = msgspec.structs.replace(self.invocation, run_later=run_later)
-        return self._filler(invocation, min(self.settings.cache.lease_seconds * 1000, CLAIM_MS))
+        lease_ms = min(self.settings.cache.lease_seconds * 1000, CLAIM_MS)
+        return self._filler(invocation, lease_ms, stores_early=True)
 
-    def _filler(self, invocation: Invocation, lease_ms: int) -> SegmentFiller:
+    def _filler(
+        self, invocation: Invocation, lease_ms: int, *, stores_early: bool = False
+    ) -> SegmentFiller:
         return SegmentFiller(
             upstream=self.source,
             store=self.store,
@@ -237,6 +240,7 @@ class App:
             lease_ms=lease_ms,
             waiting=self.isolate.waiting,
             invocation=invocation,
+            stores_early=stores_early,
         )
 
     @cached_property

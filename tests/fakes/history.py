@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from building_vitals.errors import UpstreamError
-from building_vitals.instants import format_instant
+from building_vitals.errors import UpstreamError, UpstreamTimeout
+from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range
 from building_vitals.upstream.port import FetchCount, OnPage, SampleSink
@@ -36,6 +36,31 @@ class Cost(msgspec.Struct):
 
     requests: int = 0
     samples_received: int = 0
+
+
+class SiteCosts(msgspec.Struct):
+    """
+    FetchCosts of a site.
+
+    Attributes:
+        samples_per_day: Of one point.
+        page_size: Samples on a page.
+        site_points: All points of the site, where its pages hold them all; else 0.
+    """
+
+    samples_per_day: float
+    page_size: int
+    site_points: int
+
+    def requests(self, points_count: int, duration_ms: int) -> int:
+        """Return the pages."""
+        count = self.site_points or points_count
+        samples = count * duration_ms / DAY_MS * self.samples_per_day
+        return max(1, -int(-samples // self.page_size))
+
+    def takes_site(self, points_count: int, duration_ms: int) -> bool:
+        """Return whether pages hold the whole site."""
+        return 0 < points_count <= self.site_points and duration_ms > 0
 
 
 class Asking(NamedTuple):
@@ -60,6 +85,7 @@ class History:
         silent: Points that have no data.
         untimed: Points of which each page has one more sample, whose time cannot be read.
         changes: Instants at which everything the upstream knows became different.
+        site_points: Of an upstream without a filter, all points of a site: every page holds them.
     """
 
     def __init__(self, clock: Clock, *, page_size: int = 1000, interval_ms: int = 300_000) -> None:
@@ -75,6 +101,7 @@ class History:
         self.silent: set[str] = set()
         self.untimed: set[str] = set()
         self.changes: list[int] = []
+        self.site_points: tuple[str, ...] = ()
 
     def version(self, at_ms: int) -> int:
         """Return which data the upstream had at an instant."""
@@ -129,14 +156,14 @@ class History:
         version = self.version(now_ms)
         found = sorted(
             (at, point)
-            for point in points
+            for point in dict.fromkeys((*points, *self.site_points))
             for at in (self.times(point, happened) if happened else ())
         )
         cost = Cost()
         for number, start in enumerate(range(0, max(len(found), 1), self._page_size)):
             self.requests += 1
             cost.requests += 1
-            await self._page(asking, number)
+            await self._page(asking, number, deadline_ms)
             page = [
                 PageSample(point, self.value(point, at, version), format_instant(at))
                 for at, point in found[start : start + self._page_size]
@@ -145,14 +172,25 @@ class History:
             cost.samples_received += len(page)
             page += [PageSample(point, 1, "soon") for point in points if point in self.untimed]
             sink.add_page(page)
+            following = found[start + self._page_size :][:1]
+            sink.advance(None, following[0][0] if following else time_range.end_ms)
             if on_page is not None:
                 await on_page(cost)
         return cost
 
-    async def _page(self, asking: Asking, number: int) -> None:
+    async def costs(self, site: str) -> SiteCosts:
+        """Return what is true."""
+        rate = DAY_MS / self._interval_ms
+        return SiteCosts(rate, self._page_size, len(self.site_points))
+
+    async def _page(self, asking: Asking, number: int, deadline_ms: int | None) -> None:
         """Take the time of a page, then give it or fail."""
         if self.during is not None:
             await self.during(number)
+        now_ms = self._clock.now_ms()
+        if deadline_ms is not None and now_ms + self.page_ms > deadline_ms:
+            await asyncio.sleep(max(0, deadline_ms - now_ms) / 1000)
+            raise UpstreamTimeout("upstream did not answer within the time allowed", retryable=True)
         await asyncio.sleep(self.page_ms / 1000)
         if self.failing(asking, number):
             raise UpstreamError("upstream answered 503", upstream_status=503, retryable=True)

@@ -61,11 +61,16 @@ def pages_of(
     return pages
 
 
+def instant_of(sample: Sent) -> int:
+    """Return when a sample was taken."""
+    return (datetime.fromisoformat(sample.time) - EPOCH) // MILLISECOND
+
+
 def expected_samples(pages: list[list[Sent]], time_range: Range) -> dict[str, dict[int, str]]:
     """Return what must be known of each point: instant to JSON text of the value, by time."""
     known: dict[str, dict[int, str]] = {point: {} for point in POINTS}
     for sample in (sample for page in pages for sample in page):
-        instant_ms = (datetime.fromisoformat(sample.time) - EPOCH) // MILLISECOND
+        instant_ms = instant_of(sample)
         if sample.name in known and time_range.start_ms <= instant_ms < time_range.end_ms:
             known[sample.name][instant_ms] = value_text(sample.value)
     return {point: dict(sorted(of_point.items())) for point, of_point in known.items()}
@@ -125,6 +130,7 @@ def test_folds_are_the_sorted_samples(
     folder = Folder(POINTS, time_range, split_ms)
     for page in pages:
         folder.add_page(page)
+    folder.advance(None, time_range.end_ms)
     point_series = folder.finish()
 
     parts = [time_range] if split_ms is None else split_at([time_range], split_ms)
@@ -151,6 +157,9 @@ def test_pages_make_no_difference(rng: random.Random, count: int, pages_count: i
     at_once.add_page(drawn)
     for start, stop in pairwise(cuts):
         by_page.add_page(drawn[start:stop])
+
+    for each in (at_once, by_page):
+        each.advance(None, time_range.end_ms)
 
     assert at_once.finish() == by_page.finish()
 
@@ -181,4 +190,62 @@ def test_unreadable_samples_change_nothing_but_their_count(
 
     assert repeats * sum(lost for page in pages for lost, _ in page) == with_all.unreadable
     assert without.unreadable == 0
+    for folder in (with_all, without):
+        folder.advance(None, DAY.end_ms)
     assert without.finish() == with_all.finish()
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    rng=st.randoms(use_true_random=False),
+    order=st.sampled_from(("ordered", "repeated", "late")),
+    count=st.integers(1, 3000),
+    page_size=st.sampled_from([7, 100, 1000]),
+    split=st.none() | st.floats(-0.2, 1.2),
+)
+def test_stretches_that_are_taken_make_up_the_whole(
+    *, rng: random.Random, order: str, count: int, page_size: int, split: float | None
+) -> None:
+    """
+    However often something is noted as complete and taken, the stretches of each point join
+    without gaps, and have the samples that one fold has.
+    """
+    pages = pages_of(rng, order, count, 5 * MINUTE_MS, page_size)
+    time_range = Range(T0, T0 + max(1, rng.randrange(1, count + 1) * 5 * MINUTE_MS // 3))
+    split_ms = None if split is None else T0 + int(split * time_range.duration_ms)
+    folder = Folder(POINTS, time_range, split_ms)
+    taken: list[PointSeries] = []
+    for number, page in enumerate(pages):
+        folder.add_page(page)
+        # What may be called complete: all before the earliest sample that is still to come.
+        to_come = [sample for each in pages[number + 1 :] for sample in each]
+        for point in POINTS:
+            times = [instant_of(each) for each in to_come if each.name == point]
+            limit_ms = min(times, default=time_range.end_ms)
+            if rng.random() < 0.6:
+                folder.advance([point], min(limit_ms, T0 + rng.randrange(time_range.duration_ms)))
+            elif rng.random() < 0.5:
+                folder.advance([point], limit_ms)
+        if rng.random() < 0.4:
+            taken += folder.take_known()
+    folder.advance(None, time_range.end_ms)
+    taken += folder.finish()
+
+    known = expected_samples(pages, time_range)
+    for point in POINTS:
+        stretches = [each for each in taken if each.point == point]
+        edges = [time_range.start_ms, *(each.known.end_ms for each in stretches)]
+        assert edges[1:] == sorted(set(edges[1:]))
+        assert edges[:-1] == [each.known.start_ms for each in stretches]
+        assert time_range.end_ms == edges[-1]
+        assert split_ms is None or all(
+            each.known.end_ms <= split_ms or each.known.start_ms >= split_ms for each in stretches
+        )
+        frames = [frame for each in stretches for frame in read(each)]
+        assert ",".join(f"[{t},{text}]" for t, text in known[point].items()) == ",".join(
+            text for _, text in frames
+        )
+        for each in stretches:
+            inside = [t for t in known[point] if each.known.start_ms <= t < each.known.end_ms]
+            assert expected_frames(inside) == [times for times, _ in read(each)]
+    assert 0 == folder.held

@@ -1,21 +1,38 @@
-"""Carries out a plan of fetches: all of them, or as many as succeed, and says what came."""
+"""
+Carries out a plan of fetches, and says what came: all of it, or as much as is complete.
+
+Time goes forward in what the upstream sends, so a fetch that fails at its last page has all pages
+before to its credit.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from functools import partial
 
 import msgspec
 
 from building_vitals.cache.fetch_plan import UpstreamQuery
 from building_vitals.cache.freshness import Freshness
-from building_vitals.cache.need import Need
-from building_vitals.errors import AppError
-from building_vitals.series.folding import Folder, PointSeries
-from building_vitals.upstream.port import OnPage, Upstream
+from building_vitals.cache.need import Need, Progress
+from building_vitals.errors import AppError, UpstreamError
+from building_vitals.ports import Clock
+from building_vitals.ranges import Range, merge
+from building_vitals.series.columns import Sample
+from building_vitals.series.folding import Folder, PointSeries, SampleTooOld
+from building_vitals.upstream.port import FetchCount, Upstream
+
+OnProgress = Callable[[Progress], Awaitable[None]]
+# Stores series that came, or raises an AppError.
+Store = Callable[[list[PointSeries]], Awaitable[None]]
 
 # Fetches of one plan under way at once.
 FETCHES_MAX = 4
+# What came is stored, where nobody waits for it, as soon as it is so many samples, or so old.
+HELD_SAMPLES_MAX = 250_000
+HELD_MS_MAX = 30_000
 
 
 class FetchOutcome(msgspec.Struct):
@@ -24,67 +41,236 @@ class FetchOutcome(msgspec.Struct):
 
     Attributes:
         fetched_ms: When it was begun.
-        point_series: What is known by it, of the fetches that succeeded.
-        requests: Requests they took.
+        point_series: What is known by it and not stored yet.
+        fetched: The ranges that came, merged over all points.
+        samples: Those that came.
+        requests: Requests it took; of fetches that failed, those that were told of.
         unreadable: Samples that were left out, because they cannot be read.
         failure: The first failure, if any.
     """
 
     fetched_ms: int
     point_series: list[PointSeries] = []
+    fetched: list[Range] = []
+    samples: int = 0
     requests: int = 0
     unreadable: int = 0
     failure: AppError | None = None
 
-    @property
-    def samples(self) -> int:
-        """Samples in all folds."""
-        return sum(fold.series.count for fold in self.point_series)
+    def add(self, point_series: Sequence[PointSeries]) -> None:
+        """Take up what is known now."""
+        self.point_series += point_series
+        self.samples += sum(each.series.count for each in point_series)
+        self.fetched = merge([*self.fetched, *{each.known for each in point_series}])
 
 
 class GapFetcher:
-    """Fetches from the upstream."""
+    """Fetches from the upstream; *held_samples_max* is when what came is stored."""
 
-    def __init__(self, upstream: Upstream, freshness: Freshness) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        freshness: Freshness,
+        clock: Clock,
+        *,
+        held_samples_max: int = HELD_SAMPLES_MAX,
+    ) -> None:
         self._upstream = upstream
         self._freshness = freshness
+        self._clock = clock
+        self._held_samples_max = held_samples_max
 
     async def fetch(
         self,
         need: Need,
         fetches: Sequence[UpstreamQuery],
         now_ms: int,
-        on_page: OnPage | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+        store: Store | None = None,
     ) -> FetchOutcome:
-        """Run every fetch, some side by side; after a failure no other is begun."""
-        fetched = FetchOutcome(now_ms)
+        """
+        Run every fetch, some side by side; after a failure no other is begun.
+
+        Args:
+            need: Whose fetches they are.
+            fetches: The plan.
+            now_ms: When it begins.
+            on_progress: Awaited after each page.
+            store: Where nobody waits for the data: awaited with what came, now and then, so that
+                little is held and little is lost.
+        """
+        run = _FetchRun(
+            self._upstream,
+            need,
+            FetchOutcome(now_ms),
+            settled_ms=self._freshness.settled_until_ms(now_ms),
+            asked_ms=sum(map(_asked_ms, fetches)),
+            clock=self._clock,
+            held_samples_max=self._held_samples_max,
+            on_progress=on_progress,
+            store=store,
+        )
         gate = asyncio.Semaphore(FETCHES_MAX)
 
         async def one(fetch: UpstreamQuery) -> None:
             async with gate:
-                if fetched.failure is None:
-                    await self._one(need, fetch, fetched, on_page)
+                if run.outcome.failure is None:
+                    await run.fetch(fetch)
 
         await asyncio.gather(*map(one, fetches))
-        return fetched
+        return run.outcome
 
-    async def _one(
-        self, need: Need, fetch: UpstreamQuery, fetched: FetchOutcome, on_page: OnPage | None
+
+class _FetchState(msgspec.Struct):
+    """
+    One fetch of a plan.
+
+    Attributes:
+        asked_ms: Its time, summed over its points.
+        folder: What its pages go to; None once it has ended.
+        count: Its requests so far; None until a page has come.
+        covered: The share that is complete, from 0 to 1.
+    """
+
+    asked_ms: int
+    folder: Folder | None
+    count: FetchCount | None = None
+    covered: float = 0.0
+
+
+class _FetchRun:
+    """
+    A plan that is carried out.
+
+    Attributes:
+        outcome: What has come of it.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        need: Need,
+        outcome: FetchOutcome,
+        *,
+        settled_ms: int,
+        asked_ms: int,
+        clock: Clock,
+        held_samples_max: int,
+        on_progress: OnProgress | None,
+        store: Store | None,
     ) -> None:
-        settled_ms = self._freshness.settled_until_ms(fetched.fetched_ms)
-        folder = Folder(fetch.points, fetch.time_range, settled_ms)
+        self.outcome = outcome
+        self._upstream = upstream
+        self._need = need
+        self._settled_ms = settled_ms
+        self._asked_ms = asked_ms
+        self._clock = clock
+        self._held_samples_max = held_samples_max
+        self._on_progress = on_progress
+        self._store = store
+        self._stored_ms = clock.now_ms()
+        self._stored_share = 0.0
+        self._states: list[_FetchState] = []
+        # Held while something is stored: pages that come meanwhile wait, so that memory is bounded.
+        self._storing = asyncio.Lock()
+
+    async def fetch(self, fetch: UpstreamQuery) -> None:
+        """Run one fetch, and keep what is complete of it however it ends."""
+        folder = Folder(fetch.points, fetch.time_range, self._settled_ms)
+        state = _FetchState(_asked_ms(fetch), folder)
+        self._states.append(state)
         try:
-            cost = await self._upstream.fetch_samples(
-                need.site,
+            state.count = await self._upstream.fetch_samples(
+                self._need.site,
                 fetch.points,
                 fetch.time_range,
-                folder,
-                deadline_ms=need.deadline_ms,
-                on_page=on_page,
+                _FolderSink(folder),
+                deadline_ms=self._need.deadline_ms,
+                on_page=partial(self._page, state),
             )
+            folder.advance(None, fetch.time_range.end_ms)
         except AppError as error:
-            fetched.failure = fetched.failure or error
+            self.outcome.failure = self.outcome.failure or error
+            # For the requests that it took.
+            with suppress(AppError):
+                await self._report()
+        state.covered, state.folder = folder.covered, None
+        self.outcome.add(folder.finish())
+        self.outcome.unreadable += folder.unreadable
+        self._count_requests()
+
+    async def _page(self, state: _FetchState, count: FetchCount) -> None:
+        """Deal with a page that has come."""
+        state.count = count
+        if state.folder is not None:
+            state.covered = state.folder.covered
+        if self._store is not None:
+            async with self._storing:
+                await self._store_held(self._store)
+        await self._report()
+
+    async def _report(self) -> None:
+        self._count_requests()
+        if self._on_progress is not None:
+            await self._on_progress(
+                Progress(self._share(), self._stored_share, self.outcome.requests)
+            )
+
+    def _count_requests(self) -> None:
+        counts = (state.count for state in self._states)
+        self.outcome.requests = sum(count.requests for count in counts if count is not None)
+
+    def _share(self) -> float:
+        done_ms = sum(state.asked_ms * state.covered for state in self._states)
+        return done_ms / self._asked_ms
+
+    async def _store_held(self, store: Store) -> None:
+        """Have stored what is complete, if that is due; what can't be stored now is kept."""
+        folders = [state.folder for state in self._states if state.folder is not None]
+        held = sum(folder.held for folder in folders)
+        held += sum(each.series.count for each in self.outcome.point_series)
+        now_ms = self._clock.now_ms()
+        if held < self._held_samples_max and now_ms - self._stored_ms < HELD_MS_MAX:
             return
-        fetched.requests += cost.requests
-        fetched.point_series += folder.finish()
-        fetched.unreadable += folder.unreadable
+        self._stored_ms, share = now_ms, self._share()
+        for folder in folders:
+            self.outcome.add(folder.take_known())
+        point_series, self.outcome.point_series = self.outcome.point_series, []
+        if not point_series:
+            return
+        try:
+            await store(point_series)
+        except AppError:
+            self.outcome.point_series += point_series
+            raise
+        self._stored_share = share
+
+
+class _FolderSink:
+    """The sink of one fetch: a sample that comes too late is the upstream's fault."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self.advance: Callable[[Collection[str] | None, int], None] = folder.advance
+
+    def add_page(self, samples: Sequence[Sample]) -> None:
+        """
+        Take one page.
+
+        Raises:
+            UpstreamError: a sample of it is of a time that the upstream had passed.
+        """
+        try:
+            self._folder.add_page(samples)
+        except SampleTooOld as error:
+            raise UpstreamError(
+                f"upstream sent a sample of a time it had passed: {error}",
+                upstream_status=200,
+                retryable=True,
+            ) from error
+
+
+def _asked_ms(fetch: UpstreamQuery) -> int:
+    """Return the time a fetch asks for, summed over its points."""
+    return len(fetch.points) * fetch.time_range.duration_ms

@@ -11,20 +11,21 @@ from collections.abc import Sequence
 
 from building_vitals.cache.coverage import Cover, covers, gaps_of
 from building_vitals.cache.estimates import estimated_samples
-from building_vitals.cache.fetch_plan import UpstreamQuery, fetched_ranges, plan_fetches
-from building_vitals.cache.fetcher import GapFetcher
+from building_vitals.cache.fetch_plan import UpstreamQuery, plan_fetches
+from building_vitals.cache.fetcher import FetchOutcome, GapFetcher, OnProgress
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.keeping import Keeper
 from building_vitals.cache.leases_table import Lease, Leases
-from building_vitals.cache.need import Filling, Need
+from building_vitals.cache.need import Filling, Need, Progress
 from building_vitals.cache.segments import Segment
-from building_vitals.cache.store import SegmentObject, SegmentStore, segment_object
+from building_vitals.cache.store import SegmentStore
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
-from building_vitals.ports import Database, Invocation, Statement
+from building_vitals.ports import Database, Invocation
 from building_vitals.ranges import Range, merge
 from building_vitals.series.folding import PointSeries
-from building_vitals.upstream.port import OnPage, Upstream
+from building_vitals.upstream.port import Upstream
 
 # How long to wait before looking again whether somebody else's fetch has come in.
 WAIT_MIN_MS = 25
@@ -38,7 +39,8 @@ class SegmentFiller:
     Fetches gaps and nothing else, and lets one fetch serve all who wait for it.
 
     *page_size* is in samples, *lease_ms* is how long a lease lives unless renewed, and *waiting* is
-    shared by all fillers of the isolate.
+    shared by all fillers of the isolate. With *stores_early*, what came is stored while the fetch
+    goes on, a part at a time: for work that nobody waits for, and that may end at any moment.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class SegmentFiller:
         lease_ms: int,
         waiting: Waiting,
         invocation: Invocation,
+        stores_early: bool = False,
     ) -> None:
-        self._fetcher = GapFetcher(upstream, freshness)
-        self._store = store
+        self._fetcher = GapFetcher(upstream, freshness, invocation.clock)
+        self._keeper = Keeper(store, database, invocation)
         self._database = database
         self._index = SegmentIndex(database)
         self._leases = Leases(database)
@@ -66,6 +69,7 @@ class SegmentFiller:
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
         self._waiting = waiting
+        self._stores_early = stores_early
 
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
@@ -88,13 +92,19 @@ class SegmentFiller:
         return min(map(self._freshness.expires_ms, known), default=0)
 
     async def fill(
-        self, need: Need, segments: Sequence[Segment], on_page: OnPage | None = None
+        self, need: Need, segments: Sequence[Segment], on_progress: OnProgress | None = None
     ) -> Filling:
         """
         Return the need covered without gaps, from the segments that `look_up` found on.
 
+        Args:
+            need: The need.
+            segments: Those that `look_up` found.
+            on_progress: Awaited after each page that is fetched for it.
+
         Raises:
-            UpstreamError: the gaps can't be filled, and nothing kept can stand in for them.
+            UpstreamError: the gaps can't be filled, and nothing kept can stand in for them; what
+                came is stored all the same.
             Unavailable: the database can't be reached.
         """
         wait_ms, waiter = WAIT_MIN_MS, self._new_id()
@@ -109,9 +119,9 @@ class SegmentFiller:
                 missing = gaps_of(self.cover(need, segments))
                 if taken and missing:
                     self._waiting.remove(waiter)
-                    return await self._fetch(need, lease, segments, missing, on_page)
+                    return await self._fetch(need, lease, segments, missing, on_progress)
                 if taken:
-                    self._run_later(self._release(lease))
+                    self._run_later(self._keeper.release(lease))
                 elif missing:
                     if self._clock.now_ms() + wait_ms >= (need.wait_until_ms or need.deadline_ms):
                         raise UpstreamBusy(
@@ -157,39 +167,63 @@ class SegmentFiller:
         lease: Lease,
         segments: list[Segment],
         missing: dict[str, list[Range]],
-        on_page: OnPage | None,
+        on_progress: OnProgress | None,
     ) -> Filling:
         """Fetch the gaps under the lease, and have stored what came, also if not all came."""
         fetched_ms = self._clock.now_ms()
+        had_known = any(each.known for each in self.cover(need, segments))
+        segments = list(segments)
+        known_share = 1 - need.missing_share(missing)
         heartbeat = asyncio.ensure_future(self._renew(lease))
+
+        async def report(progress: Progress) -> None:
+            if on_progress is not None:
+                await on_progress(progress.beside(known_share))
+
+        async def store(point_series: list[PointSeries]) -> None:
+            made = self._keeper.object_of(need.site, point_series, fetched_ms)
+            if made is not None:
+                segments.extend((await self._keeper.store(made)).segments)
+
         try:
             missing = await self._missing_along(lease, missing)
             fetches = plan_fetches(missing, page_size=self._page_size)
-            fetched = await self._fetcher.fetch(need, fetches, fetched_ms, on_page)
+            fetched = await self._fetcher.fetch(
+                need,
+                fetches,
+                fetched_ms,
+                on_progress=report,
+                store=store if self._stores_early else None,
+            )
         finally:
             heartbeat.cancel()
-        made = self._object(need.site, fetched.point_series, fetched_ms)
-        self._run_later(self._keep(made, lease))
-        had_known = any(each.known for each in self.cover(need, segments))
-        segments = segments + (made.segments if made else [])
-        covered = self.cover(need, segments)
-        is_stale = False
-        if fetched.failure is not None and gaps_of(covered):
-            covered = self.cover(need, segments, grace=True)
-            is_final = isinstance(fetched.failure, UpstreamSiteUnknown) or not need.accepts_stale
-            if is_final or gaps_of(covered):
-                raise fetched.failure
-            is_stale = True
+        made = self._keeper.object_of(need.site, fetched.point_series, fetched_ms)
+        self._run_later(self._keeper.end(made, lease))
+        segments += made.segments if made else []
+        covered, is_stale = self._outcome(need, segments, fetched)
         return Filling(
             covered,
             fresh={made.key: made.data} if made and made.key else {},
-            fetched=fetched_ranges(fetches),
+            fetched=fetched.fetched,
             samples_fetched=fetched.samples,
             upstream_requests=fetched.requests,
             unreadable=fetched.unreadable,
             had_known=had_known,
             is_stale=is_stale,
         )
+
+    def _outcome(
+        self, need: Need, segments: list[Segment], fetched: FetchOutcome
+    ) -> tuple[list[Cover], bool]:
+        """Return what covers a need after a fetch, and whether expired segments stand in."""
+        covered = self.cover(need, segments)
+        if fetched.failure is None or not gaps_of(covered):
+            return covered, False
+        covered = self.cover(need, segments, grace=True)
+        is_final = isinstance(fetched.failure, UpstreamSiteUnknown) or not need.accepts_stale
+        if is_final or gaps_of(covered):
+            raise fetched.failure
+        return covered, True
 
     async def _missing_along(
         self, lease: Lease, missing: dict[str, list[Range]]
@@ -238,7 +272,7 @@ class SegmentFiller:
         fetched = await self._fetcher.fetch(need, [fetch], now_ms)
         if fetched.failure is not None:
             raise fetched.failure
-        made = self._object(need.site, fetched.point_series, now_ms)
+        made = self._keeper.object_of(need.site, fetched.point_series, now_ms)
         by_point: dict[str, list[Segment]] = {}
         for each in made.segments if made else []:
             by_point.setdefault(each.point, []).append(each)
@@ -248,38 +282,12 @@ class SegmentFiller:
                 for point in need.points
             ],
             fresh={made.key: made.data} if made and made.key else {},
-            fetched=[need.time_range],
+            fetched=fetched.fetched,
             samples_fetched=fetched.samples,
             upstream_requests=fetched.requests,
             unreadable=fetched.unreadable,
             had_known=False,
         )
-
-    def _object(
-        self, site: str, point_series: list[PointSeries], fetched_ms: int
-    ) -> SegmentObject | None:
-        if not point_series:
-            return None
-        return segment_object(site, point_series, fetched_ms=fetched_ms, nonce=self._new_id())
-
-    async def _keep(self, made: SegmentObject | None, lease: Lease) -> None:
-        """Store what was fetched, then let go of the lease: those who wait find it then."""
-        release: Statement = self._leases.release_statement(lease.lease_id)
-        try:
-            if made is None:
-                await self._database.batch([release])
-                return
-            stored = await self._store.put(made)
-            await self._store.commit([stored], now_ms=self._clock.now_ms(), after=[release])
-        except AppError as error:
-            self._on_fault("store", error)
-            await self._release(lease)
-
-    async def _release(self, lease: Lease) -> None:
-        try:
-            await self._leases.release(lease.lease_id)
-        except AppError as error:
-            self._on_fault("release", error)
 
     async def _renew(self, lease: Lease) -> None:
         """Keep a lease alive until cancelled."""

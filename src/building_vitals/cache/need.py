@@ -6,6 +6,8 @@ Separate because the cached route, the chunks of jobs and the compaction speak o
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from building_vitals.cache.coverage import Cover, known_until
@@ -22,9 +24,9 @@ class Filling(msgspec.Struct):
     Attributes:
         covers: One for each point, without gaps.
         fresh: Objects that were made for it and may not be stored yet, by key.
-        fetched: Ranges that went upstream, merged.
+        fetched: Ranges that came from upstream, merged.
         samples_fetched: Samples that came of it.
-        upstream_requests: Requests it took.
+        upstream_requests: Requests it took, failed ones included where they are known.
         unreadable: Samples that were left out of it, because they cannot be read.
         had_known: Whether some of it had been known before.
         is_stale: Whether expired segments stand in for a fetch that failed.
@@ -52,6 +54,26 @@ class Filling(msgspec.Struct):
         )
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """
+    How far a need has come, as shares of its points and time together, from 0 to 1.
+
+    Attributes:
+        share: What is known, or has come by now.
+        stored_share: What this fetch has stored.
+        requests: Those it has taken.
+    """
+
+    share: float
+    stored_share: float
+    requests: int
+
+    def beside(self, known_share: float) -> Progress:
+        """Return the progress of a need of which a share had been known before."""
+        left = 1 - known_share
+        return Progress(known_share + left * self.share, left * self.stored_share, self.requests)
+
+
 class Need(msgspec.Struct, frozen=True):
     """
     The data that a request or a chunk needs.
@@ -75,3 +97,11 @@ class Need(msgspec.Struct, frozen=True):
     def happened(self) -> Range | None:
         """The part of the range that can be known."""
         return known_until(self.time_range, self.now_ms - self.now_ms % LIVE_EDGE_MS)
+
+    def missing_share(self, missing: Mapping[str, Sequence[Range]]) -> float:
+        """Return the gaps of points as a share of all that can be known."""
+        happened = self.happened
+        if happened is None:
+            return 0.0
+        missing_ms = sum(each.duration_ms for ranges in missing.values() for each in ranges)
+        return missing_ms / (len(self.points) * happened.duration_ms)

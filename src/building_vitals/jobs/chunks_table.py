@@ -64,7 +64,8 @@ WHERE c.job_id = ?1 AND c.chunk = ?2
 
 _RENEW = f"""
 UPDATE job_chunks
-SET claim_expires_ms = ?4, due_ms = ?5, progress = max(progress, ?6)
+SET claim_expires_ms = ?4, due_ms = ?5, progress = max(progress, ?6),
+    attempts = max(0, attempts - ?7)
 WHERE job_id = ?1 AND chunk = ?2 AND claim = ?3 AND status = 'processing'
     AND {_JOB_IS_ACTIVE}
 """  # noqa: S608 - constants only
@@ -78,8 +79,8 @@ WHERE c.job_id = ?1 AND c.chunk = ?2 AND c.claim = ?3 AND j.status IN {_ACTIVE}
 _FINISH = f"""
 UPDATE job_chunks
 SET status = 'completed', progress = 1, samples = ?3, text_bytes = ?4,
-    upstream_requests = upstream_requests + ?5, claim = NULL, claim_expires_ms = NULL,
-    due_ms = NULL, error = NULL, error_class = NULL
+    upstream_requests = upstream_requests + ?5, attempts = attempts + ?6,
+    claim = NULL, claim_expires_ms = NULL, due_ms = NULL, error = NULL, error_class = NULL
 WHERE job_id = ?1 AND chunk = ?2 AND status IN {_OPEN}
 """  # noqa: S608 - constants only
 
@@ -88,7 +89,8 @@ _IS_COMPLETE = "SELECT 1 AS complete FROM queue_jobs WHERE job_id = ?1 AND statu
 _RELEASE = f"""
 UPDATE job_chunks
 SET status = 'queued', claim = NULL, claim_expires_ms = NULL, next_ms = ?4, due_ms = ?5,
-    sends = 1, sent_ms = ?6, attempts = max(0, attempts - ?7), error = ?8, error_class = ?9
+    sends = 1, sent_ms = ?6, attempts = max(0, attempts - ?7), error = ?8, error_class = ?9,
+    upstream_requests = upstream_requests + ?10
 WHERE job_id = ?1 AND chunk = ?2 AND claim = ?3 AND status = 'processing'
     AND {_JOB_IS_ACTIVE}
 """  # noqa: S608 - constants only
@@ -97,7 +99,7 @@ WHERE job_id = ?1 AND chunk = ?2 AND claim = ?3 AND status = 'processing'
 _FAIL = f"""
 UPDATE job_chunks
 SET status = 'failed', claim = NULL, claim_expires_ms = NULL, due_ms = NULL,
-    error = ?4, error_class = ?5, failed_ms = ?6
+    error = ?4, error_class = ?5, failed_ms = ?6, upstream_requests = upstream_requests + ?7
 WHERE job_id = ?1 AND chunk = ?2 AND CASE
     WHEN ?3 IS NOT NULL THEN claim = ?3 AND status = 'processing'
     ELSE status = 'queued' OR (status = 'processing' AND claim_expires_ms <= ?6)
@@ -268,12 +270,25 @@ class JobChunks:
         return _state(await self._database.rows(_STATE, ref.job_id, ref.chunk, None))
 
     async def renew(
-        self, ref: ChunkRef, claim: str, *, now_ms: int, expires_ms: int, due_ms: int, share: float
+        self,
+        ref: ChunkRef,
+        claim: str,
+        *,
+        now_ms: int,
+        expires_ms: int,
+        due_ms: int,
+        share: float,
+        is_spared: bool = False,
     ) -> bool:
-        """Keep a claim and note how far it has come; return whether the work is to go on."""
+        """
+        Keep a claim and note how far it has come; return whether the work is to go on.
+
+        With *is_spared*, the attempt counts no longer.
+        """
+        values = (ref.job_id, ref.chunk, claim, expires_ms, due_ms, share, int(is_spared))
         outcomes = await self._database.batch(
             [
-                Statement(_RENEW, (ref.job_id, ref.chunk, claim, expires_ms, due_ms, share)),
+                Statement(_RENEW, values),
                 Statement(_RECOUNT, (ref.job_id, now_ms)),
             ]
         )
@@ -283,14 +298,21 @@ class JobChunks:
         """Return whether the claim holds and the job is active."""
         return bool(await self._database.rows(_CHECK, ref.job_id, ref.chunk, claim))
 
-    async def finish(self, ref: ChunkRef, result: Result, *, now_ms: int) -> bool:
-        """Mark a chunk as done; return whether its job is complete. Once more changes nothing."""
+    async def finish(
+        self, ref: ChunkRef, result: Result, *, now_ms: int, is_spared: bool = False
+    ) -> bool:
+        """
+        Mark a chunk as done; return whether its job is complete. Once more changes nothing.
+
+        With *is_spared*, the attempt counts again: retries are the attempts but one.
+        """
         values = (
             ref.job_id,
             ref.chunk,
             result.samples,
             result.text_bytes,
             result.upstream_requests,
+            int(is_spared),
         )
         return await self._change(ref, Statement(_FINISH, values), now_ms)
 
@@ -305,18 +327,32 @@ class JobChunks:
         is_counted: bool,
         error: str | None,
         error_class: str | None,
+        upstream_requests: int = 0,
     ) -> None:
-        """Put a chunk back, to be tried from *next_ms* on; the attempt counts if *is_counted*."""
+        """
+        Put a chunk back, to be tried from *next_ms* on; the attempt counts if *is_counted*.
+
+        The requests that it has taken in vain, or for a part of the chunk, are added to the others.
+        """
         place = (ref.job_id, ref.chunk, claim)
         uncounted = 0 if is_counted else 1
-        values = (*place, next_ms, due_ms, now_ms, uncounted, error, error_class)
+        failure = (error, error_class, upstream_requests)
+        values = (*place, next_ms, due_ms, now_ms, uncounted, *failure)
         await self._change(ref, Statement(_RELEASE, values), now_ms)
 
     async def fail(
-        self, ref: ChunkRef, claim: str | None, *, now_ms: int, error: str, error_class: str
+        self,
+        ref: ChunkRef,
+        claim: str | None,
+        *,
+        now_ms: int,
+        error: str,
+        error_class: str,
+        upstream_requests: int = 0,
     ) -> None:
         """Mark a chunk as failed for good, if the claim holds; None: if nobody works on it."""
-        values = (ref.job_id, ref.chunk, claim, error, error_class, now_ms)
+        failure = (error, error_class, now_ms, upstream_requests)
+        values = (ref.job_id, ref.chunk, claim, *failure)
         await self._change(ref, Statement(_FAIL, values), now_ms)
 
     async def count_dead_letter(self, ref: ChunkRef) -> None:

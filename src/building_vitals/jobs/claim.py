@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
+from building_vitals.cache.need import Progress
 from building_vitals.errors import AppError, Unavailable
 from building_vitals.jobs.chunks_table import ChunkState, JobChunks
 from building_vitals.jobs.model import ChunkRef
 from building_vitals.ports import Clock
-from building_vitals.upstream.port import FetchCount
 
 # A claim that is not renewed for so long is anybody's.
 CLAIM_MS = 12_000
@@ -19,8 +17,11 @@ DUE_MS = 2_000 + RENEW_MS
 # Least time between two writes of progress, and between two looks whether the job is cancelled.
 PROGRESS_MS = 1_000
 LOOK_MS = 400
-# A chunk's estimate may be too low; the rest of its share comes when it is stored.
+# The rest of a chunk's share comes when all of it is stored.
 SHARE_MAX = 0.95
+# An attempt that has stored so much of its chunk's points and time has not failed, however it ends:
+# the next one goes on from there. It is more than nothing, so that there is an end to it.
+GOES_ON_SHARE_MIN = 0.01
 
 
 class WorkStopped(AppError):
@@ -34,14 +35,23 @@ class WorkStopped(AppError):
 
 
 class Claim:
-    """One attempt at one chunk."""
+    """
+    One attempt at one chunk.
+
+    Attributes:
+        requests: Those it has sent upstream, as far as it was told.
+        is_spared: Whether the chunk has the attempt back.
+    """
 
     def __init__(self, chunks: JobChunks, ref: ChunkRef, claim_id: str, clock: Clock) -> None:
         self.claim_id = claim_id
         self._chunks = chunks
         self._ref = ref
         self._clock = clock
+        self.requests = 0
+        self.is_spared = False
         self._share = 0.0
+        self._is_to_be_spared = False
         self._written_ms = 0
         self._looked_ms = 0
         self._is_lost = False
@@ -71,38 +81,37 @@ class Claim:
                     # The claim holds for some more renewals.
                     continue
 
-    def progress_of(self, estimated: int) -> Callable[[FetchCount], Awaitable[None]]:
+    async def on_progress(self, progress: Progress) -> None:
         """
-        Return a callback to be awaited after each page of a chunk of *estimated* samples.
+        Note how far the chunk has come; to be awaited after each page.
 
-        Raises (the callback):
+        Raises:
             WorkStopped: nobody needs the rest.
         """
-        received: dict[int, int] = {}
-
-        async def on_page(count: FetchCount) -> None:
-            received[id(count)] = count.samples_received
-            self._share = min(SHARE_MAX, sum(received.values()) / estimated)
-            now_ms = self._clock.now_ms()
-            if self._is_lost:
-                raise WorkStopped("the job is no longer active")
-            try:
-                if now_ms - self._written_ms >= PROGRESS_MS:
-                    await self._renew()
-                elif now_ms - self._looked_ms >= LOOK_MS:
-                    self._looked_ms = now_ms
-                    self._is_lost = not await self._chunks.goes_on(self._ref, self.claim_id)
-            except Unavailable:
-                # Not worth failing for: the end of the chunk will tell.
-                return
-            if self._is_lost:
-                raise WorkStopped("the job is no longer active")
-
-        return on_page
+        self.requests = progress.requests
+        self._share = min(SHARE_MAX, progress.share)
+        self._is_to_be_spared = progress.stored_share >= GOES_ON_SHARE_MIN
+        now_ms = self._clock.now_ms()
+        if self._is_lost:
+            raise WorkStopped("the job is no longer active")
+        try:
+            if now_ms - self._written_ms >= PROGRESS_MS:
+                await self._renew()
+            elif now_ms - self._looked_ms >= LOOK_MS:
+                self._looked_ms = now_ms
+                self._is_lost = not await self._chunks.goes_on(self._ref, self.claim_id)
+        except Unavailable:
+            # Not worth failing for: the end of the chunk will tell.
+            return
+        if self._is_lost:
+            raise WorkStopped("the job is no longer active")
 
     async def _renew(self) -> None:
         now_ms = self._clock.now_ms()
         self._written_ms = self._looked_ms = now_ms
+        is_spared = self._is_to_be_spared and not self.is_spared
+        # Before the call: should only its answer get lost, the attempt must not come back twice.
+        self.is_spared = self.is_spared or is_spared
         is_kept = await self._chunks.renew(
             self._ref,
             self.claim_id,
@@ -110,5 +119,6 @@ class Claim:
             expires_ms=now_ms + CLAIM_MS,
             due_ms=now_ms + DUE_MS,
             share=self._share,
+            is_spared=is_spared,
         )
         self._is_lost = not is_kept

@@ -15,9 +15,9 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     Options of jobs.
 
     Attributes:
-        max_retries: Attempts of a chunk after the first.
+        max_retries: Attempts of a chunk after the first that bring it no further.
         retry_delay: Milliseconds before the first of them; doubles each time.
-        batch_size: Points in a chunk, at most.
+        batch_size: Points in a chunk, at most, unless each page holds the whole site.
         max_active_jobs: Jobs of one key that may be unfinished at once.
         max_queued_samples: Estimated samples of them together.
         result_bytes_min: Stored bytes from which a result is materialised.

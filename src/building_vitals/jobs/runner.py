@@ -3,7 +3,8 @@ Chunks from the queue's side: claimed, filled, finished, however often they are 
 
 Delivery is at least once, in any order, and a consumer may die at any line: a chunk is claimed by
 one conditional statement, the claim is renewed while the work goes on, and what is fetched is known
-to everybody once stored, so that the next attempt fetches only the gaps.
+to everybody once stored, so that the next attempt fetches only the gaps. An attempt that has stored
+something is a step, not a failure: it does not count.
 """
 
 from __future__ import annotations
@@ -13,15 +14,23 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
+import msgspec
+
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Need
 from building_vitals.cache.segments import DirectoryMissing, Piece, cut_piece_text, pieces
 from building_vitals.cache.store import SegmentStore
-from building_vitals.errors import AppError, Unavailable, UpstreamBusy
+from building_vitals.errors import (
+    AppError,
+    Unavailable,
+    UpstreamBusy,
+    UpstreamLimited,
+    UpstreamTimeout,
+)
 from building_vitals.jobs.chunks_table import ChunkState, JobChunks, Result
-from building_vitals.jobs.claim import Claim, WorkStopped
+from building_vitals.jobs.claim import GOES_ON_SHARE_MIN, Claim, WorkStopped
 from building_vitals.jobs.model import CHUNK_ENDED, TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.retrying import failure_class, failure_text, retry_delay_s
@@ -30,12 +39,15 @@ from building_vitals.ports import Invocation
 
 RunLater = Callable[[Coroutine[Any, Any, None]], None]
 
-# A chunk that takes longer is tried again; a consumer has 15 minutes for all its messages.
+# A chunk that takes longer is put back, and goes on from what is stored of it; a consumer has 15
+# minutes for all its messages.
 CHUNK_MS_MAX = 240_000
 # How long to wait for somebody else's fetch before the chunk is put back for later: a consumer that
 # waits does nothing else. Such an attempt does not count; others decide how long they take.
 BUSY_WAIT_MS = 3000
 BUSY_DELAY_S = 5
+# The queue's clock is another one: a message may come so much before its time.
+EARLY_MS = 500
 # A low job gives way to more urgent ones, but not for ever.
 LOW_PATIENCE_MS = 1_800_000
 LOW_DELAY_S_MIN, LOW_DELAY_S_MAX = 2, 60
@@ -165,32 +177,6 @@ class ChunkRunner:
 
     async def _work(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Verdict:
         """Fill a claimed chunk, and say how it went."""
-        heartbeat = asyncio.ensure_future(claim.keep())
-        try:
-            result = await self._fill(ref, claim, state)
-        except WorkStopped:
-            return Verdict("stopped")
-        except UpstreamBusy:
-            return await self._put_off(ref, claim, state)
-        except AppError as error:
-            return await self._give_up(ref, claim, state, error, is_retryable=error.retryable)
-        except Exception as error:
-            self._on_fault("chunk", error)
-            return await self._give_up(ref, claim, state, error, is_retryable=True)
-        finally:
-            heartbeat.cancel()
-        if await self._chunks.finish(ref, result, now_ms=self._clock.now_ms()):
-            await self._on_complete(ref.job_id)
-        return Verdict("completed", unreadable_samples=result.unreadable_samples)
-
-    async def _fill(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Result:
-        """
-        Make a chunk's data known and return what they are.
-
-        Raises:
-            WorkStopped: nobody needs them.
-            AppError: they can't be had.
-        """
         now_ms = self._clock.now_ms()
         need = Need(
             site=state.site,
@@ -201,11 +187,43 @@ class ChunkRunner:
             wait_until_ms=now_ms + BUSY_WAIT_MS,
             accepts_stale=False,
         )
+        work = _Work(ref, claim, state, need)
+        heartbeat = asyncio.ensure_future(claim.keep())
+        try:
+            result = await self._fill(work)
+        except WorkStopped:
+            return Verdict("stopped")
+        except UpstreamBusy:
+            return await self._put_back(work, BUSY_DELAY_S, outcome="busy")
+        except AppError as error:
+            if error.retryable and not state.is_doomed and await self._goes_on(work):
+                return await self._go_on(work, error)
+            return await self._give_up(work, error, is_retryable=error.retryable)
+        except Exception as error:
+            self._on_fault("chunk", error)
+            return await self._give_up(work, error, is_retryable=True)
+        finally:
+            heartbeat.cancel()
+        now_ms = self._clock.now_ms()
+        if await self._chunks.finish(ref, result, now_ms=now_ms, is_spared=claim.is_spared):
+            await self._on_complete(ref.job_id)
+        return Verdict("completed", unreadable_samples=result.unreadable_samples)
+
+    async def _fill(self, work: _Work) -> Result:
+        """
+        Make a chunk's data known and return what they are.
+
+        Raises:
+            WorkStopped: nobody needs them.
+            AppError: they can't be had.
+        """
+        need = work.need
         behind: list[Coroutine[Any, Any, None]] = []
         filler = self._filler_for(behind.append)
         try:
             segments = await filler.look_up(need)
-            filling = await filler.fill(need, segments, claim.progress_of(state.estimated))
+            work.missing_share = need.missing_share(gaps_of(filler.cover(need, segments)))
+            filling = await filler.fill(need, segments, work.claim.on_progress)
         finally:
             for each in behind:
                 await each
@@ -213,11 +231,23 @@ class ChunkRunner:
             # What was fetched counts once it can be found.
             covered = filler.cover(need, await filler.look_up(need))
             if gaps_of(covered):
-                raise Unavailable(f"what was fetched for chunk {ref.chunk} could not be stored")
+                raise Unavailable(
+                    f"what was fetched for chunk {work.ref.chunk} could not be stored"
+                )
         else:
             covered = filling.covers
         samples, text_bytes = await self._measure(need, covered)
         return Result(samples, text_bytes, filling.upstream_requests, filling.unreadable)
+
+    async def _goes_on(self, work: _Work) -> bool:
+        """Return whether a failed attempt has stored a good part, as the index has it."""
+        filler = self._filler_for(_drop)
+        try:
+            covered = filler.cover(work.need, await filler.look_up(work.need))
+        except Unavailable:
+            return False
+        left = work.need.missing_share(gaps_of(covered))
+        return work.missing_share - left >= GOES_ON_SHARE_MIN
 
     async def _measure(self, need: Need, covered: list[Cover]) -> tuple[int, int]:
         """Return samples and bytes of text; only frames that the chunk's range cuts are read."""
@@ -240,33 +270,48 @@ class ChunkRunner:
                 text_bytes += len(text)
         return samples, text_bytes
 
-    async def _put_off(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Verdict:
-        """Put a chunk back whose data somebody else is fetching."""
-        now_ms = self._clock.now_ms()
-        next_ms = now_ms + BUSY_DELAY_S * 1000
-        await self._chunks.release(
-            ref,
-            claim.claim_id,
-            now_ms=now_ms,
-            next_ms=next_ms,
-            due_ms=next_ms + RESEND_AFTER_MS,
-            is_counted=False,
-            error=None,
-            error_class=None,
-        )
-        # Sent again: the queue counts deliveries, and this one was nobody's fault.
-        await self._sender.send([ref], state.priority, delay_s=BUSY_DELAY_S)
-        return Verdict("busy")
-
-    async def _give_up(
-        self,
-        ref: ChunkRef,
-        claim: Claim,
-        state: ChunkState,
-        error: Exception,
-        *,
-        is_retryable: bool,
+    async def _put_back(
+        self, work: _Work, delay_s: int, *, outcome: str, error: AppError | None = None
     ) -> Verdict:
+        """Put a chunk back without counting the attempt, and say why if that is a failure."""
+        now_ms = self._clock.now_ms()
+        next_ms = now_ms + delay_s * 1000
+        await self._chunks.release(
+            work.ref,
+            work.claim.claim_id,
+            now_ms=now_ms,
+            next_ms=next_ms - EARLY_MS,
+            due_ms=next_ms + RESEND_AFTER_MS,
+            is_counted=work.claim.is_spared,
+            error=failure_text(error) if error is not None else None,
+            error_class=failure_class(error) if error is not None else None,
+            upstream_requests=work.claim.requests,
+        )
+        # Sent again: the queue counts deliveries, and this one must not use them up.
+        await self._sender.send([work.ref], work.state.priority, delay_s=delay_s)
+        return Verdict(outcome)
+
+    async def _go_on(self, work: _Work, error: AppError) -> Verdict:
+        """
+        Put a chunk back that has come a good part of its way.
+
+        Having run out of time is no failure, nor is having met a limit; after others the chunk
+        waits as after a first one.
+        """
+        delay_s = 0 if isinstance(error, UpstreamTimeout) else self._delay_s(1, error)
+        is_failure = not isinstance(error, (UpstreamTimeout, UpstreamLimited))
+        return await self._put_back(
+            work, delay_s, outcome="goes on", error=error if is_failure else None
+        )
+
+    def _delay_s(self, attempt: int, error: Exception) -> int:
+        return retry_delay_s(
+            attempt,
+            retry_delay_ms=self._options.retry_delay,
+            retry_after_s=error.retry_after_s if isinstance(error, AppError) else None,
+        )
+
+    async def _give_up(self, work: _Work, error: Exception, *, is_retryable: bool) -> Verdict:
         """
         Put a chunk back for another attempt, or let it fail for good.
 
@@ -274,34 +319,49 @@ class ChunkRunner:
         anyway, and a retry of the job runs all that have failed.
         """
         now_ms = self._clock.now_ms()
-        is_last = state.attempts > self._options.max_retries or state.is_doomed
+        attempts = work.state.attempts - work.claim.is_spared
+        is_last = attempts > self._options.max_retries or work.state.is_doomed
         if is_last or not is_retryable:
             await self._chunks.fail(
-                ref,
-                claim.claim_id,
+                work.ref,
+                work.claim.claim_id,
                 now_ms=now_ms,
                 error=failure_text(error),
                 error_class=failure_class(error),
+                upstream_requests=work.claim.requests,
             )
             return Verdict("failed")
-        delay_s = retry_delay_s(
-            state.attempts,
-            retry_delay_ms=self._options.retry_delay,
-            retry_after_s=error.retry_after_s if isinstance(error, AppError) else None,
-        )
+        delay_s = self._delay_s(max(attempts, 1), error)
         next_ms = now_ms + delay_s * 1000
         await self._chunks.release(
-            ref,
-            claim.claim_id,
+            work.ref,
+            work.claim.claim_id,
             now_ms=now_ms,
-            # The queue's clock is another one: a message a little early must not find it too early.
-            next_ms=next_ms - 500,
+            next_ms=next_ms - EARLY_MS,
             due_ms=next_ms + RESEND_AFTER_MS,
             is_counted=True,
             error=failure_text(error),
             error_class=failure_class(error),
+            upstream_requests=work.claim.requests,
         )
         return Verdict("retrying", delay_s)
+
+
+class _Work(msgspec.Struct):
+    """
+    An attempt at a chunk.
+
+    Attributes:
+        ref, claim, state: The chunk, the right to work on it, and how it was found.
+        need: What it needs.
+        missing_share: How much of that was missing when the attempt began, from 0 to 1.
+    """
+
+    ref: ChunkRef
+    claim: Claim
+    state: ChunkState
+    need: Need
+    missing_share: float = 0.0
 
 
 def _pieces(covered: list[Cover]) -> list[Piece]:

@@ -3,20 +3,20 @@ Folds pages of samples, as they arrive, into frames.
 
 Separate because it is the only code that touches every fetched sample: it drops what nobody asked
 for, cuts to the range, sorts, lets the last of duplicates win, and holds no more than the samples
-since each point's last closed frame.
+since each point's last closed frame, and the frames that nobody has taken.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import lt
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from building_vitals.instants import DAY_MS, floor_day
+from building_vitals.instants import DAY_MS, floor_day, format_instant
 from building_vitals.ranges import Range, split_at
 from building_vitals.series.columns import (
     Column,
@@ -39,6 +39,10 @@ from building_vitals.series.values import NumberText, value_text
 # Distinct texts remembered between samples; a full memory starts again. Some 3 MB in all.
 TIMES_REMEMBERED_MAX = 16_384
 VALUES_REMEMBERED_MAX = 8_192
+
+
+class SampleTooOld(ValueError):
+    """The upstream sent a sample of a time of which it had given all, and which has been taken."""
 
 
 class PointSeries(msgspec.Struct, frozen=True, gc=False):
@@ -95,10 +99,13 @@ class _PointFold:
 
     Attributes:
         times: Instants of the open samples.
+        begin_ms: Everything before has been taken.
+        complete_ms: Everything before has been given.
     """
 
     __slots__ = (
         "_builders",
+        "_closed_count",
         "_closed_ms",
         "_heads",
         "_is_ordered",
@@ -106,20 +113,33 @@ class _PointFold:
         "_part",
         "_parts",
         "_values",
+        "begin_ms",
+        "complete_ms",
         "times",
     )
 
     def __init__(self, parts: Sequence[Range]) -> None:
-        self._parts = parts
-        self._part = 0
-        self._builders = [SeriesBuilder() for _ in parts]
-        self._closed_ms = parts[0].start_ms
+        self.begin_ms = self.complete_ms = parts[0].start_ms
+        self._begin(parts)
         self._late: dict[int, str] = {}
         self._is_ordered = True
         self.times: list[int] = []
         # How the open samples' texts begin, and the texts of their values.
         self._heads: list[str] = []
         self._values: list[str] = []
+
+    def _begin(self, parts: Sequence[Range]) -> None:
+        """Begin the series of these parts, without any frame."""
+        self._parts = parts
+        self._part = 0
+        self._builders = [SeriesBuilder() for _ in parts]
+        self._closed_ms = parts[0].start_ms if parts else self.begin_ms
+        self._closed_count = 0
+
+    @property
+    def held(self) -> int:
+        """Samples in memory, open ones and those in frames."""
+        return len(self.times) + len(self._late) + self._closed_count
 
     def take(
         self, times: Sequence[int], heads: Sequence[str], values: Sequence[str], *, is_rising: bool
@@ -131,19 +151,30 @@ class _PointFold:
         self._heads += heads
         self._values += values
 
-    def tidy(self) -> None:
-        """Sort the open samples, the last of duplicates wins, and close complete frames."""
+    def tidy(self) -> int | None:
+        """
+        Sort the open samples, the last of duplicates wins, and close complete frames.
+
+        Returns:
+            The earliest instant among samples that are too late even to be merged, which are
+            dropped; None where there is no such sample.
+        """
         if not self.times:
-            return
+            return None
         if not self._is_ordered:
             self._hold(dict(zip(self.times, self._values, strict=True)))
             self._is_ordered = True
-        if self.times[0] < self._closed_ms:
+        too_old_ms: int | None = None
+        if self.times[0] < self.begin_ms:
+            too_old_ms = self.times[0]
+            self._drop(bisect_left(self.times, self.begin_ms))
+        if self.times and self.times[0] < self._closed_ms:
             late = bisect_left(self.times, self._closed_ms)
             self._late.update(zip(self.times[:late], self._values[:late], strict=True))
             self._drop(late)
         if len(self.times) >= FRAME_SAMPLES_MIN:
             self._close(is_last=False)
+        return too_old_ms
 
     def _hold(self, values: Mapping[int, str]) -> None:
         """Make these the open samples."""
@@ -174,6 +205,7 @@ class _PointFold:
                 self._builders[self._part].add_text(
                     times[start], times[stop - 1], stop - start, text
                 )
+                self._closed_count += stop - start
             self._closed_ms, start = end_ms, stop
             if end_ms == part_end_ms:
                 if self._part == len(self._parts) - 1:
@@ -181,17 +213,34 @@ class _PointFold:
                 self._part += 1
         self._drop(start)
 
-    def finish(self) -> list[tuple[Range, Series]]:
-        """Return each part of the range with its series."""
+    def take_known(self) -> list[tuple[Range, Series]]:
+        """Return the parts that became complete since the last time, each with its series."""
+        until_ms = self.complete_ms
+        if until_ms <= self.begin_ms:
+            return []
+        # A page that broke off may have left samples in disorder.
         self.tidy()
-        self._close(is_last=True)
-        if self._late:
+        if self._late or self._closed_ms > until_ms:
             self._reopen()
-        series = [builder.build() for builder in self._builders]
-        return list(zip(self._parts, series, strict=True))
+        stop = bisect_left(self.times, until_ms)
+        rest = self.times[stop:], self._heads[stop:], self._values[stop:]
+        del self.times[stop:], self._heads[stop:], self._values[stop:]
+        self._parts, left = _cut_parts(self._parts, until_ms)
+        if self._part < len(self._parts):
+            self._close(is_last=True)
+        # The builders of parts that have not begun are left.
+        series = [builder.build() for builder in self._builders[: len(self._parts)]]
+        taken = list(zip(self._parts, series, strict=True))
+        self.begin_ms = until_ms
+        self._begin(left)
+        self.times, self._heads, self._values = rest
+        return taken
 
     def _reopen(self) -> None:
-        """Take the closed frames apart for samples that came after their frame was closed."""
+        """
+        Take the closed frames apart: for samples that came after their frame was closed, or because
+        a frame reaches beyond what is complete.
+        """
         known: dict[int, str] = {}
         for builder in self._builders:
             series = builder.build()
@@ -199,15 +248,26 @@ class _PointFold:
                 data = series.data[frame.offset : frame.offset + frame.stored_bytes]
                 known.update(value_texts(frame_text(frame, data)))
         known.update(self._late)
+        known.update(zip(self.times, self._values, strict=True))
         self._hold(known)
-        self._builders = [SeriesBuilder() for _ in self._parts]
-        self._part, self._closed_ms = 0, self._parts[0].start_ms
-        self._close(is_last=True)
+        self._late = {}
+        self._begin(self._parts)
+
+
+def _cut_parts(parts: Sequence[Range], until_ms: int) -> tuple[list[Range], list[Range]]:
+    """Return what of the parts lies before an instant, and what does not."""
+    cut = split_at(parts, until_ms)
+    return (
+        [part for part in cut if part.end_ms <= until_ms],
+        [part for part in cut if part.start_ms >= until_ms],
+    )
 
 
 class Folder:
     """
     Takes the pages of one fetch and gives what is then known of each point.
+
+    What is known can be taken while pages still come: memory then holds the rest alone.
 
     Attributes:
         unreadable: Samples of the requested points that were left out so far: their time cannot be
@@ -246,11 +306,42 @@ class Folder:
 
         A requested point's sample without a readable time, or without a value in the range, is left
         out and counted.
+
+        Raises:
+            SampleTooOld: a sample of a requested point lies before what has been taken of it; the
+                others of the page have been taken up.
         """
         for column in columns(samples, self._folds):
             self._add_column(column)
-        for fold in self._folds.values():
-            fold.tidy()
+        too_old = [each for fold in self._folds.values() if (each := fold.tidy()) is not None]
+        if too_old:
+            raise SampleTooOld(f"a sample of {format_instant(min(too_old))} came too late")
+
+    def advance(self, points: Collection[str] | None, until_ms: int) -> None:
+        """
+        Note that every sample before *until_ms* of some points (None: of all) has been given.
+
+        What was noted before stays; points that nobody asked for do not matter.
+        """
+        until_ms = min(until_ms, self._time_range.end_ms)
+        names = self._folds if points is None else points
+        for name in names:
+            fold = self._folds.get(name)
+            if fold is not None:
+                fold.complete_ms = max(fold.complete_ms, until_ms)
+
+    @property
+    def held(self) -> int:
+        """Samples in memory."""
+        return sum(fold.held for fold in self._folds.values())
+
+    @property
+    def covered(self) -> float:
+        """The share, from 0 to 1, of points and time together that is complete."""
+        start_ms = self._time_range.start_ms
+        done_ms = sum(fold.complete_ms - start_ms for fold in self._folds.values())
+        asked_ms = len(self._folds) * self._time_range.duration_ms
+        return done_ms / asked_ms if asked_ms else 1.0
 
     def _add_column(self, column: Column) -> None:
         """
@@ -304,15 +395,28 @@ class Folder:
             for value in values
         ]
 
-    def finish(self) -> list[PointSeries]:
+    def take_known(self) -> list[PointSeries]:
         """
-        Return every requested point with what is known of it, also where that is: nothing.
+        Return what became complete since it was last taken, also where that is: no samples.
 
         Returns:
-            In the order of the points, and for each by time.
+            In the order of the points, and for each by time: a stretch that begins where the last
+            one ended, in two where the series has to begin again. Points of which nothing more is
+            complete are left out.
         """
         return [
             PointSeries(point, known, series)
             for point, fold in self._folds.items()
-            for known, series in fold.finish()
+            for known, series in fold.take_known()
         ]
+
+    def finish(self) -> list[PointSeries]:
+        """
+        Return what is complete and has not been taken, and forget the rest.
+
+        Returns:
+            As `take_known` does: of every point all, where no sample is missing and none was taken.
+        """
+        known = self.take_known()
+        self._folds.clear()
+        return known

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from building_vitals.cache.coverage import gaps_of
-from building_vitals.cache.need import Filling
+from building_vitals.cache.need import Filling, Progress
 from building_vitals.errors import Unavailable, UpstreamError, UpstreamSiteUnknown
 from building_vitals.ranges import Range, merge
-from building_vitals.upstream.port import FetchCount
 from fakes.failures import Fault
 from fakes.history import Asking
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -21,6 +21,7 @@ from fakes.world import Got, World
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+SEGMENTS = "SELECT * FROM cache_segments"
 PAST = Range(EPOCH_MS - 10 * DAY_MS, EPOCH_MS - 8 * DAY_MS)
 
 
@@ -225,15 +226,99 @@ async def test_what_came_before_a_failure_is_stored() -> None:
 
 
 @in_virtual_time
-async def test_a_page_that_fails_leaves_nothing_of_its_fetch() -> None:
-    """A fetch that breaks off after some pages is not known in part."""
-    async with World(page_size=50) as world:
-        world.upstream.failing = lambda _, page: page == 3
+async def test_pages_before_one_that_fails_are_not_fetched_again() -> None:
+    """A chart whose ninth page of ten fails is told so; the next one asks for the rest alone."""
+    async with World(page_size=58) as world:
+        world.upstream.failing = lambda _, page: page == 8
         with pytest.raises(UpstreamError):
             await fill(world, ["a"], PAST)
         await world.settle()
-        assert {} == world.objects.infos
-        assert [] == world.database.look("SELECT * FROM cache_segments")
+        assert 1 == len(world.objects.infos)
+        assert [] == world.database.look("SELECT * FROM fetch_leases")
+        world.upstream.failing = lambda *_: False
+        filling = await fill(world, ["a"], PAST)
+        assert (2, True, 576 - 8 * 58) == (
+            filling.upstream_requests,
+            filling.had_known,
+            filling.samples_fetched,
+        )
+        assert [Range(world.upstream.asked[1].time_range.start_ms, PAST.end_ms)] == filling.fetched
+        assert distinct(world, [(["a"], PAST)]) == world.upstream.samples_sent
+        await world.settle()
+        got = await world.ask(["a"], PAST)
+        assert ("hit", world.truth(["a"], PAST)) == (got.report.status, got.samples)
+
+
+@in_virtual_time
+async def test_what_came_goes_before_what_stands_in_for_the_rest() -> None:
+    """A reload that breaks off is answered: fresh as far as it came, expired from there on."""
+    async with World(page_size=58) as world:
+        await fill(world, ["a"], PAST)
+        await world.settle()
+        await asyncio.sleep(DAY_MS / 1000)
+        world.upstream.changes = [world.clock.now_ms()]
+        world.upstream.failing = lambda _, page: page == 5
+        filling = await fill(world, ["a"], PAST)
+        [until_ms] = [each.end_ms for each in filling.fetched]
+        assert (True, 5 * 58, 6) == (
+            filling.is_stale,
+            filling.samples_fetched,
+            filling.upstream_requests,
+        )
+        [cover] = filling.covers
+        assert [Range(PAST.start_ms, until_ms), Range(until_ms, PAST.end_ms)] == [
+            part for _, part in cover.known
+        ]
+        assert cover.known[0][0].fetched_ms > cover.known[1][0].fetched_ms
+
+
+@in_virtual_time
+async def test_work_that_nobody_waits_for_is_stored_as_it_comes() -> None:
+    """A consumer that dies leaves behind what came; the lease was held on to its death."""
+    async with World(page_size=58) as world:
+        world.upstream.page_ms = 10_000
+        works: list[Coroutine[Any, Any, None]] = []
+        filler = world.app.filler_for(works.append)
+        need = world.need(["a"], PAST, within_ms=200_000)
+        dying = asyncio.ensure_future(filler.fill(need, []))
+        await asyncio.sleep(75)
+        dying.cancel()
+        assert [] == works
+        # Stored at the third page and the sixth.
+        assert 2 == len(world.objects.infos)
+        assert 1 == len({row["fetched_ms"] for row in world.database.look(SEGMENTS)})
+        [lease] = world.database.look("SELECT expires_ms FROM fetch_leases")
+        assert lease["expires_ms"] > world.clock.now_ms()
+        await asyncio.sleep(60)
+        filling = await world.filler.fill(need, await world.filler.look_up(need))
+        assert 4 == filling.upstream_requests
+        assert 576 + 58 == world.upstream.samples_sent
+        assert [] == [each for cover in filling.covers for each in cover.gaps]
+
+
+@in_virtual_time
+async def test_a_filling_holds_what_was_stored_on_the_way() -> None:
+    """What a fill returns is whole, its counts and all, whatever has been stored before its end."""
+    async with World(page_size=58) as world:
+        world.upstream.page_ms = 10_000
+        works: list[Coroutine[Any, Any, None]] = []
+        need = world.need(["a"], PAST, within_ms=200_000)
+        filling = await world.app.filler_for(works.append).fill(need, [])
+        assert (10, 576, [PAST], False) == (
+            filling.upstream_requests,
+            filling.samples_fetched,
+            filling.fetched,
+            filling.had_known,
+        )
+        [cover] = filling.covers
+        assert [] == cover.gaps
+        assert 576 == sum(segment.count for segment, _ in cover.known)
+        for work in works:
+            await work
+        assert 4 == len(world.objects.infos)
+        got = await world.ask(["a"], PAST)
+        assert ("hit", world.truth(["a"], PAST)) == (got.report.status, got.samples)
+        assert [] == world.database.look("SELECT * FROM fetch_leases")
 
 
 @in_virtual_time
@@ -293,19 +378,24 @@ async def test_a_purge_during_a_fetch_wins() -> None:
 
 @in_virtual_time
 async def test_each_page_is_heard_of() -> None:
-    """Whoever wants to know of progress is told after each page."""
-    async with World(page_size=100) as world:
-        heard: list[tuple[int, int]] = []
+    """Progress is told after each page, as a share of all that is needed, known or not."""
+    async with World(page_size=48) as world:
+        await fill(world, ["a"], hours(0, 24))
+        await world.settle()
+        heard: list[Progress] = []
 
-        async def on_page(cost: FetchCount) -> None:
-            heard.append((cost.requests, cost.samples_received))
+        async def on_progress(progress: Progress) -> None:
+            heard.append(progress)
 
         need = world.need(["a"], PAST)
-        filling = await world.filler.fill(need, [], on_page)
-        count = len(world.upstream.times("a", PAST))
-        pages = -(-count // 100)
-        assert [(n + 1, min(100 * (n + 1), count)) for n in range(pages)] == heard
-        assert (pages, count) == (filling.upstream_requests, filling.samples_fetched)
+        segments = await world.filler.look_up(need)
+        filling = await world.filler.fill(need, segments, on_progress)
+        assert [1, 2, 3, 4, 5, 6] == [each.requests for each in heard]
+        assert all(
+            0 <= each.share - (0.5 + (n + 1) / 12) < 0.01 for n, each in enumerate(heard[:-1])
+        )
+        assert 1.0 == heard[-1].share
+        assert (6, 288) == (filling.upstream_requests, filling.samples_fetched)
 
 
 @in_virtual_time

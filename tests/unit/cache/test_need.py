@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from building_vitals.cache.need import Filling, Need
+from building_vitals.cache.need import Filling, Need, Progress
 from building_vitals.ranges import Range
 
 
@@ -51,3 +51,27 @@ def test_a_second_attempt_counts_what_the_first_had_fetched() -> None:
         together.unreadable,
         together.had_known,
     )
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "missing", "expected"),
+    [
+        pytest.param(9_000, {}, 0.0, id="all is known"),
+        pytest.param(9_000, {"a": [Range(1_000, 5_000)]}, 0.5, id="one point of two"),
+        pytest.param(9_000, {"a": [Range(1_000, 2_000), Range(3_000, 4_000)]}, 0.25, id="two gaps"),
+        pytest.param(3_000, {"a": [Range(1_000, 3_000)]}, 0.5, id="of what has happened"),
+        pytest.param(500, {}, 0.0, id="nothing has happened"),
+    ],
+)
+def test_what_is_missing_as_a_share(
+    now_ms: int, missing: dict[str, list[Range]], expected: float
+) -> None:
+    """Of points and time together."""
+    need = Need("hq", ("a", "b"), Range(1_000, 5_000), now_ms=now_ms, deadline_ms=99_999)
+    assert expected == need.missing_share(missing)
+
+
+def test_progress_beside_what_had_been_known() -> None:
+    """Half of the missing half is a quarter more; what was stored is of this fetch alone."""
+    assert Progress(0.75, 0.25, 3) == Progress(0.5, 0.5, 3).beside(0.5)
+    assert Progress(1.0, 0.0, 3) == Progress(0.5, 0.5, 3).beside(1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -117,7 +118,7 @@ async def test_only_the_holder_changes_a_chunk(tables: JobTables) -> None:
     await tables.claim()
     await release(tables, is_counted=True, claim="other")
     await tables.chunks.fail(FIRST, "other", now_ms=NOW_MS, error="x", error_class="crash")
-    times = {"now_ms": NOW_MS, "expires_ms": NOW_MS + 1, "due_ms": NOW_MS}
+    times: dict[str, Any] = {"now_ms": NOW_MS, "expires_ms": NOW_MS + 1, "due_ms": NOW_MS}
     assert not await tables.chunks.renew(FIRST, "other", share=0.9, **times)
     assert not await tables.chunks.goes_on(FIRST, "other")
     state = await tables.chunks.look(FIRST)
@@ -240,3 +241,37 @@ async def test_dead_letters_are_counted(tables: JobTables) -> None:
     await tables.chunks.count_dead_letter(FIRST)
     states = [await tables.chunks.look(ref) for ref in (FIRST, LAST)]
     assert [2, 0] == [state.dead_letters for state in states if state is not None]
+
+
+async def test_requests_of_attempts_that_failed_are_counted(tables: JobTables) -> None:
+    """Those of all attempts, whether they went back, failed or finished."""
+    await tables.submit()
+    failure: dict[str, Any] = {"error": "x", "error_class": "upstream", "now_ms": NOW_MS}
+    await tables.claim()
+    await tables.chunks.release(
+        FIRST,
+        "me",
+        next_ms=NOW_MS,
+        due_ms=NOW_MS,
+        is_counted=False,
+        upstream_requests=3,
+        **failure,
+    )
+    await tables.claim()
+    await tables.chunks.finish(FIRST, Result(1, 1, 4), now_ms=NOW_MS)
+    await tables.claim(1)
+    await tables.chunks.fail(LAST, "me", upstream_requests=5, **failure)
+    rows = tables.look("SELECT upstream_requests FROM queue_jobs")
+    assert [{"upstream_requests": 12}] == rows
+
+
+async def test_an_attempt_that_is_spared_does_not_count(tables: JobTables) -> None:
+    """The renewal that says so gives it back, and never more than there is."""
+    await tables.submit()
+    await tables.claim()
+    times: dict[str, Any] = {"now_ms": NOW_MS, "expires_ms": NOW_MS + 1, "due_ms": NOW_MS}
+    for is_spared, attempts in ((False, 1), (True, 0), (True, 0)):
+        await tables.chunks.renew(FIRST, "me", share=0.5, is_spared=is_spared, **times)
+        state = await tables.chunks.look(FIRST)
+        assert state is not None
+        assert attempts == state.attempts

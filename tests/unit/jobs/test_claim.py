@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 import pytest
 
+from building_vitals.cache.need import Progress
 from building_vitals.jobs.claim import (
     CLAIM_MS,
     DUE_MS,
+    GOES_ON_SHARE_MIN,
     LOOK_MS,
     PROGRESS_MS,
     RENEW_MS,
@@ -23,11 +24,9 @@ from fakes.virtual_time import LoopClock, in_virtual_time
 FIRST = ChunkRef("job", 0)
 
 
-class Received(msgspec.Struct):
-    """Samples that one fetch has brought so far."""
-
-    samples_received: int
-    requests: int = 1
+def came(share: float, *, stored: float = 0.0, requests: int = 1) -> Progress:
+    """Return how far a chunk has come."""
+    return Progress(share, stored, requests)
 
 
 class Desk(JobTables):
@@ -95,7 +94,7 @@ async def test_a_claim_that_is_lost_is_not_kept() -> None:
             await desk.claim_of.keep()
         desk.failures.calls.clear()
         with pytest.raises(WorkStopped):
-            await desk.claim_of.progress_of(300)(Received(1))
+            await desk.claim_of.on_progress(came(0.1))
         assert {} == desk.failures.calls
 
 
@@ -104,32 +103,44 @@ async def test_pages_are_written_once_a_second() -> None:
     """In between pages look, at most every 400 ms, whether the job is still wanted."""
     with Desk() as desk:
         await desk.begin()
-        on_page = desk.claim_of.progress_of(300)
         for wait_ms, looks in ((0, 1), (LOOK_MS - 1, 1), (1, 2)):
             await desk.clock.sleep(wait_ms)
-            await on_page(Received(30))
+            await desk.claim_of.on_progress(came(0.1))
             assert {"rows": looks} == desk.failures.calls
         await desk.clock.sleep(PROGRESS_MS)
-        await on_page(Received(150))
+        await desk.claim_of.on_progress(came(0.5))
         assert {"rows": 2, "batch": 1} == desk.failures.calls
         assert CLAIM_MS == desk.expires_ms
 
 
 @in_virtual_time
-async def test_progress_is_that_of_all_fetches_and_never_all() -> None:
-    """Fetches side by side add up; an estimate that was too low stops at 95 of 100."""
+async def test_progress_is_that_of_the_chunk_and_never_all() -> None:
+    """What is not stored yet stops at 95 of 100; requests are remembered for the end."""
     with Desk() as desk:
         await desk.begin()
-        on_page = desk.claim_of.progress_of(300)
-        one, other = Received(75), Received(75)
-        await on_page(one)
         await desk.clock.sleep(PROGRESS_MS)
-        await on_page(other)
+        await desk.claim_of.on_progress(came(0.5))
         assert 37 == (await desk.job()).progress
-        one.samples_received = 10_000
         await desk.clock.sleep(PROGRESS_MS)
-        await on_page(one)
+        await desk.claim_of.on_progress(came(1.0, requests=7))
         assert 71 == (await desk.job()).progress
+        assert 7 == desk.claim_of.requests
+
+
+@in_virtual_time
+async def test_an_attempt_that_has_stored_something_comes_back_once() -> None:
+    """Should its consumer die after that, it has not failed; a trifle is not enough."""
+    with Desk() as desk:
+        await desk.begin()
+        desk.look("UPDATE job_chunks SET attempts = 3 WHERE chunk = 0")
+        attempts = []
+        for stored in (0.0, GOES_ON_SHARE_MIN / 2, GOES_ON_SHARE_MIN, 0.5, 0.9):
+            await desk.clock.sleep(PROGRESS_MS)
+            await desk.claim_of.on_progress(came(0.9, stored=stored))
+            [row] = desk.look("SELECT attempts FROM job_chunks WHERE chunk = 0")
+            attempts.append(row["attempts"])
+        assert [3, 3, 2, 2, 2] == attempts
+        assert desk.claim_of.is_spared
 
 
 @pytest.mark.parametrize("wait_ms", [LOOK_MS, PROGRESS_MS], ids=["a look", "a renewal"])
@@ -138,12 +149,11 @@ async def test_a_cancelled_job_stops_at_the_next_page(wait_ms: int) -> None:
     """Whichever call comes next, and every page after it."""
     with Desk() as desk:
         await desk.begin()
-        on_page = desk.claim_of.progress_of(300)
         await desk.jobs.cancel("job", now_ms=desk.clock.now_ms())
         await desk.clock.sleep(wait_ms)
         for _ in range(2):
             with pytest.raises(WorkStopped):
-                await on_page(Received(1))
+                await desk.claim_of.on_progress(came(0.1))
 
 
 @in_virtual_time
@@ -152,8 +162,7 @@ async def test_a_database_that_is_down_stops_no_work() -> None:
     with Desk() as desk:
         await desk.begin()
         desk.failures.always("*")
-        on_page = desk.claim_of.progress_of(300)
         for wait_ms in (LOOK_MS, PROGRESS_MS):
             await desk.clock.sleep(wait_ms)
-            await on_page(Received(1))
+            await desk.claim_of.on_progress(came(0.1))
         assert 2 == desk.failures.calls.total()

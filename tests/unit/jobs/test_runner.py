@@ -8,15 +8,13 @@ from itertools import pairwise
 
 import pytest
 
-from building_vitals.errors import (
-    Unavailable,
-    UpstreamError,
-)
+from building_vitals.errors import Unavailable, UpstreamError, UpstreamLimited
 from building_vitals.instants import DAY_MS
 from building_vitals.jobs.documents import job_document
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
 from fakes.failures import Fault
+from fakes.history import Asking
 from fakes.job_world import READER_OF_ALL, SMALL, Death, JobWorld, chance
 from fakes.queues import FakeMessage
 from fakes.virtual_time import in_virtual_time
@@ -248,3 +246,147 @@ async def test_stale_data_are_no_result() -> None:
         world.upstream.failing = lambda *_: True
         job = await world.run(await world.submit(["a"], days(4, 1)))
         assert "failed" == job.status
+
+
+def requests_counted(world: JobWorld) -> int:
+    """Return the requests that the jobs say they took."""
+    [row] = world.database.look("SELECT sum(upstream_requests) AS requests FROM queue_jobs")
+    return int(row["requests"])
+
+
+@in_virtual_time
+async def test_a_chunk_that_takes_long_goes_on_where_it_was() -> None:
+    """
+    A chunk of three times 240 s completes without an attempt to spare, and each page is fetched
+    once but those that were under way when time ran out.
+    """
+    async with JobWorld(jobs=JobOptions(max_retries=0)) as world:
+        world.upstream.page_ms = 24_000
+        # 25 pages of 1,000 samples, of 24 s each.
+        points, time_range = [f"p{n}" for n in range(29)], days(5, 2)
+        job = await world.run(await world.submit(points, time_range), within_s=1000)
+        truth = world.truth(points, time_range)
+        samples = sum(map(len, truth.values()))
+        assert ("completed", 1, 0, None) == (
+            job.status,
+            job.total_chunks,
+            job.retry_count,
+            job.error,
+        )
+        assert truth == await world.result(job.job_id)
+        assert samples == job.samples_count == world.upstream.samples_sent
+        starts = [each.time_range.start_ms for each in world.upstream.asked]
+        assert 3 == len(starts)
+        assert starts == sorted(set(starts))
+        assert world.upstream.requests == requests_counted(world)
+        assert ["goes on", "goes on", "completed"] == [
+            line["outcome"] for line in world.lines if line["event"] == "queue"
+        ]
+        # One after the other, without a pause.
+        times = [each.at_ms for each in world.upstream.asked]
+        assert all(after - before <= 242_000 for before, after in pairwise(times))
+
+
+@in_virtual_time
+async def test_a_quota_that_ends_attempts_is_waited_for() -> None:
+    """Each attempt gets two pages and is told when to come back: none of them counts."""
+    async with JobWorld(jobs=JobOptions(max_retries=0)) as world:
+
+        async def limited(page: int) -> None:
+            if page == 2:
+                raise UpstreamLimited("no request may be sent", retryable=True, retry_after_s=40)
+
+        world.upstream.during = limited
+        points, time_range = [f"p{n}" for n in range(10)], days(5, 2)
+        job = await world.run(await world.submit(points, time_range))
+        assert ("completed", 0, None) == (job.status, job.retry_count, job.error)
+        assert sum(len(world.upstream.times(p, time_range)) for p in points) == (
+            world.upstream.samples_sent
+        )
+        times = [each.at_ms for each in world.upstream.asked]
+        assert 5 == len(times)
+        assert all(40_000 <= after - before <= 42_000 for before, after in pairwise(times))
+
+
+@in_virtual_time
+async def test_other_failures_that_bring_a_chunk_on_do_not_count_either() -> None:
+    """Every attempt fails at its third page; the job says so meanwhile, and completes."""
+    async with JobWorld(jobs=JobOptions(max_retries=0)) as world:
+        world.upstream.failing = lambda _, page: page == 2
+        points, time_range = [f"p{n}" for n in range(10)], days(5, 2)
+        job_id = await world.submit(points, time_range)
+        await world.deliver()
+        job = await world.look(job_id)
+        assert ("retrying", "upstream answered 503", 0) == (job.status, job.error, job.retry_count)
+        job = await world.run(job_id)
+        assert ("completed", 0, None) == (job.status, job.retry_count, job.error)
+        assert world.truth(points, time_range) == await world.result(job_id)
+
+
+@in_virtual_time
+async def test_a_chunk_that_comes_no_further_fails() -> None:
+    """What was stored is no excuse: attempts that add nothing to it count."""
+    async with JobWorld(jobs=JobOptions(max_retries=2)) as world:
+        until_ms = days(4, 3).start_ms
+
+        def failing(asking: Asking, page: int) -> bool:
+            return page == 1 or asking.time_range.start_ms > until_ms
+
+        world.upstream.failing = failing
+        job = await world.run(await world.submit(["a", "b"], days(5, 1)))
+        assert ("failed", "upstream answered 503", 2) == (job.status, job.error, job.retry_count)
+        assert 1 + 3 == len(world.upstream.asked)
+
+
+@in_virtual_time
+async def test_consumers_that_die_leave_their_pages_behind() -> None:
+    """Deaths after something was stored do not use up the attempts, and no page comes twice."""
+    async with JobWorld(jobs=JobOptions(max_retries=1)) as world:
+        world.upstream.page_ms = 20_000
+        points, time_range = [f"p{n}" for n in range(10)], days(8, 1)
+        # 21 pages.
+        job_id = await world.submit(points, time_range)
+        deaths = 0
+        while not (job := await world.look(job_id)).is_over:
+            if deaths < 4 and world.queues.waiting:
+                death = Death(10**9, is_after=False)
+                kill = asyncio.get_running_loop().call_later(70, death.is_dead.set)
+                await world.deliver(death=death)
+                kill.cancel()
+                deaths += death.is_dead.is_set()
+            else:
+                await world.deliver()
+            await world.clock.sleep(5000)
+            await world.maintenance.run()
+        assert ("completed", 4) == (job.status, deaths)
+        assert world.truth(points, time_range) == await world.result(job_id)
+        # A consumer that dies at 70 s has stored two pages of three, and waits for one more.
+        # The one that lives runs out of time once.
+        assert world.upstream.requests <= 21 + 2 * 4 + 1
+        starts = [each.time_range.start_ms for each in world.upstream.asked]
+        assert (6, sorted(set(starts))) == (len(starts), starts)
+
+
+@in_virtual_time
+async def test_attempts_that_failed_stay_counted_when_others_come_back() -> None:
+    """One that failed at once, then two that ran out of time with much stored: one retry."""
+    async with JobWorld(jobs=JobOptions(max_retries=1)) as world:
+        world.upstream.page_ms = 24_000
+        world.upstream.failing = lambda *_: len(world.upstream.asked) == 1
+        points, time_range = [f"p{n}" for n in range(29)], days(5, 2)
+        job = await world.run(await world.submit(points, time_range), within_s=1000)
+        assert ("completed", 1, 4) == (job.status, job.retry_count, len(world.upstream.asked))
+
+
+@in_virtual_time
+async def test_chunks_of_a_job_that_has_failed_do_not_go_on() -> None:
+    """The job fails anyway: a chunk ends with the attempt that is under way, or the next one."""
+    async with JobWorld(jobs=JobOptions(max_retries=0, batch_size=1)) as world:
+
+        def failing(asking: Asking, page: int) -> bool:
+            return asking.points == ("a",) or page == 1
+
+        world.upstream.failing = failing
+        job = await world.run(await world.submit(["a", "b"], days(30, 2)))
+        assert "failed" == job.status
+        assert 2 == sum(each.points == ("b",) for each in world.upstream.asked)

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from builders import Sent, samples
 from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.ranges import Range
-from building_vitals.series.folding import Folder, PointSeries
+from building_vitals.series.folding import Folder, PointSeries, SampleTooOld
 from building_vitals.series.frames import FRAME_SAMPLES_MIN
 from building_vitals.series.splicing import inflate
 from building_vitals.series.values import NumberText
@@ -25,6 +25,12 @@ def text_of(fold: PointSeries) -> str:
     """Return the JSON text of all samples of a fold."""
     frames = fold.series.frames
     return inflate(fold.series.data, frames[-1].raw_end if frames else 0).decode()
+
+
+def finished(folder: Folder) -> list[PointSeries]:
+    """Return what is known once the upstream has given everything."""
+    folder.advance(None, 10**15)
+    return folder.finish()
 
 
 def sent(instant_ms: int, value: Any = 1, name: str = "p") -> Sent:
@@ -63,7 +69,7 @@ def test_values_are_those_the_api_promises(value: Any, expected: str) -> None:
     """
     folder = Folder(["p"], DAY)
     folder.add_page([sent(T0, value), sent(T0 + 1, value)])
-    [fold] = folder.finish()
+    [fold] = finished(folder)
 
     assert text_of(fold) == f"[{T0},{expected}],[{T0 + 1},{expected}]"
 
@@ -72,7 +78,7 @@ def test_equal_values_of_different_types_stay_apart() -> None:
     """1, true and 1.0 are equal in Python; their samples are not."""
     folder = Folder(["p"], DAY)
     folder.add_page([sent(T0 + i, value) for i, value in enumerate((1, True, 1.0, "1", "true"))])
-    [fold] = folder.finish()
+    [fold] = finished(folder)
 
     values = [each.partition(",")[2] for each in text_of(fold)[1:-1].split("],[")]
     assert ["1", "true", "1.0", "1", '"true"'] == values
@@ -89,6 +95,7 @@ def test_numbers_and_texts_of_the_same_digits_stay_apart() -> None:
     )
     folder = Folder(["p"], DAY)
     folder.add_page([sent(T0 + i, value) for i, value in enumerate(sent_values)])
+    folder.advance(None, DAY.end_ms)
     [fold] = folder.finish()
 
     values = [each.partition(",")[2] for each in text_of(fold)[1:-1].split("],[")]
@@ -110,12 +117,12 @@ def test_only_what_was_asked_for_is_kept() -> None:
         ]
     )
 
-    assert [f"[{T0},1],[{T0 + 9},2]", ""] == [text_of(fold) for fold in folder.finish()]
+    assert [f"[{T0},1],[{T0 + 9},2]", ""] == [text_of(fold) for fold in finished(folder)]
 
 
 def test_every_point_is_known_afterwards() -> None:
     """A point without samples is known too: to have none; points come in the order asked for."""
-    folds = Folder(["q", "p"], Range(0, 10)).finish()
+    folds = finished(Folder(["q", "p"], Range(0, 10)))
 
     assert [("q", Range(0, 10), 0), ("p", Range(0, 10), 0)] == [
         (fold.point, fold.known, fold.series.count) for fold in folds
@@ -136,7 +143,7 @@ def test_last_received_of_duplicates_wins(order: list[list[str]]) -> None:
     folder = Folder(["p"], Range(0, 10))
     for page in order:
         folder.add_page([sent(t, value) for text in page for t, value in samples(text)])
-    [fold] = folder.finish()
+    [fold] = finished(folder)
 
     assert text_of(fold) == '[0,"a"],[5,"c"]'
 
@@ -150,6 +157,7 @@ def test_an_unreadable_time_spoils_its_sample_only(time: str) -> None:
     folder.add_page([Sent("q", 5, time)])
 
     assert folder.unreadable == 3
+    folder.advance(None, DAY.end_ms)
     assert [f"[{T0},1],[{T0 + 9},4]", ""] == [text_of(fold) for fold in folder.finish()]
 
 
@@ -160,6 +168,7 @@ def test_points_with_the_same_unreadable_times_each_count_theirs() -> None:
     folder.add_page([Sent(name, at, time) for at, time in enumerate(times) for name in "pq"])
 
     assert folder.unreadable == 2
+    folder.advance(None, DAY.end_ms)
     assert [f"[{T0},0],[{T0 + 9},2]"] * 2 == [text_of(fold) for fold in folder.finish()]
 
 
@@ -168,6 +177,7 @@ def test_a_sample_without_a_value_is_left_out_and_a_null_value_is_kept() -> None
     folder = Folder(["p"], DAY)
     folder.add_page([sent(T0 - 1, UNSET), sent(T0, None), sent(T0 + 1, UNSET), sent(T0 + 2, "7")])
     folder.add_page([sent(T0 + 3, UNSET), sent(T0 + 3, UNSET, "other"), Sent("", "8", "")])
+    folder.advance(None, DAY.end_ms)
     [fold] = folder.finish()
 
     assert folder.unreadable == 2
@@ -201,7 +211,7 @@ def test_frames_close_at_midnight(
     pages = minutes(start_ms, count)
     for start in range(0, count, page_size):
         folder.add_page(pages[start : start + page_size])
-    [fold] = folder.finish()
+    [fold] = finished(folder)
 
     assert expected == [frame.count for frame in fold.series.frames]
 
@@ -224,7 +234,7 @@ def test_split(split_ms: int | None, expected: list[tuple[Range, int]]) -> None:
     folder = Folder(["p"], Range(0, 10), split_ms)
     folder.add_page([sent(t) for t in (0, 4, 5, 9)])
 
-    assert expected == [(fold.known, fold.series.count) for fold in folder.finish()]
+    assert expected == [(fold.known, fold.series.count) for fold in finished(folder)]
 
 
 def test_open_samples_are_few() -> None:
@@ -239,7 +249,98 @@ def test_open_samples_are_few() -> None:
         [fold_of_p] = folder._folds.values()
         most = max(most, len(fold_of_p.times))
         assert {} == fold_of_p._late
-    [fold] = folder.finish()
+    [fold] = finished(folder)
 
     assert most <= FRAME_SAMPLES_MIN + 1440 + page_size
     assert len(sent_in_order) == fold.series.count
+
+
+def spans(folds: list[PointSeries]) -> list[tuple[str, int, int, int]]:
+    """Return of each fold its point, its range counted from T0, and how many samples it has."""
+    return [
+        (each.point, each.known.start_ms - T0, each.known.end_ms - T0, each.series.count)
+        for each in folds
+    ]
+
+
+def test_what_is_complete_can_be_taken_and_the_rest_stays_open() -> None:
+    """Of each point as far as it was noted, each stretch once; what is not complete is not told."""
+    folder = Folder(["p", "q"], Range(T0, T0 + 100), T0 + 50)
+    assert [] == folder.take_known()
+    folder.add_page([sent(T0 + at, name=name) for at in (0, 10, 30, 60) for name in "pq"])
+    folder.advance(["p", "stranger"], T0 + 30)
+    assert [("p", 0, 30, 2)] == spans(folder.take_known())
+    assert [] == folder.take_known()
+    assert 2 + 4 == folder.held
+    folder.add_page([sent(T0 + 30, "again"), sent(T0 + 70)])
+    folder.advance(None, T0 + 20)
+    assert [("q", 0, 20, 2)] == spans(folder.take_known())
+    folder.advance(None, T0 + 61)
+    taken = folder.take_known()
+    assert [("p", 30, 50, 1), ("p", 50, 61, 1), ("q", 20, 50, 1), ("q", 50, 61, 1)] == spans(taken)
+    assert f'[{T0 + 30},"again"]' == text_of(taken[0])
+    assert 1 == folder.held
+    assert [] == folder.finish()
+
+
+def test_a_fetch_that_breaks_off_is_known_as_far_as_it_is_complete() -> None:
+    """What came after that is forgotten."""
+    folder = Folder(["p", "q"], Range(T0, T0 + 100))
+    folder.add_page([sent(T0 + 5), sent(T0 + 10)])
+    folder.advance(None, T0 + 10)
+    folder.add_page([sent(T0 + 20), sent(T0 + 7), Sent("q", 1, "no time")])
+    assert [("p", 0, 10, 2), ("q", 0, 10, 0)] == spans(folder.finish())
+
+
+@pytest.mark.parametrize(
+    ("notes", "covered"),
+    [
+        pytest.param([], 0.0, id="nothing yet"),
+        pytest.param([(None, 25)], 0.25, id="all points"),
+        pytest.param([(["p"], 50)], 0.25, id="one of two"),
+        pytest.param([(["p"], 50), (["p"], 20)], 0.25, id="never less"),
+        pytest.param([(None, -5)], 0.0, id="before the range"),
+        pytest.param([(None, 1000)], 1.0, id="beyond the range"),
+    ],
+)
+def test_the_share_that_is_complete(
+    notes: list[tuple[list[str] | None, int]], covered: float
+) -> None:
+    """Points and time count, not samples."""
+    folder = Folder(["p", "q"], Range(T0, T0 + 100))
+    for points, until_ms in notes:
+        folder.advance(points, T0 + until_ms)
+    assert covered == folder.covered
+
+
+def test_a_sample_before_what_was_taken_is_refused() -> None:
+    """It can be merged with nothing; the others of its page, and what was complete, stay."""
+    folder = Folder(["p", "q"], Range(T0, T0 + 100))
+    folder.add_page([sent(T0 + 5), sent(T0 + 20)])
+    folder.advance(None, T0 + 10)
+    folder.take_known()
+    with pytest.raises(SampleTooOld, match=r"2025-01-01T00:00:00\.007"):
+        folder.add_page([sent(T0 + 30), sent(T0 + 7), sent(T0 + 11), sent(T0 + 30, name="q")])
+    folder.advance(None, T0 + 100)
+    assert [("p", 10, 100, 3), ("q", 10, 100, 1)] == spans(folder.finish())
+
+
+def test_a_late_sample_that_nobody_has_missed_yet_is_merged() -> None:
+    """Its frame is closed, and the time complete, but not taken."""
+    folder = Folder(["p"], Range(T0, T0 + 9 * DAY_MS))
+    folder.add_page(minutes(T0, 2000))
+    folder.advance(None, T0 + 2 * DAY_MS)
+    folder.add_page([sent(T0 + 1)])
+    assert 2001 == folder.held
+    assert [("p", 0, 2 * DAY_MS, 2001)] == spans(folder.take_known())
+    assert 0 == folder.held
+
+
+def test_frames_that_reach_beyond_what_is_complete_are_taken_apart() -> None:
+    """An upstream may send samples long before it can say that all before them have come."""
+    folder = Folder(["p"], Range(T0, T0 + 9 * DAY_MS))
+    folder.add_page(minutes(T0, 4 * 1440))
+    folder.advance(None, T0 + DAY_MS + 10 * MINUTE_MS)
+    assert [("p", 0, DAY_MS + 10 * MINUTE_MS, 1450)] == spans(folder.take_known())
+    assert 4 * 1440 - 1450 == folder.held
+    assert 4 * 1440 - 1450 == sum(each.series.count for each in finished(folder))

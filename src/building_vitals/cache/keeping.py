@@ -1,0 +1,67 @@
+"""
+Keeps what came of a fetch: as an object of its own, stored and made known.
+
+Separate because a fetch that somebody waits for is stored behind the answer, once, and one that
+nobody waits for a part at a time, while it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from building_vitals.cache.leases_table import Lease, Leases
+from building_vitals.cache.store import SegmentObject, SegmentStore, segment_object
+from building_vitals.errors import AppError
+from building_vitals.ports import Database, Invocation
+from building_vitals.series.folding import PointSeries
+
+
+class Keeper:
+    """Stores what came, and lets go of the lease under which it came."""
+
+    def __init__(self, store: SegmentStore, database: Database, invocation: Invocation) -> None:
+        self._store = store
+        self._leases = Leases(database)
+        self._database = database
+        self._clock = invocation.clock
+        self._new_id = invocation.new_id
+        self._on_fault = invocation.on_fault
+
+    def object_of(
+        self, site: str, point_series: Sequence[PointSeries], fetched_ms: int
+    ) -> SegmentObject | None:
+        """Return an object of what came; None when nothing did."""
+        if not point_series:
+            return None
+        return segment_object(site, point_series, fetched_ms=fetched_ms, nonce=self._new_id())
+
+    async def store(self, made: SegmentObject) -> SegmentObject:
+        """
+        Store a part of a fetch that goes on, and make it known; return it as stored.
+
+        Raises:
+            Unavailable: the bucket or the database can't be reached.
+        """
+        stored = await self._store.put(made)
+        await self._store.commit([stored], now_ms=self._clock.now_ms())
+        return stored
+
+    async def end(self, made: SegmentObject | None, lease: Lease) -> None:
+        """Store what is left of a fetch, then let go of the lease: those who wait find it then."""
+        release = self._leases.release_statement(lease.lease_id)
+        try:
+            if made is None:
+                await self._database.batch([release])
+                return
+            stored = await self._store.put(made)
+            await self._store.commit([stored], now_ms=self._clock.now_ms(), after=[release])
+        except AppError as error:
+            self._on_fault("store", error)
+            await self.release(lease)
+
+    async def release(self, lease: Lease) -> None:
+        """Let go of a lease."""
+        try:
+            await self._leases.release(lease.lease_id)
+        except AppError as error:
+            self._on_fault("release", error)
