@@ -274,6 +274,7 @@ class App:
             jobs=jobs,
             submission=JobSubmission(
                 jobs=jobs,
+                upstream=self.source,
                 sender=self.platform.queues,
                 options=self.settings.jobs,
                 invocation=self.invocation,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 
 from building_vitals.instants import DAY_MS, HOUR_MS
@@ -15,44 +17,90 @@ CHUNK_SAMPLES = 250_000
 CHUNKS_MAX = 10_000
 
 
+# Of the groups that are compared, the smallest is this share of what a batch may hold.
+GROUP_SHARE_MIN = 4
+
+# Returns how many requests upstream it takes to fetch so many points over so many milliseconds.
+RequestsOf = Callable[[int, int], int]
+# Where the groups of points begin and the last one ends, and the parts of the range.
+Cut = tuple[list[int], list[Range]]
+
+
 def plan_chunks(
-    points_count: int, time_range: Range, *, batch_size: int, samples_per_day: float
+    points_count: int,
+    time_range: Range,
+    *,
+    batch_size: int,
+    samples_per_day: float,
+    takes_site: bool,
+    requests_of: RequestsOf,
 ) -> list[ChunkSpec]:
     """
     Cut a request by points first, then by time.
 
-    Points are spread evenly over as few chunks as *batch_size* allows; each of these is cut into
-    parts of about `CHUNK_SAMPLES` samples, at whole days (or hours, where a part is shorter than
-    two days), so that frames, which close at midnights, are not cut. *samples_per_day* is the
-    estimate for one point.
+    Points are spread evenly over groups, each of which is cut into parts of about `CHUNK_SAMPLES`
+    samples, at whole days (or hours, where a part is shorter than two days), so that frames, which
+    close at midnights, are not cut. Where the pages hold the whole site anyway, all points are one
+    group, so that each page is fetched once. Else there are as many groups as make the requests
+    few, and no more than that.
+
+    Args:
+        points_count: Points of the request.
+        time_range: Its range.
+        batch_size: Points in a group, at most, unless all are one.
+        samples_per_day: Of one point, estimated.
+        takes_site: Whether the cheapest way to fetch all of it brings the whole site.
+        requests_of: What a part of it takes.
     """
-    groups = -(-points_count // batch_size)
-    bounds = [points_count * n // groups for n in range(groups + 1)]
-    widest = max(after - before for before, after in pairwise(bounds))
-    estimate = widest * time_range.duration_ms / DAY_MS * samples_per_day
-    parts = _time_parts(
-        time_range, min(max(1, -int(-estimate // CHUNK_SAMPLES)), max(1, CHUNKS_MAX // groups))
-    )
+    if takes_site:
+        bounds, parts = _cut(points_count, time_range, 1, samples_per_day)
+    else:
+        bounds, parts = min(
+            (
+                _cut(points_count, time_range, groups, samples_per_day)
+                for groups in _group_counts(points_count, batch_size)
+            ),
+            key=lambda plan: (_requests(plan, requests_of), (len(plan[0]) - 1) * len(plan[1])),
+        )
     return [
         ChunkSpec(
             chunk=group * len(parts) + n,
-            first_point=bounds[group],
-            points_count=bounds[group + 1] - bounds[group],
+            first_point=first,
+            points_count=end - first,
             start_ms=part.start_ms,
             end_ms=part.end_ms,
-            estimated=max(
-                1,
-                round(
-                    (bounds[group + 1] - bounds[group])
-                    * part.duration_ms
-                    / DAY_MS
-                    * samples_per_day
-                ),
-            ),
+            estimated=max(1, round((end - first) * part.duration_ms / DAY_MS * samples_per_day)),
         )
-        for group in range(groups)
+        for group, (first, end) in enumerate(pairwise(bounds))
         for n, part in enumerate(parts)
     ]
+
+
+def _group_counts(points_count: int, batch_size: int) -> list[int]:
+    """Return the numbers of groups worth comparing, the least first."""
+    sizes = range(max(1, batch_size // GROUP_SHARE_MIN), batch_size + 1)
+    return sorted({-(-points_count // size) for size in sizes})
+
+
+def _cut(points_count: int, time_range: Range, groups: int, samples_per_day: float) -> Cut:
+    """Return so many groups of points, spread evenly, and the parts of the range."""
+    bounds = [points_count * n // groups for n in range(groups + 1)]
+    widest = max(after - before for before, after in pairwise(bounds))
+    estimate = widest * time_range.duration_ms / DAY_MS * samples_per_day
+    count = min(max(1, -int(-estimate // CHUNK_SAMPLES)), max(1, CHUNKS_MAX // groups))
+    return bounds, _time_parts(time_range, count)
+
+
+def _requests(cut: Cut, requests_of: RequestsOf) -> int:
+    """Return how many requests all groups take over all parts."""
+    bounds, parts = cut
+    sizes = Counter(after - before for before, after in pairwise(bounds))
+    durations = Counter(part.duration_ms for part in parts)
+    return sum(
+        requests_of(size, duration_ms) * groups * times
+        for size, groups in sizes.items()
+        for duration_ms, times in durations.items()
+    )
 
 
 def _time_parts(time_range: Range, count: int) -> list[Range]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 
 import msgspec
 
 from building_vitals.answers.question import TimeseriesRequest
-from building_vitals.cache.fetch_plan import USUAL_SAMPLES_PER_DAY
 from building_vitals.errors import RateLimited, TooLarge, Unavailable
 from building_vitals.instants import DAY_MS
 from building_vitals.jobs.chunking import plan_chunks
@@ -16,6 +16,7 @@ from building_vitals.jobs.jobs_table import Jobs, NewJob, SubmissionOutcome
 from building_vitals.jobs.model import ChunkRef, ChunkSender
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ports import Invocation
+from building_vitals.upstream.port import Upstream
 
 # https://developers.cloudflare.com/queues/platform/limits/
 MESSAGES_PER_SEND_MAX = 100
@@ -44,9 +45,16 @@ class JobSubmission:
     """Inserts jobs and sends their chunks."""
 
     def __init__(
-        self, *, jobs: Jobs, sender: ChunkSender, options: JobOptions, invocation: Invocation
+        self,
+        *,
+        jobs: Jobs,
+        upstream: Upstream,
+        sender: ChunkSender,
+        options: JobOptions,
+        invocation: Invocation,
     ) -> None:
         self._jobs = jobs
+        self._upstream = upstream
         self._sender = sender
         self._options = options
         self._clock = invocation.clock
@@ -81,8 +89,11 @@ class JobSubmission:
     async def _plan(
         self, request: TimeseriesRequest, owner: str, identity: str, estimated: int
     ) -> NewJob:
-        samples, duration_ms = await self._jobs.seen_rate(request.site)
-        rate = samples / duration_ms * DAY_MS if duration_ms else USUAL_SAMPLES_PER_DAY
+        (samples, duration_ms), costs = await asyncio.gather(
+            self._jobs.seen_rate(request.site), self._upstream.costs(request.site)
+        )
+        rate = samples / duration_ms * DAY_MS if duration_ms else costs.samples_per_day
+        points_count = len(request.points)
         now_ms = self._clock.now_ms()
         return NewJob(
             # Random at its end: the same request may become a job again once this one has ended.
@@ -96,10 +107,12 @@ class JobSubmission:
             estimated=estimated,
             metadata={"userId": request.user_id} if request.user_id else {},
             chunks=plan_chunks(
-                len(request.points),
+                points_count,
                 request.time_range,
                 batch_size=self._options.batch_size,
                 samples_per_day=min(max(rate, SAMPLES_PER_DAY_MIN), SAMPLES_PER_DAY_MAX),
+                takes_site=costs.takes_site(points_count, request.time_range.duration_ms),
+                requests_of=costs.requests,
             ),
             now_ms=now_ms,
             due_ms=now_ms + RESEND_AFTER_MS,

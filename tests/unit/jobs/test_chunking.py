@@ -6,7 +6,29 @@ import pytest
 
 from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.jobs.chunking import CHUNK_SAMPLES, CHUNKS_MAX, plan_chunks
+from building_vitals.jobs.model import ChunkSpec
 from building_vitals.ranges import Range
+
+MINUTES_5 = 288
+PAGE = 50_000
+
+
+def plan(points: int, time_range: Range, *, batch: int, rate: float) -> list[ChunkSpec]:
+    """Return the chunks of a job for which each request is as good as another."""
+    return plan_chunks(
+        points,
+        time_range,
+        batch_size=batch,
+        samples_per_day=rate,
+        takes_site=False,
+        requests_of=lambda *_: 1,
+    )
+
+
+def pages_of(points: int, duration_ms: int) -> int:
+    """Return the pages that 5-minute data of so many points take."""
+    return max(1, -(-points * duration_ms * MINUTES_5 // (DAY_MS * PAGE)))
+
 
 # Points with so many samples a day fill a chunk in ten days.
 TENTH = CHUNK_SAMPLES / 10
@@ -24,7 +46,7 @@ TENTH = CHUNK_SAMPLES / 10
 )
 def test_points_are_spread_evenly(points: int, batch: int, sizes: list[int]) -> None:
     """As few chunks as the batch allows, none much smaller than the others."""
-    chunks = plan_chunks(points, Range(0, DAY_MS), batch_size=batch, samples_per_day=1)
+    chunks = plan(points, Range(0, DAY_MS), batch=batch, rate=1)
     assert sizes == [chunk.points_count for chunk in chunks]
     assert [sum(sizes[:n]) for n in range(len(sizes))] == [chunk.first_point for chunk in chunks]
 
@@ -49,19 +71,78 @@ def test_points_are_spread_evenly(points: int, batch: int, sizes: list[int]) -> 
 )
 def test_time_is_cut_where_frames_close(time_range: Range, rate: float, edges: list[int]) -> None:
     """At whole days, or hours where the parts are short, so that no frame is cut."""
-    chunks = plan_chunks(1, time_range, batch_size=1, samples_per_day=rate)
+    chunks = plan(1, time_range, batch=1, rate=rate)
     assert edges == [chunks[0].start_ms, *(chunk.end_ms for chunk in chunks)]
 
 
 def test_estimates_are_never_nothing() -> None:
     """A chunk without any expected sample still counts, or its job would have no progress."""
-    [chunk] = plan_chunks(1, Range(0, 1), batch_size=1, samples_per_day=0.0)
+    [chunk] = plan(1, Range(0, 1), batch=1, rate=0.0)
     assert 1 == chunk.estimated
 
 
 def test_the_largest_request_has_a_bounded_number_of_chunks() -> None:
     """5,000 points one by one over 20 years of a sample a second."""
     years = Range(0, 7305 * DAY_MS)
-    chunks = plan_chunks(5000, years, batch_size=1, samples_per_day=86_400)
+    chunks = plan(5000, years, batch=1, rate=86_400)
     assert CHUNKS_MAX == len(chunks)
     assert list(range(CHUNKS_MAX)) == [chunk.chunk for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    ("points", "days", "batch", "groups"),
+    [
+        pytest.param(200, 4, 50, 5, id="five groups of a page rather than four of two"),
+        pytest.param(200, 3, 50, 4, id="no more groups than help"),
+        pytest.param(51, 4, 50, 2, id="already small enough"),
+        pytest.param(40, 4, 50, 1, id="one page"),
+        pytest.param(50, 4, 50, 1, id="two pages are two pages"),
+        pytest.param(300, 4, 50, 7, id="seven pages rather than twelve"),
+    ],
+)
+def test_points_are_grouped_so_that_requests_are_few(
+    points: int, days: int, batch: int, groups: int
+) -> None:
+    """A group of 40 points over four days is a page, one of 50 is two."""
+    chunks = plan_chunks(
+        points,
+        Range(0, days * DAY_MS),
+        batch_size=batch,
+        samples_per_day=MINUTES_5,
+        takes_site=False,
+        requests_of=pages_of,
+    )
+    assert groups == len({chunk.first_point for chunk in chunks})
+    assert points == sum(chunk.points_count for chunk in chunks if not chunk.start_ms)
+    assert max(chunk.points_count for chunk in chunks) <= batch
+
+
+@pytest.mark.parametrize(
+    ("points", "days", "hours_each"),
+    [
+        pytest.param(400, 4, [48, 48], id="ten pages in two parts"),
+        pytest.param(5000, 1, [4] * 6, id="a day of a large site is cut at hours"),
+        pytest.param(100, 1, [24], id="small enough"),
+    ],
+)
+def test_pages_of_the_whole_site_are_cut_by_time_only(
+    points: int, days: int, hours_each: list[int]
+) -> None:
+    """
+    All points are one group, whatever a batch may hold: each page is fetched once for all, and no
+    part costs more than the page at its end.
+    """
+    chunks = plan_chunks(
+        points,
+        Range(0, days * DAY_MS),
+        batch_size=50,
+        samples_per_day=MINUTES_5,
+        takes_site=True,
+        requests_of=pages_of,
+    )
+    assert {(0, points)} == {(chunk.first_point, chunk.points_count) for chunk in chunks}
+    assert hours_each == [(chunk.end_ms - chunk.start_ms) // HOUR_MS for chunk in chunks]
+    assert all(chunk.estimated <= CHUNK_SAMPLES for chunk in chunks)
+    pages = sum(pages_of(chunk.points_count, chunk.end_ms - chunk.start_ms) for chunk in chunks)
+    least = pages_of(points, days * DAY_MS)
+    assert least <= pages < least + len(chunks)

@@ -20,6 +20,7 @@ from building_vitals.jobs.submission import (
 )
 from building_vitals.ranges import Range
 from fakes.failures import Fault
+from fakes.history import History
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 
@@ -35,6 +36,7 @@ def submission(world: JobWorld, **options: int) -> JobSubmission:
     """Return a submission over a world's parts."""
     return JobSubmission(
         jobs=world.jobs,
+        upstream=world.upstream,
         sender=world.queues,
         options=JobOptions(**options),
         invocation=world.invocation,
@@ -107,6 +109,42 @@ async def test_with_some_messages_there_is_one() -> None:
         queued = await submission(world, batch_size=1).submit(request(*POINTS), "one", 10)
         assert (True, MESSAGES_PER_SEND_MAX) == (queued.is_new, len(world.queues.sent))
         assert ["send chunks"] == [where for where, _ in world.reported]
+
+
+@in_virtual_time
+async def test_a_job_on_most_of_a_site_fetches_each_page_once() -> None:
+    """400 points over 4 days of a site of 400: ten pages of 50,000 samples, each for all points."""
+    points = tuple(f"p{n}" for n in range(400))
+    async with JobWorld(page_size=50_000) as world:
+        world.upstream.site_points = points
+        time_range = Range(EPOCH_MS - 6 * DAY_MS, EPOCH_MS - 2 * DAY_MS)
+        job = await world.run(await world.submit(points, time_range))
+        assert ("completed", 2, 400 * 4 * 288) == (job.status, job.total_chunks, job.samples_count)
+        assert 10 == world.upstream.requests
+        assert 400 * 4 * 288 == world.upstream.samples_sent
+
+
+@in_virtual_time
+async def test_an_unseen_site_is_cut_by_what_the_upstream_expects() -> None:
+    """A rate that was seen goes before it."""
+    async with JobWorld() as world:
+        service = JobSubmission(
+            jobs=world.jobs,
+            upstream=History(world.clock, interval_ms=10_000),
+            sender=world.queues,
+            options=JobOptions(),
+            invocation=world.invocation,
+        )
+        counts = []
+        for point in ("a", "b"):
+            # 8,640 samples a day by what the upstream says, 288 by what has come.
+            await service.submit(request(point, days=60), "one", 10)
+            counts.append(
+                world.database.look("SELECT count(*) AS count FROM job_chunks")[0]["count"]
+            )
+            await world.ask([point], Range(EPOCH_MS - 90 * DAY_MS, EPOCH_MS - 61 * DAY_MS))
+            await world.settle()
+        assert [3, 3 + 1] == counts
 
 
 def test_each_message_more_waits_longer() -> None:
