@@ -45,7 +45,7 @@ PURE = {
     *("upstream.costs", "upstream.point_names", "upstream.profile", "upstream.quota"),
     *("upstream.ace.backoff", "upstream.ace.comparison", "upstream.ace.cursors"),
     *("upstream.ace.planning", "upstream.ace.settings", "upstream.ace.targets"),
-    *("upstream.ace.wire",),
+    *("upstream.ace.wire", "upstream.ace.nesting"),
     *("cache.freshness", "cache.segments", "cache.coverage", "cache.fetch_plan", "cache.need"),
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces"),

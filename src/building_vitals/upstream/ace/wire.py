@@ -14,11 +14,16 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from building_vitals.series.values import NumberText
+from building_vitals.upstream.ace.nesting import is_deeper
 
 ShapeT = TypeVar("ShapeT")
 
 # In the place of a name or time that is missing or no text. No point has this name.
 NO_TEXT = ""
+# Levels of arrays and objects in an answer, its own three included.
+PAGE_LEVELS_MAX = 32
+LISTING_LEVELS_MAX = 64
+
 # int() refuses more than 4,300 digits.
 _INT_DIGITS_MAX = 4_000
 
@@ -103,8 +108,9 @@ def decode_page(body: bytes) -> Page:
     A sample that lacks something spoils no page: it stays in its place, for rows to be counted.
 
     Raises:
-        PageRefused: *body* is not JSON (cut, HTML), or has another shape.
+        PageRefused: *body* is not JSON (cut, HTML), is nested too deep, or has another shape.
     """
+    _refuse_deeper(body, PAGE_LEVELS_MAX)
     try:
         return _PAGES.decode(body)
     except (ValueError, RecursionError):
@@ -142,8 +148,9 @@ def decode_listing(body: bytes) -> Listing:
     Decode a page of a list.
 
     Raises:
-        PageRefused: *body* is not JSON, or has another shape.
+        PageRefused: *body* is not JSON, is nested too deep, or has another shape.
     """
+    _refuse_deeper(body, LISTING_LEVELS_MAX)
     return _decode(_LISTINGS, Listing, body)
 
 
@@ -174,10 +181,20 @@ def guess_cursor(body: bytes) -> str | None:
     cursor does not stand at the end.
     """
     end = body.rfind(b"]", -_ENVELOPE_BYTES_MAX)
+    if end < 0:
+        return None
+    envelope = _NO_SAMPLES + body[end:]
     try:
-        return None if end < 0 else cursor_after(_PAGES.decode(_NO_SAMPLES + body[end:]))
+        _refuse_deeper(envelope, PAGE_LEVELS_MAX)
+        return cursor_after(_PAGES.decode(envelope))
     except (ValueError, PageRefused):
         return None
+
+
+def _refuse_deeper(body: bytes, levels_max: int) -> None:
+    """Raise PageRefused where decoding would go deeper than *levels_max*."""
+    if is_deeper(body, levels_max):
+        raise PageRefused(f"sent what is nested deeper than {levels_max} levels")
 
 
 def _decode(decoder: msgspec.json.Decoder[ShapeT], shape: type[ShapeT], body: bytes) -> ShapeT:
@@ -193,8 +210,10 @@ def _decode(decoder: msgspec.json.Decoder[ShapeT], shape: type[ShapeT], body: by
         reason = refused
     try:
         number = float if shape is Listing else NumberText
+        # Decoded here: the library takes UTF-16 too, in which nobody has counted the brackets.
+        text = body.decode("utf-8-sig", "surrogatepass")
         loose = json.loads(
-            body, parse_float=number, parse_int=_loose_int, parse_constant=lambda _: None
+            text, parse_float=number, parse_int=_loose_int, parse_constant=lambda _: None
         )
         return msgspec.convert(loose, shape)
     except (ValueError, RecursionError):

@@ -9,11 +9,14 @@ from msgspec import UNSET
 
 from building_vitals.series.values import NumberText, value_text
 from building_vitals.upstream.ace.wire import (
+    LISTING_LEVELS_MAX,
     NO_TEXT,
+    PAGE_LEVELS_MAX,
     PageRefused,
     cursor_after,
     decode_listing,
     decode_page,
+    guess_cursor,
 )
 
 
@@ -62,7 +65,7 @@ def test_json_that_only_the_lenient_take_is_read() -> None:
         b'{"point_samples":[],"has_more":"yes"}',
         b'{"point_samples":[],"has_more":true,"next_cursor":["x"]}',
         b'{"point_samples":[{"name":"\xff","value":1,"time":"t"}]}',
-        b"[" * 100_000,
+        '{"point_samples":[],"has_more":false}'.encode("utf-16"),
     ],
 )
 def test_bodies_that_are_no_page_are_refused(body: bytes) -> None:
@@ -147,3 +150,57 @@ def test_pages_that_do_not_tell_what_follows_are_refused(ending: str, reason: st
     """A page must say where the next is, or that there is none."""
     with pytest.raises(PageRefused, match=reason):
         cursor_after(decode_page(f'{{"point_samples":[]{ending}}}'.encode()))
+
+
+def nested(levels: int, opening: str = "[", closing: str = "]") -> str:
+    """Return a value of so many levels."""
+    return opening * levels + closing * levels
+
+
+def page_with(value: str) -> bytes:
+    """Return a page whose second sample has *value*, three levels below the page itself."""
+    samples = ",".join(f'{{"name":"p","value":{each},"time":"t"}}' for each in ("1", value))
+    return f'{{"point_samples":[{samples}],"has_more":false}}'.encode()
+
+
+def test_pages_may_be_nested_as_deep_as_the_limit() -> None:
+    """A value reaches the limit; one level more refuses the page, in objects as in arrays."""
+    room = PAGE_LEVELS_MAX - 3
+    (_, deep) = decode_page(page_with(nested(room))).point_samples
+    assert nested(room) == value_text(deep.value)
+    for opening, closing in (("[", "]"), ('{"a":[', "]}"), ("[{},", "]")):
+        levels = room + 1 if "{" not in opening or "}" in opening else room // 2 + 1
+        with pytest.raises(PageRefused, match=r"^sent what is nested deeper than 32 levels$"):
+            decode_page(page_with(nested(levels, opening, closing)))
+
+
+def test_lists_may_be_nested_as_deep_as_their_limit() -> None:
+    """An item's field reaches the limit; one level more refuses the list."""
+    room = LISTING_LEVELS_MAX - 3
+    for levels in (room, room + 1):
+        body = f'{{"items":[{{"kv_tags":{nested(levels)}}}],"pages":1}}'.encode()
+        if levels == room:
+            assert 1 == len(decode_listing(body).items)
+        else:
+            with pytest.raises(PageRefused, match=r"^sent what is nested deeper than 64 levels$"):
+                decode_listing(body)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":', '{"a":1,"b": '])
+def test_what_would_overflow_the_stack_is_never_decoded(opening: str) -> None:
+    """Brackets by the thousand are refused, wherever they stand, closed or not."""
+    deep = opening * 2_500
+    for body in (deep, page_with(deep).decode(), f'{{"extra":{deep}', f'{{"items":[{deep}'):
+        for decode in (decode_page, decode_listing):
+            with pytest.raises(PageRefused, match="nested deeper"):
+                decode(body.encode())
+
+
+def test_cursor_is_not_guessed_from_a_deep_ending() -> None:
+    """The end of a body that is nested too deep gives no cursor."""
+    ending = '],"next_cursor":"c","has_more":true'
+    sample = '{"point_samples":[{"name":"p","value":1,"time":"t"}'
+
+    assert "c" == guess_cursor(f"{sample}{ending}}}".encode())
+    assert None is guess_cursor(f'{sample}{ending},"x":{nested(600, "[{},", "")}'.encode())
+    assert None is guess_cursor(f'{sample}{ending},"x":{{"a":'.encode() + b'{"a":' * 700)
