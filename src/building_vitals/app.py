@@ -151,6 +151,7 @@ class App:
             self.clock,
             self.settings.upstream,
             gate=self._gate,
+            state=self.isolate.upstream,
             profiles=self.profiles,
             # Nobody's chart hangs on what a job finds out, and a consumer has no time to lose.
             run_later=None if self._is_queued else self.invocation.run_later,

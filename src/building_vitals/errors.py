@@ -12,7 +12,8 @@ AppError                       500   base: code, status, retryable, retry_after_
 ├─ TooLarge                    413   the request is larger than a limit; names it
 ├─ RateLimited                 429   the key has sent too many requests; says when to retry
 ├─ UpstreamError               502   the upstream failed, refused, or sent an invalid answer
-│  ├─ UpstreamSiteUnknown      404   the upstream has no such site
+│  ├─ UpstreamSiteUnknown      404   the upstream has no such site, or none for the Worker
+│  ├─ UpstreamTooLarge         502   the upstream sent more than the Worker reads of one answer
 │  ├─ UpstreamLimited          502   the upstream's rate limit, or the Worker's own quota, held on
 │  └─ UpstreamTimeout          504   the upstream did not answer in time
 │     └─ UpstreamBusy          504   another request was still fetching the same data
@@ -157,10 +158,14 @@ class UpstreamError(AppError):
 
 
 class UpstreamSiteUnknown(UpstreamError):
-    """The upstream says that it has no such site."""
+    """The upstream says that it has no such site, or that the Worker's token may not read it."""
 
     code = "site_unknown"
     status = 404
+
+
+class UpstreamTooLarge(UpstreamError):
+    """An answer of the upstream has more bytes than the Worker reads; smaller ones may do."""
 
 
 class UpstreamLimited(UpstreamError):

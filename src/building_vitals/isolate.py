@@ -14,6 +14,7 @@ from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.waiting import Waiting
 from building_vitals.settings import Settings
 from building_vitals.statistics.recorder import Outbox
+from building_vitals.upstream.ace.calls import UpstreamState
 from building_vitals.upstream.gate import Grant
 from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.profiles import ProfileMemory
@@ -33,6 +34,7 @@ class Isolate:
         grant, queued_grant: Upstream requests that may still be sent, for requests and for jobs.
         profiles: What has been learned of the upstream's sites.
         point_names: Names of the sites' points, as last read.
+        upstream: What has been seen of the upstream.
         told: Faults that the log has already: one line for each is enough.
     """
 
@@ -47,4 +49,5 @@ class Isolate:
         self.queued_grant = Grant()
         self.profiles = ProfileMemory()
         self.point_names = PointNames()
+        self.upstream = UpstreamState()
         self.told: set[str] = set()

@@ -32,12 +32,24 @@ class HttpFailure(Exception):
     """No complete answer came: connection refused or lost, a body cut short."""
 
 
+class HttpCut(HttpFailure):
+    """The answer began, and its body did not come whole."""
+
+
 class HttpTimeout(HttpFailure):
     """No complete answer came within the time allowed."""
 
 
+class HttpTooLarge(HttpFailure):
+    """The body, decompressed, has more bytes than allowed; the rest was not read."""
+
+
 class HttpClient(Protocol):
-    """Sends one request and reads the complete answer."""
+    """
+    Sends one request and reads the complete answer.
+
+    Of an answer that is not read to its end, for whatever reason, the connection is closed.
+    """
 
     async def request(
         self,
@@ -47,12 +59,22 @@ class HttpClient(Protocol):
         headers: Mapping[str, str],
         body: bytes | None = None,
         timeout_ms: int,
+        body_max: int,
     ) -> HttpAnswer:
         """
         Return the answer, whatever its status.
 
+        Args:
+            method: GET or POST.
+            url: The whole address.
+            headers: Of the request.
+            body: Of the request.
+            timeout_ms: Longest time from here to the end of the answer's body.
+            body_max: Most bytes of the answer's body, decompressed.
+
         Raises:
             HttpTimeout: *timeout_ms* ran out before the body was complete.
+            HttpTooLarge: the body has more than *body_max* bytes.
             HttpFailure: the connection failed, or the body was cut short.
         """
         ...

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from building_vitals.ports import Database, ObjectStore
-from contract.remote import Remote, RemoteDatabase, RemoteObjects
+from contract.odd_server import OddServer
+from contract.remote import Remote, RemoteDatabase, RemoteHttp, RemoteObjects
+from contract.sender import LocalHttp, Sender
 from contract.worker_run import contract_worker
 from fakes.database import FakeDatabase
 from fakes.object_store import FakeObjectStore
@@ -37,6 +39,21 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
         return
     with FakeDatabase() as fake:
         yield fake
+
+
+@pytest.fixture(params=["sockets", "workerd"])
+def sender(request: pytest.FixtureRequest) -> Sender:
+    """What sends requests by an HttpClient."""
+    if request.param == "sockets":
+        return LocalHttp()
+    return RemoteHttp(request.getfixturevalue("remote"))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[OddServer]:
+    """An HTTP server whose answers do not end well."""
+    with OddServer() as running:
+        yield running
 
 
 @pytest.fixture

@@ -7,13 +7,48 @@ import base64
 import http.client
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from building_vitals.errors import Unavailable
-from building_vitals.ports import ObjectInfo, ObjectPage, Outcome, Statement
+from building_vitals.ports import HttpAnswer, ObjectInfo, ObjectPage, Outcome, Statement
 from fakes.object_store import FakeOpenObject
 
 TIMEOUT_S = 60.0
+
+
+class Sent(NamedTuple):
+    """
+    The outcome of a request.
+
+    Attributes:
+        answer: None where the request failed.
+        failure: The name of the exception's class.
+        text: The exception's text.
+        ending: What the server then said of the connection, where it was asked.
+    """
+
+    answer: HttpAnswer | None
+    failure: str | None = None
+    text: str = ""
+    ending: str | None = None
+
+
+def arguments_of(url: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all arguments of a request: those *asked*, and what the others are without a word."""
+    found = {
+        "method": "GET",
+        "url": url,
+        "headers": {},
+        "body": None,
+        "timeout_ms": 20_000,
+        "body_max": 64 * 1024 * 1024,
+        "ending": None,
+        "give_up_ms": 0,
+        **asked,
+    }
+    if found["body"] is not None:
+        found["body"] = base64.b64encode(found["body"]).decode()
+    return found
 
 
 class Remote:
@@ -172,3 +207,27 @@ class RemoteDatabase:
             "database.batch", binding=self._binding, statements=list(statements)
         )
         return [Outcome(rows, changes) for rows, changes in answers]
+
+
+class RemoteHttp:
+    """The HttpClient of the real runtime."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    async def outcome(self, url: str, **asked: Any) -> Sent:
+        """Send a request from the Worker."""
+        return _sent(await self._remote.call("http.send", **arguments_of(url, asked)))
+
+    async def given_up(self, url: str, *, after_ms: int, ending: str) -> Sent:
+        """Send a request from the Worker, which then cancels it."""
+        given = arguments_of(url, {"give_up_ms": after_ms, "ending": ending})
+        return _sent(await self._remote.call("http.give_up", **given))
+
+
+def _sent(found: Mapping[str, Any]) -> Sent:
+    answer = None
+    if "status" in found:
+        body = base64.b64decode(found["body"])
+        answer = HttpAnswer(found["status"], found["headers"], body)
+    return Sent(answer, found.get("failure"), found.get("text", ""), found.get("ending"))

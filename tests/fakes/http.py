@@ -22,6 +22,7 @@ class SentRequest:
     headers: Mapping[str, str]
     body: bytes | None
     timeout_ms: int
+    body_max: int
 
     @property
     def path(self) -> str:
@@ -68,9 +69,10 @@ class ScriptedHttp:
         headers: Mapping[str, str],
         body: bytes | None = None,
         timeout_ms: int,
+        body_max: int,
     ) -> HttpAnswer:
         """Answer by the next step of the script."""
-        sent = SentRequest(method, url, dict(headers), body, timeout_ms)
+        sent = SentRequest(method, url, dict(headers), body, timeout_ms, body_max)
         self.requests.append(sent)
         step = self._steps.pop(0) if self._steps else self._otherwise
         assert step is not None, f"request {len(self.requests)} is not in the script: {url}"

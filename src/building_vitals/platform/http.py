@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import js
-from pyodide.ffi import JsException
-from workers import fetch
+from pyodide.ffi import JsException, to_js
 
-from building_vitals.ports import HttpAnswer, HttpFailure, HttpTimeout
+from building_vitals.ports import HttpAnswer, HttpCut, HttpFailure, HttpTimeout, HttpTooLarge
 
 # Requests of one invocation under way at once.
 REQUESTS_MAX = 4
+# Room for a body whose size is not known before; doubled as often as it is full.
+FIRST_BYTES = 1024 * 1024
 # A request on a new connection leaves in the third.
 SOCKET_TURNS = 4
 
@@ -33,33 +36,132 @@ class RuntimeHttp:
         headers: Mapping[str, str],
         body: bytes | None = None,
         timeout_ms: int,
+        body_max: int,
     ) -> HttpAnswer:
         """Return the answer, whatever its status; redirects are not followed."""
         async with self._slots:
-            return await self._send(method, url, headers, body, timeout_ms)
+            with _deadline(timeout_ms) as late:
+                try:
+                    return await _exchange(method, url, headers, body, late=late, body_max=body_max)
+                except _Late:
+                    raise HttpTimeout(f"no whole answer within {timeout_ms} ms") from None
+                except JsException as error:
+                    raise HttpFailure(str(error)[:300]) from error
 
-    async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_ms: int
-    ) -> HttpAnswer:
-        options: dict[str, object] = {"method": method, "headers": dict(headers)}
-        if body is not None:
-            options["body"] = body
-        try:
-            # A deadline of the event loop, not an abort signal: an abort that is delivered while
-            # another task runs may wedge the loop (github.com/cloudflare/workerd/issues/6624).
-            async with asyncio.timeout(timeout_ms / 1000):
-                answer = await fetch(url, redirect="manual", **options)
-                raw = answer.js_object
-                data = (await raw.arrayBuffer()).to_bytes()
-        except TimeoutError as error:
-            raise HttpTimeout(f"no whole answer within {timeout_ms} ms") from error
-        except (OSError, JsException) as error:
-            raise HttpFailure(str(error)[:300]) from error
-        return HttpAnswer(
-            status=int(raw.status),
-            headers={str(name).lower(): str(value) for name, value in answer.headers.items()},
-            body=data,
-        )
+
+class _Late(Exception):
+    """The time allowed has run out."""
+
+
+# Python never waits for what is aborted: it waits for the race of that and of the deadline, which
+# the deadline has won by then. An abort that is delivered to Python while another task runs may
+# wedge its event loop (github.com/cloudflare/workerd/issues/6624), and so may a task that is
+# abandoned in the middle of its wait.
+
+
+@contextmanager
+def _deadline(timeout_ms: int) -> Iterator[Any]:
+    """Yield a promise of `undefined` in *timeout_ms*, with its `resolve` for an earlier end."""
+    late = js.Promise.withResolvers()
+    timer = js.setTimeout(late.resolve, timeout_ms)
+    try:
+        yield late
+    finally:
+        js.clearTimeout(timer)
+        late.resolve()
+
+
+async def _unless(late: Any, promise: Any) -> Any:
+    """Return the object that *promise* gives, unless the deadline comes first."""
+    found = await js.Promise.race(to_js([promise, late.promise]))
+    if found is None:
+        raise _Late
+    return found
+
+
+async def _exchange(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    late: Any,
+    body_max: int,
+) -> HttpAnswer:
+    """Send a request and read its answer; close the connection unless both end as they should."""
+    options: dict[str, Any] = {"method": method, "headers": dict(headers), "redirect": "manual"}
+    if body is not None:
+        options["body"] = body
+    controller = js.AbortController.new()
+    init = to_js(options, dict_converter=js.Object.fromEntries)
+    init.signal = controller.signal
+    try:
+        raw = await _unless(late, js.fetch(url, init))
+    except BaseException:
+        late.resolve()
+        controller.abort()
+        raise
+    names = js.Object.fromEntries(raw.headers).to_py()
+    answer_headers = {name.lower(): value for name, value in names.items()}
+    try:
+        data = await _read(raw.body, answer_headers, late, body_max) if raw.body else b""
+    except JsException as error:
+        raise HttpCut(str(error)[:300]) from error
+    return HttpAnswer(status=int(raw.status), headers=answer_headers, body=data)
+
+
+async def _read(stream: Any, headers: Mapping[str, str], late: Any, body_max: int) -> bytes:
+    """Return a whole body; cancel it where that fails, which closes the connection."""
+    reader = stream.getReader(mode="byob")
+    try:
+        size = _declared_size(headers)
+        if size is not None and size > body_max:
+            raise HttpTooLarge(f"the body has {size} bytes, limit {body_max}")
+        return await _filled(reader, size, late, body_max)
+    except BaseException:
+        late.resolve()
+        # What cancelling gives is nobody's business; a rejection that nobody takes would be logged.
+        js.Promise.allSettled(to_js([reader.cancel()]))
+        raise
+
+
+async def _filled(reader: Any, size: int | None, late: Any, body_max: int) -> bytes:
+    """
+    Return what *reader* gives, with few crossings between the languages, and copied once.
+
+    Args:
+        reader: Of the body's bytes, decompressed.
+        size: Their number, where the answer tells it.
+        late: The deadline.
+        body_max: Most bytes.
+    """
+    # Where the size is not known, one byte of room more than allowed tells too many from enough.
+    room = min(FIRST_BYTES, body_max + 1) if size is None else size
+    buffer, filled = js.ArrayBuffer.new(room), 0
+    while filled < room:
+        view = js.Uint8Array.new(buffer, filled)
+        part = await _unless(late, reader.readAtLeast(room - filled, view))
+        # The buffer has moved into the part, at whose end there is an empty view.
+        buffer = part.value.buffer
+        filled += int(part.value.byteLength)
+        if filled > body_max:
+            raise HttpTooLarge(f"the body has more than {body_max} bytes")
+        if filled < room:
+            break
+        if size is None:
+            room = min(2 * room, body_max + 1)
+            buffer = buffer.transfer(room)
+    if size is not None and filled != size:
+        raise HttpCut(f"the body was cut short after {filled} of {size} bytes")
+    data: bytes = js.Uint8Array.new(buffer, 0, filled).to_bytes()
+    return data
+
+
+def _declared_size(headers: Mapping[str, str]) -> int | None:
+    """Return the bytes of the body, where `Content-Length` counts those."""
+    length = headers.get("content-length", "")
+    is_plain = headers.get("content-encoding", "identity") == "identity"
+    return int(length) if is_plain and length.isdecimal() and length.isascii() else None
 
 
 class RuntimeClock:

@@ -22,7 +22,7 @@ from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock, RuntimeHttp
 from building_vitals.platform.r2 import R2Objects
 from building_vitals.platform.rate_limits import BoundRateLimiter
-from building_vitals.ports import Statement
+from building_vitals.ports import HttpAnswer, HttpFailure, Statement
 from building_vitals.ranges import Range
 
 COMPUTING_S = 0.5
@@ -52,6 +52,8 @@ class Default(WorkerEntrypoint):
             return await BoundRateLimiter(self.env, given["binding"], set()).take(given["key"])
         if port == "clock":
             return await _computing(given["url"])
+        if port == "http":
+            return await _sending(name, given)
         return "ready"
 
     async def _objects(self, name: str, given: dict[str, Any]) -> Any:
@@ -116,7 +118,7 @@ class Default(WorkerEntrypoint):
 async def _computing(url: str) -> int:
     """Start a request, give it a turn, compute for a while; return when that ended, epoch ms."""
     clock = RuntimeClock()
-    sending = asyncio.create_task(RuntimeHttp().request("GET", url, headers={}, timeout_ms=10_000))
+    sending = asyncio.create_task(_get(url))
     await clock.turn()
     ends = time.monotonic() + COMPUTING_S
     while time.monotonic() < ends:
@@ -124,6 +126,40 @@ async def _computing(url: str) -> int:
     ended_ms = clock.now_ms()
     await sending
     return ended_ms
+
+
+async def _get(url: str) -> HttpAnswer:
+    """Return the answer to a plain request."""
+    return await RuntimeHttp().request(
+        "GET", url, headers={}, timeout_ms=20_000, body_max=1_000_000
+    )
+
+
+async def _sending(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """
+    Send a request, give it up after a while where asked to, and return its outcome.
+
+    The connections of an invocation end with it: so this one asks, while it goes on, what the
+    server has seen of the first request's connection.
+    """
+    ending, give_up_ms = given.pop("ending"), given.pop("give_up_ms")
+    data = given.pop("body")
+    given["body"] = None if data is None else base64.b64decode(data)
+    sending = asyncio.create_task(RuntimeHttp().request(**given))
+    if name == "give_up":
+        await asyncio.sleep(give_up_ms / 1000)
+        sending.cancel()
+    outcome: dict[str, Any] = {}
+    try:
+        answer = await sending
+        assert type(answer.body) is bytes
+        outcome = {"status": answer.status, "headers": dict(answer.headers)}
+        outcome["body"] = base64.b64encode(answer.body).decode()
+    except (HttpFailure, asyncio.CancelledError) as error:
+        outcome = {"failure": type(error).__name__, "text": str(error)}
+    if ending is not None:
+        outcome["ending"] = (await _get(ending)).body.decode()
+    return outcome
 
 
 async def _chunks(texts: list[str | None]) -> AsyncIterator[bytes]:

@@ -17,13 +17,14 @@ from building_vitals.errors import AppError, UpstreamError, UpstreamSiteUnknown
 from building_vitals.instants import HOUR_MS
 from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace.calls import Calls, FetchReport, OnReport
+from building_vitals.upstream.ace.calls import Calls, FetchReport, OnReport, UpstreamState
 from building_vitals.upstream.ace.comparison import Tail, compare
 from building_vitals.upstream.ace.page_stream import FilterIgnored
 from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.ace.sample_fetch import SampleFetch
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.ace.targets import (
+    SITES_PATH,
     filters_of,
     fits_filter,
     list_target,
@@ -36,8 +37,10 @@ from building_vitals.upstream.port import Items, SampleSink, UpstreamGate
 from building_vitals.upstream.profile import CHECK_EVERY_MS, SiteProfile, Source
 from building_vitals.upstream.profiles import SiteProfiles
 
-LIST_PAGE_SIZE = 500
-LIST_PAGES_MAX = 1_000
+# Items per page, of the sizes that the upstream takes.
+SITES_PER_PAGE = 1_000
+POINTS_PER_PAGE = 5_000
+LIST_PAGES_MAX = 100
 
 # How long the client remembers whether a site exists, and for how many sites.
 SITE_KNOWN_MS = 300_000
@@ -68,6 +71,7 @@ class AceClient:
         settings: UpstreamSettings,
         *,
         gate: UpstreamGate | None = None,
+        state: UpstreamState | None = None,
         profiles: SiteProfiles,
         run_later: RunLater | None = None,
     ) -> None:
@@ -77,6 +81,7 @@ class AceClient:
             clock: Time and waiting.
             settings: The options.
             gate: The Worker's own quota.
+            state: What has been seen of the upstream, by all requests of the isolate.
             profiles: What is learned of the upstream.
             run_later: Has the two ways of asking compared behind an answer; None: they are not.
         """
@@ -86,7 +91,9 @@ class AceClient:
         self._gate = gate
         self._profiles = profiles
         self._run_later = run_later
-        self._sites: dict[str, tuple[bool, int]] = {}
+        self._state = UpstreamState() if state is None else state
+        # Until when each site counts as known, or as what the upstream said of it.
+        self._sites: dict[str, tuple[UpstreamSiteUnknown | None, int]] = {}
 
     async def costs(self, site: str) -> SiteCosts:
         """Return what fetches of a site cost, by what has been learned."""
@@ -172,7 +179,7 @@ class AceClient:
 
     async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
         """
-        Return the sites the upstream knows, as it describes them.
+        Return the sites the upstream knows, as it describes them, each name once.
 
         Args:
             deadline_ms: Instant when to give up, epoch milliseconds.
@@ -180,25 +187,30 @@ class AceClient:
         Raises:
             UpstreamError: a page could not be fetched, or there are more than LIST_PAGES_MAX.
         """
-        items = await self._list(self._calls(deadline_ms), "/sites")
+        items = await self._list(self._calls(deadline_ms), SITES_PATH, SITES_PER_PAGE)
         if items is None:
-            raise UpstreamError("upstream /sites answered 404", upstream_status=404)
+            raise UpstreamError(
+                f"upstream {SITES_PATH} answered 404: it is no address of the upstream's API "
+                "(ACE_API_URL), which ends in /api",
+                upstream_status=404,
+            )
         return items
 
     async def list_points(self, site: str, *, deadline_ms: int | None = None) -> Items:
         """
-        Return the points of a site, as the upstream describes them.
+        Return the points of a site, as the upstream describes them, each name once.
 
         Args:
             site: Its name.
             deadline_ms: Instant when to give up, epoch milliseconds.
 
         Raises:
-            UpstreamSiteUnknown: there is no such site.
+            UpstreamSiteUnknown: there is no such site, or none that the token may read.
             UpstreamError: a page could not be fetched, or there are more than LIST_PAGES_MAX.
         """
         calls = self._calls(deadline_ms)
-        items = await self._list(calls, f"{site_path(site)}/configured_points")
+        path = f"{site_path(site)}/configured_points"
+        items = await self._list(calls, path, POINTS_PER_PAGE)
         if items is None:
             await self._require_site(calls, site)
         return items or []
@@ -247,34 +259,53 @@ class AceClient:
         )
 
     def _calls(self, deadline_ms: int | None) -> Calls:
-        return Calls(self._http, self._clock, self._settings, self._gate, deadline_ms)
+        return Calls(
+            self._http, self._clock, self._settings, self._gate, deadline_ms, state=self._state
+        )
 
     async def _require_site(self, calls: Calls, site: str) -> None:
         now_ms = self._clock.now_ms()
-        is_known, until_ms = self._sites.get(site, (False, 0))
+        unknown, until_ms = self._sites.get(site, (None, 0))
         if until_ms <= now_ms:
-            call = calls.begin(site_target(site), may_be_absent=True)
-            is_known = await call.answer() is not None
+            unknown = await self._site_fault(calls, site)
             if len(self._sites) >= SITES_REMEMBERED_MAX:
                 self._sites.clear()
-            until_ms = self._clock.now_ms() + (SITE_KNOWN_MS if is_known else SITE_UNKNOWN_MS)
-            self._sites[site] = (is_known, until_ms)
-        if not is_known:
-            raise UpstreamSiteUnknown(f"the upstream knows no site {site!r}", upstream_status=404)
+            until_ms = self._clock.now_ms() + (SITE_UNKNOWN_MS if unknown else SITE_KNOWN_MS)
+            self._sites[site] = (unknown, until_ms)
+        if unknown is not None:
+            raise UpstreamSiteUnknown(unknown.detail, upstream_status=unknown.upstream_status)
 
-    async def _list(self, calls: Calls, path: str) -> Items | None:
-        """Return the items of all pages; None when the list is not there."""
-        items: Items = []
+    async def _site_fault(self, calls: Calls, site: str) -> UpstreamSiteUnknown | None:
+        """Return what the upstream has against a site; None where it knows it."""
+        try:
+            is_known = await calls.begin(site_target(site), may_be_absent=True).answer() is not None
+        except UpstreamSiteUnknown as unknown:
+            return UpstreamSiteUnknown(unknown.detail, upstream_status=unknown.upstream_status)
+        if is_known:
+            return None
+        return UpstreamSiteUnknown(f"the upstream knows no site {site!r}", upstream_status=404)
+
+    async def _list(self, calls: Calls, path: str, per_page: int) -> Items | None:
+        """
+        Return the items of all pages; None when the list is not there.
+
+        A list that changes while it is read moves items from page to page: of one that comes twice
+        the later is kept, in the place of the earlier.
+        """
+        items: dict[object, dict[str, Any]] = {}
         number, pages = 1, 1
         while number <= pages:
             listing = await calls.read(
-                list_target(path, number, LIST_PAGE_SIZE),
+                list_target(path, number, per_page),
                 partial(_decode_list_page, number),
                 may_be_absent=number == 1,
             )
             if listing is None:
                 return None
-            items += listing.items
+            for item in listing.items:
+                name = item.get("name")
+                # Whoever uses the list judges what has no name.
+                items[name if isinstance(name, str) else (len(items),)] = item
             pages = listing.pages or 1
             if pages > LIST_PAGES_MAX:
                 raise UpstreamError(
@@ -282,7 +313,7 @@ class AceClient:
                     upstream_status=200,
                 )
             number += 1
-        return items
+        return list(items.values())
 
 
 def _decode_list_page(number: int, body: bytes) -> Listing:

@@ -119,7 +119,7 @@ class SampleFetch:
             self._time_range,
             base_url=settings.base_url,
             page_size=context.page_size,
-            url_max=settings.url_length_max,
+            line_max=settings.request_line_max,
         )
         return [
             self._page_stream(context, text, frozenset(names))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -18,15 +18,20 @@ from building_vitals.errors import UpstreamSiteUnknown
 from building_vitals.instants import format_instant
 from building_vitals.ranges import Range
 
-# Room left in an address for the cursor, whose length only the upstream knows.
+# Bytes left in a request line for the cursor, whose length only the upstream knows.
 CURSOR_LENGTH_RESERVED = 600
 
 # The upstream may leave out the samples at the start of what it is asked for: it is asked for a
 # little more.
 START_MARGIN_MS = 1_000
 
+# The list of sites. Without its last slash, the upstream answers with a redirect.
+SITES_PATH = "/sites/"
+
 # Characters of names that need no escape in a query.
 _QUERY_SAFE = "/:"
+# Characters of a base address that fetch leaves as they are; it escapes others, bytewise.
+_PATH_SAFE = "/:@!$&'()*+,;=-._~%[]|^"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -50,6 +55,24 @@ class Target(msgspec.Struct, frozen=True):
         address = base_url.rstrip("/") + self.path
         return f"{address}?{self.query}" if self.query else address
 
+    def line_bytes(self, base_url: str) -> int:
+        """Return the length of the request's first line: method, path, query and version."""
+        base_path = quote(urlsplit(base_url).path.rstrip("/"), safe=_PATH_SAFE)
+        target = f"{base_path}{self.path}?{self.query}" if self.query else base_path + self.path
+        return len(f"{self.method} {target} HTTP/1.1")
+
+    @property
+    def site(self) -> str | None:
+        """The site that the target asks about; None for a target of no site, or of all."""
+        if not self.path.startswith(SITES_PATH):
+            return None
+        return unquote(self.path.removeprefix(SITES_PATH).partition("/")[0]) or None
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether the answer has samples, and so may be much larger than others."""
+        return self.path.endswith(("timeseries", "timeseries/paginated"))
+
 
 def site_path(site: str) -> str:
     """
@@ -61,7 +84,7 @@ def site_path(site: str) -> str:
     """
     if site in ("", ".", ".."):
         raise UpstreamSiteUnknown(f"the upstream knows no site {site!r}")
-    return f"/sites/{quote(site, safe='')}"
+    return f"{SITES_PATH}{quote(site, safe='')}"
 
 
 def site_target(site: str) -> Target:
@@ -140,11 +163,15 @@ def filters_of(points: Iterable[str], length_max: int) -> list[tuple[str, list[s
 
 
 def filter_length_max(
-    site: str, time_range: Range, *, base_url: str, page_size: int, url_max: int
+    site: str, time_range: Range, *, base_url: str, page_size: int, line_max: int
 ) -> int:
-    """Return the longest filter with which the address of any page stays within *url_max*."""
-    bare = pages_target(site, "", time_range, page_size=page_size, cursor="").url(base_url)
-    return url_max - len(bare) - CURSOR_LENGTH_RESERVED
+    """
+    Return the longest filter with which the first line of a request for any page keeps *line_max*.
+
+    It is below 0 where even the request without a filter is too long.
+    """
+    bare = pages_target(site, "", time_range, page_size=page_size, cursor="")
+    return line_max - bare.line_bytes(base_url) - CURSOR_LENGTH_RESERVED
 
 
 def split_evenly(time_range: Range, count: int) -> list[Range]:

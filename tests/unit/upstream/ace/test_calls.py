@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from building_vitals.errors import UpstreamError, UpstreamLimited, UpstreamTimeout
-from building_vitals.ports import HttpFailure, HttpTimeout
-from building_vitals.upstream.ace.calls import Calls
+from building_vitals.errors import (
+    UpstreamError,
+    UpstreamLimited,
+    UpstreamSiteUnknown,
+    UpstreamTimeout,
+    UpstreamTooLarge,
+)
+from building_vitals.instants import DAY_MS
+from building_vitals.ports import HttpFailure, HttpTimeout, HttpTooLarge
+from building_vitals.ranges import Range
+from building_vitals.upstream.ace.backoff import RETRY_AFTER_CAP_MS
+from building_vitals.upstream.ace.calls import Calls, UpstreamState
 from building_vitals.upstream.ace.settings import UpstreamSettings
-from building_vitals.upstream.ace.targets import Target
+from building_vitals.upstream.ace.targets import Target, pages_target
 from fakes.clock import VirtualClock
 from fakes.http import ScriptedHttp, Step, answer
 
@@ -16,6 +27,7 @@ CREDENTIAL = "s3cret-token"
 SETTINGS = UpstreamSettings(base_url="https://u/api", token=CREDENTIAL)
 TARGET = Target("GET", "/sites/hq/timeseries/paginated", "page_size=10")
 NOW_MS = 1_735_689_600_000
+JANUARY = Range(NOW_MS, NOW_MS + 31 * DAY_MS)
 HTML = b"<html>bad gateway</html>"
 
 
@@ -47,15 +59,25 @@ class Bench:
         deadline_ms: int | None = None,
         settings: UpstreamSettings = SETTINGS,
         has_gate: bool = False,
+        state: UpstreamState | None = None,
     ) -> None:
         self.clock = VirtualClock(NOW_MS)
         self.http = ScriptedHttp(*steps, otherwise=otherwise)
         self.gate = Gate(self.clock) if has_gate else None
-        self.calls = Calls(self.http, self.clock, settings, self.gate, deadline_ms)
+        self.state = UpstreamState() if state is None else state
+        self.calls = Calls(
+            self.http, self.clock, settings, self.gate, deadline_ms, state=self.state
+        )
 
-    async def answer(self, *, may_be_absent: bool = False) -> bytes | None:
+    async def answer(self, *, target: Target = TARGET, may_be_absent: bool = False) -> bytes | None:
         """Return what the call answers."""
-        return await self.calls.begin(TARGET, may_be_absent=may_be_absent).answer()
+        return await self.calls.begin(target, may_be_absent=may_be_absent).answer()
+
+    async def failure(self, target: Target = TARGET) -> UpstreamError:
+        """Return the error that the call ends in."""
+        with pytest.raises(UpstreamError) as caught:
+            await self.answer(target=target)
+        return caught.value
 
 
 async def test_request_carries_the_token_and_asks_for_json() -> None:
@@ -141,9 +163,11 @@ async def test_faults_that_stay_end_the_call(
         (414, "answered 414"),
         (422, "answered 422"),
         (401, "answered 401: it refuses the Worker's token (ACE_API_TOKEN)"),
-        (403, "answered 403: it refuses the Worker's token (ACE_API_TOKEN)"),
         (204, "answered 204; only 200 has an answer"),
+        (301, "answered 301: a redirect, which is not followed"),
         (302, "answered 302: a redirect, which is not followed"),
+        (307, "answered 307: a redirect, which is not followed"),
+        (308, "answered 308: a redirect, which is not followed"),
     ],
 )
 async def test_other_statuses_are_not_repeated(status: int, ending: str) -> None:
@@ -173,29 +197,43 @@ async def test_allowed_404_is_an_answer() -> None:
     assert bench.calls.report.requests == 1
 
 
-@pytest.mark.parametrize("retry_after", ["7", "Wed, 01 Jan 2025 00:00:07 GMT"])
-async def test_retry_after_is_honoured(retry_after: str) -> None:
-    """The wait after a 429 is at least what the upstream asks, plus jitter."""
-    limited = answer(429, b"", headers={"retry-after": retry_after})
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+@pytest.mark.parametrize(
+    ("retry_after", "date"),
+    [
+        ("7", None),
+        ("Wed, 01 Jan 2025 00:00:07 GMT", None),
+        ("Wednesday, 01-Jan-25 01:00:07 GMT", "Wed, 01 Jan 2025 01:00:00 GMT"),
+        ("Tue Dec 31 12:00:07 2024", "Tue, 31 Dec 2024 12:00:00 GMT"),
+    ],
+)
+async def test_retry_after_is_honoured(status: int, retry_after: str, date: str | None) -> None:
+    """The wait after a 429 or 5xx is at least what the upstream asks by its clock, plus jitter."""
+    headers = {"retry-after": retry_after} | ({"date": date} if date else {})
+    limited = answer(status, b"", headers=headers)
     bench = Bench(limited, answer(200, b"{}"), deadline_ms=NOW_MS + 10_000)
 
     assert await bench.answer() == b"{}"
     assert bench.clock.sleeps == [7_250]
 
 
-@pytest.mark.parametrize(("retry_after", "deadline_ms"), [("60", NOW_MS + 30_000), ("86400", None)])
+@pytest.mark.parametrize(
+    ("retry_after", "deadline_ms"),
+    [("60", NOW_MS + 30_000), ("86400", None), ("99999999999", None)],
+)
 async def test_retry_after_beyond_patience_fails_at_once(
     retry_after: str, deadline_ms: int | None
 ) -> None:
     """A wait past the deadline is not begun; the error says when to come back."""
-    limited = answer(429, b"", headers={"retry-after": retry_after})
-    bench = Bench(limited, deadline_ms=deadline_ms)
-    with pytest.raises(UpstreamLimited) as caught:
-        await bench.answer()
+    for status, kind in ((429, UpstreamLimited), (503, UpstreamError)):
+        limited = answer(status, b"", headers={"retry-after": retry_after})
+        bench = Bench(limited, deadline_ms=deadline_ms)
+        failure = await bench.failure()
 
-    assert int(retry_after) == caught.value.retry_after_s
-    assert caught.value.upstream_status == 429
-    assert bench.clock.sleeps == []
+        assert kind is type(failure)
+        assert min(int(retry_after), RETRY_AFTER_CAP_MS // 1000) == failure.retry_after_s
+        assert (status, True) == (failure.upstream_status, failure.retryable)
+        assert bench.clock.sleeps == []
 
 
 async def test_time_out_shrinks_towards_the_deadline() -> None:
@@ -293,3 +331,167 @@ async def test_other_exceptions_pass() -> None:
     bench = Bench(KeyError("mistake"))
     with pytest.raises(KeyError):
         await bench.answer()
+
+
+UNHANDLED = answer(500, {"message": "An unhandled exception occurred."})
+SITE = Target("GET", "/sites/h%20q/timeseries/paginated", "page_size=10")
+ELSEWHERE = Target("POST", "/points/get_timeseries", "", b"{}")
+NO_CREDENTIAL = UpstreamSettings(base_url="https://u/api", token=None)
+
+
+async def test_403_for_a_site_is_an_unknown_site() -> None:
+    """The upstream answers 403 for sites that it lacks or hides: that is no fault of the token."""
+    failure = await Bench(answer(403, b"")).failure(SITE)
+
+    assert UpstreamSiteUnknown is type(failure)
+    assert "the upstream knows no site 'h q', or the Worker's token may not read it" == str(failure)
+    assert (403, False) == (failure.upstream_status, failure.retryable)
+
+
+async def test_403_elsewhere_is_the_token() -> None:
+    """Where no site is asked about, 403 refuses the token."""
+    failure = await Bench(answer(403, b"")).failure(ELSEWHERE)
+
+    assert UpstreamError is type(failure)
+    assert failure.detail == (
+        "upstream /points/get_timeseries answered 403: it refuses the Worker's token "
+        "(ACE_API_TOKEN)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "ending"),
+    [
+        (SETTINGS, "the Worker's token may be wrong (ACE_API_TOKEN)"),
+        (NO_CREDENTIAL, "the Worker has no token (ACE_API_TOKEN)"),
+    ],
+)
+async def test_a_wrong_token_is_told_at_once(settings: UpstreamSettings, ending: str) -> None:
+    """Where nothing has worked and the list of sites has the same 500, no retry is sent."""
+    bench = Bench(UNHANDLED, UNHANDLED, settings=settings)
+    failure = await bench.failure(ELSEWHERE)
+
+    assert failure.detail == (
+        "upstream /points/get_timeseries answered 500, and 500 to the list of sites as well: "
+        + ending
+    )
+    assert (500, False) == (failure.upstream_status, failure.retryable)
+    assert bench.clock.sleeps == []
+    probe = bench.http.requests[1]
+    assert ("GET", "https://u/api/sites/?page=1&per_page=2") == (probe.method, probe.url)
+    assert probe.headers == bench.calls.headers
+    assert bench.calls.report.requests == 2
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [answer(200, {"items": []}), answer(503, b""), answer(500, b"oops"), HttpFailure("lost")],
+)
+async def test_other_answers_to_the_probe_leave_the_retries(probe: Step) -> None:
+    """A list of sites that answers otherwise shows nothing of the token; it is asked but once."""
+    bench = Bench(UNHANDLED, probe, UNHANDLED, UNHANDLED, answer(200, b"{}"))
+
+    assert b"{}" == await bench.answer()
+    assert bench.clock.sleeps == [250, 500, 1_000]
+    assert bench.state.has_worked
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answer(500, b""),
+        answer(500, {"message": "disk full"}),
+        answer(502, {"message": "An unhandled exception occurred."}),
+        answer(500, b'"An unhandled exception occurred.' + b"x" * 1_000),
+    ],
+)
+async def test_other_faults_do_not_ask_for_the_token(fault: Step) -> None:
+    """Only the answer to a wrong token makes it suspect."""
+    bench = Bench(fault, answer(200, b"{}"))
+
+    assert b"{}" == await bench.answer()
+    assert len(bench.http.requests) == 2
+
+
+async def test_a_token_that_has_worked_is_not_suspected() -> None:
+    """After any 200 with it, also in an earlier invocation, a 500 is an ordinary fault."""
+    state = UpstreamState()
+    await Bench(answer(200, b"{}"), state=state, settings=NO_CREDENTIAL).answer()
+    assert not state.has_worked
+    await Bench(answer(404, b""), state=state).answer(may_be_absent=True)
+    assert not state.has_worked
+    await Bench(answer(200, b"{}"), state=state).answer()
+    assert state.has_worked
+    later = Bench(UNHANDLED, answer(200, b"{}"), state=state)
+
+    assert b"{}" == await later.answer()
+    assert len(later.http.requests) == 2
+
+
+async def test_calls_of_one_fetch_share_the_probe() -> None:
+    """Calls that fail together ask for the list of sites once, and all blame the token."""
+    bench = Bench(otherwise=UNHANDLED)
+    failures = await asyncio.gather(
+        *(bench.calls.begin(TARGET).answer() for _ in range(3)), return_exceptions=True
+    )
+
+    assert 3 == sum("may be wrong" in str(failure) for failure in failures)
+    assert 1 == sum("per_page=2" in sent.url for sent in bench.http.requests)
+    assert 4 == bench.calls.report.requests
+
+
+async def test_the_probe_passes_the_gate_and_keeps_the_deadline() -> None:
+    """The probe waits at the gate as every request does, and is left out when that is too late."""
+    bench = Bench(UNHANDLED, UNHANDLED, has_gate=True)
+    await bench.failure()
+    assert bench.gate is not None
+    assert 2 == bench.gate.admitted
+    late = Bench(UNHANDLED, has_gate=True, deadline_ms=NOW_MS + 1_500)
+
+    assert "answered 500 after 1 attempt" in (await late.failure()).detail
+    assert 1 == len(late.http.requests)
+
+
+@pytest.mark.parametrize(
+    ("target", "limit"),
+    [
+        (TARGET, SETTINGS.page_bytes_max),
+        (ELSEWHERE, SETTINGS.page_bytes_max),
+        (Target("GET", "/sites/", "page=1"), SETTINGS.list_bytes_max),
+        (Target("GET", "/sites/hq"), SETTINGS.list_bytes_max),
+    ],
+)
+async def test_answers_have_a_limit_of_bytes(target: Target, limit: int) -> None:
+    """A request tells the most bytes of its answer; a larger one fails without another attempt."""
+    bench = Bench(HttpTooLarge(f"the body has more than {limit} bytes"))
+    failure = await bench.failure(target)
+
+    assert UpstreamTooLarge is type(failure)
+    assert failure.detail == (
+        f"upstream {target.path} sent a larger answer than the Worker reads: "
+        f"the body has more than {limit} bytes"
+    )
+    assert not failure.retryable
+    assert [limit] == [sent.body_max for sent in bench.http.requests]
+
+
+async def test_request_lines_beyond_the_limit_are_not_sent() -> None:
+    """A request line has up to 4,094 bytes; a longer one is an error that says so."""
+    room = 4_094 - len("GET /api/x? HTTP/1.1")
+    assert b"{}" == await Bench(answer(200, b"{}")).answer(target=Target("GET", "/x", "q" * room))
+    bench = Bench()
+    failure = await bench.failure(Target("GET", "/x", "q" * (room + 1)))
+
+    assert failure.detail == (
+        "upstream /x was not asked: the request line would have 4095 bytes, limit 4094"
+    )
+    assert not failure.retryable
+    assert [] == bench.http.requests
+    assert len((await bench.failure(Target("GET", "/x" * 3_000))).detail) < 400
+
+
+async def test_names_of_128_letters_are_asked_for() -> None:
+    """The longest site name, with the most bytes a letter, and a long cursor fit in a line."""
+    target = pages_target("\U0001f600" * 128, None, JANUARY, page_size=100_000, cursor="=" * 200)
+
+    assert b"{}" == await Bench(answer(200, b"{}")).answer(target=target)

@@ -34,8 +34,8 @@ async def test_whole_list_of_sites() -> None:
     assert names_of(items) == ["a", "b", "c"]
     assert items[0] == {"id": 1.5, "name": "a", "latitude": None}
     assert [(sent.path, sent.query) for sent in bench.http.requests] == [
-        ("/api/sites", {"page": "1", "per_page": "500"}),
-        ("/api/sites", {"page": "2", "per_page": "500"}),
+        ("/api/sites/", {"page": "1", "per_page": "1000"}),
+        ("/api/sites/", {"page": "2", "per_page": "1000"}),
     ]
 
 
@@ -44,7 +44,9 @@ async def test_whole_list_of_points() -> None:
     bench = Bench(listing("p", "q"))
 
     assert names_of(await bench.client.list_points("h q")) == ["p", "q"]
-    assert bench.http.requests[0].path == "/api/sites/h%20q/configured_points"
+    (sent,) = bench.http.requests
+    assert sent.path == "/api/sites/h%20q/configured_points"
+    assert sent.query == {"page": "1", "per_page": "5000"}
 
 
 @pytest.mark.parametrize("pages", [0, None, 1])
@@ -66,8 +68,39 @@ async def test_points_of_a_site_without_a_list() -> None:
 
 async def test_missing_list_of_sites_is_an_error() -> None:
     """There is always a list of sites, so 404 is a fault of the address."""
-    with pytest.raises(UpstreamError, match=r"^upstream /sites answered 404$"):
+    with pytest.raises(UpstreamError, match=r"^upstream /sites/ answered 404: .+ACE_API_URL"):
         await Bench(MISSING).client.list_sites()
+
+
+async def test_site_that_is_forbidden_is_unknown() -> None:
+    """A 403 for a list of points, or for its site, is an unknown site, and is remembered as one."""
+    text = "^the upstream knows no site 'hq', or the Worker's token may not read it$"
+    for steps in ((answer(403, b""),), (MISSING, answer(403, b""), MISSING)):
+        bench = Bench(*steps, otherwise=answer(403, b""))
+        for _ in range(2):
+            with pytest.raises(UpstreamSiteUnknown, match=text) as caught:
+                await bench.client.list_points("hq")
+            assert 403 == caught.value.upstream_status
+        assert max(2, len(steps)) == len(bench.http.requests)
+
+
+async def test_names_are_as_the_upstream_has_them() -> None:
+    """Names of any letters and of 512 characters pass, and items without a name stay."""
+    names = ["hq/é:a~b (1)", "a b,c", "😀" * 512, "x" * 512, ""]
+    nameless: list[dict[str, Any]] = [{"id": 1}, {"id": 2}, {"name": None}, {"name": 5}]
+    items = [{"name": name} for name in names] + nameless
+    bench = Bench(answer(200, {"items": items, "pages": 1}))
+
+    assert items == await bench.client.list_points("hq")
+
+
+async def test_list_that_changes_while_it_is_read_has_each_name_once() -> None:
+    """An item that moves to the next page comes twice: it is given once, as it was last."""
+    first = answer(200, {"items": [{"name": "a"}, {"name": "b", "id": 1}], "pages": 2})
+    second = answer(200, {"items": [{"name": "b", "id": 2}, {"name": "c"}], "pages": 2})
+    expected = [{"name": "a"}, {"name": "b", "id": 2}, {"name": "c"}]
+
+    assert expected == await Bench(first, second).client.list_sites()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +119,7 @@ async def test_lists_are_bounded_and_never_cut() -> None:
     """A list with more pages than the limit is an error, not the beginning of the list."""
     pages = client_module.LIST_PAGES_MAX + 1
     bench = Bench(otherwise=listing("a", pages=pages))
-    with pytest.raises(UpstreamError, match="too many pages: 1001, limit 1000"):
+    with pytest.raises(UpstreamError, match="too many pages: 101, limit 100"):
         await bench.client.list_sites()
 
     assert len(bench.http.requests) == 1

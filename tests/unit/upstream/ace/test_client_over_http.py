@@ -4,19 +4,14 @@ The client against the fake upstream over real HTTP: every fault it knows, passi
 
 from __future__ import annotations
 
-import asyncio
-import gzip
-import http.client
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from building_vitals.errors import UpstreamError, UpstreamLimited, UpstreamTimeout
 from building_vitals.instants import parse_iso
-from building_vitals.ports import HttpAnswer, HttpFailure, HttpTimeout
 from building_vitals.ranges import Range
 from building_vitals.series.columns import Sample
 from building_vitals.series.values import value_text
@@ -28,6 +23,7 @@ from building_vitals.upstream.profiles import ProfileMemory, SiteProfiles
 from fakes.clock import VirtualClock
 from fakes.invocation import invocation
 from fakes.profiles import RememberedProfiles
+from fakes.socket_http import SocketHttp
 from fakes.upstream import FakeUpstream
 
 DAY = Range(1_735_689_600_000, 1_735_776_000_000)
@@ -64,43 +60,6 @@ LASTING = {
     "401": (UpstreamError, "it refuses the Worker's token (ACE_API_TOKEN)"),
     "403": (UpstreamError, "it refuses the Worker's token (ACE_API_TOKEN)"),
 }
-
-
-class SocketHttp:
-    """An HttpClient over the standard library, one connection a request."""
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        timeout_ms: int,
-    ) -> HttpAnswer:
-        """Send the request in a thread."""
-        return await asyncio.to_thread(self._send, method, url, headers, body, timeout_ms)
-
-    @staticmethod
-    def _send(
-        method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_ms: int
-    ) -> HttpAnswer:
-        parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.netloc, timeout=timeout_ms / 1000)
-        try:
-            connection.request(method, f"{parts.path}?{parts.query}", body, dict(headers))
-            response = connection.getresponse()
-            content = response.read()
-        except TimeoutError as error:
-            raise HttpTimeout(str(error)) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise HttpFailure(str(error)) from error
-        finally:
-            connection.close()
-        answer_headers = {name.lower(): value for name, value in response.getheaders()}
-        if answer_headers.get("content-encoding") == "gzip":
-            content = gzip.decompress(content)
-        return HttpAnswer(response.status, answer_headers, content)
 
 
 class LastWins:
@@ -142,7 +101,7 @@ def client_of(upstream: FakeUpstream, site: str, page_timeout_ms: int = 20_000) 
         page_size=100,
         page_timeout_ms=page_timeout_ms,
         max_retries=2,
-        url_length_max=900,
+        request_line_max=900,
     )
     clock, table = VirtualClock(DAY.end_ms), RememberedProfiles(upstream.url)
     table.put(site, SiteProfile(is_filter_heeded=True, is_same=False))

@@ -238,7 +238,7 @@ def test_result_is_whole_whatever_happens_on_the_way(data: st.DataObject) -> Non
         bench = Bench(
             otherwise=upstream,
             max_retries=len(faults),
-            url_length_max=850,
+            request_line_max=850,
             calls=calls,
             profile=profile,
         )

@@ -14,6 +14,8 @@ from building_vitals.errors import UpstreamSiteUnknown
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.targets import (
+    SITES_PATH,
+    Target,
     filter_length_max,
     filters_of,
     fits_filter,
@@ -21,6 +23,7 @@ from building_vitals.upstream.ace.targets import (
     pages_target,
     points_target,
     site_path,
+    site_target,
     split_evenly,
 )
 
@@ -105,13 +108,47 @@ def test_filters_are_as_long_as_they_may_be() -> None:
     assert filters_of([], 5) == []
 
 
-def test_addresses_stay_within_their_limit() -> None:
-    """With the longest filter and a long cursor, an address still keeps its limit."""
-    base_url = "https://upstream.example/api"
-    length = filter_length_max("hq", JANUARY, base_url=base_url, page_size=50_000, url_max=7_000)
-    target = pages_target("hq", "n" * length, JANUARY, page_size=50_000, cursor="c" * 600)
+@pytest.mark.parametrize("base_url", ["https://u.example/api", "https://u/a/b/api/", "https://u"])
+@pytest.mark.parametrize("site", ["hq", "é" * 128])
+def test_request_lines_stay_within_their_limit(base_url: str, site: str) -> None:
+    """With the longest filter and a long cursor, a request line has just the bytes allowed."""
+    length = filter_length_max(site, JANUARY, base_url=base_url, page_size=50_000, line_max=4_094)
+    target = pages_target(site, "n" * length, JANUARY, page_size=50_000, cursor="c" * 600)
+    parts = urlsplit(target.url(base_url))
+    line = f"GET {parts.path}?{parts.query} HTTP/1.1"
 
-    assert len(target.url(base_url)) == 7_000
+    assert len(line.encode()) == 4_094
+    assert target.line_bytes(base_url) == 4_094
+
+
+def test_request_lines_of_every_kind_are_counted() -> None:
+    """A line without a query has no question mark, and a base path is counted as it is escaped."""
+    assert Target("GET", "/sites/hq").line_bytes("https://u/api") == len(
+        "GET /api/sites/hq HTTP/1.1"
+    )
+    assert Target("POST", "/x", "a=1").line_bytes("https://u/é") == len(
+        "POST /%C3%A9/x?a=1 HTTP/1.1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "site", "has_samples"),
+    [
+        (site_target("a/b é"), "a/b é", False),
+        (list_target(SITES_PATH, 1, 2), None, False),
+        (list_target(f"{site_path('hq')}/configured_points", 1, 2), "hq", False),
+        (pages_target("hq", None, JANUARY, page_size=10, cursor=None), "hq", True),
+        (points_target(["p"], JANUARY), None, True),
+        (Target("GET", "/sites/hq/timeseries"), "hq", True),
+        (Target("GET", "/points/hq%2Fp/timeseries"), None, True),
+    ],
+)
+def test_targets_know_their_site_and_kind(
+    target: Target, site: str | None, has_samples: bool
+) -> None:
+    """A target tells the site that it asks about, and whether its answer has samples."""
+    assert site == target.site
+    assert has_samples is target.has_samples
 
 
 @given(st.integers(1, 10**6), st.integers(1, 50))
