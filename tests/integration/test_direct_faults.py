@@ -60,7 +60,7 @@ HABITS: tuple[tuple[str, dict[str, Any]], ...] = (
 LASTING: tuple[tuple[str, dict[str, Any], int, int | None, str, int], ...] = (
     ("400", {}, 502, 400, "answered 400", 1),
     ("401", {}, 502, 401, "refuses the Worker's token", 1),
-    ("403", {}, 502, 403, "refuses the Worker's token", 1),
+    ("403", {}, 404, 403, "or the Worker's token may not read it", 1),
     ("429", {}, 502, 429, "answered 429", RETRIES + 1),
     ("429", {"retry_after_s": 3600}, 502, 429, "answered 429", 1),
     *((str(status), {}, 502, status, f"answered {status}", RETRIES + 1) for status in (500, 502)),
