@@ -237,7 +237,6 @@ class App:
             store=self.store,
             database=self.platform.database,
             freshness=self.freshness,
-            page_size=self.settings.upstream.page_size,
             lease_ms=lease_ms,
             waiting=self.isolate.waiting,
             invocation=invocation,

@@ -146,6 +146,7 @@ class History:
         sink: SampleSink,
         *,
         deadline_ms: int | None = None,
+        source: Source | None = None,
         on_page: OnPage | None = None,
     ) -> FetchCount:
         """Give the sink all that has happened, by time, a page after the other."""
@@ -178,7 +179,19 @@ class History:
                 await on_page(cost)
         return cost
 
-    async def costs(self, site: str) -> SiteCosts:
+    def source(self, site: str, points_count: int, duration_ms: int) -> Source | None:
+        """Return where samples come from, as the test has it."""
+        return self.gives
+
+    def unknown_points(self, site: str, points: Collection[str], since_ms: int) -> frozenset[str]:
+        """Return the strangers that somebody has asked for before."""
+        return frozenset(points) & self._known_strangers
+
+    async def check_points(self, site: str, points: Collection[str]) -> None:
+        """Make strangers known."""
+        self._known_strangers |= self.strangers.intersection(points)
+
+    async def costs(self, site: str, *, may_ask: bool = False) -> SiteCosts:
         """Return what is true."""
         rate = DAY_MS / self._interval_ms
         return SiteCosts(rate, self._page_size, len(self.site_points))

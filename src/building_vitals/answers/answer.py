@@ -9,6 +9,7 @@ import msgspec
 
 from building_vitals.answers.formats.spliced_json import SealedBody
 from building_vitals.answers.question import Question, Route
+from building_vitals.cache.need import Resolution
 from building_vitals.fields import Count, IsoTime
 from building_vitals.instants import format_instant
 from building_vitals.ports import OpenObject
@@ -46,6 +47,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
         object_keys: Objects it is made of, at most `OBJECT_KEYS_MAX`.
         answer_etag: Entity tag, where the answer may be kept.
         samples: In the body, as far as it has been made.
+        resolution: Which samples they are, where the upstream's calls give different ones.
         unreadable_samples: Left out of what was fetched for it, because they cannot be read.
         first: The beginning of the body; all of it when *rest* is None.
         rest: What follows.
@@ -57,6 +59,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
     answer_etag: str | None
     samples: int = 0
     unreadable_samples: int = 0
+    resolution: Resolution | None = None
     first: bytes | SealedBody = b""
     rest: AsyncIterator[bytes] | None = None
     stored: StoredBody | None = None
@@ -108,6 +111,7 @@ class AnswerMeta(msgspec.Struct, kw_only=True, rename="camel"):
     duration: Annotated[int, msgspec.Meta(ge=0, description="Milliseconds.")]
     timestamp: IsoTime
     downsampled: bool | msgspec.UnsetType = msgspec.UNSET
+    resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
 
 
 def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> AnswerMeta:
@@ -127,4 +131,5 @@ def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> An
         duration=now_ms - question.started_ms,
         timestamp=format_instant(now_ms),
         downsampled=msgspec.UNSET if request.max_points is None else True,
+        resolution=answer.resolution or msgspec.UNSET,
     )

@@ -108,11 +108,15 @@ class EnhancedTimeseriesService:
         is_past = as_of_ms is not None
         need = self._need(question, self._clock.now_ms() if as_of_ms is None else as_of_ms)
         generation = self._recent.generation
-        covers = self._filler.cover(need, await self._filler.look_up(need))
+        segments = await self._filler.look_up(need)
+        covers = self._filler.cover(need, segments, is_result=True)
+        # A job knows nothing of points that the site does not have.
+        if gaps_of(covers) and is_past and await self._filler.check_points(need, covers):
+            covers = self._filler.cover(need, segments, is_result=True)
         if gaps_of(covers):
             return None
         try:
-            filling = Filling(covers)
+            filling = Filling(covers, resolution=self._filler.resolution(need, covers))
             return await self._answer(question, need, filling, generation, is_compacted=not is_past)
         except LostObjects as lost:
             await self._store.forget_lost(need.site, lost)
@@ -190,6 +194,8 @@ class EnhancedTimeseriesService:
         answer = await self._encode(question, filling, parts, report, answer_etag)
         # What reaches beyond the present is known up to another instant each time.
         is_whole = need.happened == need.time_range
+        # A point that the site does not have may be added to it at any moment.
+        is_whole = is_whole and not any(each.is_unknown for each in filling.covers)
         if answer_etag is not None and not filling.fetched and is_whole:
             expires_ms = self._filler.expires_ms(filling.covers)
             prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)
@@ -234,6 +240,7 @@ class EnhancedTimeseriesService:
             object_keys=object_keys(parts),
             answer_etag=answer_etag,
             unreadable_samples=filling.unreadable,
+            resolution=filling.resolution,
         )
         if answer_etag is not None and question.matches(answer_etag):
             return answer

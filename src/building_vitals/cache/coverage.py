@@ -105,12 +105,12 @@ def _unmixed(
 ) -> tuple[list[Segment], list[Segment]]:
     """Return the segments of one point that are of one kind: raw where all is known so."""
     raw = [each for each in fresh if not each.is_by_point]
-    if source == "points" and cover("", raw, needed).gaps:
-        return (
-            [each for each in fresh if each.is_by_point],
-            [each for each in expired if each.is_by_point],
-        )
-    return raw, [each for each in expired if not each.is_by_point]
+    buckets = [each for each in fresh if each.is_by_point]
+    if source == "pages" or not cover("", raw, needed).gaps:
+        return raw, [each for each in expired if not each.is_by_point]
+    if source == "either" and cover("", buckets, needed).gaps:
+        return fresh, expired
+    return buckets, [each for each in expired if each.is_by_point]
 
 
 def _with_expired(fresh: Cover, expired: list[Segment]) -> Cover:

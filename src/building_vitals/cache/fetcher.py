@@ -23,6 +23,7 @@ from building_vitals.ranges import Range, merge
 from building_vitals.series.columns import Sample
 from building_vitals.series.folding import Folder, PointSeries, SampleTooOld
 from building_vitals.upstream.port import FetchCount, Upstream
+from building_vitals.upstream.profile import Source
 
 OnProgress = Callable[[Progress], Awaitable[None]]
 # Stores series that came, or raises an AppError.
@@ -86,6 +87,7 @@ class GapFetcher:
         fetches: Sequence[UpstreamQuery],
         now_ms: int,
         *,
+        source: Source | None = None,
         on_progress: OnProgress | None = None,
         store: Store | None = None,
     ) -> FetchOutcome:
@@ -96,6 +98,7 @@ class GapFetcher:
             need: Whose fetches they are.
             fetches: The plan.
             now_ms: When it begins.
+            source: Which calls are to give the samples; None for the cheaper ones.
             on_progress: Awaited after each page.
             store: Where nobody waits for the data: awaited with what came, now and then, so that
                 little is held and little is lost.
@@ -108,6 +111,7 @@ class GapFetcher:
             asked_ms=sum(map(_asked_ms, fetches)),
             clock=self._clock,
             held_samples_max=self._held_samples_max,
+            source=source,
             on_progress=on_progress,
             store=store,
         )
@@ -157,6 +161,7 @@ class _FetchRun:
         asked_ms: int,
         clock: Clock,
         held_samples_max: int,
+        source: Source | None,
         on_progress: OnProgress | None,
         store: Store | None,
     ) -> None:
@@ -167,6 +172,7 @@ class _FetchRun:
         self._asked_ms = asked_ms
         self._clock = clock
         self._held_samples_max = held_samples_max
+        self._source = source
         self._on_progress = on_progress
         self._store = store
         self._stored_ms = clock.now_ms()
@@ -187,6 +193,7 @@ class _FetchRun:
                 fetch.time_range,
                 _FolderSink(folder),
                 deadline_ms=self._need.deadline_ms,
+                source=self._source,
                 on_page=partial(self._page, state),
             )
             folder.advance(None, fetch.time_range.end_ms)
@@ -196,9 +203,22 @@ class _FetchRun:
             with suppress(AppError):
                 await self._report()
         state.covered, state.folder = folder.covered, None
-        self.outcome.add(folder.finish())
+        self.outcome.add(self._own(state, folder.finish()))
         self.outcome.unreadable += folder.unreadable
         self._count_requests()
+
+    def _own(self, state: _FetchState, point_series: list[PointSeries]) -> list[PointSeries]:
+        """Return the series of the site's own points, with the word of where they came from."""
+        names = [each.point for each in point_series]
+        unknown = self._upstream.unknown_points(self._need.site, names, self._need.now_ms)
+        is_by_point = self._source == "points"
+        if self._source is None and state.count is not None:
+            is_by_point = state.count.is_by_point
+        return [
+            msgspec.structs.replace(each, is_by_point=is_by_point)
+            for each in point_series
+            if each.point not in unknown
+        ]
 
     async def _page(self, state: _FetchState, count: FetchCount) -> None:
         """Deal with a page that has come."""
@@ -227,15 +247,15 @@ class _FetchRun:
 
     async def _store_held(self, store: Store) -> None:
         """Have stored what is complete, if that is due; what can't be stored now is kept."""
-        folders = [state.folder for state in self._states if state.folder is not None]
-        held = sum(folder.held for folder in folders)
+        held = sum(state.folder.held for state in self._states if state.folder is not None)
         held += sum(each.series.count for each in self.outcome.point_series)
         now_ms = self._clock.now_ms()
         if held < self._held_samples_max and now_ms - self._stored_ms < HELD_MS_MAX:
             return
         self._stored_ms, share = now_ms, self._share()
-        for folder in folders:
-            self.outcome.add(folder.take_known())
+        for state in self._states:
+            if state.folder is not None:
+                self.outcome.add(self._own(state, state.folder.take_known()))
         point_series, self.outcome.point_series = self.outcome.point_series, []
         if not point_series:
             return

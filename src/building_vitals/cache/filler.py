@@ -17,7 +17,7 @@ from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.keeping import Keeper
 from building_vitals.cache.leases_table import Lease, Leases
-from building_vitals.cache.need import Filling, Need, Progress
+from building_vitals.cache.need import Filling, Need, Progress, Resolution
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentStore
 from building_vitals.cache.waiting import Waiting
@@ -26,6 +26,7 @@ from building_vitals.ports import Database, Invocation
 from building_vitals.ranges import Range, merge
 from building_vitals.series.folding import PointSeries
 from building_vitals.upstream.port import Upstream
+from building_vitals.upstream.profile import Source
 
 # How long to wait before looking again whether somebody else's fetch has come in.
 WAIT_MIN_MS = 25
@@ -38,9 +39,9 @@ class SegmentFiller:
     """
     Fetches gaps and nothing else, and lets one fetch serve all who wait for it.
 
-    *page_size* is in samples, *lease_ms* is how long a lease lives unless renewed, and *waiting* is
-    shared by all fillers of the isolate. With *stores_early*, what came is stored while the fetch
-    goes on, a part at a time: for work that nobody waits for, and that may end at any moment.
+    *lease_ms* is how long a lease lives unless renewed, and *waiting* is shared by all fillers of
+    the isolate. With *stores_early*, what came is stored while the fetch goes on, a part at a time:
+    for work that nobody waits for, and that may end at any moment.
     """
 
     def __init__(
@@ -50,12 +51,12 @@ class SegmentFiller:
         store: SegmentStore,
         database: Database,
         freshness: Freshness,
-        page_size: int,
         lease_ms: int,
         waiting: Waiting,
         invocation: Invocation,
         stores_early: bool = False,
     ) -> None:
+        self._upstream = upstream
         self._fetcher = GapFetcher(upstream, freshness, invocation.clock)
         self._keeper = Keeper(store, database, invocation)
         self._database = database
@@ -63,7 +64,6 @@ class SegmentFiller:
         self._leases = Leases(database)
         self._clock = invocation.clock
         self._freshness = freshness
-        self._page_size = page_size
         self._lease_ms = lease_ms
         self._new_id = invocation.new_id
         self._run_later = invocation.run_later
@@ -73,10 +73,31 @@ class SegmentFiller:
 
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
-        return await self._index.find(need.site, need.points, need.time_range)
+        segments, _ = await asyncio.gather(
+            self._index.find(need.site, need.points, need.time_range),
+            # `cover` goes by what is known of the site, without asking.
+            self._upstream.costs(need.site),
+        )
+        return segments
 
-    def cover(self, need: Need, segments: Sequence[Segment], *, grace: bool = False) -> list[Cover]:
-        """Return what the segments cover of the need."""
+    def cover(
+        self,
+        need: Need,
+        segments: Sequence[Segment],
+        *,
+        grace: bool = False,
+        is_result: bool = False,
+    ) -> list[Cover]:
+        """
+        Return what the segments cover of the need.
+
+        Args:
+            need: The need.
+            segments: Those that `look_up` found.
+            grace: Whether expired segments fill gaps.
+            is_result: Whether the gaps will not be filled, so that it does not matter from where.
+        """
+        source = self._source(need)
         return covers(
             need.points,
             segments,
@@ -84,7 +105,39 @@ class SegmentFiller:
             freshness=self._freshness,
             now_ms=need.now_ms,
             grace=grace,
+            unknown=self._unknown(need),
+            source="either" if is_result and source is not None else source,
         )
+
+    def resolution(self, need: Need, covered: Sequence[Cover]) -> Resolution | None:
+        """Return which samples a cover has; None where the upstream's calls give all the same."""
+        if self._source(need) is None:
+            return None
+        has_buckets = any(segment.is_by_point for each in covered for segment, _ in each.known)
+        return "5min" if has_buckets else "raw"
+
+    async def check_points(self, need: Need, covered: Sequence[Cover]) -> bool:
+        """
+        Find out whether gaps are those of points that the site does not have.
+
+        Returns:
+            Whether it is worth looking at the cover again.
+        """
+        bare = [each.point for each in covered if each.gaps and not each.known]
+        if not bare or len(bare) < sum(bool(each.gaps) for each in covered):
+            return False
+        try:
+            await self._upstream.check_points(need.site, bare)
+        except AppError as error:
+            self._on_fault("points", error)
+            return False
+        return True
+
+    def _source(self, need: Need) -> Source | None:
+        return self._upstream.source(need.site, len(need.points), need.time_range.duration_ms)
+
+    def _unknown(self, need: Need) -> frozenset[str]:
+        return self._upstream.unknown_points(need.site, need.points, need.now_ms)
 
     def expires_ms(self, covered: Sequence[Cover]) -> int:
         """Return when the first segment of a cover stops being known."""
@@ -113,7 +166,7 @@ class SegmentFiller:
                 covered = self.cover(need, segments)
                 missing = gaps_of(covered)
                 if not missing:
-                    return Filling(covered)
+                    return Filling(covered, resolution=self.resolution(need, covered))
                 lease = self._lease(need, missing)
                 taken, segments = await self._try(need, lease)
                 missing = gaps_of(self.cover(need, segments))
@@ -187,11 +240,12 @@ class SegmentFiller:
 
         try:
             missing = await self._missing_along(lease, missing)
-            fetches = plan_fetches(missing, page_size=self._page_size)
+            fetches = plan_fetches(missing, await self._upstream.costs(need.site))
             fetched = await self._fetcher.fetch(
                 need,
                 fetches,
                 fetched_ms,
+                source=self._source(need),
                 on_progress=report,
                 store=store if self._stores_early else None,
             )
@@ -210,6 +264,7 @@ class SegmentFiller:
             unreadable=fetched.unreadable,
             had_known=had_known,
             is_stale=is_stale,
+            resolution=self.resolution(need, covered),
         )
 
     def _outcome(
@@ -268,25 +323,31 @@ class SegmentFiller:
     async def fetch_directly(self, need: Need) -> Filling:
         """Fetch everything, whatever is known, and store nothing."""
         now_ms = self._clock.now_ms()
+        await self._upstream.costs(need.site)
         fetch = UpstreamQuery(need.points, need.time_range)
-        fetched = await self._fetcher.fetch(need, [fetch], now_ms)
+        fetched = await self._fetcher.fetch(need, [fetch], now_ms, source=self._source(need))
         if fetched.failure is not None:
             raise fetched.failure
         made = self._keeper.object_of(need.site, fetched.point_series, now_ms)
         by_point: dict[str, list[Segment]] = {}
         for each in made.segments if made else []:
             by_point.setdefault(each.point, []).append(each)
+        unknown = self._unknown(need)
+        covered = [
+            Cover(point, [(each, each.range) for each in by_point.get(point, [])], [])
+            if point not in unknown
+            else Cover(point, [], [], is_unknown=True)
+            for point in need.points
+        ]
         return Filling(
-            [
-                Cover(point, [(each, each.range) for each in by_point.get(point, [])], [])
-                for point in need.points
-            ],
+            covered,
             fresh={made.key: made.data} if made and made.key else {},
             fetched=fetched.fetched,
             samples_fetched=fetched.samples,
             upstream_requests=fetched.requests,
             unreadable=fetched.unreadable,
             had_known=False,
+            resolution=self.resolution(need, covered),
         )
 
     async def _renew(self, lease: Lease) -> None:

@@ -7,6 +7,7 @@ Separate because the cached route, the chunks of jobs and the compaction speak o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -15,6 +16,10 @@ from building_vitals.ranges import Range, merge
 
 # What has happened is known up to a whole second, so that requests of one moment ask for the same.
 LIVE_EDGE_MS = 1000
+
+
+# What calls by point give where that is not what was collected: values of 5 minutes.
+Resolution = Literal["raw", "5min"]
 
 
 class Filling(msgspec.Struct):
@@ -29,6 +34,7 @@ class Filling(msgspec.Struct):
         upstream_requests: Requests it took, failed ones included where they are known.
         unreadable: Samples that were left out of it, because they cannot be read.
         had_known: Whether some of it had been known before.
+        resolution: Which samples they are, where the upstream's calls give different ones.
         is_stale: Whether expired segments stand in for a fetch that failed.
     """
 
@@ -40,6 +46,7 @@ class Filling(msgspec.Struct):
     unreadable: int = 0
     had_known: bool = True
     is_stale: bool = False
+    resolution: Resolution | None = None
 
     def after(self, earlier: Filling) -> Filling:
         """Return the same with what an earlier attempt had to fetch."""

@@ -169,7 +169,12 @@ class JobResultService:
                 job.site, points, job.time_range, directories=directories
             )
             covered = covers(
-                points, segments, need.happened, freshness=self._freshness, now_ms=need.now_ms
+                points,
+                segments,
+                need.happened,
+                freshness=self._freshness,
+                now_ms=need.now_ms,
+                source="either",
             )
             if gaps_of(covered):
                 return None

@@ -43,13 +43,13 @@ class RuntimeHttp:
             with _deadline(timeout_ms) as late:
                 try:
                     return await _exchange(method, url, headers, body, late=late, body_max=body_max)
-                except _Late:
+                except _Timeout:
                     raise HttpTimeout(f"no whole answer within {timeout_ms} ms") from None
                 except JsException as error:
                     raise HttpFailure(str(error)[:300]) from error
 
 
-class _Late(Exception):
+class _Timeout(Exception):
     """The time allowed has run out."""
 
 
@@ -75,7 +75,7 @@ async def _unless(late: Any, promise: Any) -> Any:
     """Return the object that *promise* gives, unless the deadline comes first."""
     found = await js.Promise.race(to_js([promise, late.promise]))
     if found is None:
-        raise _Late
+        raise _Timeout
     return found
 
 

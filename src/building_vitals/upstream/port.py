@@ -93,10 +93,13 @@ class Upstream(Protocol):
         sink: SampleSink,
         *,
         deadline_ms: int | None = None,
+        source: Source | None = None,
         on_page: OnPage | None = None,
     ) -> FetchCount:
         """
         Give *sink* every page; return when the last has come, or raise an AppError.
+
+        With *source*, the samples come from there, else by the cheaper way.
 
         The sink is told what is complete before each call of *on_page*, and at the end that all is.
         """

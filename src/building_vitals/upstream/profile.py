@@ -28,7 +28,8 @@ RATE_DURATION_MIN_MS = 3_600_000
 
 
 # Where samples come from: calls by point, or pages, which hold raw samples.
-Source = Literal["points", "pages"]
+# Either: where nothing will be fetched, so that what is known decides.
+Source = Literal["points", "pages", "either"]
 
 
 class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

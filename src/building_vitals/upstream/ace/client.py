@@ -124,6 +124,7 @@ class AceClient:
         sink: SampleSink,
         *,
         deadline_ms: int | None = None,
+        source: Source | None = None,
         on_page: OnReport | None = None,
     ) -> FetchReport:
         """
@@ -139,6 +140,7 @@ class AceClient:
             time_range: The range; the upstream may send samples just outside, the sink drops them.
             sink: Gets answers as the upstream sent them, possibly some samples twice.
             deadline_ms: Instant when to give up, epoch milliseconds.
+            source: Where the samples are to come from, where that makes a difference.
             on_page: Awaited after each answer, with the report so far.
 
         Returns:
@@ -166,11 +168,11 @@ class AceClient:
         costs = await self.costs(site)
         keeps_tail = self._is_check_due(costs)
         try:
-            await fetch.run(costs, keeps_tail=keeps_tail)
+            await fetch.run(costs, source=source, keeps_tail=keeps_tail)
         except FilterIgnored:
             profile = replace(self._profiles.known(site), is_filter_heeded=False)
             self._profiles.change(site, profile)
-            await fetch.run(self._costs(profile), keeps_tail=keeps_tail)
+            await fetch.run(self._costs(profile), source=source, keeps_tail=keeps_tail)
         if fetch.seen is not None:
             self._profiles.learn(site, fetch.seen)
         if fetch.tail is not None and self._run_later is not None:
@@ -304,7 +306,7 @@ class AceClient:
                 return None
             for item in listing.items:
                 name = item.get("name")
-                # Whoever uses the list judges what has no name.
+                # An item without a name is kept: the directory judges it.
                 items[name if isinstance(name, str) else (len(items),)] = item
             pages = listing.pages or 1
             if pages > LIST_PAGES_MAX:

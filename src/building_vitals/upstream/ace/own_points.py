@@ -97,6 +97,7 @@ class OwnPoints:
         sink: SampleSink,
         *,
         deadline_ms: int | None = None,
+        source: Source | None = None,
         on_page: OnPage | None = None,
     ) -> FetchCount:
         """
@@ -118,7 +119,7 @@ class OwnPoints:
         try:
             await is_on_its_way.wait()
             if listing.done():
-                points = await self._own(listing, site, points, time_range)
+                points = await self._own(listing, site, points, time_range, source)
                 if not points:
                     return FetchReport()
 
@@ -129,7 +130,13 @@ class OwnPoints:
                     await on_page(count)
 
             cost = await self._upstream.fetch_samples(
-                site, points, time_range, held, deadline_ms=deadline_ms, on_page=on_known_page
+                site,
+                points,
+                time_range,
+                held,
+                deadline_ms=deadline_ms,
+                source=source,
+                on_page=on_known_page,
             )
             await _require_list(listing, is_by_point=cost.is_by_point)
             held.release()
@@ -147,6 +154,7 @@ class OwnPoints:
         site: str,
         points: Sequence[str],
         time_range: Range,
+        source: Source | None,
     ) -> list[str]:
         """
         Return the site's own points among those asked for; all when that does not matter.
@@ -155,7 +163,7 @@ class OwnPoints:
             AppError: the list could not be read, and calls by point are the way to go.
         """
         costs = await self._upstream.costs(site)
-        is_by_point = costs.way(len(points), time_range.duration_ms) == "points"
+        is_by_point = costs.way(len(points), time_range.duration_ms, source) == "points"
         own = await _require_list(listing, is_by_point=is_by_point)
         return [point for point in points if own is None or point in own]
 

@@ -18,7 +18,7 @@ from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.settings import CallsVar
 from building_vitals.upstream.ace.targets import split_evenly
-from building_vitals.upstream.profile import SiteProfile
+from building_vitals.upstream.profile import SiteProfile, Source
 
 # By point; by the pages of the whole site; by pages with a filter, where one is heeded.
 Way = Literal["points", "site", "filter"]
@@ -87,12 +87,16 @@ class SiteCosts(msgspec.Struct, frozen=True):
         """Return whether the cheaper way is that of the pages that hold the whole site."""
         return self.way(points_count, duration_ms) == "site"
 
-    def way(self, points_count: int, duration_ms: int) -> Way:
-        """Return the cheaper way for all of some points over a duration."""
-        if self.calls == "points":
+    def way(self, points_count: int, duration_ms: int, source: Source | None = None) -> Way:
+        """
+        Return the cheaper way for all of some points over a duration.
+
+        With *source*, of those ways alone that get the samples from there.
+        """
+        if "points" in (self.calls, source):
             return "points"
         is_filtered = self.profile.is_filter_heeded is True
-        if self.calls == "site":
+        if self.calls == "site" or source == "pages":
             return "filter" if is_filtered else "site"
         least = self.division(points_count, duration_ms)[1]
         filtered = self._pages("filter", points_count, duration_ms) if is_filtered else None

@@ -24,7 +24,7 @@ from building_vitals.upstream.ace.targets import (
     pages_target,
 )
 from building_vitals.upstream.port import SampleSink
-from building_vitals.upstream.profile import Observation
+from building_vitals.upstream.profile import Observation, Source
 
 
 class SampleFetch:
@@ -57,15 +57,22 @@ class SampleFetch:
         self._on_page = on_page
         self._require_site = require_site
 
-    async def run(self, costs: SiteCosts, *, keeps_tail: bool) -> None:
+    async def run(
+        self, costs: SiteCosts, *, source: Source | None = None, keeps_tail: bool = False
+    ) -> None:
         """
         Fetch everything, the cheaper way.
+
+        Args:
+            costs: What each way costs.
+            source: Where the samples are to come from; None for anywhere.
+            keeps_tail: Whether the last samples are to be compared.
 
         Raises:
             FilterIgnored: pages were to be filtered, and are not.
             UpstreamError: an answer could not be had; the sink has only some of the samples.
         """
-        way = costs.way(len(self._points), self._time_range.duration_ms)
+        way = costs.way(len(self._points), self._time_range.duration_ms, source)
         self._calls.report.is_by_point = way == "points"
         seen = Observation(
             is_by_point=way == "points",

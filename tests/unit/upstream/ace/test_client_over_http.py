@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
-from building_vitals.errors import UpstreamError, UpstreamLimited, UpstreamTimeout
+from building_vitals.errors import (
+    UpstreamError,
+    UpstreamLimited,
+    UpstreamSiteUnknown,
+    UpstreamTimeout,
+)
 from building_vitals.instants import parse_iso
 from building_vitals.ranges import Range
 from building_vitals.series.columns import Sample
@@ -58,7 +63,7 @@ LASTING = {
     ),
     "400": (UpstreamError, "answered 400"),
     "401": (UpstreamError, "it refuses the Worker's token (ACE_API_TOKEN)"),
-    "403": (UpstreamError, "it refuses the Worker's token (ACE_API_TOKEN)"),
+    "403": (UpstreamSiteUnknown, "or the Worker's token may not read it"),
 }
 
 
