@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +18,7 @@ from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range
 from building_vitals.upstream.port import FetchCount, OnPage, SampleSink
+from building_vitals.upstream.profile import Source
 
 MINUTE_MS = 60_000
 TRICKY_TEXTS = ('],[17,"', 'occupied "☃"', "[1767225600000,1]", "a,b\\", "")
@@ -36,6 +37,7 @@ class Cost(msgspec.Struct):
 
     requests: int = 0
     samples_received: int = 0
+    is_by_point: bool = False
 
 
 class SiteCosts(msgspec.Struct):
@@ -86,6 +88,8 @@ class History:
         untimed: Points of which each page has one more sample, whose time cannot be read.
         changes: Instants at which everything the upstream knows became different.
         site_points: Of an upstream without a filter, all points of a site: every page holds them.
+        strangers: Points that the site does not have; that is known once they were asked for.
+        gives: Where samples come from, where calls by point give other samples than pages.
     """
 
     def __init__(self, clock: Clock, *, page_size: int = 1000, interval_ms: int = 300_000) -> None:
@@ -102,6 +106,9 @@ class History:
         self.untimed: set[str] = set()
         self.changes: list[int] = []
         self.site_points: tuple[str, ...] = ()
+        self.strangers: set[str] = set()
+        self.gives: Source | None = None
+        self._known_strangers: set[str] = set()
 
     def version(self, at_ms: int) -> int:
         """Return which data the upstream had at an instant."""
@@ -151,6 +158,8 @@ class History:
     ) -> FetchCount:
         """Give the sink all that has happened, by time, a page after the other."""
         now_ms = self._clock.now_ms()
+        await self.check_points(site, points)
+        points = [point for point in points if point not in self.strangers]
         asking = Asking(tuple(points), time_range, now_ms)
         self.asked.append(asking)
         happened = time_range.clip(Range(min(time_range.start_ms, now_ms - 1), now_ms))
@@ -160,7 +169,7 @@ class History:
             for point in dict.fromkeys((*points, *self.site_points))
             for at in (self.times(point, happened) if happened else ())
         )
-        cost = Cost()
+        cost = Cost(is_by_point=source == "points")
         for number, start in enumerate(range(0, max(len(found), 1), self._page_size)):
             self.requests += 1
             cost.requests += 1
