@@ -10,6 +10,7 @@ import pytest
 from builders import Stored, samples, span, stored
 from building_vitals.answers.pieces import (
     OBJECT_KEYS_MAX,
+    UNKNOWN_POINT,
     PointPieces,
     entity_tag,
     most_samples,
@@ -107,6 +108,22 @@ def test_pieces_follow_the_order_of_time() -> None:
     [cut] = resolve([covered(FIRST, LAST, text="15-55")])
     assert ["first", "first"] == [piece.key for piece in cut.pieces][:2]
     assert {"first"} == {piece.key for piece in cut.pieces}
+
+
+def test_a_point_that_the_site_does_not_have_says_so() -> None:
+    """It has no pieces and an error; a point without samples has none."""
+    [unknown, empty] = resolve([Cover("p", [], [], is_unknown=True), Cover("q", [], [])])
+    assert PointPieces("p", [], UNKNOWN_POINT) == unknown
+    assert PointPieces("q", [], None) == empty
+
+
+def test_an_unknown_point_is_another_entity_tag() -> None:
+    """Once the site has the point, an answer without samples is another one."""
+    tags = {
+        entity_tag([PointPieces("a", [], error), PointPieces("b", [], other)], FORM)
+        for error, other in ((None, None), (UNKNOWN_POINT, None), (None, UNKNOWN_POINT))
+    }
+    assert 3 == len(tags)
 
 
 def test_a_cut_needs_the_directory_of_frames() -> None:

@@ -36,6 +36,7 @@ OPERATIONS = {
     ("get", "/api/sites"): "keyed",
     ("get", "/api/sites/{site}/points"): "keyed",
     ("get", "/api/stats"): "keyed",
+    ("get", "/api/upstream"): "keyed",
     ("get", "/api/queue/dlq/stats"): "keyed",
     ("get", "/api/queue/dlq/failures"): "keyed",
     ("post", "/api/queue/dlq/failures/{jobId}/retry"): "keyed",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from building_vitals.access.caller import Caller
 from building_vitals.ranges import Range
+from building_vitals.upstream.profile import SiteProfile
 from fakes.api_calls import called, document_of, headers_of
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -75,3 +77,22 @@ async def test_statistics_are_answered() -> None:
             await document_of(reply)
         )
         assert "no-store" == headers_of(reply)["Cache-Control"]
+
+
+@in_virtual_time
+async def test_what_was_learned_of_the_upstream_is_shown_to_administrators() -> None:
+    """By site, never stored; other callers are refused."""
+    async with JobWorld() as world:
+        world.app.profiles.change("lab", SiteProfile())
+        await world.app.profiles.read("hq")
+        world.app.profiles.change("hq", SiteProfile(points=7, is_same=True))
+        await world.settle()
+        reply = await called(world, "GET /api/upstream")
+        document = await document_of(reply)
+        assert [("hq", 7, True)] == [
+            (site["site"], site["points"], site["sameSamples"]) for site in document["sites"]
+        ]
+        assert ("auto", "no-store") == (document["calls"], headers_of(reply)["Cache-Control"])
+        reader = Caller(key_id="k", is_admin=False, sites=frozenset({"hq"}))
+        reply = await called(world, "GET /api/upstream", caller=reader)
+        assert 403 == reply.status

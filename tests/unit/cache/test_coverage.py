@@ -127,3 +127,23 @@ def test_points_are_covered_in_the_order_asked_for() -> None:
         ("a", "0:0-20 gap:20-50"),
     ] == [(each.point, picture(each)) for each in found]
     assert {"c": [Range(0, 50)], "a": [Range(20, 50)]} == gaps_of(found)
+
+
+@pytest.mark.parametrize("grace", [False, True])
+def test_nothing_is_missing_of_a_point_that_the_site_does_not_have(*, grace: bool) -> None:
+    """What is stored of it, fresh or expired, is not answered, and nothing of it is fetched."""
+    held = segments("0-20", point="gone") + segments("0-20", point="p")
+    held += segments("20-50", point="gone", fetched_ms=NOW - 24_000)
+    found = covers(
+        ["gone", "p"],
+        held,
+        Range(0, 50),
+        freshness=FRESHNESS,
+        now_ms=NOW,
+        grace=grace,
+        unknown={"gone"},
+    )
+
+    assert Cover("gone", [], [], is_unknown=True) == found[0]
+    assert (False, "0:0-20 gap:20-50") == (found[1].is_unknown, picture(found[1]))
+    assert {"p": [Range(20, 50)]} == gaps_of(found)

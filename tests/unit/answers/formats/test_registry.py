@@ -106,6 +106,32 @@ def test_names_of_points(point: str, *, compressed: bool) -> None:
 
 
 @pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("max_points", [None, 5])
+def test_point_without_samples_says_why(
+    format: Format, *, compressed: bool, max_points: int | None
+) -> None:
+    """Formats with a place for it tell the error of a point; the others have no row of it."""
+    encoder = encoder_for(format, 2, gzip=compressed, max_points=max_points)
+    for point, error in (("p", 'unknown "point"'), ("q", None)):
+        encoder.begin_point(point)
+        encoder.end_point(error)
+    body = (gzip.decompress if compressed else bytes)(encoder.take() + encoder.finish({}))
+    points = {
+        "p": {"samples": [], "count": 0, "error": 'unknown "point"'},
+        "q": {"samples": [], "count": 0, "error": None},
+    }
+
+    if format == "json":
+        assert {"data": points, "_meta": {}} == json.loads(body)
+    elif format == "msgpack":
+        assert {"data": points, "_meta": {}} == msgpack.unpackb(body)
+    else:
+        assert EMPTY[format] == body
+    assert 0 == encoder.samples
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("max_points", [2, 10, 99, 100, 1000])
 def test_samples_are_chosen(format: Format, max_points: int) -> None:
     """With a limit, a body is the one that the chosen samples alone would have made."""
