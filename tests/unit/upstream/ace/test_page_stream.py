@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from building_vitals.upstream.profile import SiteProfile
 from fakes.ace import HOUR, NOW_MS, PATH, Bench, FakeAce, T, Triple, place_cursor
 from fakes.http import SentRequest, answer, page
 
-WHOLE_SITE = {"calls": "site", "profile": SiteProfile()}
+WHOLE_SITE: dict[str, Any] = {"calls": "site", "profile": SiteProfile()}
 CUT = AnswerCut("upstream /x gave no whole answer", retryable=True)
 
 

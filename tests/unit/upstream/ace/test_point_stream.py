@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from fakes.ace import HOUR, NOW_MS, Bench, FakeAce, T
 from fakes.http import SentRequest, answer, page
 
 CUT = AnswerCut("upstream /x gave no whole answer", retryable=True)
-BY_POINT = {"calls": "points", "profile": SiteProfile()}
+BY_POINT: dict[str, Any] = {"calls": "points", "profile": SiteProfile()}
 
 
 def ranges_asked(bench: Bench) -> list[tuple[float, float]]:

@@ -15,12 +15,12 @@ from building_vitals.instants import DAY_MS
 from building_vitals.ports import HttpAnswer, HttpFailure
 from building_vitals.ranges import Range
 from building_vitals.upstream.profile import SiteProfile
-from fakes.ace import FILTER_HEEDED, HOUR, NOW_MS, PATH, Bench, Cursors, FakeAce, T
+from fakes.ace import FILTER_HEEDED, HOUR, NOW_MS, PATH, Bench, Cursors, FakeAce, T, Triple
 from fakes.http import SentRequest, Step, answer, page
 
 NAMES = [f"{'building/floor one/air handler ' * 3}{number:04}" for number in range(300)]
 CURSORS: list[Cursors] = ["rows", "places", "defective"]
-SAMPLES = [(name, str(minute), T[minute]) for minute in range(3) for name in NAMES]
+SAMPLES: list[Triple] = [(name, str(minute), T[minute]) for minute in range(3) for name in NAMES]
 
 
 async def test_many_names_go_into_several_addresses() -> None:
@@ -58,7 +58,7 @@ async def test_ignored_filter_does_not_multiply_the_site() -> None:
     When filters are ignored, the site is fetched once without one, at the price of the pages that
     were under way; the next fetch knows it.
     """
-    others = [(f"other {number}", 1, T[0]) for number in range(50)]
+    others: list[Triple] = [(f"other {number}", 1, T[0]) for number in range(50)]
     fake = FakeAce("hq", others + SAMPLES, page_size=100, heeds_filter=False)
     bench = Bench(otherwise=fake, calls="site")
     await bench.fetch(*NAMES)
