@@ -17,6 +17,8 @@ from building_vitals.upstream.costs import FetchCosts
 
 # What a fetch may ask for without need, as a share of all it asks for, to save a request.
 WASTE_MAX = 0.02
+# So many requests take no longer than one.
+SIDE_BY_SIDE = 4
 # What lies between two gaps is fetched again to save a request, where it is as short as this and
 # holds no more samples: a request takes seconds, whatever it brings.
 BRIDGE_MS_MAX = 6 * HOUR_MS
@@ -36,7 +38,8 @@ def plan_fetches(missing: Mapping[str, Sequence[Range]], costs: FetchCosts) -> l
     """
     Return fetches that together cover all gaps: few requests first, then few needless samples.
 
-    Small gaps close together become one. Points whose gaps lie together are fetched together. There
+    Where there are more requests than run side by side, small gaps close together become one.
+    Points whose gaps lie together are fetched together. There
     are two ways to begin: a fetch of each stretch of time for just the points that miss it, or a
     fetch of each gap for the points that miss just that. From either, two fetches become one where
     that saves a request and asks for at most `WASTE_MAX` without need; the cheaper outcome is
@@ -51,12 +54,21 @@ def plan_fetches(missing: Mapping[str, Sequence[Range]], costs: FetchCosts) -> l
     def requests(fetch: UpstreamQuery) -> int:
         return costs.requests(len(fetch.points), fetch.time_range.duration_ms)
 
-    missing = _bridged(missing, costs)
+    plan = _plan(missing, requests)
+    if sum(map(requests, plan)) > SIDE_BY_SIDE:
+        bridged = _plan(_bridged(missing, costs), requests)
+        plan = min(plan, bridged, key=lambda each: sum(map(requests, each)))
+    return sorted(plan, key=lambda fetch: fetch.time_range)
+
+
+def _plan(
+    missing: Mapping[str, Sequence[Range]], requests: Callable[[UpstreamQuery], int]
+) -> list[UpstreamQuery]:
+    """Return the better of the two ways to begin, gaps as they are."""
     by_stretch, by_gap = _stretch_fetches(missing), _gap_fetches(missing)
     beginnings = [by_stretch] if by_stretch == by_gap else [by_stretch, by_gap]
     plans = [_joined(each, missing, requests) for each in beginnings]
-    best = min(plans, key=lambda plan: (sum(map(requests, plan)), sum(map(_asked_ms, plan))))
-    return sorted(best, key=lambda fetch: fetch.time_range)
+    return min(plans, key=lambda plan: (sum(map(requests, plan)), sum(map(_asked_ms, plan))))
 
 
 def _bridged(

@@ -40,6 +40,14 @@ TEN_PAGES = UpstreamQuery(
 )
 
 
+class OwnSite:
+    """An upstream whose sites have every point."""
+
+    def unknown_points(self, *_: object) -> frozenset[str]:
+        """Return none."""
+        return frozenset()
+
+
 def fetcher_of(upstream: Any) -> GapFetcher:
     """Return a fetcher of an upstream."""
     return GapFetcher(upstream, FRESHNESS, LoopClock())
@@ -82,7 +90,7 @@ async def test_samples_that_cannot_be_read_are_counted() -> None:
     """Over all fetches; what came with them is there."""
     upstream = History(LoopClock())
     upstream.untimed = {"p0", "p2"}
-    fetched = await GapFetcher(upstream, FRESHNESS).fetch(NEED, queries(3), EPOCH_MS)
+    fetched = await fetcher_of(upstream).fetch(NEED, queries(3), EPOCH_MS)
     assert (2, 3 * 12) == (fetched.unreadable, fetched.samples)
 
 
@@ -103,7 +111,7 @@ async def test_the_need_goes_along() -> None:
     """Site and deadline reach the upstream as they are."""
     heard: list[dict[str, Any]] = []
 
-    class Ear:
+    class Ear(OwnSite):
         async def fetch_samples(self, site: str, *_: Any, **options: Any) -> Any:
             heard.append({"site": site, "deadline_ms": options["deadline_ms"]})
             raise UpstreamError("enough")
@@ -163,7 +171,7 @@ async def test_progress_is_by_time_also_on_pages_of_the_whole_site() -> None:
     assert 1300 == fetched.samples
 
 
-class Watched:
+class Watched(OwnSite):
     """
     An upstream that notes how many samples its sink holds after each page.
 
@@ -236,7 +244,7 @@ async def test_fetches_that_have_ended_count_as_held() -> None:
 async def test_a_fetch_that_returns_is_complete() -> None:
     """Also for points of which the upstream had nothing to say."""
 
-    class Silent:
+    class Silent(OwnSite):
         async def fetch_samples(self, *_: Any, **__: Any) -> Any:
             return Cost(1, 0)
 
@@ -288,7 +296,7 @@ async def test_what_can_not_be_stored_is_kept_for_the_end() -> None:
 async def test_a_sample_of_a_time_that_was_stored_is_the_upstreams_fault() -> None:
     """It can't be merged, and is not dropped in silence; what came before stays."""
 
-    class Backward:
+    class Backward(OwnSite):
         async def fetch_samples(self, *args: Any, on_page: Any, **_: Any) -> Any:
             _, _, _, sink = args
             for at_ms in (HOUR.start_ms + 1000, HOUR.start_ms):
