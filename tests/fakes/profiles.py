@@ -27,11 +27,13 @@ class RememberedProfiles(UpstreamProfiles):
     Attributes:
         rows: By upstream and site; several upstreams may share them.
         failure: Raised in place of an answer.
+        claims: How often somebody asked to compare.
     """
 
     def __init__(self, upstream: str, rows: Rows | None = None) -> None:
         self.rows: Rows = {} if rows is None else rows
         self.failure: Exception | None = None
+        self.claims = 0
         self._upstream = upstream
 
     def put(self, site: str, profile: SiteProfile) -> None:
@@ -61,6 +63,7 @@ class RememberedProfiles(UpstreamProfiles):
     async def claim(self, site: str, now_ms: int, within_ms: int) -> bool:
         """Return whether the caller is the first within *within_ms*."""
         self._answer()
+        self.claims += 1
         row = self.rows.get((self._upstream, site))
         if row is None:
             self.rows[self._upstream, site] = ProfileRow(SiteProfile(), now_ms, now_ms)

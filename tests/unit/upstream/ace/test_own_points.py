@@ -216,6 +216,17 @@ async def test_unknown_site_is_an_error_whatever_the_way(calls: str, delay_s: fl
 
 
 @in_virtual_time
+async def test_fetch_without_a_page_waits_for_the_list_too() -> None:
+    """Nothing is complete before the list is there, where nothing was found either."""
+    world = World(calls="site", fake=FakeAce("hq", []))
+    world.lists.delay_s = 5.0
+    await world.fetch("own")
+
+    assert [(None, TIME_RANGE.end_ms)] == world.sink.advances
+    assert pytest.approx(5.0) == asyncio.get_running_loop().time()
+
+
+@in_virtual_time
 async def test_failing_fetch_ends_the_reading_of_the_list() -> None:
     """The error of the fetch is the one that is told, at once."""
     world = World(fake=FakeAce("hq", ROWS, names_max=0))

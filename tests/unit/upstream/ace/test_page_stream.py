@@ -140,6 +140,26 @@ async def test_page_of_an_invalid_answer_may_die_too() -> None:
     assert minutes("p", 0, 1) == bench.sink.samples
 
 
+async def test_page_that_is_asked_for_again_and_dies_is_the_same_page() -> None:
+    """What a body without valid samples says at its end does not move the walk on."""
+    refused = {"point_samples": [{"name": "p"}], "next_cursor": "x", "has_more": True}
+
+    def upstream(sent: SentRequest) -> HttpAnswer:
+        firsts = bench.queries("cursor").count(None)
+        if "cursor" in sent.query:
+            return page(*minutes("p", 1, 2))
+        if firsts == 1:
+            return answer(200, refused)
+        if firsts == 2:
+            raise CUT
+        return page(*minutes("p", 0, 1), cursor="x")
+
+    bench = Bench(otherwise=upstream, page_size=1_000)
+    await bench.fetch("p")
+
+    assert minutes("p", 0, 2) == bench.sink.samples
+
+
 async def test_smallest_pages_that_die_end_the_fetch() -> None:
     """Below some size it is not the size: the page is tried as often as any, then it fails."""
     bench = Bench(otherwise=CUT, page_size=1_000, max_retries=2)
