@@ -18,6 +18,8 @@ from building_vitals.upstream.ace.wire import Page, WireSample
 
 # Two buckets of the usual 5 minutes: points of a site report together.
 WINDOW_MS = 10 * MINUTE_MS
+# Samples come late: what is younger may differ for that reason alone.
+SETTLED_AFTER_MS = 15 * MINUTE_MS
 # Names that are compared: they must fit a filter.
 NAMES_MAX = 5
 _SECONDS = len("2025-01-01T00:00:00")
@@ -59,18 +61,19 @@ def tail_of(samples: Sequence[WireSample], part: Range) -> Tail | None:
 
     Args:
         samples: Of the answer.
-        part: The range that was asked for: nothing tells of what lies before it.
+        part: The range to look at: of what was asked for, what no late samples will join.
     """
     try:
-        last_ms = parse_iso(max(sample.time or "" for sample in samples))
+        # Times are compared as text, to the second: an answer has 50,000 of them.
+        bound = format_instant(part.end_ms)[:_SECONDS]
+        last_ms = parse_iso(max(time for sample in samples if (time := sample.time or "") < bound))
     except ValueError:
         return None
     time_range = Range(last_ms - WINDOW_MS + 1, last_ms + 1).clip(part)
     if time_range is None:
         return None
-    # Times are compared as text, to the second: an answer has 50,000 of them.
     least = format_instant(time_range.start_ms)[:_SECONDS]
-    recent = [sample for sample in samples if (sample.time or "") >= least]
+    recent = [sample for sample in samples if least <= (sample.time or "") < bound]
     names = tuple(dict.fromkeys(sample.name for sample in recent))[:NAMES_MAX]
     return Tail(names, time_range, [sample for sample in recent if sample.name in names])
 

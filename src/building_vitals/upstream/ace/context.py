@@ -9,7 +9,7 @@ from typing import Protocol
 from building_vitals.ranges import Range
 from building_vitals.series.columns import instants_of
 from building_vitals.upstream.ace.calls import Call, Calls, OnReport
-from building_vitals.upstream.ace.comparison import Tail, tail_of
+from building_vitals.upstream.ace.comparison import SETTLED_AFTER_MS, Tail, tail_of
 from building_vitals.upstream.ace.wire import WireSample
 from building_vitals.upstream.port import SampleSink
 from building_vitals.upstream.profile import Observation
@@ -30,7 +30,7 @@ class FetchContext:
     Attributes:
         page_size: Samples to ask for in a page; falls when pages die on their way.
         seen: What the fetch shows of the upstream.
-        tail: The last samples of the last answer, where they are to be compared.
+        tail: The last samples of the last answer that has any, where they are to be compared.
     """
 
     def __init__(
@@ -85,9 +85,15 @@ class FetchContext:
         self.calls.report.samples_received += len(samples)
         if samples and (last_ms := time_of(samples[-1])) is not None:
             seen.newest_ms = max(seen.newest_ms or last_ms, last_ms)
-        if self._keeps_tail and samples and part is not None:
-            self.tail = tail_of(samples, part)
+        if self._keeps_tail and part is not None:
+            self._keep_tail(samples, part)
         self.sink.add_page(samples if part is None else _cut(samples, part))
+
+    def _keep_tail(self, samples: Sequence[WireSample], part: Range) -> None:
+        settled_ms = self.calls.clock.now_ms() - SETTLED_AFTER_MS
+        settled = part.clip(Range(part.start_ms, settled_ms))
+        if settled is not None:
+            self.tail = tail_of(samples, settled) or self.tail
 
     async def advance(self, points: Collection[str] | None, until_ms: int | None) -> None:
         """Tell the sink what is complete, None for nothing new; then the follower of the fetch."""

@@ -8,18 +8,25 @@ import pytest
 from msgspec.structs import replace
 
 from building_vitals.instants import DAY_MS, MINUTE_MS
+from building_vitals.ranges import Range
 from building_vitals.upstream.ace.client import CHECK_AGAIN_MS, CHECK_DELAY_MS
+from building_vitals.upstream.ace.comparison import SETTLED_AFTER_MS
 from building_vitals.upstream.profile import CHECK_EVERY_MS, SiteProfile
 from fakes.ace import HOUR, NOW_MS, Bench, FakeAce, T, Triple
 from fakes.http import answer
 
+# When the hour has been over for a while.
+LATER_MS = HOUR.end_ms + SETTLED_AFTER_MS
 RAW: list[Triple] = [(name, str(at), T[at]) for at in range(60) for name in ("p", "q", "r", "s")]
 BUCKETS = [row for row in RAW if row[2] in T[::5]]
 
 
 def bench_over(fake: Any, **options: Any) -> Bench:
     """Return a client that compares, of a site of which nothing is known."""
-    return Bench(otherwise=fake, profile=SiteProfile(), is_checked=True, **options)
+    options = {"profile": SiteProfile(), **options}
+    bench = Bench(otherwise=fake, is_checked=True, **options)
+    bench.clock.advance(LATER_MS - NOW_MS)
+    return bench
 
 
 def pages_asked(bench: Bench) -> int:
@@ -51,7 +58,7 @@ async def test_two_ways_are_compared_once(
 
     assert (heeds_filter, is_same) == (learned.is_filter_heeded, learned.is_same)
     assert [CHECK_DELAY_MS] == bench.clock.sleeps
-    assert NOW_MS + CHECK_DELAY_MS == learned.checked_ms
+    assert LATER_MS + CHECK_DELAY_MS == learned.checked_ms
     if not heeds_filter:
         assert learned.samples_per_day == pytest.approx(4 * DAY_MS / MINUTE_MS, rel=0.15)
     assert (1, ["p,q"]) == (pages_asked(bench), bench.queries("point_names")[1:])
@@ -102,7 +109,7 @@ async def test_what_could_not_be_compared_is_tried_again_in_an_hour(page: Any) -
     learned = bench.learned
 
     assert (None, None) == (learned.is_filter_heeded, learned.is_same)
-    tried_ms = NOW_MS + CHECK_DELAY_MS
+    tried_ms = LATER_MS + CHECK_DELAY_MS
     assert not learned.is_due(tried_ms + CHECK_AGAIN_MS - 1)
     assert learned.is_due(tried_ms + CHECK_AGAIN_MS)
     await bench.fetch("p")
@@ -115,7 +122,7 @@ async def test_what_could_not_be_compared_is_tried_again_in_an_hour(page: Any) -
 async def test_only_one_isolate_compares() -> None:
     """Another one has claimed: this one leaves it."""
     bench = bench_over(FakeAce("hq", RAW))
-    await bench.table.claim("hq", NOW_MS + CHECK_DELAY_MS - 1, 1)
+    await bench.table.claim("hq", LATER_MS + CHECK_DELAY_MS - 1, 1)
     await bench.fetch("p")
 
     assert 0 == pages_asked(bench)
@@ -172,9 +179,35 @@ async def test_points_that_fit_no_filter_are_compared_without_one() -> None:
 async def test_finding_leaves_alone_what_it_did_not_show() -> None:
     """A filtered page tells no rate of the site: the one kept stays."""
     kept = SiteProfile(points=9, samples_per_day=77.0, is_same=True)
-    bench = Bench(otherwise=FakeAce("hq", RAW, page_size=None), profile=kept, is_checked=True)
+    bench = bench_over(FakeAce("hq", RAW, page_size=None), profile=kept)
     await bench.fetch("p")
 
-    assert replace(kept, is_filter_heeded=True, checked_ms=NOW_MS + CHECK_DELAY_MS) == replace(
+    assert replace(kept, is_filter_heeded=True, checked_ms=LATER_MS + CHECK_DELAY_MS) == replace(
         bench.learned, call_samples=0.0, point_samples_per_day=0.0, newest_age_ms=None, seen_ms=0
     )
+
+
+async def test_young_samples_are_not_compared() -> None:
+    """Late ones join them between the call and the page: that would be no difference of the two."""
+    sent: list[Triple] = list(RAW)
+    bench = bench_over(FakeAce("hq", sent, page_size=None))
+    bench.clock.advance(-10 * MINUTE_MS)
+    await bench.client.fetch_samples("hq", ["p"], HOUR, bench.sink)
+    sent.append(("p", "late", "2025-01-01T00:50:30.000Z"))
+    await bench.settle()
+
+    assert bench.learned.is_same is True
+    bench.clock.advance(CHECK_EVERY_MS)
+    await bench.client.fetch_samples("hq", ["p"], HOUR, bench.sink)
+    await bench.settle()
+    assert bench.learned.is_same is True
+
+
+async def test_chart_of_the_last_minutes_compares_nothing() -> None:
+    """All of it is young."""
+    bench = bench_over(FakeAce("hq", RAW, page_size=None))
+    bench.clock.advance(-(SETTLED_AFTER_MS + 50 * MINUTE_MS))
+    await bench.fetch("p", time_range=Range(NOW_MS, NOW_MS + 10 * MINUTE_MS))
+
+    assert [] == bench.clock.sleeps
+    assert 0 == pages_asked(bench)

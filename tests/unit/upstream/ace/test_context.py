@@ -24,7 +24,8 @@ class Desk:
 
     def __init__(self, **options: Any) -> None:
         settings = UpstreamSettings(base_url=BASE_URL, token=None)
-        self.calls = Calls(ScriptedHttp(), VirtualClock(NOW_MS), settings, None, None)
+        self.clock = VirtualClock(NOW_MS)
+        self.calls = Calls(ScriptedHttp(), self.clock, settings, None, None)
         self.sink = Sink()
         self.heard: list[FetchReport] = []
         self.site_questions = 0
@@ -84,6 +85,7 @@ def test_samples_of_other_parts_are_dropped() -> None:
 def test_tail_is_kept_for_those_who_compare(keeps_tail: bool) -> None:
     """Of the last answer with samples."""
     desk = Desk(keeps_tail=keeps_tail)
+    desk.clock.advance(2 * HOUR.duration_ms)
     for name, minute in (("a", 5), ("b", 3)):
         desk.context.add(desk.call(0), [WireSample(name, 1, T[minute])], HOUR)
     desk.context.add(desk.call(0), [], HOUR)
