@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
@@ -77,6 +78,9 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
+        if not inspect.iscoroutinefunction(method):
+            # What an isolate only remembers cannot die.
+            return method
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             return await self._death.around(lambda: method(*args, **kwargs))

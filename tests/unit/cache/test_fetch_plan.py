@@ -113,11 +113,11 @@ def test_many_small_gaps_of_a_chart_are_one_request() -> None:
     ("points_count", "costs", "hole_ms", "requests"),
     [
         pytest.param(1, CHARTS, 6 * HOUR_MS, 1, id="six hours of a point"),
-        pytest.param(1, CHARTS, 6 * HOUR_MS + 1, 2, id="more than six hours"),
-        pytest.param(1, CHARTS, DAY_MS, 2, id="a day"),
+        pytest.param(1, CHARTS, 6 * HOUR_MS + 1, 6, id="more than six hours"),
+        pytest.param(1, CHARTS, DAY_MS, 6, id="a day"),
         pytest.param(50, CHARTS, 6 * HOUR_MS, 1, id="few samples of many points"),
-        pytest.param(50, MINUTES, 6 * HOUR_MS, 2, id="too many samples"),
-        pytest.param(100, CHARTS, 6 * HOUR_MS, 2, id="too many points"),
+        pytest.param(50, MINUTES, 6 * HOUR_MS, 6, id="too many samples"),
+        pytest.param(100, CHARTS, 6 * HOUR_MS, 6, id="too many points"),
         pytest.param(50, MINUTES, HOUR_MS, 1, id="a short hole of many points"),
     ],
 )
@@ -125,10 +125,18 @@ def test_what_is_known_between_gaps_is_fetched_again_where_it_is_little(
     points_count: int, costs: SiteCosts, hole_ms: int, requests: int
 ) -> None:
     """As short as six hours, and no more than 5,000 samples of all points together."""
-    gaps = holes(2, gap_ms=HOUR_MS, hole_ms=hole_ms)
+    gaps = holes(6, gap_ms=HOUR_MS, hole_ms=hole_ms)
     fetches = plan_fetches({f"p{n}": gaps for n in range(points_count)}, costs)
 
     assert requests == len(fetches)
+
+
+def test_what_is_known_is_not_fetched_again_to_save_no_time() -> None:
+    """As many requests as run side by side take no longer than one."""
+    gaps = {n: holes(n, gap_ms=HOUR_MS, hole_ms=HOUR_MS) for n in (4, 5)}
+
+    assert 4 == len(plan_fetches({"p": gaps[4]}, CHARTS))
+    assert 1 == len(plan_fetches({"p": gaps[5]}, CHARTS))
 
 
 def test_gaps_that_save_no_request_stay_apart() -> None:
