@@ -21,7 +21,7 @@ from demo.items import point_item, site_item  # noqa: E402
 from demo.messages import Request  # noqa: E402
 from demo.protocol import Protocol, Site  # noqa: E402
 from demo.sources import GridSource  # noqa: E402
-from demo.traits import KIND  # noqa: E402
+from demo.traits import FAITHFUL  # noqa: E402
 from fakes.upstream_series import GeneratedSeries  # noqa: E402
 
 DAY_MS = 86_400_000
@@ -61,9 +61,8 @@ class PageUpstream:
                 end_ms=START_MS + days * DAY_MS,
             )
             sites[name] = Site(site, source)
-        # The kinder traits, so that results compare with those of version 1.0.
-        self._protocol = Protocol(sites, token=TOKEN, traits=KIND, now_ms=lambda: FAR_FUTURE_MS)
-        self._kept: dict[str, bytes] = {}
+        self._protocol = Protocol(sites, token=TOKEN, traits=FAITHFUL, now_ms=lambda: FAR_FUTURE_MS)
+        self._kept: dict[tuple[str, bytes], bytes] = {}
         self._kept_bytes = 0
         self._latency_ms = 0
         self._log: list[str] = []
@@ -72,15 +71,20 @@ class PageUpstream:
         """Answer the requests of one connection."""
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
-                writer.write(await self._answer(method, target))
+                first, *rest = head.decode().split("\r\n")
+                method, target, _ = first.split(" ")
+                lengths = [
+                    each.partition(":")[2] for each in rest if "content-length" in each.lower()
+                ]
+                body = await reader.readexactly(int(lengths[0])) if lengths else b""
+                writer.write(await self._answer(method, target, body))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
-    async def _answer(self, method: str, target: str) -> bytes:
+    async def _answer(self, method: str, target: str, body: bytes) -> bytes:
         path, _, query = target.partition("?")
         if path == "/control":
             if method == "POST":
@@ -90,15 +94,15 @@ class PageUpstream:
         self._log.append(target)
         if self._latency_ms:
             await asyncio.sleep(self._latency_ms / 1000)
-        found = self._kept.get(target)
+        found = self._kept.get((target, body))
         if found is None:
             headers = {"authorization": f"Bearer {TOKEN}"}
             reply = self._protocol.reply(
-                Request(method, target, path, dict(parse_qsl(query)), headers)
+                Request(method, target, path, dict(parse_qsl(query)), headers, body)
             )
             found = _http(reply.status, reply.body)
             if self._kept_bytes + len(found) <= KEPT_BYTES_MAX:
-                self._kept[target] = found
+                self._kept[target, body] = found
                 self._kept_bytes += len(found)
         return found
 
