@@ -155,6 +155,7 @@ class App:
             profiles=self.profiles,
             # Nobody's chart hangs on what a job finds out, and a consumer has no time to lose.
             run_later=None if self._is_queued else self.invocation.run_later,
+            is_awaited=not self._is_queued,
         )
 
     @property

@@ -200,7 +200,7 @@ class History:
         """Make strangers known."""
         self._known_strangers |= self.strangers.intersection(points)
 
-    async def costs(self, site: str, *, may_ask: bool = False) -> SiteCosts:
+    async def costs(self, site: str, *, for_job: bool = False) -> SiteCosts:
         """Return what is true."""
         rate = DAY_MS / self._interval_ms
         return SiteCosts(rate, self._page_size, len(self.site_points))

@@ -90,7 +90,7 @@ class JobSubmission:
         self, request: TimeseriesRequest, owner: str, identity: str, estimated: int
     ) -> NewJob:
         (samples, duration_ms), costs = await asyncio.gather(
-            self._jobs.seen_rate(request.site), self._upstream.costs(request.site, may_ask=True)
+            self._jobs.seen_rate(request.site), self._upstream.costs(request.site, for_job=True)
         )
         rate = samples / duration_ms * DAY_MS if duration_ms else costs.samples_per_day
         points_count = len(request.points)

@@ -14,8 +14,8 @@ from pyodide.ffi import JsException, to_js
 
 from building_vitals.ports import HttpAnswer, HttpCut, HttpFailure, HttpTimeout, HttpTooLarge
 
-# Requests of one invocation under way at once: four streams and a list of points. The platform allows
-# six connections, those of R2 and D1 included.
+# Requests of one invocation under way at once: four streams and a list of points. The platform
+# allows six connections, those of R2 and D1 included.
 REQUESTS_MAX = 5
 # Room for a body whose size is not known before; doubled as often as it is full.
 FIRST_BYTES = 1024 * 1024

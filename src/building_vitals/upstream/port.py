@@ -56,11 +56,12 @@ class SampleSink(Protocol):
 class Upstream(Protocol):
     """Where samples come from."""
 
-    async def costs(self, site: str, *, may_ask: bool = False) -> FetchCosts:
+    async def costs(self, site: str, *, for_job: bool = False) -> FetchCosts:
         """
         Return what fetches of a site cost; never fails.
 
-        With *may_ask*, the upstream may be asked how large a site is of which nothing is known.
+        With *for_job*, what those of a job will, for which nobody waits: the upstream may be asked
+        then how large a site is of which nothing is known.
         """
         ...
 

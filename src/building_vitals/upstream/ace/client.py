@@ -74,6 +74,7 @@ class AceClient:
         state: UpstreamState | None = None,
         profiles: SiteProfiles,
         run_later: RunLater | None = None,
+        is_awaited: bool = True,
     ) -> None:
         """
         Args:
@@ -84,6 +85,7 @@ class AceClient:
             state: What has been seen of the upstream, by all requests of the isolate.
             profiles: What is learned of the upstream.
             run_later: Has the two ways of asking compared behind an answer; None: they are not.
+            is_awaited: Whether somebody waits for the fetches.
         """
         self._http = http
         self._clock = clock
@@ -91,13 +93,14 @@ class AceClient:
         self._gate = gate
         self._profiles = profiles
         self._run_later = run_later
+        self._is_awaited = is_awaited
         self._state = UpstreamState() if state is None else state
         # Until when each site counts as known, or as what the upstream said of it.
         self._sites: dict[str, tuple[UpstreamSiteUnknown | None, int]] = {}
 
-    async def costs(self, site: str) -> SiteCosts:
-        """Return what fetches of a site cost, by what has been learned."""
-        return self._costs(await self._profiles.read(site))
+    async def costs(self, site: str, *, for_job: bool = False) -> SiteCosts:
+        """Return what fetches of a site cost, or a job's will, by what has been learned."""
+        return self._costs(await self._profiles.read(site), for_job=for_job)
 
     def source(self, site: str, points_count: int, duration_ms: int) -> Source | None:
         """Return where a fetch gets its samples; None where it makes no difference."""
@@ -107,14 +110,14 @@ class AceClient:
         way = self._costs(profile).way(points_count, duration_ms)
         return "points" if way == "points" else "pages"
 
-    def note_points(self, site: str, count: int) -> SiteCosts:
-        """Note how many points a site's list has; return what fetches cost then."""
-        profile = replace(self._profiles.known(site), points=count)
-        self._profiles.change(site, profile)
-        return self._costs(profile)
+    def note_points(self, site: str, count: int) -> None:
+        """Note how many points a site's list has."""
+        self._profiles.change(site, replace(self._profiles.known(site), points=count))
 
-    def _costs(self, profile: SiteProfile) -> SiteCosts:
-        return SiteCosts(profile, self._settings.calls, self._settings.page_size)
+    def _costs(self, profile: SiteProfile, *, for_job: bool = False) -> SiteCosts:
+        settings = self._settings
+        is_awaited = self._is_awaited and not for_job
+        return SiteCosts(profile, settings.calls, settings.page_size, is_awaited)
 
     async def fetch_samples(
         self,

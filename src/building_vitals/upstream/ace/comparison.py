@@ -14,7 +14,7 @@ import msgspec
 from building_vitals.instants import DAY_MS, MINUTE_MS, format_instant, parse_iso
 from building_vitals.ranges import Range
 from building_vitals.series.values import value_text
-from building_vitals.upstream.ace.wire import Page, WireSample
+from building_vitals.upstream.ace.wire import NO_TEXT, Page, WireSample
 
 # Two buckets of the usual 5 minutes: points of a site report together.
 WINDOW_MS = 10 * MINUTE_MS
@@ -94,7 +94,7 @@ def compare(tail: Tail, page: Page) -> Finding | None:
         # What the page ends in may go on in the next.
         last_ms = parse_iso(rows[-1].time or "")
         time_range = Range(time_range.start_ms, max(time_range.start_ms, last_ms))
-    is_heeded = {row.name for row in rows} <= set(tail.names)
+    is_heeded = {row.name for row in rows} <= {*tail.names, NO_TEXT}
     by_point, by_page = _known(tail.samples, time_range), _known(rows, time_range)
     shared = by_point.keys() & by_page.keys()
     duration_ms = time_range.duration_ms

@@ -59,18 +59,23 @@ class OwnPoints:
         self._lists = lists
         self._names = names
 
-    async def costs(self, site: str, *, may_ask: bool = False) -> SiteCosts:
-        """Return what fetches of a site cost; with *may_ask*, after a look at the site's list."""
-        costs = await self._upstream.costs(site)
-        if costs.profile.points or costs.profile.samples_per_day or not may_ask:
+    async def costs(self, site: str, *, for_job: bool = False) -> SiteCosts:
+        """Return what fetches of a site cost, or a job's will: after a look at the site's list."""
+        costs = await self._upstream.costs(site, for_job=for_job)
+        if costs.profile.points or costs.profile.samples_per_day or not for_job:
             return costs
         try:
             await self._lists.own_points(site, (), deadline_ms=None)
         except AppError:
             # The fetch will say what is wrong.
             return costs
+        self._note_points(site)
+        return await self._upstream.costs(site, for_job=for_job)
+
+    def _note_points(self, site: str) -> None:
         kept = self._names.get(site)
-        return costs if kept is None else self._upstream.note_points(site, len(kept[1]))
+        if kept is not None:
+            self._upstream.note_points(site, len(kept[1]))
 
     def source(self, site: str, points_count: int, duration_ms: int) -> Source | None:
         """Return where a fetch gets its samples; None where it makes no difference."""
@@ -143,9 +148,7 @@ class OwnPoints:
         finally:
             listing.cancel()
             await asyncio.gather(listing, return_exceptions=True)
-        kept = self._names.get(site)
-        if kept is not None:
-            self._upstream.note_points(site, len(kept[1]))
+        self._note_points(site)
         return cost
 
     async def _own(

@@ -18,6 +18,7 @@ from building_vitals.upstream.ace.cursors import place_of, repaired
 from building_vitals.upstream.ace.settings import PAGE_SIZES
 from building_vitals.upstream.ace.targets import Target
 from building_vitals.upstream.ace.wire import (
+    NO_TEXT,
     Page,
     PageRefused,
     WireSample,
@@ -262,7 +263,7 @@ class PageStream:
         names = self._names
         if names is None or not page.point_samples:
             return
-        if not {sample.name for sample in page.point_samples} <= names:
+        if not {sample.name for sample in page.point_samples} <= names | {NO_TEXT}:
             raise FilterIgnored
 
     async def _abandon(self) -> None:

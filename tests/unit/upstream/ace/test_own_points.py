@@ -252,8 +252,8 @@ async def test_costs_of_a_site_that_nobody_has_asked_for() -> None:
     world = World()
     assert 0 == (await world.guard.costs("hq")).profile.points
     assert [] == world.lists.asked
-    assert 2 == (await world.guard.costs("hq", may_ask=True)).profile.points
-    assert 2 == (await world.guard.costs("hq", may_ask=True)).profile.points
+    assert 2 == (await world.guard.costs("hq", for_job=True)).profile.points
+    assert 2 == (await world.guard.costs("hq", for_job=True)).profile.points
     assert ["hq"] == world.lists.asked
 
 
@@ -264,7 +264,7 @@ async def test_costs_never_fail(failure: AppError) -> None:
     world = World()
     world.lists.failure = failure
 
-    assert 1 == (await world.guard.costs("hq", may_ask=True)).requests(1, DAY_MS)
+    assert 1 == (await world.guard.costs("hq", for_job=True)).requests(1, DAY_MS)
 
 
 @in_virtual_time

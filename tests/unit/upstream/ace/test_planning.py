@@ -38,8 +38,8 @@ PROFILES = st.builds(
 
 
 def costs(profile: SiteProfile, calls: CallsVar = "auto", *, page_size: int = 50_000) -> SiteCosts:
-    """Return the costs of a site."""
-    return SiteCosts(profile, calls, page_size)
+    """Return the costs of a site for what nobody waits for."""
+    return SiteCosts(profile, calls, page_size, is_awaited=False)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,25 @@ def test_the_cheaper_way(
         found.requests(points_count, duration_ms),
     )
     assert (way == "site") is found.takes_site(points_count, duration_ms)
+
+
+@pytest.mark.parametrize(
+    ("points_count", "days", "way", "requests"),
+    [
+        pytest.param(400, 4, "points", 10, id="as many calls, four at a time"),
+        pytest.param(400, 1, "points", 4, id="more calls, which take less time"),
+        pytest.param(400, 1 / 12, "site", 1, id="one page, one round of calls"),
+    ],
+)
+def test_where_somebody_waits_time_counts(
+    points_count: int, days: float, way: Way, requests: int
+) -> None:
+    """Calls by point go side by side, pages of a site one after the other."""
+    found = SiteCosts(SMALL, "auto", 50_000)
+    duration_ms = int(days * DAY_MS)
+
+    assert way == found.way(points_count, duration_ms)
+    assert requests == found.requests(points_count, duration_ms)
 
 
 @pytest.mark.parametrize(
