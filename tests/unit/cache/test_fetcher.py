@@ -24,7 +24,7 @@ from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.instants import format_instant
 from building_vitals.ranges import Range, gaps, merge
 from building_vitals.series.folding import PointSeries
-from building_vitals.upstream.port import FetchCosts, FetchCount
+from building_vitals.upstream.port import FetchCount
 from fakes.history import Cost, History, PageSample
 from fakes.virtual_time import EPOCH_MS, LoopClock, in_virtual_time
 
@@ -171,7 +171,7 @@ async def test_progress_is_by_time_also_on_pages_of_the_whole_site() -> None:
     assert 1300 == fetched.samples
 
 
-class Watched(OwnSite):
+class Watched(History):
     """
     An upstream that notes how many samples its sink holds after each page.
 
@@ -179,13 +179,9 @@ class Watched(OwnSite):
         held: After each page.
     """
 
-    def __init__(self, upstream: History) -> None:
-        self._upstream = upstream
+    def __init__(self) -> None:
+        super().__init__(LoopClock(), page_size=300, interval_ms=1000)
         self.held: list[int] = []
-
-    async def costs(self, site: str) -> FetchCosts:
-        """Return what is true."""
-        return await self._upstream.costs(site)
 
     async def fetch_samples(
         self, site: str, points: Sequence[str], time_range: Range, sink: Any, **options: Any
@@ -198,14 +194,14 @@ class Watched(OwnSite):
             self.held.append(sink._folder.held)
 
         sink.add_page = added
-        return await self._upstream.fetch_samples(site, points, time_range, sink, **options)
+        return await super().fetch_samples(site, points, time_range, sink, **options)
 
 
 @in_virtual_time
 async def test_memory_is_bounded_by_what_is_seen() -> None:
     """What came is stored when it is enough, so that a page more is the most ever held."""
     assert 250_000 == HELD_SAMPLES_MAX
-    upstream = Watched(History(LoopClock(), page_size=300, interval_ms=1000))
+    upstream = Watched()
     fetcher = GapFetcher(upstream, FRESHNESS, LoopClock(), held_samples_max=2500)
     stored: list[list[PointSeries]] = []
 

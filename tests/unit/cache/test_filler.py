@@ -207,7 +207,7 @@ async def test_after_a_failure_the_next_in_line_tries() -> None:
 @in_virtual_time
 async def test_what_came_before_a_failure_is_stored() -> None:
     """Of four fetches three succeed: the fourth alone is missing afterwards."""
-    async with World(page_size=100) as world:
+    async with World(page_size=250) as world:
         for first in (10, 20, 30):
             await fill(world, ["a"], hours(first, first + 1))
             await world.settle()
