@@ -187,7 +187,7 @@ class App:
     @cached_property
     def source(self) -> Upstream:
         """The upstream, held to the points of the request's site."""
-        return OwnPoints(self.upstream, self.sites, self.isolate.point_names)
+        return OwnPoints(self.upstream, self.sites, self.isolate.point_names, self.clock)
 
     @property
     def _gate(self) -> UpstreamQuota | None:

@@ -7,34 +7,25 @@ cursors and retries. Its result is complete, or an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
-from building_vitals.errors import AppError, UpstreamError, UpstreamSiteUnknown
-from building_vitals.instants import HOUR_MS
+from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
 from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
+from building_vitals.upstream.ace.calibration import Calibration, RunLater
 from building_vitals.upstream.ace.calls import Calls, FetchReport, OnReport, UpstreamState
-from building_vitals.upstream.ace.comparison import Tail, compare
 from building_vitals.upstream.ace.page_stream import FilterIgnored
 from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.ace.sample_fetch import SampleFetch
 from building_vitals.upstream.ace.settings import UpstreamSettings
-from building_vitals.upstream.ace.targets import (
-    SITES_PATH,
-    filters_of,
-    fits_filter,
-    list_target,
-    pages_target,
-    site_path,
-    site_target,
-)
-from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing, decode_page
+from building_vitals.upstream.ace.targets import SITES_PATH, list_target, site_path, site_target
+from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing
 from building_vitals.upstream.port import Items, SampleSink, UpstreamGate
-from building_vitals.upstream.profile import CHECK_EVERY_MS, SiteProfile, Source
+from building_vitals.upstream.profile import SiteProfile, Source
 from building_vitals.upstream.profiles import SiteProfiles
 
 # Items per page, of the sizes that the upstream takes.
@@ -46,15 +37,6 @@ LIST_PAGES_MAX = 100
 SITE_KNOWN_MS = 300_000
 SITE_UNKNOWN_MS = 60_000
 SITES_REMEMBERED_MAX = 256
-
-# The two ways are compared when the charts of a page have probably been drawn.
-CHECK_DELAY_MS = 5_000
-# What could not be compared is tried again after so long.
-CHECK_AGAIN_MS = HOUR_MS
-
-CHECK_FILTER_LENGTH_MAX = 2_500
-
-RunLater = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class AceClient:
@@ -92,9 +74,15 @@ class AceClient:
         self._settings = settings
         self._gate = gate
         self._profiles = profiles
-        self._run_later = run_later
         self._is_awaited = is_awaited
         self._state = UpstreamState() if state is None else state
+        self._calibration = Calibration(
+            calls_until=self._calls,
+            clock=clock,
+            settings=settings,
+            profiles=profiles,
+            run_later=run_later,
+        )
         # Until when each site counts as known, or as what the upstream said of it.
         self._sites: dict[str, tuple[UpstreamSiteUnknown | None, int]] = {}
 
@@ -169,7 +157,7 @@ class AceClient:
             require_site=partial(self._require_site, calls, site),
         )
         costs = await self.costs(site)
-        keeps_tail = self._is_check_due(costs)
+        keeps_tail = self._calibration.is_due(costs.profile)
         try:
             await fetch.run(costs, source=source, keeps_tail=keeps_tail)
         except FilterIgnored:
@@ -178,8 +166,8 @@ class AceClient:
             await fetch.run(self._costs(profile), source=source, keeps_tail=keeps_tail)
         if fetch.seen is not None:
             self._profiles.learn(site, fetch.seen)
-        if fetch.tail is not None and self._run_later is not None:
-            self._run_later(self._check(site, fetch.tail))
+        if fetch.tail is not None:
+            self._calibration.compare_later(site, fetch.tail)
         return calls.report
 
     async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
@@ -219,49 +207,6 @@ class AceClient:
         if items is None:
             await self._require_site(calls, site)
         return items or []
-
-    def _is_check_due(self, costs: SiteCosts) -> bool:
-        """Return whether the two ways of asking are to be compared behind this fetch."""
-        is_open = self._run_later is not None and self._settings.calls == "auto"
-        return is_open and costs.profile.is_due(self._clock.now_ms())
-
-    async def _check(self, site: str, tail: Tail) -> None:
-        """Compare what a call by point gave with a page of the site, and note what that shows."""
-        await self._clock.sleep(CHECK_DELAY_MS)
-        if not self._profiles.known(site).is_due(self._clock.now_ms()):
-            return
-        if not await self._profiles.claim_check(site):
-            return
-        now_ms = self._clock.now_ms()
-        names = filters_of(filter(fits_filter, tail.names), CHECK_FILTER_LENGTH_MAX)
-        target = pages_target(
-            site,
-            names[0][0] if names else None,
-            tail.time_range,
-            page_size=self._settings.page_size,
-            cursor=None,
-        )
-        calls = self._calls(now_ms + self._settings.page_timeout_ms)
-        try:
-            page = await calls.read(target, decode_page, may_be_absent=True)
-            finding = None if page is None else compare(tail, page)
-        except (AppError, ValueError):
-            finding = None
-        profile = self._profiles.known(site)
-        if finding is None:
-            again_ms = now_ms - CHECK_EVERY_MS + CHECK_AGAIN_MS
-            self._profiles.change(site, replace(profile, checked_ms=again_ms))
-            return
-        self._profiles.change(
-            site,
-            replace(
-                profile,
-                is_filter_heeded=finding.is_filter_heeded,
-                is_same=profile.is_same if finding.is_same is None else finding.is_same,
-                samples_per_day=finding.samples_per_day or profile.samples_per_day,
-                checked_ms=now_ms,
-            ),
-        )
 
     def _calls(self, deadline_ms: int | None) -> Calls:
         return Calls(

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from building_vitals.errors import AppError, UpstreamSiteUnknown
+from building_vitals.ports import Clock
 from building_vitals.ranges import Range
 from building_vitals.series.columns import Sample
 from building_vitals.upstream.ace.calls import FetchReport
@@ -20,6 +21,9 @@ from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.port import FetchCount, OnPage, PointLists, SampleSink
 from building_vitals.upstream.profile import Source
+
+# A list that is read for its own sake, and not beside a fetch, may take so long.
+LIST_MS_MAX = 10_000
 
 
 class _WaitingSink:
@@ -54,10 +58,13 @@ class _WaitingSink:
 class OwnPoints:
     """An upstream that gives samples of the site's own points alone."""
 
-    def __init__(self, upstream: AceClient, lists: PointLists, names: PointNames) -> None:
+    def __init__(
+        self, upstream: AceClient, lists: PointLists, names: PointNames, clock: Clock
+    ) -> None:
         self._upstream = upstream
         self._lists = lists
         self._names = names
+        self._clock = clock
 
     async def costs(self, site: str, *, for_job: bool = False) -> SiteCosts:
         """Return what fetches of a site cost, or a job's will: after a look at the site's list."""
@@ -65,7 +72,7 @@ class OwnPoints:
         if costs.profile.points or costs.profile.samples_per_day or not for_job:
             return costs
         try:
-            await self._lists.own_points(site, (), deadline_ms=None)
+            await self._lists.own_points(site, (), deadline_ms=self._clock.now_ms() + LIST_MS_MAX)
         except AppError:
             # The fetch will say what is wrong.
             return costs
@@ -90,9 +97,10 @@ class OwnPoints:
         Make known which of the points the site has.
 
         Raises:
-            AppError: the site's list could not be read.
+            AppError: the site's list could not be read within LIST_MS_MAX.
         """
-        await self._lists.own_points(site, points, deadline_ms=None)
+        deadline_ms = self._clock.now_ms() + LIST_MS_MAX
+        await self._lists.own_points(site, points, deadline_ms=deadline_ms)
 
     async def fetch_samples(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from building_vitals.instants import DAY_MS
 from building_vitals.ports import HttpAnswer
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.client import AceClient
-from building_vitals.upstream.ace.own_points import LIST_WAIT_S, OwnPoints
+from building_vitals.upstream.ace.own_points import LIST_MS_MAX, OwnPoints
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.port import FetchCount
@@ -29,6 +29,7 @@ TIME_RANGE = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
 TIME = "2025-12-31T12:00:00Z"
 ROWS: list[Triple] = [(name, "1", TIME) for name in ("own", "own, too", "stranger", "its, too")]
 DOWN = UpstreamError("the list is down", upstream_status=503)
+KEPT_OR_ASKED = pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "asked for"])
 
 
 class Lists:
@@ -37,23 +38,35 @@ class Lists:
 
     Attributes:
         delay_s: How long a list takes.
+        is_kept: Whether it comes from the bucket, so that the upstream is not asked.
         failure: Raised in place of a list.
         asked: Sites asked for.
+        deadlines: Of each question, in milliseconds from then.
     """
 
     def __init__(self, names: PointNames, clock: LoopClock, points: Collection[str]) -> None:
         self.delay_s = 0.0
+        self.is_kept = True
         self.failure: AppError | None = None
         self.asked: list[str] = []
+        self.deadlines: list[int | None] = []
         self._names = names
         self._clock = clock
         self._points = points
 
     async def own_points(
-        self, site: str, names: Collection[str], *, deadline_ms: int | None
+        self,
+        site: str,
+        names: Collection[str],
+        *,
+        deadline_ms: int | None,
+        on_ask: Callable[[], None] = lambda: None,
     ) -> frozenset[str]:
         """Return the points of the site, and remember them as the directory does."""
         self.asked.append(site)
+        self.deadlines.append(deadline_ms and deadline_ms - self._clock.now_ms())
+        if not self.is_kept:
+            on_ask()
         await asyncio.sleep(self.delay_s)
         if self.failure is not None:
             raise self.failure
@@ -91,7 +104,7 @@ class World:
         )
         settings = UpstreamSettings(base_url=BASE_URL, token=None, calls=calls)
         self.client = AceClient(self.http, self.clock, settings, profiles=profiles)
-        self.guard = OwnPoints(self.client, self.lists, self.names)
+        self.guard = OwnPoints(self.client, self.lists, self.names, self.clock)
         self.sink = Sink()
         self.heard: list[tuple[float, int]] = []
 
@@ -127,7 +140,7 @@ async def test_nothing_is_asked_for_strangers_where_the_list_is_kept() -> None:
 async def test_list_that_takes_long_is_read_beside_the_first_call() -> None:
     """A chart does not wait for both; nothing is told of the call before the list is there."""
     world = World(takes_s=1.0)
-    world.lists.delay_s = 5.0
+    world.lists.is_kept, world.lists.delay_s = False, 5.0
     found = await world.fetch("own", "stranger")
 
     assert ["own", "stranger"] == found
@@ -137,53 +150,60 @@ async def test_list_that_takes_long_is_read_beside_the_first_call() -> None:
 
 
 @in_virtual_time
-async def test_list_that_is_there_soon_is_waited_for() -> None:
-    """A list from the bucket takes a moment: strangers are still left out."""
+async def test_kept_list_is_waited_for() -> None:
+    """However long the bucket takes: strangers are left out, and nothing is sent before."""
     world = World()
-    world.lists.delay_s = LIST_WAIT_S * 0.9
+    world.lists.delay_s = 5.0
+    fetching = asyncio.ensure_future(
+        world.guard.fetch_samples("hq", ["stranger", "own"], TIME_RANGE, world.sink)
+    )
+    await asyncio.sleep(4.9)
+    assert [] == world.http.requests
+    await fetching
 
-    assert ["own"] == await world.fetch("own", "stranger")
+    assert ["own"] == [name for name, _, _ in world.sink.samples]
+    assert 1 == len(world.http.requests)
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 5.0])
+@KEPT_OR_ASKED
 @in_virtual_time
-async def test_calls_by_point_need_the_list(delay_s: float) -> None:
+async def test_calls_by_point_need_the_list(is_kept: bool) -> None:
     """Without it nothing says whose the samples are: the fetch fails, and nothing is complete."""
     world = World()
-    world.lists.delay_s, world.lists.failure = delay_s, DOWN
+    world.lists.is_kept, world.lists.delay_s, world.lists.failure = is_kept, 5.0, DOWN
     with pytest.raises(UpstreamError, match="the list is down"):
         await world.fetch("own", "stranger")
 
     assert [] == world.sink.advances
     assert [] == world.heard
-    assert delay_s > 0 or [] == world.http.requests
+    assert (0 if is_kept else 1) == len(world.http.requests)
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 5.0])
+@KEPT_OR_ASKED
 @pytest.mark.parametrize(
     ("profile", "calls"),
     [(SiteProfile(), "site"), (SiteProfile(points=2), "auto"), (FILTER_HEEDED, "auto")],
 )
 @in_virtual_time
 async def test_pages_of_the_site_do_not_need_the_list(
-    profile: SiteProfile, calls: str, delay_s: float
+    profile: SiteProfile, calls: str, is_kept: bool
 ) -> None:
     """They hold the site's own points alone."""
     rows = [row for row in ROWS if row[0] == "own"]
     world = World(profile, calls=calls, fake=FakeAce("hq", rows))
-    world.lists.delay_s, world.lists.failure = delay_s, DOWN
+    world.lists.is_kept, world.lists.delay_s, world.lists.failure = is_kept, 5.0, DOWN
 
     assert ["own"] == await world.fetch("own", "stranger")
     assert 1 == len(world.heard)
     assert 0 < len(world.sink.advances)
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 5.0])
+@KEPT_OR_ASKED
 @in_virtual_time
-async def test_names_that_no_filter_takes_need_the_list(delay_s: float) -> None:
+async def test_names_that_no_filter_takes_need_the_list(is_kept: bool) -> None:
     """Beside filtered pages they go by a call by point, which knows no sites."""
     world = World(FILTER_HEEDED)
-    world.lists.delay_s, world.lists.failure = delay_s, DOWN
+    world.lists.is_kept, world.lists.delay_s, world.lists.failure = is_kept, 5.0, DOWN
     with pytest.raises(UpstreamError, match="the list is down"):
         await world.fetch("own", "its, too")
 
@@ -195,20 +215,24 @@ async def test_names_that_no_filter_takes_need_the_list(delay_s: float) -> None:
 async def test_filter_that_turns_out_to_be_ignored_needs_the_list() -> None:
     """What began with pages may go on by point: then the list counts."""
     world = World(FILTER_HEEDED, fake=FakeAce("hq", ROWS, heeds_filter=False), takes_s=1.0)
-    world.lists.delay_s, world.lists.failure = 5.0, DOWN
+    world.lists.is_kept, world.lists.delay_s, world.lists.failure = False, 5.0, DOWN
     with pytest.raises(UpstreamError, match="the list is down"):
         await world.fetch("own")
 
     assert [] == world.sink.advances
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 5.0])
+@KEPT_OR_ASKED
 @pytest.mark.parametrize("calls", ["points", "site"])
 @in_virtual_time
-async def test_unknown_site_is_an_error_whatever_the_way(calls: str, delay_s: float) -> None:
+async def test_unknown_site_is_an_error_whatever_the_way(calls: str, is_kept: bool) -> None:
     """The list says so, though calls by point would answer."""
     world = World(calls=calls)
-    world.lists.delay_s, world.lists.failure = delay_s, UpstreamSiteUnknown("no such site")
+    world.lists.is_kept, world.lists.delay_s, world.lists.failure = (
+        is_kept,
+        5.0,
+        UpstreamSiteUnknown("no such site"),
+    )
     with pytest.raises(UpstreamSiteUnknown):
         await world.fetch("own")
 
@@ -219,7 +243,7 @@ async def test_unknown_site_is_an_error_whatever_the_way(calls: str, delay_s: fl
 async def test_fetch_without_a_page_waits_for_the_list_too() -> None:
     """Nothing is complete before the list is there, where nothing was found either."""
     world = World(calls="site", fake=FakeAce("hq", []))
-    world.lists.delay_s = 5.0
+    world.lists.is_kept, world.lists.delay_s = False, 5.0
     await world.fetch("own")
 
     assert [(None, TIME_RANGE.end_ms)] == world.sink.advances
@@ -230,7 +254,7 @@ async def test_fetch_without_a_page_waits_for_the_list_too() -> None:
 async def test_failing_fetch_ends_the_reading_of_the_list() -> None:
     """The error of the fetch is the one that is told, at once."""
     world = World(fake=FakeAce("hq", ROWS, names_max=0))
-    world.lists.delay_s = 5.0
+    world.lists.is_kept, world.lists.delay_s = False, 5.0
     with pytest.raises(UpstreamError, match="answered 400"):
         await world.fetch("own")
 
@@ -277,3 +301,17 @@ async def test_points_are_checked_by_the_list() -> None:
     world.lists.failure = DOWN
     with pytest.raises(UpstreamError, match="the list is down"):
         await world.guard.check_points("hq", ["stranger"])
+
+
+@in_virtual_time
+async def test_lists_that_are_read_for_their_own_sake_have_a_deadline() -> None:
+    """An upstream that hangs holds up neither a plan nor a look at names; a fetch has its own."""
+    world = World()
+    await world.guard.costs("hq", may_ask=True)
+    await asyncio.sleep(3)
+    await world.guard.check_points("hq", ["own"])
+    await world.fetch("own")
+    deadline_ms = world.clock.now_ms() + 7_000
+    await world.guard.fetch_samples("hq", ["own"], TIME_RANGE, world.sink, deadline_ms=deadline_ms)
+
+    assert [LIST_MS_MAX, LIST_MS_MAX, None, 7_000] == world.lists.deadlines

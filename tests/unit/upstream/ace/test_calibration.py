@@ -8,12 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from building_vitals.instants import DAY_MS, MINUTE_MS
+from building_vitals.ports import HttpAnswer
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace.client import CHECK_AGAIN_MS, CHECK_DELAY_MS
+from building_vitals.upstream.ace.calibration import CHECK_AGAIN_MS, CHECK_DELAY_MS
 from building_vitals.upstream.ace.comparison import SETTLED_AFTER_MS
 from building_vitals.upstream.profile import CHECK_EVERY_MS, SiteProfile
 from fakes.ace import HOUR, NOW_MS, Bench, FakeAce, T, Triple
-from fakes.http import answer
+from fakes.http import SentRequest, answer
 
 # When the hour has been over for a while.
 LATER_MS = HOUR.end_ms + SETTLED_AFTER_MS
@@ -211,3 +212,25 @@ async def test_chart_of_the_last_minutes_compares_nothing() -> None:
 
     assert [] == bench.clock.sleeps
     assert 0 == pages_asked(bench)
+
+
+async def test_sizes_that_shrank_are_tried_again_after_a_comparison() -> None:
+    """A week later the upstream may take larger questions: only a comparison that is done says."""
+    is_down = True
+    fake = FakeAce("hq", RAW, page_size=None)
+
+    def upstream(sent: SentRequest) -> HttpAnswer:
+        return answer(503, b"") if is_down and sent.method == "GET" else fake(sent)
+
+    shrunk = SiteProfile(page_size=500, names_max=50)
+    bench = bench_over(upstream, profile=shrunk, max_retries=0)
+    await bench.fetch("p")
+    assert (500, 50) == (bench.learned.page_size, bench.learned.names_max)
+    is_down = False
+    bench.clock.advance(CHECK_AGAIN_MS)
+    await bench.fetch("p")
+
+    assert (0, 0) == (bench.learned.page_size, bench.learned.names_max)
+    assert ["500", "500"] == [size for size in bench.queries("page_size") if size]
+    await bench.fetch(*(f"p{number}" for number in range(60)))
+    assert 60 == len(bench.names_asked()[-1])
