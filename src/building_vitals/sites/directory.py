@@ -155,14 +155,20 @@ class SiteDirectory:
     async def _read_names(
         self, site: str, asked: frozenset[str], deadline_ms: int | None
     ) -> frozenset[str]:
-        """Read the upstream's list, unless another request of this isolate is doing so."""
+        """
+        Read the upstream's list, unless another request of this isolate is doing so.
+
+        What comes while this one waits tells, whatever the options say: else those who wait would
+        read a list that is never fresh one after the other.
+        """
+        before = self._names.get(site)
         while self._names.is_being_read(site, self._clock.now_ms()):
             if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
                 break
             await self._clock.sleep(POLL_MS)
-            found = self._remembered(site, asked)
-            if found is not None:
-                return found
+            known = self._names.get(site)
+            if known is not None and known is not before:
+                return asked & known[1]
         now_ms = self._clock.now_ms()
         with self._names.reading(site, now_ms):
             items = _items(await self._listings.list_points(site, deadline_ms=deadline_ms))

@@ -33,7 +33,9 @@ class PointNames:
         try:
             yield
         finally:
-            self._readers.pop(site, None)
+            # One that took too long has been given up: another may read by now.
+            if self._readers.get(site) == now_ms:
+                del self._readers[site]
 
     def is_being_read(self, site: str, now_ms: int) -> bool:
         """Return whether another request is reading a site's list."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from building_vitals.access.caller import ANYBODY, Caller
 from building_vitals.cache.options import CacheOptions
 from building_vitals.datasets.cache import R2CacheService
 from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
-from building_vitals.sites.directory import LIST_LEAST_MS, SiteDirectory, UpstreamList
-from building_vitals.upstream.point_names import RECHECK_MS, PointNames
+from building_vitals.sites.directory import LIST_LEAST_MS, POLL_MS, SiteDirectory, UpstreamList
+from building_vitals.upstream.point_names import READING_MS_MAX, RECHECK_MS, PointNames
 from fakes.invocation import invocation
 from fakes.object_store import FakeObjectStore
 from fakes.virtual_time import LoopClock, in_virtual_time
@@ -27,6 +28,7 @@ class Desk:
     Attributes:
         points: Names of every site's points.
         failure: Raised in place of a list.
+        takes_s: How long a list takes.
         asked: Lists asked for, with their deadlines counted from the call.
     """
 
@@ -35,6 +37,7 @@ class Desk:
         self.objects = FakeObjectStore(self.clock.now_ms)
         self.points = ["AHU 1/Temp", "ahu 2/flow", "Zone"]
         self.failure: UpstreamError | None = None
+        self.takes_s = 0.0
         self.asked: list[tuple[str, int | None]] = []
         self.reported: list[str] = []
         self._works: list[Any] = []
@@ -58,20 +61,22 @@ class Desk:
 
     async def list_sites(self, *, deadline_ms: int | None = None) -> list[dict[str, Any]]:
         """Return the sites."""
-        return self._list("sites", SITES, deadline_ms)
+        return await self._list("sites", SITES, deadline_ms)
 
     async def list_points(
         self, site: str, *, deadline_ms: int | None = None
     ) -> list[dict[str, Any]]:
         """Return the points of a site."""
-        return self._list(site, [{"name": name, "site": site} for name in self.points], deadline_ms)
+        items = [{"name": name, "site": site} for name in self.points]
+        return await self._list(site, items, deadline_ms)
 
-    def _list(
+    async def _list(
         self, name: str, items: list[dict[str, Any]], deadline_ms: int | None
     ) -> list[dict[str, Any]]:
         self.asked.append((name, deadline_ms and deadline_ms - self.clock.now_ms()))
-        if self.failure is not None:
-            raise self.failure
+        failure, _ = self.failure, await asyncio.sleep(self.takes_s)
+        if failure is not None:
+            raise failure
         return items
 
     async def settle(self) -> None:
@@ -233,3 +238,104 @@ async def test_lists_that_are_never_fresh_are_read_once_a_second() -> None:
         await desk.settle()
 
     assert 2 == len(desk.asked)
+
+
+ASKED = ["Zone", "attic"]
+
+
+async def own_points(desk: Desk, directory: SiteDirectory, within_ms: int) -> Any:
+    """Return the own points among two names and when that was known, or the failure."""
+    deadline_ms = desk.clock.now_ms() + within_ms
+    try:
+        found = await directory.own_points("hq", ASKED, deadline_ms=deadline_ms)
+    except UpstreamError as failure:
+        return failure
+    return found, asyncio.get_running_loop().time()
+
+
+@pytest.mark.parametrize("default_ttl", [3600, 0])
+@in_virtual_time
+async def test_fifty_requests_read_a_new_list_once(default_ttl: int) -> None:
+    """Each has a directory of its own, and all have the names when the first has read them."""
+    desk = Desk()
+    desk.takes_s = 5.0
+    works = [
+        own_points(desk, desk.directory_of(default_ttl=default_ttl), 30_000) for _ in range(50)
+    ]
+    found = await asyncio.gather(*works)
+    await desk.settle()
+
+    assert [("hq", 30_000)] == desk.asked
+    assert {frozenset({"Zone"})} == {names for names, _ in found}
+    assert [pytest.approx(5.0, abs=2 * POLL_MS / 1000)] * 50 == [at for _, at in found]
+
+
+@in_virtual_time
+async def test_reader_that_fails_lets_the_next_one_try() -> None:
+    """It alone is told of its failure; one of those who waited reads in its place, for all."""
+    desk = Desk()
+    desk.takes_s, desk.failure = 1.0, UpstreamError("down", upstream_status=503)
+    works = [asyncio.ensure_future(own_points(desk, desk.directory, 30_000)) for _ in range(10)]
+    await asyncio.sleep(0.5)
+    desk.failure = None
+    found = await asyncio.gather(*works)
+    await desk.settle()
+
+    failed = [each for each in found if isinstance(each, UpstreamError)]
+    assert (1, 2) == (len(failed), len(desk.asked))
+    assert 9 == sum(each[0] == {"Zone"} for each in found if each not in failed)
+
+
+@in_virtual_time
+async def test_reader_that_dies_is_waited_for_so_long_and_no_longer() -> None:
+    """An isolate's request may end without a word; the next one reads after READING_MS_MAX."""
+    desk = Desk()
+    dead = desk.names_known.reading("hq", desk.clock.now_ms())
+    dead.__enter__()
+    names, at = await own_points(desk, desk.directory, 60_000)
+    await desk.settle()
+
+    assert frozenset({"Zone"}) == names
+    assert READING_MS_MAX / 1000 <= at <= READING_MS_MAX / 1000 + 0.1
+    assert 1 == len(desk.asked)
+
+
+@in_virtual_time
+async def test_who_waits_for_a_reader_goes_by_its_own_deadline() -> None:
+    """Then it asks by itself, and the upstream's client says that there is no time left."""
+    desk = Desk()
+    desk.takes_s = 15.0
+    slow = asyncio.ensure_future(own_points(desk, desk.directory, 60_000))
+    await asyncio.sleep(1)
+    desk.takes_s, desk.failure = 0.0, UpstreamError("no time left")
+    hasty = await own_points(desk, desk.directory, 2_000)
+    desk.failure = None
+
+    assert isinstance(hasty, UpstreamError)
+    assert pytest.approx(3.0, abs=0.1) == asyncio.get_running_loop().time()
+    assert 0 >= (desk.asked[1][1] or 0)
+    assert frozenset({"Zone"}) == (await slow)[0]
+    await desk.settle()
+
+
+@in_virtual_time
+async def test_upstream_is_told_of_before_it_is_asked_alone() -> None:
+    """Neither memory nor a kept list is a request; a wait for another one's is."""
+    desk = Desk()
+    told: list[int] = []
+
+    async def look(*names: str, memory: PointNames | None = None) -> None:
+        directory = desk.directory_of(default_ttl=3600, names=memory)
+        await directory.own_points(
+            "hq", names, deadline_ms=None, on_ask=lambda: told.append(len(desk.asked))
+        )
+        await desk.settle()
+
+    await look("Zone")
+    assert [0] == told
+    await look("Zone")
+    await look("Zone", memory=PointNames())
+    assert ([0], 1) == (told, len(desk.asked))
+    await asyncio.sleep(RECHECK_MS / 1000 + 1)
+    await look("attic", memory=PointNames())
+    assert ([0, 1], 2) == (told, len(desk.asked))

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from building_vitals.upstream.point_names import NAMES_REMEMBERED_MAX, RECHECK_MS, PointNames
+from building_vitals.upstream.point_names import (
+    NAMES_REMEMBERED_MAX,
+    READING_MS_MAX,
+    RECHECK_MS,
+    PointNames,
+)
 
 READ_MS = 1_735_689_600_000
 
@@ -60,3 +65,31 @@ def test_site_of_more_names_than_fit_is_remembered_alone() -> None:
     assert names.get("hq") is not None
     names.put("lab", ["a"], READ_MS)
     assert names.get("hq") is None
+
+
+def test_readers_are_known_while_they_live() -> None:
+    """Of one site alone; a silent one counts as dead, and its end is not that of its successor."""
+    names = PointNames()
+    with names.reading("hq", READ_MS):
+        assert names.is_being_read("hq", READ_MS)
+        assert names.is_being_read("hq", READ_MS + READING_MS_MAX - 1)
+        assert not names.is_being_read("lab", READ_MS)
+        late_ms = READ_MS + READING_MS_MAX
+        assert not names.is_being_read("hq", late_ms)
+        with names.reading("hq", late_ms):
+            assert names.is_being_read("hq", late_ms)
+        assert not names.is_being_read("hq", late_ms)
+    slow, successor = names.reading("hq", READ_MS), names.reading("hq", late_ms)
+    with slow:
+        successor.__enter__()
+    assert names.is_being_read("hq", late_ms)
+    successor.__exit__(None, None, None)
+    assert not names.is_being_read("hq", late_ms)
+
+
+def test_reader_that_fails_reads_no_longer() -> None:
+    """The next one may begin at once."""
+    names = PointNames()
+    with pytest.raises(KeyError), names.reading("hq", READ_MS):
+        raise KeyError
+    assert not names.is_being_read("hq", READ_MS)
