@@ -64,28 +64,25 @@ def repaired(cursor: str, times: list[str], incoming: str | None) -> str:
         incoming: The cursor that the page was asked for with; None for the first page.
 
     Returns:
-        The page's own cursor where it is right or of another shape, else the one that the page's
-        rows tell: the rows of its last moment, and those counted by the incoming cursor of the same
-        moment.
+        The page's own cursor, unless it has the known defect: of a page within one moment it
+        counts the page's rows of that moment, without those that the incoming cursor has counted.
+        Any other number is taken from the upstream, which knows which rows it counts.
     """
     place = place_of(cursor)
-    if place is None or not times:
+    before = None if incoming is None else place_of(incoming)
+    # Times have digits beyond milliseconds: only as text are two moments surely the same.
+    if place is None or before is None or before.timestamp != place.timestamp or not times:
         return cursor
     last = times[-1]
-    before = None if incoming is None else place_of(incoming)
     try:
         is_last = place.at_ms == parse_iso(last)
     except ValueError:
         return cursor
-    # Times have digits beyond milliseconds: only as text are two moments surely the same.
-    is_same = before is not None and before.timestamp == place.timestamp
-    carried = before.offset if before is not None and is_same else 0
     rows = _rows_at_end(times, last)
     # Rows out of order tell nothing of where the page ended.
-    if not is_last or last in times[: len(times) - rows]:
+    if not is_last or last in times[: len(times) - rows] or place.offset != rows:
         return cursor
-    offset = carried + rows
-    return cursor if offset == place.offset else cursor_of(Place(offset, place.timestamp))
+    return cursor_of(Place(before.offset + rows, place.timestamp))
 
 
 def _rows_at_end(times: list[str], last: str) -> int:

@@ -64,6 +64,13 @@ def test_the_measured_defect() -> None:
     assert Place(100, moment) == place_of(repaired(stuck, [moment] * 50, stuck))
 
 
+@pytest.mark.parametrize("before", [None, place_cursor(4, MOMENTS[0]), place_cursor(4, MOMENTS[3])])
+def test_rows_that_the_service_does_not_count_skip_nothing(before: str | None) -> None:
+    """Some samples come twice: a cursor that counts each once is right, and is taken."""
+    own = place_cursor(7 if before is None else 11, MOMENTS[3])
+    assert own == repaired(own, [MOMENTS[3]] * 9, before)
+
+
 @pytest.mark.parametrize(
     "cursor",
     [
