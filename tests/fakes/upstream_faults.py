@@ -16,6 +16,12 @@ from demo.routes import Call
 from fakes.upstream_warts import WARTS, Answer, Exchange
 
 TIMESERIES = frozenset({"timeseries", "site_timeseries", "point_timeseries", "points_timeseries"})
+PAGES = frozenset({"timeseries"})
+# Warts of cursors: calls without pages have none.
+OF_PAGES = {
+    *("repeating_cursor", "cursor_cycle", "scroll_id", "no_cursor"),
+    *("empty_pages", "endless_empty_pages"),
+}
 ANY_CALL = TIMESERIES | {"sites", "site", "configured_points", "points", "weather"}
 
 
@@ -70,8 +76,8 @@ class Faults:
 
     A request takes at most one fault given by `once` or `times` (in the order given), and every
     lasting one; of lasting ones, the later given is the outer. Faults strike timeseries calls
-    unless *on* names other kinds (`ANY_CALL` for all). Kinds are the keys of `WARTS`; further
-    keywords are the wart's options.
+    unless *on* names other kinds (`ANY_CALL` for all), and those of cursors pages alone. Kinds are
+    the keys of `WARTS`; further keywords are the wart's options.
     """
 
     def __init__(self) -> None:
@@ -178,4 +184,4 @@ class Faults:
     def _fault(kind: str | int, on: Collection[str], options: dict[str, Any]) -> Fault:
         if str(kind) not in WARTS:
             raise ValueError(f"unknown fault: {kind}; one of {', '.join(WARTS)}")
-        return Fault(str(kind), on, options)
+        return Fault(str(kind), PAGES.intersection(on) if kind in OF_PAGES else on, options)

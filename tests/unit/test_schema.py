@@ -58,15 +58,19 @@ def test_names_change_and_rows_stay() -> None:
 
 
 def test_profiles_are_added_to_what_is_there() -> None:
-    """A database of the release before gets the table of profiles, and can be migrated twice."""
+    """A database of the release before gets the table of profiles; its segments came of pages."""
     connection = built(path.read_text(encoding="utf-8") for path in MIGRATIONS[:3])
-    connection.execute("INSERT INTO cache_purges VALUES ('hq', 1)")
-    for _ in range(2):
-        connection.executescript(MIGRATIONS[3].read_text(encoding="utf-8"))
-        connection.execute("INSERT OR IGNORE INTO upstream_profiles VALUES ('u', 'hq', '{}', 0, 1)")
-    assert [(1, 1)] == connection.execute(
-        "SELECT (SELECT count(*) FROM cache_purges), (SELECT count(*) FROM upstream_profiles)"
-    ).fetchall()
+    columns = [row[1:4] for row in connection.execute("PRAGMA table_xinfo(cache_segments)")]
+    values = ", ".join(
+        ("x'00'" if kind == "BLOB" else "1" if kind in ("INTEGER", "REAL") else "'a'")
+        for _, kind, _ in columns
+    )
+    names = ", ".join(name for name, _, _ in columns)
+    connection.execute(f"INSERT INTO cache_segments ({names}) VALUES ({values})")
+    connection.executescript(MIGRATIONS[3].read_text(encoding="utf-8"))
+    connection.execute("INSERT INTO upstream_profiles VALUES ('u', 'hq', '{}', 0, 1)")
+
+    assert [(0,)] == connection.execute("SELECT is_by_point FROM cache_segments").fetchall()
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

@@ -141,8 +141,8 @@ async def test_page_of_an_invalid_answer_may_die_too() -> None:
 
 
 async def test_page_that_is_asked_for_again_and_dies_is_the_same_page() -> None:
-    """What a body without valid samples says at its end does not move the walk on."""
-    refused = {"point_samples": [{"name": "p"}], "next_cursor": "x", "has_more": True}
+    """What a body that is no page says at its end does not move the walk on."""
+    refused = {"point_samples": [1], "next_cursor": "x", "has_more": True}
 
     def upstream(sent: SentRequest) -> HttpAnswer:
         firsts = bench.queries("cursor").count(None)
