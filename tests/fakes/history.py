@@ -196,6 +196,10 @@ class History:
         """Return the strangers that somebody has asked for before."""
         return frozenset(points) & self._known_strangers
 
+    def forget_strangers(self) -> None:
+        """Be of an isolate that has not read the site's list yet."""
+        self._known_strangers.clear()
+
     async def check_points(self, site: str, points: Collection[str]) -> None:
         """Make strangers known."""
         self._known_strangers |= self.strangers.intersection(points)

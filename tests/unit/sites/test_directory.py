@@ -74,7 +74,8 @@ class Desk:
         self, name: str, items: list[dict[str, Any]], deadline_ms: int | None
     ) -> list[dict[str, Any]]:
         self.asked.append((name, deadline_ms and deadline_ms - self.clock.now_ms()))
-        failure, _ = self.failure, await asyncio.sleep(self.takes_s)
+        failure = self.failure
+        await asyncio.sleep(self.takes_s)
         if failure is not None:
             raise failure
         return items

@@ -239,7 +239,7 @@ async def test_answer_larger_than_the_worker_reads_is_asked_for_in_parts(
     """Once: the result is whole. For ever: the error says so, and comes soon."""
     site = f"{kind}-{calls}"
     points = new_site(upstream, site, 3)
-    options = {"bytes": 3_000_000} if kind == "gzip_bomb" else {}
+    options: dict[str, Any] = {"bytes": 3_000_000} if kind == "gzip_bomb" else {}
     upstream.faults.once(site, kind, **options)
     limits = {"page_size": 1_000, "page_bytes_max": 1_000_000}
     await Guest(upstream, site, calls, **limits).fetch(points)
