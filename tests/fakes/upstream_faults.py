@@ -166,12 +166,15 @@ class Faults:
                 for fault in self._lasting.get(site, ())
                 if call.kind in fault.on and fault.chance.random() < fault.probability
             ]
-            queue = self._queued.get(site)
-            if queue and call.kind in queue[0].on:
-                if queue[0].skip:
-                    queue[0].skip -= 1
+            queue = self._queued.get(site, deque())
+            # One of cursors, where the site is asked by point, does not keep others from striking.
+            first = next((e for e in queue if e.kind not in OF_PAGES or call.kind in e.on), None)
+            if first is not None and call.kind in first.on:
+                if first.skip:
+                    first.skip -= 1
                 else:
-                    struck.append(queue.popleft())
+                    queue.remove(first)
+                    struck.append(first)
             released = self._released[site] if struck else Event()
             for fault in struck:
                 fault.strikes += 1

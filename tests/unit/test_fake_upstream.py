@@ -573,6 +573,16 @@ def test_more_without_a_cursor(fake: FakeUpstream, site: str) -> None:
     assert (one["has_more"], one["next_cursor"]) == (True, None)
 
 
+def test_warts_of_cursors_leave_calls_by_point_alone(fake: FakeUpstream, site: str) -> None:
+    """Those have no cursor: the wart waits for a page, and others strike meanwhile."""
+    body = json.dumps({"points": [{"name": names_of(fake, site)[0]}]})
+    fake.faults.once(site, "no_cursor")
+    fake.faults.once(site, "503")
+    found = [call(fake, "/points/get_timeseries", body=body, **RANGE)[0] for _ in range(2)]
+    assert found == [503, 200]
+    assert document(fake, site, page_size=10)["next_cursor"] is None
+
+
 def test_scroll_id(fake: FakeUpstream, site: str) -> None:
     """All pages of a walk have one cursor, and together they are whole; two walks keep apart."""
     names = names_of(fake, site)
