@@ -247,7 +247,7 @@ def test_options_have_the_documented_defaults() -> None:
     options = parse_options([])
     assert options.port == 8787
     assert options.upstream is None
-    assert options.state == DEFAULT_STATE
+    assert options.state == DEFAULT_STATE.resolve()
     assert options.variables == {}
     assert options.runtime == "packed"
     assert options.demo == ()
