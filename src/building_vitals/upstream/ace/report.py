@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from building_vitals.fields import Count, IsoTime
 from building_vitals.instants import DAY_MS, format_instant, format_known
@@ -26,7 +27,8 @@ class UpstreamSite(msgspec.Struct, kw_only=True, rename="camel"):
     What has been learned for one site; null where nothing is known yet.
 
     Attributes:
-        chart_calls, site_calls: The calls that fetch a day of one point, and of the whole site.
+        chart_calls, site_calls: The calls that fetch a day of one point for a chart, and of the
+            whole site for a job.
         points: In the site's list.
         samples_per_day: Of the whole site.
         point_samples_per_day: Of one point.
@@ -114,7 +116,7 @@ class UpstreamReports:
         return UpstreamSite(
             site=site,
             chart_calls=costs.way(_CHART_POINTS, DAY_MS),
-            site_calls=costs.way(max(profile.points, 1), DAY_MS),
+            site_calls=replace(costs, is_awaited=False).way(max(profile.points, 1), DAY_MS),
             points=profile.points or None,
             samples_per_day=_known(profile.samples_per_day),
             point_samples_per_day=_known(profile.point_samples_per_day),

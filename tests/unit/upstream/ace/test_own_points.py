@@ -307,7 +307,7 @@ async def test_points_are_checked_by_the_list() -> None:
 async def test_lists_that_are_read_for_their_own_sake_have_a_deadline() -> None:
     """An upstream that hangs holds up neither a plan nor a look at names; a fetch has its own."""
     world = World()
-    await world.guard.costs("hq", may_ask=True)
+    await world.guard.costs("hq", for_job=True)
     await asyncio.sleep(3)
     await world.guard.check_points("hq", ["own"])
     await world.fetch("own")
