@@ -92,37 +92,44 @@ def test_demo_run_starts_and_ends_on_sigint(tmp_path: Path) -> None:
     assert f"{server.url}/api/timeseries?site=" in example[0]
 
 
-def test_killed_run_leaves_nothing_but_its_state(tmp_path: Path) -> None:
-    """After SIGKILL of dev.py all it started ends, no token stays, the state is found again."""
-    options: dict[str, Any] = {"upstream": f"http://127.0.0.1:{free_port()}/api", "token": TOKEN}
-    server = WorkerServer(tmp_path, **options)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerServer]:
+    """A run that every test that kills it starts again."""
+    server = WorkerServer(
+        tmp_path_factory.mktemp("killed"),
+        upstream=f"http://127.0.0.1:{free_port()}/api",
+        token=TOKEN,
+    )
     with server:
-        assert server.process is not None
-        started = descendants(server.process.pid)
-        assert [] == [process.command for process in started if TOKEN in process.command]
-        keeper = next(process.command for process in started if "--remove" in process.command)
-        run_folder = Path(keeper.split("--remove ")[1].split()[0])
-        assert (run_folder / "run.env").stat().st_mode & 0o077 == 0
-        server.process.kill()
-        server.process.wait()
-        until(lambda: not survivors(started), END_S, what="end of all processes")
-        until(lambda: not run_folder.exists(), END_S, what="removal of the run's folder")
-    assert TOKEN not in server.log
-    write_marker(server.state)
-    with WorkerServer(tmp_path, **options, port=server.port) as again:
-        assert again.client.get("/api/health").status in {200, 503}
-    assert [("kept",)] == read_markers(server.state)
+        yield server
 
 
-def test_restart_may_come_at_once_after_a_kill(tmp_path: Path) -> None:
+def test_killed_run_leaves_nothing_but_its_state(running: WorkerServer) -> None:
+    """After SIGKILL of dev.py all it started ends, no token stays, the state is found again."""
+    assert running.process is not None
+    started = descendants(running.process.pid)
+    assert [] == [process.command for process in started if TOKEN in process.command]
+    keeper = next(process.command for process in started if "--remove" in process.command)
+    run_folder = Path(keeper.split("--remove ")[1].split()[0])
+    assert (run_folder / "run.env").stat().st_mode & 0o077 == 0
+    running.process.kill()
+    running.process.wait()
+    until(lambda: not survivors(started), END_S, what="end of all processes")
+    until(lambda: not run_folder.exists(), END_S, what="removal of the run's folder")
+    assert not is_listening(running.port)
+    assert TOKEN not in running.log
+    write_marker(running.state)
+    running.start()
+    assert running.client.get("/api/health").status in {200, 503}
+    assert [("kept",)] == read_markers(running.state)
+
+
+def test_restart_may_come_at_once_after_a_kill(running: WorkerServer) -> None:
     """A run that is started while a killed one still ends, on its port and state, waits for it."""
-    upstream = f"http://127.0.0.1:{free_port()}/api"
-    first = WorkerServer(tmp_path, upstream=upstream).start()
-    assert first.process is not None
-    first.process.kill()
-    with WorkerServer(tmp_path, upstream=upstream, port=first.port) as second:
-        assert second.client.get("/api/health").status in {200, 503}
-    first.kill()
+    assert running.process is not None
+    running.process.kill()
+    running.start()
+    assert running.client.get("/api/health").status in {200, 503}
 
 
 def test_start_that_fails_leaves_nothing(tmp_path: Path) -> None:

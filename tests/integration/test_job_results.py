@@ -44,10 +44,10 @@ def job(upstream: FakeUpstream, request: pytest.FixtureRequest) -> dict[str, Any
 
 
 def objects(client: Client) -> list[dict[str, Any]]:
-    """Return the objects of results."""
+    """Return the objects of results; beside them is the list of the site's points."""
     answer = client.get("/api/cache/objects", {"prefix": f"datasets/{SITE}/"})
     found: list[dict[str, Any]] = answer.json()["objects"]
-    return found
+    return [each for each in found if each["samples"] > 0]
 
 
 def download(client: Client, job: dict[str, Any], **headers: str) -> Answer:

@@ -6,13 +6,13 @@ import http.client
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from fakes.upstream import FakeUpstream
+from fakes.upstream import TIMESERIES, FakeUpstream
 from integration.harness.client import Client, until
 from integration.harness.processes import descendants, survivors
 from integration.harness.worker_server import WorkerServer
@@ -32,16 +32,16 @@ VARIABLES = {
     "BATCH_SIZE": "50",
 }
 ENDED = ("completed", "failed", "cancelled")
-# What strikes one request and may be gone with the next: data must come out right.
+# What strikes two requests and is gone with the next: data must come out right.
 PASSING_FAULTS = (
     *("429", "500", "502", "503", "504", "cut", "invalid_json", "invalid_utf8", "wrong_shape"),
-    *("html", "html_502", "reset", "hang", "repeating_cursor", "no_cursor"),
+    *("html", "html_502", "reset", "hang"),
 )
 # What is no failure, but the upstream's way.
-HABITS = (
-    *("unordered", "duplicates", "outside_range", "time_formats", "ignores_point_names", "gzip"),
-    "empty_pages",
-)
+HABITS = ("unordered", "duplicates", "outside_range", "time_formats", "ignores_point_names", "gzip")
+# The same of pages alone.
+PASSING_FAULTS_OF_PAGES = ("cut", "repeating_cursor", "no_cursor", "reset", "503")
+HABITS_OF_PAGES = ("unordered", "duplicates", "outside_range", "empty_pages")
 
 
 @pytest.fixture(scope="module")
@@ -182,25 +182,68 @@ def test_thirty_identical_submissions_are_one_job(
     assert listed["nextCursor"] is None
 
 
+def strike(upstream: FakeUpstream, name: str, kind: str, on: Collection[str]) -> None:
+    """Let a fault strike the next two requests of a site, or a habit all of them."""
+    if kind in (*HABITS, *HABITS_OF_PAGES):
+        upstream.faults.always(name, kind, on=on)
+    else:
+        upstream.faults.times(name, kind, 2, on=on)
+
+
+def assert_struck(upstream: FakeUpstream, name: str, kind: str) -> None:
+    """See that what should strike a site's requests has done so."""
+    struck = [fault for one in upstream.log(name, *TIMESERIES) for fault in one.faults]
+    assert {kind} == set(struck)
+    assert kind in (*HABITS, *HABITS_OF_PAGES) or 2 == len(struck)
+
+
 def test_every_fault_ends_in_the_same_data(
     client: Client, upstream: FakeUpstream, site: str
 ) -> None:
-    """With each fault striking one of five requests, and with each habit, data are exact."""
+    """With each fault striking the first two requests, and with each habit, data are exact."""
     jobs = {}
     for number, kind in enumerate((*PASSING_FAULTS, *HABITS)):
         name = f"{site}-{number}"
         points = upstream.add_generated(
             name, start_ms=START_MS, end_ms=START_MS + 2 * DAY_MS, points=10
         )
-        if kind in HABITS:
-            upstream.faults.always(name, kind)
-        else:
-            upstream.faults.rate(name, kind, 0.2, seed=number)
+        strike(upstream, name, kind, TIMESERIES)
         jobs[name] = (points, kind, submit(client, name, points, 2)["jobId"])
     for name, (points, kind, job_id) in jobs.items():
         job = ended(client, job_id, 120)
         assert "completed" == job["status"], (kind, job)
         assert_exact(client, upstream, name, points, job)
+        assert_struck(upstream, name, kind)
+        upstream.faults.clear(name)
+
+
+def test_every_fault_of_pages_ends_in_the_same_data(
+    client: Client, upstream: FakeUpstream, site: str
+) -> None:
+    """The same of jobs on all points of a site of few samples, which go by its pages."""
+    jobs = {}
+    for number, kind in enumerate((*PASSING_FAULTS_OF_PAGES, *HABITS_OF_PAGES)):
+        name = f"{site}-{number}"
+        points = upstream.add_generated(
+            name,
+            start_ms=START_MS,
+            end_ms=START_MS + 4 * DAY_MS,
+            points=400,
+            interval_s=43_200,
+        )
+        # A chart, from which the Worker learns how few the samples are.
+        params = {"site": name, "start_time": START_MS, "end_time": START_MS + DAY_MS}
+        chart = client.get("/api/timeseries", {**params, "point": points[0], "route": "direct"})
+        assert 200 == chart.status, chart.text
+        strike(upstream, name, kind, {"timeseries"})
+        jobs[name] = (points, kind, submit(client, name, points, 4)["jobId"])
+    for name, (points, kind, job_id) in jobs.items():
+        job = ended(client, job_id, 120)
+        assert "completed" == job["status"], (kind, job)
+        assert 4 <= upstream.requests_for(name, "timeseries")
+        assert 1 == upstream.requests_for(name, "points_timeseries")
+        assert_exact(client, upstream, name, points, job)
+        assert_struck(upstream, name, kind)
         upstream.faults.clear(name)
 
 
@@ -301,7 +344,7 @@ def test_events_follow_a_job_to_its_end(
 def test_high_goes_before_a_backlog_and_low_after(
     client: Client, upstream: FakeUpstream, site: str
 ) -> None:
-    """With 200 normal chunks waiting, a high job completes first and a low one begins last."""
+    """With 100 normal chunks waiting, a high job completes first and a low one begins last."""
     names = {kind: f"{site}-{kind}" for kind in ("normal", "high", "low")}
     end_ms = START_MS + DAY_MS
     upstream.latency_ms[names["normal"]] = 25
@@ -310,63 +353,59 @@ def test_high_goes_before_a_backlog_and_low_after(
             name,
             start_ms=START_MS,
             end_ms=end_ms,
-            points=10_000 if kind == "normal" else 60,
+            points=5000 if kind == "normal" else 60,
             interval_s=43_200,
         )
         for kind, name in names.items()
     }
     backlog = [
-        submit(client, names["normal"], points["normal"][first : first + 5000], 1)["jobId"]
-        for first in (0, 5000)
+        submit(client, names["normal"], points["normal"][first : first + 2500], 1)["jobId"]
+        for first in (0, 2500)
     ]
-    assert [100, 100] == [read_job(client, each)["totalChunks"] for each in backlog]
+    assert [50, 50] == [read_job(client, each)["totalChunks"] for each in backlog]
     low = submit(client, names["low"], points["low"], 1, priority="low")["jobId"]
     high = submit(client, names["high"], points["high"], 1, priority="high")["jobId"]
     assert "high" == ended(client, high)["priority"]
     done = [read_job(client, each)["completedChunks"] for each in backlog]
-    assert sum(done) < 150, done
+    assert sum(done) < 75, done
     assert 0 == upstream.requests_for(names["low"])
     for each in backlog:
         assert "completed" == ended(client, each, 90)["status"]
     assert "completed" == ended(client, low, 90)["status"]
-    first_low = upstream.log(names["low"])[0].time_ms
-    assert first_low >= max(one.time_ms for one in upstream.log(names["normal"]))
+    first_low = upstream.log(names["low"], *TIMESERIES)[0].time_ms
+    # Without the page that is compared behind the first chunks.
+    normal = upstream.log(names["normal"], "points_timeseries")
+    assert 100 == len(normal)
+    assert first_low >= max(one.time_ms for one in normal)
 
 
-def test_a_killed_runtime_loses_nothing(upstream: FakeUpstream, tmp_path: Any, site: str) -> None:
+def test_a_killed_runtime_loses_nothing(
+    server: WorkerServer, client: Client, upstream: FakeUpstream, site: str
+) -> None:
     """Killed in the middle of a job and started again, the job completes, each sample once."""
     points = upstream.add_generated(
         site, start_ms=START_MS, end_ms=START_MS + 3 * DAY_MS, points=300
     )
     upstream.latency_ms[site] = 40
-    options: dict[str, Any] = {
-        "upstream": upstream.url,
-        "token": upstream.token,
-        "variables": VARIABLES,
-    }
-    first = WorkerServer(tmp_path, **options).start()
-    try:
-        job_id = submit(first.client, site, points, 3)["jobId"]
-        until(lambda: read_job(first.client, job_id)["completedChunks"] >= 1, what="first chunk")
-        assert first.process is not None
-        started = descendants(first.process.pid)
-        for each in started:
-            if "workerd" in each.command.split()[0]:
-                os.kill(each.pid, signal.SIGKILL)
-        first.process.kill()
-        first.process.wait()
-        until(lambda: not survivors(started), what="end of all processes")
-    finally:
-        first.kill()
+    job_id = submit(client, site, points, 3)["jobId"]
+    until(lambda: read_job(client, job_id)["completedChunks"] >= 1, what="first chunk")
+    assert server.process is not None
+    started = descendants(server.process.pid)
+    for each in started:
+        if "workerd" in each.command.split()[0]:
+            os.kill(each.pid, signal.SIGKILL)
+    server.process.kill()
+    server.process.wait()
+    until(lambda: not survivors(started), what="end of all processes")
     fetched = upstream.samples_sent(site)
-    with WorkerServer(tmp_path, **options, port=first.port) as again:
-        before = read_job(again.client, job_id)
-        assert before["status"] in ("processing", "retrying")
-        assert 1 <= before["completedChunks"] < before["totalChunks"]
-        upstream.latency_ms.pop(site)
-        steps = again.client.post("/api/maintenance/run").json()["steps"]
-        assert any(each["name"] == "lost chunks" and each["changed"] for each in steps)
-        job = ended(again.client, job_id, 60)
-        assert before["progress"] <= job["progress"]
-        assert_exact(again.client, upstream, site, points, job)
+    server.start()
+    before = read_job(client, job_id)
+    assert before["status"] in ("processing", "retrying")
+    assert 1 <= before["completedChunks"] < before["totalChunks"]
+    upstream.latency_ms.pop(site)
+    steps = client.post("/api/maintenance/run").json()["steps"]
+    assert any(each["name"] == "lost chunks" and each["changed"] for each in steps)
+    job = ended(client, job_id, 60)
+    assert before["progress"] <= job["progress"]
+    assert_exact(client, upstream, site, points, job)
     assert fetched < 3 * 288 * 300

@@ -62,7 +62,7 @@ class Traffic:
 
     Attributes:
         stats: The document of /api/stats.
-        objects: All objects in the bucket.
+        objects: All objects of samples in the bucket.
         views: Rows of the four views, by name.
         analytics: Rows of request_analytics.
         durations: Of each request, by its id, from the Worker's log.
@@ -157,7 +157,7 @@ def traffic(server: WorkerServer, upstream: FakeUpstream) -> Traffic:
     answer = server.client.get("/api/stats")
     assert 200 == answer.status, answer.text
     traffic.stats = answer.json()
-    traffic.objects = server.client.get("/api/cache/objects", {"limit": 1000}).json()["objects"]
+    traffic.objects = sample_objects(server.client)
     for view in ("v_active_jobs", "v_job_performance", "v_cache_performance", "v_request_stats"):
         traffic.views[view] = rows(server.state, f"SELECT * FROM {view}")
     traffic.analytics = rows(server.state, "SELECT * FROM request_analytics")
@@ -167,6 +167,13 @@ def traffic(server: WorkerServer, upstream: FakeUpstream) -> Traffic:
             traffic.durations[said["requestId"]] = said["durationMs"]
     server.client.delete(f"/api/jobs/{traffic.jobs['active'][0]}")
     return traffic
+
+
+def sample_objects(client: Client) -> list[dict[str, Any]]:
+    """Return the objects that hold samples; beside them are the lists of the sites' points."""
+    answer = client.get("/api/cache/objects", {"prefix": "timeseries/", "limit": 1000})
+    found: list[dict[str, Any]] = answer.json()["objects"]
+    return found
 
 
 def send_requests(traffic: Traffic, upstream: FakeUpstream) -> None:
@@ -355,7 +362,7 @@ class Cleaned:
         cron_effect: Segments that the first run, by cron, has left.
         runs: What each later run has changed, by step.
         stats: The document of /api/stats at the end.
-        objects: All keys in the bucket at the end.
+        objects: All keys of samples in the bucket at the end.
     """
 
     orphan: str
@@ -385,13 +392,12 @@ def cleaned(server: WorkerServer, traffic: Traffic) -> Cleaned:
         steps: Sequence[dict[str, Any]] = answer.json()["steps"]
         assert [] == [step for step in steps if "error" in step]
         runs.append({step["name"]: step["changed"] for step in steps})
-    listed = server.client.get("/api/cache/objects", {"limit": 1000}).json()["objects"]
     return Cleaned(
         orphan=orphan,
         cron_effect=left,
         runs=runs,
         stats=server.client.get("/api/stats").json(),
-        objects=[each["key"] for each in listed],
+        objects=[each["key"] for each in sample_objects(server.client)],
     )
 
 
