@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -128,6 +127,7 @@ def test_restart_may_come_at_once_after_a_kill(running: WorkerServer) -> None:
     """A run that is started while a killed one still ends, on its port and state, waits for it."""
     assert running.process is not None
     running.process.kill()
+    running.process.wait()
     running.start()
     assert running.client.get("/api/health").status in {200, 503}
 
