@@ -231,8 +231,8 @@ def test_every_fault_of_pages_ends_in_the_same_data(
             points=400,
             interval_s=43_200,
         )
-        # A chart, from which the Worker learns how few the samples are.
-        params = {"site": name, "start_time": START_MS, "end_time": START_MS + DAY_MS}
+        # A chart of two samples, from which the Worker learns how few there are.
+        params = {"site": name, "start_time": START_MS, "end_time": START_MS + DAY_MS - 1000}
         chart = client.get("/api/timeseries", {**params, "point": points[0], "route": "direct"})
         assert 200 == chart.status, chart.text
         strike(upstream, name, kind, {"timeseries"})

@@ -71,6 +71,18 @@ def test_rows_that_the_service_does_not_count_skip_nothing(before: str | None) -
     assert own == repaired(own, [MOMENTS[3]] * 9, before)
 
 
+@given(TIMES, st.integers(1, 45), st.booleans())
+def test_rows_that_come_twice_cost_no_others(
+    times: list[str], page_size: int, is_defective: bool
+) -> None:
+    """Where the upstream counts a row once that it sends twice, no row is passed over for it."""
+    last = min(page_size, len(times))
+    own = next_place(times, 0, last, None, is_defective=is_defective)
+    twice = [time for time in times[:last] for _ in range(2)]
+    for incoming in (None, place_cursor(1, "2025-10-12T14:00:00")):
+        assert own == repaired(own, twice, incoming)
+
+
 @pytest.mark.parametrize(
     "cursor",
     [
