@@ -82,10 +82,10 @@ async def test_bodies_may_be_as_large_as_the_limit(
 
 @pytest.mark.parametrize("what", ["cut", "cut_chunks"])
 async def test_a_cut_body_is_a_failure(sender: Sender, server: OddServer, what: str) -> None:
-    """A body that ends before its end is no answer."""
+    """A body that ends before its end is no answer, and not the same as none that began."""
     sent = await sender.outcome(server.url + path(what))
 
-    assert "HttpFailure" == sent.failure
+    assert "HttpCut" == sent.failure
 
 
 async def test_a_refused_connection_is_a_failure(sender: Sender) -> None:

@@ -39,6 +39,8 @@ FAR_FUTURE_MS = 253_402_300_799_000
 # The environment's word for what the fakes of a test run are like: a key of demo.traits.WORLDS.
 WORLD_VARIABLE = "FAKE_UPSTREAM"
 WORLD_DEFAULT = "faithful"
+# How much earlier than meant the Worker asks: whether an upstream counts the start in is open.
+WORKER_MARGIN_MS = SECOND_MS
 
 
 def default_traits(environment: Mapping[str, str]) -> Traits:
@@ -71,6 +73,8 @@ class LoggedRequest:
         status: Of the answer; 0 before it and after a reset.
         samples: How many the answer held; 0 when it was cut or spoilt.
         is_done: Whether the exchange is over.
+        margin_ms: How much earlier than meant it asks.
+        is_comparison: Whether it is the page that the Worker compares with what it got by point.
     """
 
     site: str
@@ -86,11 +90,14 @@ class LoggedRequest:
     status: int = 0
     samples: int = 0
     is_done: bool = False
+    margin_ms: int = 0
+    is_comparison: bool = False
 
     @property
     def range_ms(self) -> tuple[int, int]:
-        """The range asked for, as its two times say; only of timeseries calls."""
-        return parse_ms(self.params["start_time"]), parse_ms(self.params["end_time"])
+        """The half-open range that is meant, without the margin; only of timeseries calls."""
+        start_ms = parse_ms(self.params["start_time"]) + self.margin_ms
+        return start_ms, parse_ms(self.params["end_time"])
 
 
 class FakeUpstream:
@@ -103,14 +110,19 @@ class FakeUpstream:
     Args:
         token: What requests must carry.
         traits: What it is like; see default_traits.
+        margin_ms: How much earlier than meant its client asks; the counts below leave out what is
+            sent for that.
     """
 
     def __init__(
         self,
         token: str = "test-token",  # noqa: S107 - guards nothing
         traits: Traits | None = None,
+        *,
+        margin_ms: int = 0,
     ) -> None:
         self.token = token
+        self.margin_ms = margin_ms
         self.traits = default_traits(os.environ) if traits is None else traits
         self.faults = Faults()
         self.latency_ms: dict[str, int] = {}
@@ -123,6 +135,8 @@ class FakeUpstream:
         self._log: defaultdict[str, list[LoggedRequest]] = defaultdict(list)
         self._running: Counter[str] = Counter()
         self._most_running: Counter[str] = Counter()
+        self._asked_by_point: set[str] = set()
+        self._comparisons: dict[str, Mapping[str, str]] = {}
         self._server = WireServer(self._serve)
 
     def start(self) -> Self:
@@ -234,12 +248,24 @@ class FakeUpstream:
                 held.pop(site, None)
             self._protocol = self._protocol_of(self._sites)
 
+    def remove_sites(self, prefix: str) -> None:
+        """Make all sites unknown whose names begin so."""
+        for name in [each for each in self._sites if each.startswith(prefix)]:
+            self.remove_site(name)
+
+    def has_point(self, site: str, point: str) -> bool:
+        """Return whether a site's list has a point."""
+        with self._lock:
+            return point in self._generated.get(site, self._listed.get(site, {}))
+
     def samples(self, site: str, point: str, start_ms: int, end_ms: int) -> list[tuple[int, Wire]]:
         """Return a point's (ms, value as sent) in the half-open range, in the order sent."""
         with self._lock:
             if site in self._generated:
                 first_ms, last_ms = self._generated_ranges[site]
-                series = self._generated[site][point]
+                series = self._generated[site].get(point)
+                if series is None:
+                    return []
                 return series.samples(max(start_ms, first_ms), min(end_ms, last_ms))
             listed = self._listed[site].get(point, [])
         chosen = [sample for sample in listed if start_ms <= sample[0] < end_ms]
@@ -272,13 +298,37 @@ class FakeUpstream:
             self._log.pop(site, None)
             self._most_running.pop(site, None)
 
+    def fetches(self, site: str) -> list[LoggedRequest]:
+        """Return a site's timeseries calls, without the one that compares two ways of asking."""
+        return [one for one in self.log(site, *TIMESERIES) if not one.is_comparison]
+
     def requests_for(self, site: str, *kinds: str) -> int:
-        """Return how many requests came for a site; timeseries calls if no kind is named."""
-        return len(self.log(site, *(kinds or TIMESERIES)))
+        """Return how many requests came for a site; `fetches` if no kind is named."""
+        return len(self.log(site, *kinds) if kinds else self.fetches(site))
 
     def samples_sent(self, site: str) -> int:
-        """Return how many samples were sent of a site, duplicates and unasked ones included."""
-        return sum(one.samples for one in self.log(site))
+        """
+        Return how many samples `fetches` got of a site, duplicates and unasked ones included.
+
+        Left out are those before and at the end of the half-open range that was meant.
+        """
+        return sum(one.samples - self._samples_beside(one) for one in self.fetches(site))
+
+    def _samples_beside(self, asked: LoggedRequest) -> int:
+        """Return how many samples a walk of pages gets from outside of the range meant."""
+        if not asked.samples or asked.params.get("cursor"):
+            return 0
+        with self._lock:
+            known = (self._generated.get(asked.site) or self._listed.get(asked.site, {})).keys()
+        is_whole = asked.names is None or (
+            asked.kind == "timeseries" and self.traits.filter == "ignored"
+        )
+        names = known if is_whole else known & set(asked.names or ())
+        start_ms, end_ms = asked.range_ms
+        sides = [(start_ms - asked.margin_ms, start_ms)]
+        if self.traits.ends == "inclusive":
+            sides.append((end_ms, end_ms + 1))
+        return sum(len(self.samples(asked.site, name, *side)) for name in names for side in sides)
 
     def fetched_ranges(self, site: str, *, is_merged: bool = False) -> list[tuple[int, int]]:
         """
@@ -291,7 +341,7 @@ class FakeUpstream:
         """
         ranges = [
             one.range_ms
-            for one in self.log(site, *TIMESERIES)
+            for one in self.fetches(site)
             if one.status in (200, 404) and not one.params.get("cursor")
         ]
         if not is_merged:
@@ -305,7 +355,7 @@ class FakeUpstream:
         return merged
 
     def max_concurrency(self, site: str) -> int:
-        """Return the greatest number of a site's timeseries requests at one moment."""
+        """Return the greatest number of a site's `fetches` at one moment."""
         with self._lock:
             return self._most_running[site]
 
@@ -321,7 +371,7 @@ class FakeUpstream:
         finally:
             with self._lock:
                 logged.is_done = True
-                if logged.kind in TIMESERIES:
+                if logged.kind in TIMESERIES and not logged.is_comparison:
                     self._running[logged.site] -= 1
 
     def _begin(self, protocol: Protocol, request: Request) -> tuple[LoggedRequest, Call]:
@@ -331,15 +381,26 @@ class FakeUpstream:
             call = Call("unknown", "")
         logged = LoggedRequest(
             call.site, call.kind, request.method, request.path, request.params, request.headers,
-            request.body, call.names, time.time_ns() // 1_000_000,
+            request.body, call.names, time.time_ns() // 1_000_000, margin_ms=self.margin_ms,
         )  # fmt: skip
         with self._lock:
+            logged.is_comparison = self._compares(logged)
             self._log[call.site].append(logged)
-            if call.kind in TIMESERIES:
+            if call.kind in TIMESERIES and not logged.is_comparison:
                 self._running[call.site] += 1
                 running = self._running[call.site]
                 self._most_running[call.site] = max(self._most_running[call.site], running)
         return logged, call
+
+    def _compares(self, logged: LoggedRequest) -> bool:
+        """Return whether a page is the first with a filter of a site asked by point, or a retry."""
+        if logged.kind == "points_timeseries":
+            self._asked_by_point.add(logged.site)
+        if logged.kind != "timeseries" or logged.names is None or "cursor" in logged.params:
+            return False
+        if logged.site not in self._asked_by_point:
+            return False
+        return self._comparisons.setdefault(logged.site, logged.params) == logged.params
 
     def _reply(
         self, protocol: Protocol, request: Request, logged: LoggedRequest, call: Call

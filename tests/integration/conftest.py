@@ -10,7 +10,7 @@ import pytest
 from devtools.children import Children
 from devtools.signals import StopSignals
 from devtools.toolchain import Toolchain, set_up
-from fakes.upstream import FakeUpstream
+from fakes.upstream import WORKER_MARGIN_MS, FakeUpstream
 from integration.harness.brittle_worker import BrittleWorker, brittle_worker
 from integration.harness.client import Client
 from integration.harness.keyed_worker import KeyedWorker, keyed_worker
@@ -20,7 +20,7 @@ from integration.harness.worker_server import WorkerServer
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[FakeUpstream]:
     """The fake upstream, in a thread of this process."""
-    server = FakeUpstream()
+    server = FakeUpstream(margin_ms=WORKER_MARGIN_MS)
     server.start()
     yield server
     server.stop()
@@ -70,9 +70,15 @@ def client(worker: WorkerServer) -> Client:
 
 
 @pytest.fixture
-def site() -> str:
-    """A site name that no other test has."""
-    return f"site-{uuid.uuid4().hex[:12]}"
+def site(upstream: FakeUpstream) -> Iterator[str]:
+    """
+    A site name that no other test has.
+
+    It is gone afterwards: a call by point gets what all sites have by that name.
+    """
+    name = f"site-{uuid.uuid4().hex[:12]}"
+    yield name
+    upstream.remove_sites(name)
 
 
 @pytest.fixture(scope="session")

@@ -127,8 +127,6 @@ def test_random_questions_get_the_upstreams_data(
 ) -> None:
     """Points, ranges, spellings, GET and POST, gzip or not: always the upstream's own digits."""
     points = copy_demo_site(upstream, site)
-    # The oracle knows points without samples, and the upstream does not.
-    upstream.set_points(site, {f"{site}/nobody/knows this": []})
     chance, samples = random.Random(20_250_101), 0
     for number in range(REQUESTS):
         question = random_question(site, points, chance)
@@ -222,35 +220,41 @@ def test_duplicate_points_count_once(client: Client, upstream: FakeUpstream, sit
 def test_points_without_data_are_in_the_answer(
     client: Client, upstream: FakeUpstream, site: str
 ) -> None:
-    """A point that has no samples, or that nobody knows, has count 0; nothing is left out."""
-    upstream.set_points(site, {"empty": [], "filled": [(START_MS, "1")], "nowhere": []})
+    """A point that has no samples has count 0; one that the site does not have also says that."""
+    upstream.set_points(site, {"empty": [], "filled": [(START_MS, "1")]})
     upstream.set_points(f"{site}-bare", {})
     question = Question(site, ["nowhere", "filled", "empty"], START_MS, START_MS + DAY_MS)
     assert_exact(upstream, question, question.ask(client, "direct"))
     none = Question(f"{site}-bare", ["a", "b"], START_MS, START_MS + DAY_MS).ask(client, "direct")
-    nothing = {"samples": [], "count": 0, "error": None}
+    nothing = {"samples": [], "count": 0, "error": "unknown point"}
     assert {"a": nothing, "b": nothing} == none.json()["data"]
 
 
 def test_only_the_points_asked_for_are_fetched(
     client: Client, upstream: FakeUpstream, site: str
 ) -> None:
-    """The upstream is asked for raw data of the named points, with the token, and nothing else."""
+    """The upstream is asked for the named points, with the token, and for the site's list."""
     points = upstream.add_generated(site, start_ms=START_MS, end_ms=START_MS + DAY_MS, points=50)
     question = Question(site, points[3:6], START_MS, START_MS + DAY_MS)
     assert_exact(upstream, question, question.ask(client, "direct"))
-    (asked,) = upstream.log(site)
-    assert f"Bearer {upstream.token}" == asked.headers["authorization"]
-    assert "true" == asked.params["raw_data"]
-    assert set(points[3:6]) == set(asked.names or ())
+    (asked,) = upstream.fetches(site)
+    assert ("POST", "/api/points/get_timeseries") == (asked.method, asked.path)
+    assert {"points": [{"name": name} for name in points[3:6]]} == json.loads(asked.body)
+    assert {"start_time": "2024-12-31T23:59:59.000Z", "end_time": "2025-01-02T00:00:00.000Z"} == (
+        asked.params
+    )
     assert (question.start_ms, question.end_ms) == asked.range_ms
     assert 3 * 288 == upstream.samples_sent(site)
+    (listed,) = upstream.log(site, "configured_points")
+    assert f"Bearer {upstream.token}" == asked.headers["authorization"]
+    assert f"Bearer {upstream.token}" == listed.headers["authorization"]
+    assert [] == [each.kind for each in upstream.log(site) if each not in (asked, listed)]
 
 
 def test_many_long_names_take_several_requests(
     client: Client, upstream: FakeUpstream, site: str
 ) -> None:
-    """Names that fit no single address are shared out, and all are answered."""
+    """More names than one call takes are shared out, and all are answered."""
     names = [f"{site}/{'long device name/' * 5}{number:04d}" for number in range(300)]
     upstream.add_generated(
         site, start_ms=START_MS, end_ms=START_MS + DAY_MS, interval_s=7200, names=names
@@ -258,5 +262,6 @@ def test_many_long_names_take_several_requests(
     question = Question(site, names, START_MS, START_MS + DAY_MS)
     answer = client.post("/api/timeseries", question.document(route="direct"))
     assert_exact(upstream, question, answer)
-    assert 1 < cache_of(answer)[4] == len(upstream.log(site))
+    assert 3 == cache_of(answer)[4] == upstream.requests_for(site)
+    assert {100} == {len(one.names or ()) for one in upstream.fetches(site)}
     assert upstream.max_concurrency(site) <= 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 
-from fakes.upstream import FakeUpstream
+from fakes.upstream import TIMESERIES, FakeUpstream
 from integration.harness.fuzzing import DAY_MS, START_MS, Ground, is_readable_log, send_all
 from integration.harness.worker_server import WorkerServer
 
@@ -22,7 +22,7 @@ def fuzz_ground(upstream: FakeUpstream) -> Ground:
     )
     upstream.add_generated(faulty, start_ms=START_MS, end_ms=START_MS + DAY_MS, names=points)
     upstream.faults.always(faulty, "404", on=("site",))
-    upstream.faults.always(faulty, "400")
+    upstream.faults.always(faulty, "400", on=(*TIMESERIES, "configured_points"))
     return Ground(site, points, faulty)
 
 

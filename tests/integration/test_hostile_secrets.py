@@ -44,9 +44,10 @@ def test_echoed_token_is_not_passed_on(
 ) -> None:
     """An upstream that answers with what it was sent gets the token into nothing of ours."""
     site = f"echo-{route}-{'-'.join(map(str, form.values()))}"
-    keyed.upstream.add_generated(site, start_ms=START_MS, end_ms=START_MS + DAY_MS, names=["a"])
+    point = f"{site}/a"
+    keyed.upstream.add_generated(site, start_ms=START_MS, end_ms=START_MS + DAY_MS, names=[point])
     keyed.upstream.faults.always(site, "echo", on=("timeseries", "points_timeseries"), **form)
-    question = keyed.question(site, points="a", route=route, timeout=4000)
+    question = keyed.question(site, points=point, route=route, timeout=4000)
     answer = keyed.client("admin").get("/api/timeseries", question)
     expected = {404} if form.get("status") == 403 else {502, 504}
     assert answer.status in expected, answer.text
@@ -61,10 +62,11 @@ def test_echoed_token_is_not_passed_on(
 def test_key_is_not_sent_upstream(keyed: KeyedWorker) -> None:
     """The caller's key, address and cookies stay here."""
     site = "keyed-forwarded"
-    keyed.upstream.add_generated(site, start_ms=START_MS, end_ms=START_MS + DAY_MS, names=["a"])
+    point = f"{site}/a"
+    keyed.upstream.add_generated(site, start_ms=START_MS, end_ms=START_MS + DAY_MS, names=[point])
     answer = keyed.client("admin").get(
         "/api/timeseries",
-        keyed.question(site, points="a", route="direct"),
+        keyed.question(site, points=point, route="direct"),
         headers={"Cookie": "session=1", "X-Forwarded-For": "192.0.2.1", "X-Own": "x"},
     )
     assert 200 == answer.status

@@ -73,7 +73,7 @@ class CacheReport(msgspec.Struct, rename="camel"):
         samples_from_cache: Samples of the answer that were stored before.
         samples_fetched: Samples that came from the upstream for this request.
         upstream_requests: Requests it took.
-        fetched: Ranges that went upstream, merged.
+        fetched: Ranges that came from the upstream, merged.
     """
 
     status: CacheStatus

@@ -1,4 +1,9 @@
-"""A Worker that forgets after a second, reads small pages, and has an upstream that may go down."""
+"""
+A Worker that forgets after a second, reads small pages, and has an upstream that may go down.
+
+It always takes the site's pages: what may be wrong with pages and cursors needs many small ones,
+and the Worker would choose calls by point instead.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fakes.upstream import FakeUpstream
+from fakes.upstream import WORKER_MARGIN_MS, FakeUpstream
 from integration.harness.client import Client
 from integration.harness.worker_server import WorkerServer
 
@@ -18,6 +23,7 @@ TTL_S = 1
 VARIABLES = {
     "DEFAULT_TTL": str(TTL_S),
     "MAX_CACHE_AGE": str(TTL_S),
+    "UPSTREAM_CALLS": "site",
     "UPSTREAM_PAGE_SIZE": str(PAGE_SIZE),
     "UPSTREAM_PAGE_TIMEOUT": str(PAGE_TIMEOUT_MS),
     "UPSTREAM_MAX_RETRIES": str(RETRIES),
@@ -46,7 +52,7 @@ class BrittleWorker:
 @contextmanager
 def brittle_worker(folder: Path) -> Iterator[BrittleWorker]:
     """Start upstream and Worker, and stop both cleanly at the end."""
-    with FakeUpstream(token="brittle-token-51f0") as upstream:
+    with FakeUpstream("brittle-token-51f0", margin_ms=WORKER_MARGIN_MS) as upstream:
         server = WorkerServer(
             folder, upstream=upstream.url, token=upstream.token, variables=VARIABLES
         ).start()

@@ -105,6 +105,11 @@ def exact_samples(upstream: FakeUpstream, question: Question, point: str) -> lis
     return [[Digits(str(ms)), exact_value(newest[ms])] for ms in sorted(newest)]
 
 
+def error_of(upstream: FakeUpstream, question: Question, point: str) -> str | None:
+    """Return what an answer must say is wrong with a point: that the site does not have it."""
+    return None if upstream.has_point(question.site, point) else "unknown point"
+
+
 def assert_exact(upstream: FakeUpstream, question: Question, answer: Answer) -> dict[str, Any]:
     """
     See that a JSON answer has the upstream's data to the last digit, and tells the truth of itself.
@@ -123,7 +128,7 @@ def assert_exact(upstream: FakeUpstream, question: Question, answer: Answer) -> 
         assert expected == found[name]["samples"], (question, name)
         assert {"samples", "count", "error"} == set(found[name])
         assert Digits(str(len(expected))) == found[name]["count"]
-        assert found[name]["error"] is None
+        assert error_of(upstream, question, name) == found[name]["error"]
         samples += len(expected)
     assert samples == document["_meta"]["samplesCount"]
     _assert_meta(question, answer, document["_meta"])
@@ -204,6 +209,9 @@ def assert_same_data(
         assert names == list(document["data"])
         assert {name: loose_samples(upstream, question, name) for name in names} == {
             name: each["samples"] for name, each in document["data"].items()
+        }
+        assert {name: error_of(upstream, question, name) for name in names} == {
+            name: each["error"] for name, each in document["data"].items()
         }
         assert len(rows) == document["_meta"]["samplesCount"]
 
