@@ -13,7 +13,7 @@ from integration.test_direct_faults import three_pages
     "kind",
     [
         *("500", "429", "cut", "invalid_json", "invalid_utf8", "wrong_shape", "html", "reset"),
-        *("no_cursor", "empty_pages", "deep_value", "cut list", "500 list"),
+        *("deep_value", "cut list", "500 list"),
     ],
 )
 def test_calls_by_point_have_the_same_patience(keyed: KeyedWorker, site: str, kind: str) -> None:
