@@ -327,10 +327,11 @@ def test_events_follow_a_job_to_its_end(
 ) -> None:
     """The stream of events shows growing progress, then the end, and is closed."""
     points = upstream.add_generated(
-        site, start_ms=START_MS, end_ms=START_MS + 4 * DAY_MS, points=100
+        site, start_ms=START_MS, end_ms=START_MS + 8 * DAY_MS, points=100
     )
-    upstream.latency_ms[site] = 30
-    job_id = submit(client, site, points, 4)["jobId"]
+    # Five pages: progress is written once a second at most.
+    upstream.latency_ms[site] = 600
+    job_id = submit(client, site, points, 8)["jobId"]
     events = read_events(server, job_id)
     names = [name for name, _ in events]
     shares = [job["progress"] for _, job in events]
