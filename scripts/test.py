@@ -26,9 +26,10 @@ CHECKS = (
     ("format", ("ruff", "format", "--check", ".")),
     ("types", ("mypy",)),
 )
-# Two processes with a runtime each; what shares a file shares one. Files go in the order of their
-# names, not by their numbers of tests: so the slow files with few tests come first, and neither
-# process waits long for the other. Given arguments, one process: they are for looking closely.
+# Two processes with a runtime each; what shares a file shares one, and files that share a Worker go
+# together (tests/conftest.py). They go in the order of their names, not by their numbers of tests:
+# so the slow files with few tests come first, and neither process waits long for the other. Given
+# arguments, one process: they are for looking closely.
 TESTS = ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 

@@ -1,4 +1,7 @@
-"""What holds for all tests: in the full check (REQUIRE_ALL=1) a skipped test is a failed one."""
+"""
+What holds for all tests: in the full check (REQUIRE_ALL=1) a skipped test is a failed one, and with
+several processes, test files that share a Worker go to the same one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,37 @@ import os
 from collections.abc import Generator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+# Starting a Worker takes ten seconds of a core: files by the fixture that they share.
+SHARING = {
+    f"tests/integration/test_{name}.py": fixture
+    for fixture, names in {
+        "keyed": (
+            "access",
+            "access_cors",
+            "hostile_secrets",
+            "openapi_answers",
+            "point_call_faults",
+        ),
+        "brittle": ("cached_faults", "direct_faults", "lessons"),
+    }.items()
+    for name in names
+}
+
+
+class SharedWorkers(LoadFileScheduling):
+    """Hands out test files, those that share a Worker together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = super()._split_scope(nodeid)
+        return SHARING.get(path, path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedWorkers:
+    """Return what hands out the tests, where there are several processes."""
+    return SharedWorkers(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
