@@ -39,6 +39,10 @@ ShapeT = TypeVar("ShapeT")
 # Without a deadline, a longer Retry-After fails the call; the error says when to retry.
 RETRY_AFTER_MAX_MS = 120_000
 
+# An attempt that would have less time is not begun. Timers ring a little early now and then, by the
+# clock that deadlines go by: what ran out of time must not be sent again for the last millisecond.
+ATTEMPT_MS_MIN = 20
+
 _FAILURE_TEXT_MAX = 200
 _OK, _REDIRECT, _REFUSAL, _FAULT = 200, 300, 400, 500
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _LIMITED = 401, 403, 404, 429
@@ -380,7 +384,8 @@ class Call:
             # The jitter spreads the retries of calls that were refused together.
             delay_ms += failure.retry_after_s * 1000
         now_ms = calls.clock.now_ms()
-        if calls.deadline_ms is not None and now_ms + delay_ms >= calls.deadline_ms:
+        begins_by_ms = None if calls.deadline_ms is None else calls.deadline_ms - ATTEMPT_MS_MIN
+        if begins_by_ms is not None and now_ms + delay_ms > begins_by_ms:
             raise failure
         if calls.deadline_ms is None and (failure.retry_after_s or 0) * 1000 > RETRY_AFTER_MAX_MS:
             raise failure

@@ -14,14 +14,14 @@ from building_vitals.errors import (
     UpstreamTooLarge,
 )
 from building_vitals.instants import DAY_MS
-from building_vitals.ports import HttpFailure, HttpTimeout, HttpTooLarge
+from building_vitals.ports import HttpAnswer, HttpFailure, HttpTimeout, HttpTooLarge
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.backoff import RETRY_AFTER_CAP_MS
 from building_vitals.upstream.ace.calls import Calls, UpstreamState
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.ace.targets import Target, pages_target
 from fakes.clock import VirtualClock
-from fakes.http import ScriptedHttp, Step, answer
+from fakes.http import ScriptedHttp, SentRequest, Step, answer
 
 CREDENTIAL = "s3cret-token"
 SETTINGS = UpstreamSettings(base_url="https://u/api", token=CREDENTIAL)
@@ -253,6 +253,20 @@ async def test_fault_without_time_for_another_attempt_is_told_as_it_is() -> None
         await bench.answer()
 
     assert bench.clock.sleeps == [250]
+
+
+async def test_a_time_out_that_comes_early_is_not_tried_again() -> None:
+    """A timer that rings before its time leaves no time for another attempt."""
+
+    def early(sent: SentRequest) -> HttpAnswer:
+        bench.clock.advance(sent.timeout_ms - 1)
+        raise HttpTimeout("rang early")
+
+    settings = UpstreamSettings(base_url="https://u", token=None, retry_delay_ms=1)
+    bench = Bench(early, settings=settings, deadline_ms=NOW_MS + 300)
+
+    assert isinstance(await bench.failure(), UpstreamTimeout)
+    assert 1 == len(bench.http.requests)
 
 
 async def test_passed_deadline_sends_nothing() -> None:
