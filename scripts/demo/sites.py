@@ -29,6 +29,8 @@ CLIENT = "demo"
 POINTS_MAX = 50_000
 UNITS_MAX = 1000
 WEATHER_DEVICE = "weather"
+# Numbers that leave those of the other devices, and so the names of their points, as they are.
+NUMBERED_APART = {WEATHER_DEVICE: 998, ODD_DEVICE: 999}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,9 @@ def demo_site(spec: SiteSpec, traits: Traits = FAITHFUL) -> tuple[Item, GridSour
     for number, (device, kind, equipment_s) in enumerate(
         islice(_equipment(spec), spec.point_count), start=1
     ):
-        device_number = devices.setdefault(device, len(devices))
+        device_number = NUMBERED_APART.get(device)
+        if device_number is None:
+            device_number = devices.setdefault(device, len(devices))
         name = _name(spec, device, device_number, kind)
         interval_s = spec.zone_s if spec.is_even else kind.interval_s or equipment_s
         is_collected = number <= spec.point_count - spec.silent_count
