@@ -6,13 +6,13 @@ Separate and pure: services only carry out what is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, pairwise
 
 import msgspec
 
 from building_vitals.instants import DAY_MS, HOUR_MS
-from building_vitals.ranges import Range, merge
+from building_vitals.ranges import Range
 from building_vitals.upstream.costs import FetchCosts
 
 # What a fetch may ask for without need, as a share of all it asks for, to save a request.
@@ -199,8 +199,3 @@ def _is_wasteful(fetch: UpstreamQuery, missing: Mapping[str, Sequence[Range]]) -
     )
     asked = _asked_ms(fetch)
     return asked - needed > WASTE_MAX * asked
-
-
-def fetched_ranges(fetches: Iterable[UpstreamQuery]) -> list[Range]:
-    """Return the ranges that go upstream, merged over all points."""
-    return merge(fetch.time_range for fetch in fetches)

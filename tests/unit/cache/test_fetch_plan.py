@@ -6,7 +6,7 @@ import pytest
 
 from builders import FRESHNESS, spans, stored
 from building_vitals.cache.coverage import covers, gaps_of
-from building_vitals.cache.fetch_plan import UpstreamQuery, fetched_ranges, plan_fetches
+from building_vitals.cache.fetch_plan import UpstreamQuery, plan_fetches
 from building_vitals.cache.segments import Segment
 from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range
@@ -79,7 +79,6 @@ def test_a_slid_range_is_one_fetch_of_the_new_part() -> None:
     fetches = plan_fetches(gaps_of(found), SteadyCosts(1000))
 
     assert [UpstreamQuery(TWENTY, Range(90, 95))] == fetches
-    assert [Range(90, 95)] == fetched_ranges(fetches)
 
 
 def test_many_nested_gaps_cost_no_more_than_alone() -> None:
@@ -155,14 +154,3 @@ def test_points_with_other_gaps_are_joined_by_their_own() -> None:
 
     assert len(fetches) <= 2
     assert {"p", "q"} == {point for each in fetches for point in each.points}
-
-
-def test_fetched_ranges_are_merged() -> None:
-    """What an answer says was fetched is merged over all points."""
-    fetches = [
-        UpstreamQuery(("a",), Range(5, 10)),
-        UpstreamQuery(("b",), Range(0, 7)),
-        UpstreamQuery(("a",), Range(20, 30)),
-    ]
-
-    assert spans("0-10 20-30") == fetched_ranges(fetches)
