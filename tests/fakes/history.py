@@ -53,6 +53,7 @@ class Cost(msgspec.Struct):
     requests: int = 0
     samples_received: int = 0
     is_by_point: bool = False
+    strangers: frozenset[str] = frozenset()
 
 
 class SiteCosts(msgspec.Struct):
@@ -174,6 +175,7 @@ class History:
         """Give the sink all that has happened, by time, a page after the other."""
         now_ms = self._clock.now_ms()
         await self.check_points(site, points)
+        strangers = self.strangers.intersection(points)
         points = [point for point in points if point not in self.strangers]
         asking = Asking(tuple(points), time_range, now_ms)
         self.asked.append(asking)
@@ -184,7 +186,7 @@ class History:
             for point in dict.fromkeys((*points, *self.site_points))
             for at in (self.times(point, happened) if happened else ())
         )
-        cost = Cost(is_by_point=source == "points")
+        cost = Cost(is_by_point=source == "points", strangers=frozenset(strangers))
         for number, start in enumerate(range(0, max(len(found), 1), self._page_size)):
             self.requests += 1
             cost.requests += 1

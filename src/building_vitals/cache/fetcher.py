@@ -209,15 +209,15 @@ class _FetchRun:
 
     def _own(self, state: _FetchState, point_series: list[PointSeries]) -> list[PointSeries]:
         """Return the series of the site's own points, with the word of where they came from."""
-        names = [each.point for each in point_series]
-        unknown = self._upstream.unknown_points(self._need.site, names, self._need.now_ms)
+        # Told by the fetch itself: what the isolate remembers of a site may have gone since.
+        strangers = frozenset[str]() if state.count is None else state.count.strangers
         is_by_point = self._source == "points"
         if self._source is None and state.count is not None:
             is_by_point = state.count.is_by_point
         return [
             msgspec.structs.replace(each, is_by_point=is_by_point)
             for each in point_series
-            if each.point not in unknown
+            if each.point not in strangers
         ]
 
     async def _page(self, state: _FetchState, count: FetchCount) -> None:

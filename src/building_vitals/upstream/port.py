@@ -21,12 +21,14 @@ class FetchCount(Protocol):
     """
     The requests and samples of a fetch so far.
 
-    *is_by_point* where calls by point give them.
+    *is_by_point* where calls by point give them; nothing of the *strangers*, which are not points
+    of the site, may be kept.
     """
 
     requests: int
     samples_received: int
     is_by_point: bool
+    strangers: frozenset[str]
 
 
 OnPage = Callable[[FetchCount], Awaitable[None]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -38,14 +38,6 @@ PATIENT = msgspec.structs.replace(NEED, deadline_ms=EPOCH_MS + 10 * HOUR_MS)
 TEN_PAGES = UpstreamQuery(
     tuple(f"p{n}" for n in range(12)), Range(EPOCH_MS - 500 * 60_000, EPOCH_MS)
 )
-
-
-class OwnSite:
-    """An upstream whose sites have every point."""
-
-    def unknown_points(self, *_: object) -> frozenset[str]:
-        """Return none."""
-        return frozenset()
 
 
 def fetcher_of(upstream: Any) -> GapFetcher:
@@ -95,6 +87,23 @@ async def test_samples_that_cannot_be_read_are_counted() -> None:
 
 
 @in_virtual_time
+async def test_strangers_are_dropped_by_the_word_of_the_fetch() -> None:
+    """Not even as known to be empty, also where the isolate has forgotten the site's points."""
+
+    class Forgetful(History):
+        def unknown_points(
+            self, site: str, points: Collection[str], since_ms: int
+        ) -> frozenset[str]:
+            return frozenset()
+
+    upstream = Forgetful(LoopClock())
+    upstream.strangers = {"p1"}
+    fetched = await fetcher_of(upstream).fetch(NEED, queries(3), EPOCH_MS)
+
+    assert {"p0", "p2"} == {each.point for each in fetched.point_series}
+
+
+@in_virtual_time
 async def test_other_exceptions_pass() -> None:
     """A fault of ours is not taken for one of the upstream."""
 
@@ -111,7 +120,7 @@ async def test_the_need_goes_along() -> None:
     """Site and deadline reach the upstream as they are."""
     heard: list[dict[str, Any]] = []
 
-    class Ear(OwnSite):
+    class Ear:
         async def fetch_samples(self, site: str, *_: Any, **options: Any) -> Any:
             heard.append({"site": site, "deadline_ms": options["deadline_ms"]})
             raise UpstreamError("enough")
@@ -240,7 +249,7 @@ async def test_fetches_that_have_ended_count_as_held() -> None:
 async def test_a_fetch_that_returns_is_complete() -> None:
     """Also for points of which the upstream had nothing to say."""
 
-    class Silent(OwnSite):
+    class Silent:
         async def fetch_samples(self, *_: Any, **__: Any) -> Any:
             return Cost(1, 0)
 
@@ -292,7 +301,7 @@ async def test_what_can_not_be_stored_is_kept_for_the_end() -> None:
 async def test_a_sample_of_a_time_that_was_stored_is_the_upstreams_fault() -> None:
     """It can't be merged, and is not dropped in silence; what came before stays."""
 
-    class Backward(OwnSite):
+    class Backward:
         async def fetch_samples(self, *args: Any, on_page: Any, **_: Any) -> Any:
             _, _, _, sink = args
             for at_ms in (HOUR.start_ms + 1000, HOUR.start_ms):

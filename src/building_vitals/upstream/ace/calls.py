@@ -75,11 +75,13 @@ class FetchReport(msgspec.Struct):
         requests: Sent, those repeated included.
         samples_received: In all pages, surplus ones included.
         is_by_point: Whether some of it goes by calls by point, which know no sites.
+        strangers: Points asked for that are not the site's.
     """
 
     requests: int = 0
     samples_received: int = 0
     is_by_point: bool = False
+    strangers: frozenset[str] = frozenset()
 
 
 OnReport = Callable[[FetchReport], Awaitable[None]]

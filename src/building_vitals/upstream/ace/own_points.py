@@ -128,16 +128,17 @@ class OwnPoints:
             self._lists.own_points(site, points, deadline_ms=deadline_ms, on_ask=is_on_its_way.set)
         )
         listing.add_done_callback(lambda _: is_on_its_way.set())
-        held = _WaitingSink(sink)
+        held, asked = _WaitingSink(sink), frozenset(points)
         try:
             await is_on_its_way.wait()
             if listing.done():
                 points = await self._own(listing, site, points, time_range, source)
                 if not points:
-                    return FetchReport()
+                    return FetchReport(strangers=asked)
 
             async def on_known_page(count: FetchReport) -> None:
-                await _require_list(listing, is_by_point=count.is_by_point)
+                own = await _require_list(listing, is_by_point=count.is_by_point)
+                count.strangers = frozenset() if own is None else asked - own
                 held.release()
                 if on_page is not None:
                     await on_page(count)
@@ -151,7 +152,8 @@ class OwnPoints:
                 source=source,
                 on_page=on_known_page,
             )
-            await _require_list(listing, is_by_point=cost.is_by_point)
+            own = await _require_list(listing, is_by_point=cost.is_by_point)
+            cost.strangers = frozenset() if own is None else asked - own
             held.release()
         finally:
             listing.cancel()

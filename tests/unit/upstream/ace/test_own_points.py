@@ -149,6 +149,23 @@ async def test_list_that_takes_long_is_read_beside_the_first_call() -> None:
     assert pytest.approx(5.0) == asyncio.get_running_loop().time()
 
 
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "late"])
+@pytest.mark.parametrize("names", [("own", "stranger"), ("stranger",)], ids=["some", "all"])
+@in_virtual_time
+async def test_fetch_tells_its_strangers(names: tuple[str, ...], is_kept: bool) -> None:
+    """The word does not depend on what is remembered of the site afterwards."""
+    world = World(takes_s=1.0)
+    world.lists.is_kept, world.lists.delay_s = is_kept, 5.0
+    told: list[frozenset[str]] = []
+
+    async def on_page(count: FetchCount) -> None:
+        told.append(count.strangers)
+
+    cost = await world.guard.fetch_samples("hq", names, TIME_RANGE, world.sink, on_page=on_page)
+
+    assert {frozenset({"stranger"})} == {cost.strangers, *told}
+
+
 @in_virtual_time
 async def test_kept_list_is_waited_for() -> None:
     """However long the bucket takes: strangers are left out, and nothing is sent before."""
