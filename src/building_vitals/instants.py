@@ -17,6 +17,9 @@ DAY_MS = 86_400_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
+# How far two machines' clocks may be apart: what one has written may be of the other's future.
+SKEW_MS = 5_000
+
 # 0001-01-02 to 9999-12-30: no offset carries these past the limits of datetime.
 INSTANT_MIN_MS = -62_135_510_400_000
 INSTANT_MAX_MS = 253_402_128_000_000
@@ -103,6 +106,20 @@ def format_known(instant_ms: int | None) -> str | None:
 @lru_cache(maxsize=64)
 def _format_second(instant_s: int) -> str:
     return (EPOCH + timedelta(seconds=instant_s)).isoformat(timespec="seconds")[:19]
+
+
+def elapsed_ms(since_ms: int, now_ms: int) -> int:
+    """Return the time between two readings of a clock; none where the clock was set back."""
+    return max(0, now_ms - since_ms)
+
+
+def is_recent(since_ms: int, now_ms: int, within_ms: int) -> bool:
+    """
+    Return whether something is younger than *within_ms*.
+
+    What is of the future is not: the clock was set back since, and nobody knows how old it is.
+    """
+    return -SKEW_MS <= now_ms - since_ms < within_ms
 
 
 def floor_day(instant_ms: int) -> int:

@@ -10,6 +10,7 @@ from building_vitals.access.api_keys import NOT_VALID, hash_key, read_key
 from building_vitals.access.caller import ANYBODY, Caller
 from building_vitals.access.keys_table import ApiKey, ApiKeys
 from building_vitals.errors import AppError, Unauthorized
+from building_vitals.instants import is_recent
 from building_vitals.ports import Invocation
 
 # Longest time that a revocation may go unnoticed.
@@ -46,10 +47,11 @@ class OpenAccess:
 
 
 class _Memory(NamedTuple):
-    """The key of a hash as D1 had it (None: no such key), and until when it is remembered."""
+    """The key of a hash as D1 had it (None: no such key), when, and for how long it is believed."""
 
     key: ApiKey | None
-    until_ms: int
+    found_ms: int
+    lasts_ms: int
 
 
 class KeyMemory:
@@ -62,7 +64,9 @@ class KeyMemory:
     def recall(self, key_hash: str, now_ms: int) -> _Memory | None:
         """Return the remembered key, or None when there is none or its time is over."""
         memory = self._known.get(key_hash) or self._unknown.get(key_hash)
-        return memory if memory is not None and now_ms < memory.until_ms else None
+        if memory is None or not is_recent(memory.found_ms, now_ms, memory.lasts_ms):
+            return None
+        return memory
 
     def remember(self, key_hash: str, key: ApiKey | None, now_ms: int) -> None:
         """Remember a valid key for KNOWN_MS, another one for UNKNOWN_MS."""
@@ -73,7 +77,7 @@ class KeyMemory:
         if len(kept) >= REMEMBERED_MAX:
             # The oldest: a dict keeps the order of insertion.
             del kept[next(iter(kept))]
-        kept[key_hash] = _Memory(key, now_ms + lasts_ms)
+        kept[key_hash] = _Memory(key, now_ms, lasts_ms)
 
     def __len__(self) -> int:
         """Return how many hashes are remembered."""

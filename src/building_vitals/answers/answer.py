@@ -11,7 +11,7 @@ from building_vitals.answers.formats.spliced_json import SealedBody
 from building_vitals.answers.question import Question, Route
 from building_vitals.cache.need import Resolution
 from building_vitals.fields import Count, IsoTime
-from building_vitals.instants import format_instant
+from building_vitals.instants import elapsed_ms, format_instant
 from building_vitals.ports import OpenObject
 from building_vitals.ranges import Range
 
@@ -128,7 +128,7 @@ def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> An
         estimated_samples=question.estimated,
         samples_count=answer.samples,
         unreadable_samples=answer.unreadable_samples,
-        duration=now_ms - question.started_ms,
+        duration=elapsed_ms(question.started_ms, now_ms),
         timestamp=format_instant(now_ms),
         downsampled=msgspec.UNSET if request.max_points is None else True,
         resolution=answer.resolution or msgspec.UNSET,

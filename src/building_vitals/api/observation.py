@@ -10,6 +10,7 @@ from typing import Any
 from building_vitals.api.messages import HttpRequest, Reply
 from building_vitals.api.problem import INTERNAL_STATUS
 from building_vitals.app import App
+from building_vitals.instants import elapsed_ms
 from building_vitals.statistics.events import CLIENT_GONE, NO_ROUTE, NO_STATUS, RequestEvent
 
 NOT_FOUND_ENDPOINT = ""
@@ -82,7 +83,7 @@ def _record_end(
     request: HttpRequest, reply: Reply, app: App, *, body_bytes: int, error: str | None
 ) -> None:
     """Record a request whose body was sent after the handler had returned."""
-    duration_ms = max(0, app.clock.now_ms() - request.started_ms)
+    duration_ms = elapsed_ms(request.started_ms, app.clock.now_ms())
     app.analytics.record_request(
         lambda: event_of(
             request, reply, body_bytes=body_bytes, error=error, duration_ms=duration_ms

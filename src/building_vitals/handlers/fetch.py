@@ -14,6 +14,7 @@ from building_vitals.api.problem import PROBLEM_CONTENT_TYPE, problem_document, 
 from building_vitals.api.routes import ROUTER
 from building_vitals.app import App
 from building_vitals.errors import AppError, MethodNotAllowed, NotFound
+from building_vitals.instants import elapsed_ms
 
 
 async def answer(request: HttpRequest, app: App) -> Reply:
@@ -37,7 +38,7 @@ async def answer(request: HttpRequest, app: App) -> Reply:
         *SECURITY_HEADERS,
         *cors_headers(policy, request.headers.get("origin"), preflight=request.method == "OPTIONS"),
     ]
-    duration_ms = max(0, app.clock.now_ms() - request.started_ms)
+    duration_ms = elapsed_ms(request.started_ms, app.clock.now_ms())
     app.log(
         "request",
         requestId=request.request_id,

@@ -15,6 +15,7 @@ import msgspec
 
 from building_vitals.app import App
 from building_vitals.errors import AppError
+from building_vitals.instants import elapsed_ms
 from building_vitals.jobs.model import CHUNK_ENDED, ChunkRef
 from building_vitals.jobs.runner import ChunkRunner, Verdict
 from building_vitals.statistics.events import DeadLetterEvent
@@ -105,7 +106,7 @@ async def _deal_with(message: Message, queue: str, app: App) -> None:
         retryS=verdict.retry_s,
         unreadableSamples=verdict.unreadable_samples or None,
         error=trouble,
-        durationMs=app.clock.now_ms() - started_ms,
+        durationMs=elapsed_ms(started_ms, app.clock.now_ms()),
     )
 
 

@@ -7,6 +7,7 @@ import traceback
 import msgspec
 
 from building_vitals.app import App
+from building_vitals.instants import elapsed_ms
 
 
 async def run(cron: str, app: App) -> None:
@@ -19,4 +20,5 @@ async def run(cron: str, app: App) -> None:
         app.log("fault", where="scheduled", detail=detail)
         return
     steps = msgspec.to_builtins(done.steps)
-    app.log("scheduled", cron=cron, durationMs=app.clock.now_ms() - started_ms, steps=steps)
+    duration_ms = elapsed_ms(started_ms, app.clock.now_ms())
+    app.log("scheduled", cron=cron, durationMs=duration_ms, steps=steps)

@@ -12,6 +12,7 @@ from typing import Any
 import js
 from pyodide.ffi import JsException, to_js
 
+from building_vitals.platform.steady import SteadyTime
 from building_vitals.ports import HttpAnswer, HttpCut, HttpFailure, HttpTimeout, HttpTooLarge
 
 # Requests of one invocation under way at once: four streams and a list of points. The platform
@@ -166,11 +167,18 @@ def _declared_size(headers: Mapping[str, str]) -> int | None:
 
 
 class RuntimeClock:
-    """The runtime's time; in production it stands still while Python computes."""
+    """
+    The runtime's time, for one invocation; in production it stands still while Python computes.
+
+    Begun by JavaScript's clock: Python's runs ahead (`steady`).
+    """
+
+    def __init__(self) -> None:
+        self._time = SteadyTime(int(js.Date.now()), time.monotonic)
 
     def now_ms(self) -> int:
-        """Return the present instant, epoch milliseconds."""
-        return int(time.time() * 1000)
+        """Return the present instant, epoch milliseconds; it never goes back."""
+        return self._time.now_ms()
 
     async def sleep(self, delay_ms: int) -> None:
         """Return after *delay_ms*."""

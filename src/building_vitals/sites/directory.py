@@ -13,6 +13,7 @@ from building_vitals.datasets.cache import R2CacheService
 from building_vitals.datasets.dataset import DatasetKey
 from building_vitals.errors import AppError, UpstreamSiteUnknown
 from building_vitals.fields import Count
+from building_vitals.instants import is_recent
 from building_vitals.ports import Invocation
 from building_vitals.ranges import Range
 from building_vitals.upstream.point_names import RECHECK_MS, PointNames
@@ -190,12 +191,14 @@ class SiteDirectory:
         fresh_ms = self._options.default_ttl * 1000
         if not asked <= names:
             fresh_ms = min(fresh_ms, RECHECK_MS)
-        return now_ms - read_ms < max(fresh_ms, LIST_LEAST_MS)
+        return is_recent(read_ms, now_ms, max(fresh_ms, LIST_LEAST_MS))
 
     async def _list(self, key: DatasetKey, fetch: FetchList) -> Items:
         now_ms = self._clock.now_ms()
         kept = await self._kept(key)
-        if kept is not None and now_ms - kept["fetchedMs"] < self._options.default_ttl * 1000:
+        if kept is not None and is_recent(
+            kept["fetchedMs"], now_ms, self._options.default_ttl * 1000
+        ):
             return _items(kept["items"])
         try:
             # Nobody can ask for an item without a name.

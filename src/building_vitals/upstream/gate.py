@@ -110,7 +110,7 @@ class UpstreamQuota:
         """Wait until the quota may have room again."""
         now_ms = self._clock.now_ms()
         free_ms = minute_of(now_ms) + MINUTE_MS
-        if state.closed_until_ms > now_ms:
+        if now_ms < state.closed_until_ms <= now_ms + CLOSED_MS_MAX:
             free_ms = state.closed_until_ms
         if deadline_ms is not None and free_ms >= deadline_ms:
             wait_s = -(-(free_ms - now_ms) // 1000)

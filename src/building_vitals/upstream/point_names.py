@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
+from building_vitals.instants import is_recent
+
 # Names of all remembered sites together: some 100 bytes each.
 NAMES_REMEMBERED_MAX = 50_000
 # A list of this age tells that a point is unknown; points are added to sites now and then.
@@ -39,7 +41,8 @@ class PointNames:
 
     def is_being_read(self, site: str, now_ms: int) -> bool:
         """Return whether another request is reading a site's list."""
-        return now_ms - self._readers.get(site, -READING_MS_MAX) < READING_MS_MAX
+        began_ms = self._readers.get(site)
+        return began_ms is not None and is_recent(began_ms, now_ms, READING_MS_MAX)
 
     def put(self, site: str, names: Iterable[str], read_ms: int) -> None:
         """Remember a site's names as of *read_ms*; a full memory starts again."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from building_vitals.errors import AppError
+from building_vitals.instants import is_recent
 from building_vitals.ports import Invocation
 from building_vitals.upstream.profile import Observation, SiteProfile, learned
 from building_vitals.upstream.profiles_table import UpstreamProfiles
@@ -59,7 +60,7 @@ class SiteProfiles:
         """Return what is known of a site; never fails."""
         now_ms = self._clock.now_ms()
         kept = self._memory.by_site.get(site)
-        if kept is not None and now_ms - kept.read_ms < READ_AGAIN_MS:
+        if kept is not None and is_recent(kept.read_ms, now_ms, READ_AGAIN_MS):
             return kept.profile
         try:
             found = await self._table.find(site) or SiteProfile()

@@ -57,7 +57,8 @@ class QuotaState(msgspec.Struct, frozen=True, kw_only=True):
 
     def used_now(self, now_ms: int) -> int:
         """Return the requests granted in the present minute."""
-        return self.used if self.minute_ms >= minute_of(now_ms) else 0
+        minute_ms = minute_of(now_ms)
+        return self.used if minute_ms <= self.minute_ms <= minute_ms + MINUTE_MS else 0
 
     def allowed_now(self, limit: int, now_ms: int) -> int:
         """Return the requests that the present minute allows."""

@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from building_vitals.instants import MINUTE_MS
+from building_vitals.instants import MINUTE_MS, SKEW_MS
 from building_vitals.ports import Database, Statement
-from building_vitals.upstream.quota import QUEUED_TENTHS, QuotaState, recovery
+from building_vitals.upstream.quota import CLOSED_MS_MAX, QUEUED_TENTHS, QuotaState, recovery
+
+# What lies further ahead was written before the clock was set back: it counts for nothing.
+_IS_PAST = f"(minute_ms < ?1 OR minute_ms > ?1 + {MINUTE_MS})"
 
 _BEGIN = """
 INSERT OR IGNORE INTO upstream_quota (
@@ -20,18 +23,19 @@ INSERT OR IGNORE INTO upstream_quota (
 # for jobs; ?5: now; ?6: the recovery per minute. No row changes where there is no room.
 _TAKE = f"""
 UPDATE upstream_quota SET
-    minute_ms = max(minute_ms, ?1), allowed = n.allowed, granted = min(?2, n.room),
-    used = n.used + min(?2, n.room),
+    minute_ms = CASE WHEN {_IS_PAST} THEN ?1 ELSE minute_ms END, allowed = n.allowed,
+    granted = min(?2, n.room), used = n.used + min(?2, n.room),
     used_queued = n.used_queued + CASE WHEN ?4 THEN min(?2, n.room) ELSE 0 END
 FROM (
     SELECT used, used_queued, allowed,
         min(allowed - used, CASE WHEN ?4
             THEN max(1, allowed * {QUEUED_TENTHS} / 10) - used_queued ELSE allowed END) AS room
     FROM (
-        SELECT CASE WHEN minute_ms < ?1 THEN 0 ELSE used END AS used,
-            CASE WHEN minute_ms < ?1 THEN 0 ELSE used_queued END AS used_queued,
+        SELECT CASE WHEN {_IS_PAST} THEN 0 ELSE used END AS used,
+            CASE WHEN {_IS_PAST} THEN 0 ELSE used_queued END AS used_queued,
             max(1, min(?3, allowed + ?6 * (max(0, ?1 - minute_ms) / {MINUTE_MS}))) AS allowed
-        FROM upstream_quota WHERE id = 1 AND closed_until_ms <= ?5
+        FROM upstream_quota
+        WHERE id = 1 AND closed_until_ms NOT BETWEEN ?5 + 1 AND ?5 + {CLOSED_MS_MAX}
     )
 ) n
 WHERE id = 1 AND n.room >= 1
@@ -41,13 +45,16 @@ RETURNING granted
 _STATE = "SELECT minute_ms, used, allowed, closed_until_ms FROM upstream_quota WHERE id = 1"
 
 # Halves `allowed`, unless it was halved within ?3 ms; closes the gate until ?4.
-_FALL = """
+_FALL = f"""
 UPDATE upstream_quota SET
-    allowed = CASE WHEN fell_ms <= ?2 - ?3 THEN max(1, min(allowed, ?1) / 2) ELSE allowed END,
-    fell_ms = CASE WHEN fell_ms <= ?2 - ?3 THEN ?2 ELSE fell_ms END,
-    closed_until_ms = max(closed_until_ms, ?4)
+    allowed = CASE WHEN fell_ms NOT BETWEEN ?2 - ?3 + 1 AND ?2 + {SKEW_MS}
+        THEN max(1, min(allowed, ?1) / 2) ELSE allowed END,
+    fell_ms = CASE WHEN fell_ms NOT BETWEEN ?2 - ?3 + 1 AND ?2 + {SKEW_MS}
+        THEN ?2 ELSE fell_ms END,
+    closed_until_ms = CASE WHEN closed_until_ms <= ?2 + {CLOSED_MS_MAX}
+        THEN max(closed_until_ms, ?4) ELSE ?4 END
 WHERE id = 1
-"""
+"""  # noqa: S608 - constants only
 
 
 class GrantResult(NamedTuple):

@@ -19,6 +19,7 @@ from building_vitals.errors import (
     UpstreamTimeout,
     UpstreamTooLarge,
 )
+from building_vitals.instants import elapsed_ms
 from building_vitals.ports import (
     Clock,
     HttpAnswer,
@@ -304,7 +305,7 @@ class Call:
         except HttpFailure as failure:
             what = f"gave no whole answer ({self._redacted(failure)})"
             raise self._failed(what) from failure
-        self.took_ms = max(0, calls.clock.now_ms() - began_ms)
+        self.took_ms = elapsed_ms(began_ms, calls.clock.now_ms())
         if await calls.blames_token(answer):
             what = "answered 500, and 500 to the list of sites as well"
             detail = f"upstream {self._target.path} {what}: {self._token_text(_SUSPECT_TEXT)}"

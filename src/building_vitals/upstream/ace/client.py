@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
+from building_vitals.instants import is_recent
 from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.calibration import Calibration, RunLater
@@ -84,7 +85,8 @@ class AceClient:
             run_later=run_later,
         )
         # Until when each site counts as known, or as what the upstream said of it.
-        self._sites: dict[str, tuple[UpstreamSiteUnknown | None, int]] = {}
+        # What is known of a site, when it was found, and for how long it is believed.
+        self._sites: dict[str, tuple[UpstreamSiteUnknown | None, int, int]] = {}
 
     async def costs(self, site: str, *, for_job: bool = False) -> SiteCosts:
         """Return what fetches of a site cost, or a job's will, by what has been learned."""
@@ -215,13 +217,13 @@ class AceClient:
 
     async def _require_site(self, calls: Calls, site: str) -> None:
         now_ms = self._clock.now_ms()
-        unknown, until_ms = self._sites.get(site, (None, 0))
-        if until_ms <= now_ms:
+        unknown, found_ms, lasts_ms = self._sites.get(site, (None, 0, 0))
+        if not is_recent(found_ms, now_ms, lasts_ms):
             unknown = await self._site_fault(calls, site)
             if len(self._sites) >= SITES_REMEMBERED_MAX:
                 self._sites.clear()
-            until_ms = self._clock.now_ms() + (SITE_UNKNOWN_MS if unknown else SITE_KNOWN_MS)
-            self._sites[site] = (unknown, until_ms)
+            lasts_ms = SITE_UNKNOWN_MS if unknown else SITE_KNOWN_MS
+            self._sites[site] = (unknown, self._clock.now_ms(), lasts_ms)
         if unknown is not None:
             raise UpstreamSiteUnknown(unknown.detail, upstream_status=unknown.upstream_status)
 
