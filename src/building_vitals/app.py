@@ -3,49 +3,41 @@ The composition: every service of one invocation, made when first used.
 
 It runs in CPython: `platform/bindings.py` builds a `Platform` from the Worker's bindings, tests
 build one from stand-ins.
+
+What few requests need (jobs, maintenance, reports) is imported where it is made: compiling it takes
+a third of what the platform allows for start-up.
 """
 
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from building_vitals.access.key_access import Access, KeyAccess, OpenAccess
 from building_vitals.access.keys_table import ApiKeys
 from building_vitals.access.limits import RequestLimits
+from building_vitals.adapters import Platform
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.service import EnhancedTimeseriesService
-from building_vitals.cache import upkeep as cache_upkeep
 from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.store import SegmentStore
-from building_vitals.datasets import upkeep as datasets_upkeep
 from building_vitals.datasets.cache import R2CacheService
-from building_vitals.datasets.dataset import Compressor
 from building_vitals.isolate import Isolate
-from building_vitals.jobs import upkeep as jobs_upkeep
-from building_vitals.jobs.chunks_table import JobChunks
-from building_vitals.jobs.claim import CLAIM_MS
-from building_vitals.jobs.jobs_table import Jobs
-from building_vitals.jobs.model import ChunkSender
-from building_vitals.jobs.results import JobResultService
-from building_vitals.jobs.results_table import JobResults
-from building_vitals.jobs.runner import ChunkRunner, RunLater
-from building_vitals.jobs.service import ChartQueueService
-from building_vitals.jobs.submission import JobSubmission
 from building_vitals.maintenance.health import HealthService
+from building_vitals.maintenance.overdue import OverdueMaintenance
 from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.maintenance.run import Maintenance
-from building_vitals.ports import Database, HttpClient, Invocation, ObjectStore, RateLimiter
+from building_vitals.maintenance.state_table import MaintenanceState
+from building_vitals.ports import Invocation
 from building_vitals.settings import Settings
 from building_vitals.sites.directory import SiteDirectory
-from building_vitals.statistics import upkeep as statistics_upkeep
 from building_vitals.statistics.figures_table import Statistics
-from building_vitals.statistics.recorder import AnalyticsService, MetricsWriter
+from building_vitals.statistics.recorder import AnalyticsService
 from building_vitals.statistics.report import StatisticsService
 from building_vitals.statistics.requests_table import RequestAnalytics
 from building_vitals.upstream.ace.client import AceClient
@@ -58,39 +50,10 @@ from building_vitals.upstream.profiles import SiteProfiles
 from building_vitals.upstream.profiles_table import UpstreamProfiles
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
-
-class Log(Protocol):
-    """Writes one line per request, message and cron run."""
-
-    def __call__(self, event: str, **fields: Any) -> None:
-        """Write a line without the fields that are None."""
-        ...
-
-
-class Platform(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The adapters of one invocation, or stand-ins for them.
-
-    Attributes:
-        invocation: Clock, work after the answer, faults, identities.
-        database, objects, queues: D1, R2 and the work queues; a missing one fails at each use.
-        http: Sends requests upstream.
-        read_limit, job_limit: Limit the requests, and the submissions of jobs, per key.
-        metrics: Writes metrics.
-        compressor: Compresses datasets better than gzip; None where the platform has none.
-        log: Writes log lines.
-    """
-
-    invocation: Invocation
-    database: Database
-    objects: ObjectStore
-    queues: ChunkSender
-    http: HttpClient
-    read_limit: RateLimiter
-    job_limit: RateLimiter
-    metrics: MetricsWriter
-    compressor: Compressor | None
-    log: Log
+if TYPE_CHECKING:
+    from building_vitals.jobs.results import JobResultService
+    from building_vitals.jobs.runner import ChunkRunner, RunLater
+    from building_vitals.jobs.service import ChartQueueService
 
 
 class App:
@@ -226,6 +189,8 @@ class App:
 
     def filler_for(self, run_later: RunLater) -> SegmentFiller:
         """Return a filler for a chunk: should the consumer die, leases end with the claim."""
+        from building_vitals.jobs.claim import CLAIM_MS
+
         invocation = msgspec.structs.replace(self.invocation, run_later=run_later)
         lease_ms = min(self.settings.cache.lease_seconds * 1000, CLAIM_MS)
         return self._filler(invocation, lease_ms, stores_early=True)
@@ -270,6 +235,10 @@ class App:
     @cached_property
     def jobs(self) -> ChartQueueService:
         """Queues large requests."""
+        from building_vitals.jobs.jobs_table import Jobs
+        from building_vitals.jobs.service import ChartQueueService
+        from building_vitals.jobs.submission import JobSubmission
+
         jobs = Jobs(self.platform.database)
         return ChartQueueService(
             jobs=jobs,
@@ -287,6 +256,10 @@ class App:
     @cached_property
     def results(self) -> JobResultService:
         """The results of large jobs."""
+        from building_vitals.jobs.jobs_table import Jobs
+        from building_vitals.jobs.results import JobResultService
+        from building_vitals.jobs.results_table import JobResults
+
         return JobResultService(
             results=JobResults(self.platform.database),
             jobs=Jobs(self.platform.database),
@@ -301,6 +274,9 @@ class App:
     @cached_property
     def chunk_runner(self) -> ChunkRunner:
         """Runs the chunks of jobs."""
+        from building_vitals.jobs.chunks_table import JobChunks
+        from building_vitals.jobs.runner import ChunkRunner
+
         return ChunkRunner(
             chunks=JobChunks(self.platform.database),
             filler_for=self.filler_for,
@@ -341,7 +317,7 @@ class App:
     def analytics(self) -> AnalyticsService:
         """Records requests, jobs and dead letters."""
         return AnalyticsService(
-            requests=RequestAnalytics(self.platform.database),
+            requests=RequestAnalytics(self.platform.requests, self.platform.database),
             metrics=self.platform.metrics,
             outbox=self.isolate.outbox,
             sample_rate=self.settings.analytics_sample_rate,
@@ -352,7 +328,7 @@ class App:
     def statistics(self) -> StatisticsService:
         """Reads the document of `/api/stats`."""
         return StatisticsService(
-            statistics=Statistics(self.platform.database),
+            statistics=Statistics(self.platform.database, self.platform.requests),
             clock=self.clock,
             upstream_limit=self.settings.upstream_requests_per_minute,
         )
@@ -371,6 +347,8 @@ class App:
     @cached_property
     def cache_admin(self) -> CacheAdmin:
         """Lists objects and purges segments."""
+        from building_vitals.jobs.results_table import JobResults
+
         return CacheAdmin(
             objects=self.platform.objects,
             index=self.index,
@@ -381,11 +359,26 @@ class App:
     @cached_property
     def maintenance(self) -> Maintenance:
         """The periodic work of every room."""
-        database, objects = self.platform.database, self.platform.objects
-        steps = [
-            *cache_upkeep.steps(database, objects, self.index, self.freshness),
-            *jobs_upkeep.steps(database, objects, self.platform.queues, self.results),
-            *datasets_upkeep.steps(self.datasets),
-            *statistics_upkeep.steps(database),
-        ]
-        return Maintenance(steps, self.invocation)
+        from building_vitals.maintenance.steps import all_steps
+
+        steps = all_steps(
+            database=self.platform.database,
+            objects=self.platform.objects,
+            queues=self.platform.queues,
+            statistics=self.platform.requests,
+            index=self.index,
+            freshness=self.freshness,
+            results=self.results,
+            datasets=self.datasets,
+        )
+        return Maintenance(steps, self.invocation, MaintenanceState(self.platform.database))
+
+    @cached_property
+    def overdue_maintenance(self) -> OverdueMaintenance:
+        """Runs maintenance behind an answer, should nobody else."""
+        return OverdueMaintenance(
+            state=MaintenanceState(self.platform.database),
+            last_look=self.isolate.last_look,
+            maintenance=lambda: self.maintenance,
+            invocation=self.invocation,
+        )

@@ -12,6 +12,7 @@ from building_vitals.access.key_access import KeyMemory
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.waiting import Waiting
+from building_vitals.maintenance.overdue import LastLook
 from building_vitals.settings import Settings
 from building_vitals.statistics.recorder import Outbox
 from building_vitals.upstream.ace.calls import UpstreamState
@@ -35,6 +36,7 @@ class Isolate:
         profiles: What has been learned of the upstream's sites.
         point_names: Names of the sites' points, as last read.
         upstream: What has been seen of the upstream.
+        last_look: When it was last looked whether maintenance is overdue.
         told: Faults that the log has already: one line for each is enough.
     """
 
@@ -50,4 +52,5 @@ class Isolate:
         self.profiles = ProfileMemory()
         self.point_names = PointNames()
         self.upstream = UpstreamState()
+        self.last_look = LastLook()
         self.told: set[str] = set()

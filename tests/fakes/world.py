@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from building_vitals.adapters import Platform
 from building_vitals.answers.answer import CacheReport, TimeseriesAnswer
 from building_vitals.answers.formats.registry import Format
 from building_vitals.answers.question import Question, Route, TimeseriesRequest
-from building_vitals.app import App, Platform
+from building_vitals.app import App
 from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.need import Need
 from building_vitals.cache.options import CacheOptions

@@ -30,7 +30,7 @@ ROOMS = (
     *("statistics", "maintenance", "app", "api", "handlers", "platform", "entry"),
 )
 ROOT_MODULES = {"fields", "instants", "ranges", "names", "errors", "ports", "upkeep"}
-APP_MODULES = {"settings", "isolate", "app"}
+APP_MODULES = {"settings", "isolate", "adapters", "app"}
 
 LIBRARIES = {"msgspec"}
 NO_CODE = {

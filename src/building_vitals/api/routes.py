@@ -26,7 +26,6 @@ from building_vitals.api.documents import (
 )
 from building_vitals.api.endpoint import JSON_TYPE, Answer, Endpoint, json_answer
 from building_vitals.api.messages import Call, Reply
-from building_vitals.api.openapi import openapi_document
 from building_vitals.jobs.documents import FailedChunks, FailureStats, JobDocument, JobList
 from building_vitals.maintenance.health import VERSION, Health
 from building_vitals.maintenance.purge import CacheObjects
@@ -47,6 +46,9 @@ async def read_openapi(call: Call) -> Reply:
 
 @lru_cache(maxsize=1)
 def _openapi(timeout_ms_max: int) -> bytes:
+    # Here, as app.py says: it brings the schemas of all documents with it.
+    from building_vitals.api.openapi import openapi_document
+
     document = openapi_document(ENDPOINTS, VERSION, timeout_ms_max=timeout_ms_max)
     return msgspec.json.encode(document)
 

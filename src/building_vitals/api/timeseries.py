@@ -15,7 +15,8 @@ from building_vitals.api.parameters import BODY_BYTES_MAX, shown
 from building_vitals.api.requests import parse_body, parse_query
 from building_vitals.cache.estimates import estimated_samples
 from building_vitals.errors import InvalidRequest, Problem
-from building_vitals.jobs.service import POLL_INTERVAL_MS
+from building_vitals.instants import elapsed_ms
+from building_vitals.jobs.options import POLL_INTERVAL_MS
 
 
 async def read_timeseries(call: Call) -> Reply:
@@ -99,7 +100,7 @@ def question_of(
 
 def timeseries_reply(call: Call, answer: TimeseriesAnswer, question: Question) -> Reply:
     """Return an answer with headers that describe its route, cache status and duration."""
-    duration_ms = call.app.clock.now_ms() - question.started_ms
+    duration_ms = elapsed_ms(question.started_ms, call.app.clock.now_ms())
     report, facts = answer.report, call.facts
     facts.cache_status = report.status
     facts.samples = answer.samples

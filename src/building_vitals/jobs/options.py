@@ -8,6 +8,8 @@ from building_vitals.answers.body import BATCH_BYTES_MAX
 
 # A smaller answer is one batch of pieces anyway.
 RESULT_BYTES_MIN = BATCH_BYTES_MAX
+# How often a client should ask how a job is doing.
+POLL_INTERVAL_MS = 2000
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,8 +24,6 @@ from building_vitals.jobs.results_table import JobResult
 from building_vitals.jobs.submission import RESEND_AFTER_MS, JobSubmission, Queued
 from building_vitals.ports import Invocation
 
-# How often a client should ask how a job is doing.
-POLL_INTERVAL_MS = 2000
 DLQ_RECENT_MS = DAY_MS
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from building_vitals.errors import AppError
 from building_vitals.fields import Count
+from building_vitals.maintenance.state_table import MaintenanceState
 from building_vitals.ports import Invocation
 from building_vitals.upkeep import Step
 
@@ -38,10 +39,18 @@ class Maintenance:
         self,
         steps: Sequence[Step],
         invocation: Invocation,
+        state: MaintenanceState | None = None,
     ) -> None:
+        """
+        Args:
+            steps: Run by rank.
+            invocation: Clock, faults.
+            state: Where the end of a run is noted; None: nowhere.
+        """
         self._steps = sorted(steps, key=lambda step: step.rank)
         self._clock = invocation.clock
         self._on_fault = invocation.on_fault
+        self._state = state
 
     async def run(self) -> MaintenanceRun:
         """Run every step; a step that fails stops no other."""
@@ -55,7 +64,16 @@ class Maintenance:
                 done.append(StepOutcome(step.name, 0, failure.detail))
             else:
                 done.append(StepOutcome(step.name, changed))
+        await self._note_end()
         return MaintenanceRun(done)
+
+    async def _note_end(self) -> None:
+        if self._state is None:
+            return
+        try:
+            await self._state.note_run(self._clock.now_ms())
+        except AppError as error:
+            self._on_fault("maintenance: end of the run", error)
 
 
 def _unforeseen(error: Exception) -> AppError:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from building_vitals.app import App, Platform
+from building_vitals.adapters import Platform
+from building_vitals.app import App
 from building_vitals.isolate import Isolate
 from building_vitals.maintenance.health import VERSION
 from building_vitals.platform.analytics_engine import AnalyticsEngine
@@ -31,20 +32,23 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def make_app(env: Any, wait_until: Callable[[Any], None], *, is_queued: bool = False) -> App:
+def make_app(
+    env: Any, wait_until: Callable[[Any], None], clock: RuntimeClock, *, is_queued: bool = False
+) -> App:
     """
     Return the services of one invocation.
 
     Args:
         env: The Worker's bindings and vars.
         wait_until: Keeps a coroutine running after the answer.
+        clock: The invocation's.
         is_queued: Whether the work is that of jobs, for which nobody waits.
 
     Raises:
         SettingsError: a var has a value it can't have.
     """
     settings = _settings_of(env)
-    return App(_platform(env, wait_until), ISOLATE, settings, is_queued=is_queued)
+    return App(_platform(env, wait_until, clock), ISOLATE, settings, is_queued=is_queued)
 
 
 def _settings_of(env: Any) -> Settings:
@@ -61,10 +65,8 @@ def _settings_of(env: Any) -> Settings:
     return settings
 
 
-def _platform(env: Any, wait_until: Callable[[Any], None]) -> Platform:
-    invocation = Invocation(
-        clock=RuntimeClock(), run_later=wait_until, on_fault=log_fault, new_id=new_id
-    )
+def _platform(env: Any, wait_until: Callable[[Any], None], clock: RuntimeClock) -> Platform:
+    invocation = Invocation(clock=clock, run_later=wait_until, on_fault=log_fault, new_id=new_id)
     return Platform(
         invocation=invocation,
         database=D1Database(env, "DB"),
@@ -76,4 +78,5 @@ def _platform(env: Any, wait_until: Callable[[Any], None]) -> Platform:
         metrics=AnalyticsEngine(partial(find_binding, env, "ANALYTICS"), send_metrics),
         compressor=Brotli(),
         log=write_line,
+        statistics=None if find_binding(env, "STATS_DB") is None else D1Database(env, "STATS_DB"),
     )

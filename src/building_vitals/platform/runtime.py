@@ -9,7 +9,7 @@ import msgspec
 from building_vitals.api.cors import SECURITY_HEADERS
 from building_vitals.api.messages import Reply
 from building_vitals.api.problem import INTERNAL_STATUS, PROBLEM_CONTENT_TYPE, problem_document
-from building_vitals.handlers import fetch, queue, scheduled
+from building_vitals.handlers import fetch
 from building_vitals.platform.bindings import make_app, new_id
 from building_vitals.platform.heap import heap_bytes
 from building_vitals.platform.http import RuntimeClock
@@ -32,10 +32,10 @@ async def serve_request(request: Any, env: Any, ctx: Any) -> Any:
 
 async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
     """Return the response; what is raised is a fault of the code between runtime and handlers."""
-    body = RequestBody(raw)
-    request = read_request(raw, body, RuntimeClock().now_ms())
+    body, clock = RequestBody(raw), RuntimeClock()
+    request = read_request(raw, body, clock.now_ms())
     try:
-        app = make_app(env, ctx.waitUntil)
+        app = make_app(env, ctx.waitUntil, clock)
     except SettingsError as error:
         write_line("fault", where="settings", detail=str(error))
         reply = Reply(
@@ -46,6 +46,7 @@ async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
         )
         return write_response(reply, request.method, ctx.waitUntil)
     reply = await fetch.answer(request, app)
+    app.overdue_maintenance.look_later()
     await body.drop()
     if app.settings.shows_heap:
         reply.headers.append(("X-Heap-Bytes", str(heap_bytes())))
@@ -63,9 +64,12 @@ def _unexpected() -> Reply:
 
 async def consume_batch(batch: Any, env: Any, ctx: Any) -> None:
     """Deal with a batch of queue messages; nothing is raised."""
+    # Here, as app.py says: an isolate that answers requests may never see a message.
+    from building_vitals.handlers import queue
+
     messages = [QueueMessage(each) for each in batch.messages]
     try:
-        app = make_app(env, ctx.waitUntil, is_queued=True)
+        app = make_app(env, ctx.waitUntil, RuntimeClock(), is_queued=True)
     except SettingsError as error:
         write_line("fault", where="settings", detail=str(error))
         for message in messages:
@@ -76,8 +80,10 @@ async def consume_batch(batch: Any, env: Any, ctx: Any) -> None:
 
 async def run_scheduled(controller: Any, env: Any, ctx: Any) -> None:
     """Do what the cron trigger is for; nothing is raised."""
+    from building_vitals.handlers import scheduled
+
     try:
-        app = make_app(env, ctx.waitUntil)
+        app = make_app(env, ctx.waitUntil, RuntimeClock())
     except SettingsError as error:
         write_line("fault", where="settings", detail=str(error))
         return

@@ -90,31 +90,33 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 class Statistics:
     """Reads the figures."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, requests: Database | None = None) -> None:
+        """
+        Args:
+            database: Has objects, jobs and quota.
+            requests: Has the tables of requests; left out: the same.
+        """
         self._database = database
+        self._requests = database if requests is None else requests
 
     async def read(self, *, since_ms: int) -> Figures:
         """
-        Return all figures, in one round trip.
+        Return all figures, in one round trip to each database.
 
         Args:
             since_ms: Requests count from the start of the hour in which this lies.
         """
         after_ms = since_ms - HOUR_MS
-        outcomes = await self._database.batch(
-            [
-                Statement(_CACHE),
-                Statement(_JOBS),
-                Statement(_REQUESTS, (after_ms,)),
-                Statement(_P95, (after_ms,)),
-                UpstreamQuotas.state_statement(),
-            ]
-        )
-        return _figures(outcomes)
+        main = [Statement(_CACHE), Statement(_JOBS), UpstreamQuotas.state_statement()]
+        requests = [Statement(_REQUESTS, (after_ms,)), Statement(_P95, (after_ms,))]
+        if self._requests is self._database:
+            return _figures(await self._database.batch([*main, *requests]))
+        outcomes = await self._database.batch(main)
+        return _figures([*outcomes, *await self._requests.batch(requests)])
 
 
 def _figures(outcomes: Sequence[Outcome]) -> Figures:
-    cache, jobs, requests, p95, quota = (each.rows for each in outcomes)
+    cache, jobs, quota, requests, p95 = (each.rows for each in outcomes)
     longest: dict[str, Any] = {row["route_type"]: row["p95_duration"] for row in p95}
     return Figures(
         cache=msgspec.convert(cache[0], CacheFigures) if cache else CacheFigures(),

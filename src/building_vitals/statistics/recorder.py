@@ -7,12 +7,14 @@ first of them. The outbox holds plain data, so that any invocation can write it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from building_vitals.errors import AppError
+from building_vitals.errors import AppError, Unavailable
+from building_vitals.instants import is_recent
 from building_vitals.jobs.model import TERMINAL
 from building_vitals.ports import Invocation
 from building_vitals.statistics.events import DeadLetterEvent, RequestEvent, drawn_weight
@@ -28,6 +30,11 @@ from building_vitals.statistics.requests_table import RequestAnalytics, Weighted
 LINGER_MS = 500
 # An invocation that has not written by then is dead, and the next one writes instead.
 OVERDUE_MS = 5000
+# How long the platform lets an invocation work after its answer.
+WRITE_MS_MAX = 30_000
+# Writes of an isolate that may be promised or under way at once, and requests that wait for one.
+BATCHES_MAX = 4
+REQUESTS_WAITING_MAX = 500
 # Requests of one batch: their texts stay well below what a parameter may hold, and their metrics
 # below what an invocation may write.
 REQUESTS_PER_BATCH_MAX = 100
@@ -46,40 +53,68 @@ class MetricsWriter(Protocol):
         ...
 
 
-class Batch(msgspec.Struct):
-    """Requests that are written together, by the invocation of the first."""
+class Batch(msgspec.Struct, eq=False):
+    """
+    A write that an invocation has promised, of requests that wait when it begins.
 
-    opened_ms: int
-    requests: list[WeightedRequest] = []
+    Attributes:
+        since_ms: When it was promised, or began.
+        is_under_way: Whether it has begun.
+    """
 
-    def take(self) -> list[WeightedRequest]:
-        """Empty the batch; return its requests."""
-        taken, self.requests = self.requests, []
-        return taken
+    since_ms: int
+    is_under_way: bool = False
+
+    def is_alive(self, now_ms: int) -> bool:
+        """Return whether the invocation may still keep its promise."""
+        return is_recent(self.since_ms, now_ms, WRITE_MS_MAX if self.is_under_way else OVERDUE_MS)
 
 
 class Outbox:
-    """Requests that wait to be written, of all invocations of an isolate."""
+    """
+    Requests that wait to be written, of all invocations of an isolate.
+
+    It is bounded: when the database is slow, the oldest are dropped.
+    """
 
     def __init__(self) -> None:
-        self._open: Batch | None = None
+        self._waiting: deque[WeightedRequest] = deque()
+        self._batches: list[Batch] = []
+        self._dropped = 0
 
     def add(self, counted: WeightedRequest, now_ms: int) -> Batch | None:
         """Add a request; return a batch when this invocation has to write it."""
-        batch = self._open
-        is_overdue = batch is not None and now_ms - batch.opened_ms >= OVERDUE_MS
-        if batch is None or is_overdue or len(batch.requests) >= REQUESTS_PER_BATCH_MAX:
-            left = batch.take() if batch is not None and is_overdue else []
-            self._open = Batch(now_ms, [*left, counted])
-            return self._open
-        batch.requests.append(counted)
-        return None
+        self._waiting.append(counted)
+        if len(self._waiting) > REQUESTS_WAITING_MAX:
+            self._waiting.popleft()
+            self._dropped += 1
+        self._batches = [each for each in self._batches if each.is_alive(now_ms)]
+        room = REQUESTS_PER_BATCH_MAX * self._promised
+        if len(self._waiting) <= room or len(self._batches) >= BATCHES_MAX:
+            return None
+        batch = Batch(now_ms)
+        self._batches.append(batch)
+        return batch
 
-    def close(self, batch: Batch) -> list[WeightedRequest]:
-        """Close a batch to further requests; return its requests."""
-        if self._open is batch:
-            self._open = None
-        return batch.take()
+    @property
+    def _promised(self) -> int:
+        return sum(not each.is_under_way for each in self._batches)
+
+    def take(self, batch: Batch, now_ms: int) -> list[WeightedRequest]:
+        """Return the requests that a batch writes now, the oldest first; may be none."""
+        batch.since_ms, batch.is_under_way = now_ms, True
+        count = min(REQUESTS_PER_BATCH_MAX, len(self._waiting))
+        return [self._waiting.popleft() for _ in range(count)]
+
+    def take_more(self, batch: Batch, now_ms: int) -> list[WeightedRequest]:
+        """Return what came while a batch was written, unless another one is promised for it."""
+        return [] if self._promised else self.take(batch, now_ms)
+
+    def end(self, batch: Batch) -> int:
+        """Forget a batch, which is written; return how many requests were dropped meanwhile."""
+        self._batches = [each for each in self._batches if each is not batch]
+        dropped, self._dropped = self._dropped, 0
+        return dropped
 
 
 class AnalyticsService:
@@ -127,7 +162,17 @@ class AnalyticsService:
 
     async def _write(self, batch: Batch) -> None:
         await self._clock.sleep(LINGER_MS)
-        requests = self._outbox.close(batch)
+        await self._record(self._outbox.take(batch, self._clock.now_ms()))
+        # Once more and not oftener: an invocation may write 250 metrics.
+        await self._record(self._outbox.take_more(batch, self._clock.now_ms()))
+        dropped = self._outbox.end(batch)
+        if dropped:
+            detail = f"{dropped} requests were not recorded: the database is too slow"
+            self._on_fault("analytics", Unavailable(detail))
+
+    async def _record(self, requests: Sequence[WeightedRequest]) -> None:
+        if not requests:
+            return
         self._write_metrics([request_metric(event, weight) for event, weight in requests])
         try:
             await self._requests.record(requests)

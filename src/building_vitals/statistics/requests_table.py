@@ -74,7 +74,8 @@ WHERE cache_metadata.object_key = t.object_key
 # A job with the fields of JobEvent.
 _JOB = """
 SELECT job_id, site, status AS outcome, priority, points_count AS points, total_chunks AS chunks,
-    estimated_size AS estimated, samples_count AS samples, updated_ms - created_ms AS duration_ms,
+    estimated_size AS estimated, samples_count AS samples,
+    max(0, updated_ms - created_ms) AS duration_ms,
     data_size AS data_bytes, retry_count AS retries, upstream_requests, error_class AS error
 FROM queue_jobs WHERE job_id = ?1 AND updated_ms >= ?2
 """
@@ -109,8 +110,14 @@ class WeightedRequest(NamedTuple):
 class RequestAnalytics:
     """Records requests."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, main: Database | None = None) -> None:
+        """
+        Args:
+            database: Has the tables of requests.
+            main: Has objects and jobs; left out: the same.
+        """
         self._database = database
+        self._main = database if main is None else main
 
     async def record(self, requests: Sequence[WeightedRequest]) -> None:
         """
@@ -121,19 +128,22 @@ class RequestAnalytics:
         routed = [each for each in requests if each.event.route != NO_ROUTE]
         statements = []
         if routed:
-            statements += [
+            statements = [
                 Statement(_INSERT, (json_parameter(list(map(_row, routed))),)),
                 Statement(_COUNT, (json_parameter(_sums(routed)),)),
                 Statement(_COUNT_DURATION, (json_parameter(_durations(routed)),)),
             ]
         object_keys = _object_hits(routed)
-        if object_keys:
-            statements.append(Statement(_TOUCH, (json_parameter(object_keys),)))
+        hits = [Statement(_TOUCH, (json_parameter(object_keys),))] if object_keys else []
+        if self._main is self._database:
+            await self._database.batch([*statements, *hits])
+            return
         await self._database.batch(statements)
+        await self._main.batch(hits)
 
     async def find_job(self, job_id: str, *, since_ms: int = 0) -> JobEvent | None:
         """Return a job in its present state, if it has changed since an instant."""
-        rows = await self._database.rows(_JOB, job_id, since_ms)
+        rows = await self._main.rows(_JOB, job_id, since_ms)
         return msgspec.convert(rows[0], JobEvent) if rows else None
 
     async def delete(self, *, before_ms: int, limit: int) -> int:

@@ -287,6 +287,8 @@ async def test_sampled_requests_stand_for_all() -> None:
     )
     for n in range(3000):
         bench.record(request_id=str(n), duration_ms=n % 40, object_keys=("k",))
+        if n % 100 == 0:
+            await bench.settle()
     await bench.settle()
     [counts] = bench.database.look(
         "SELECT count(*) AS n, sum(weight) AS requests, sum(weight * duration_ms) AS duration_ms "
