@@ -13,13 +13,15 @@ from building_vitals.errors import AppError, Unavailable
 from building_vitals.statistics.events import DeadLetterEvent, JobEvent, RequestEvent
 from building_vitals.statistics.metrics import Metric, dead_letter_metric, job_metric
 from building_vitals.statistics.recorder import (
+    BATCHES_MAX,
     LINGER_MS,
     OVERDUE_MS,
     REQUESTS_PER_BATCH_MAX,
+    REQUESTS_WAITING_MAX,
     AnalyticsService,
     Outbox,
 )
-from building_vitals.statistics.requests_table import RequestAnalytics
+from building_vitals.statistics.requests_table import RequestAnalytics, WeightedRequest
 from fakes.database import FakeDatabase
 from fakes.invocation import invocation
 from fakes.virtual_time import EPOCH_MS, LoopClock, in_virtual_time
@@ -411,3 +413,51 @@ async def test_a_dead_letter_is_a_point() -> None:
     told = msgspec.structs.replace(dead, site="hq", error="upstream")
     assert [dead_letter_metric(told), dead_letter_metric(dead)] == bench.points.written
     assert ["analytics"] == [where for where, _ in bench.reported]
+
+
+@in_virtual_time
+async def test_a_slow_database_makes_the_outbox_drop_the_oldest() -> None:
+    """While D1 hangs, a bounded number of requests waits; what is dropped is counted and told."""
+    bench = Bench()
+    hanging = asyncio.Event()
+
+    async def hang(_: str) -> None:
+        await hanging.wait()
+
+    bench.database.failures.before = hang
+    total = 0
+    for _ in range(20):
+        for _ in range(REQUESTS_PER_BATCH_MAX):
+            bench.record(request_id=str(total))
+            total += 1
+        await bench.clock.sleep(2 * LINGER_MS)
+    assert len(bench.tasks) <= BATCHES_MAX
+    hanging.set()
+    await bench.settle()
+    bench.record(request_id="next")
+    await bench.settle()
+    rows = [row["request_id"] for row in bench.database.look("SELECT * FROM request_analytics")]
+    dropped = total + 1 - len(rows)
+    assert REQUESTS_WAITING_MAX <= len(rows) <= (BATCHES_MAX + 2) * REQUESTS_PER_BATCH_MAX + 501
+    assert {"0", str(total - 1), "next"} <= set(rows)
+    told = [error.detail for where, error in bench.reported if where == "analytics"]
+    assert [f"{dropped} requests were not recorded: the database is too slow"] == told
+
+
+@in_virtual_time
+async def test_a_database_of_its_own_keeps_requests_off_the_main_one() -> None:
+    """Rows and sums are written there; hits of objects, and jobs, stay where those are."""
+    bench = Bench()
+    main = FakeDatabase()
+    main.look("INSERT INTO cache_metadata VALUES ('k', 'hq', 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)")
+    table = RequestAnalytics(bench.database, main)
+    await table.record([WeightedRequest(msgspec.structs.replace(EVENT, object_keys=("k",)), 1)])
+    assert 1 == len(bench.database.look("SELECT * FROM request_analytics"))
+    assert 1 == len(bench.database.look("SELECT * FROM request_durations_hourly"))
+    assert [] == main.look("SELECT * FROM request_analytics")
+    assert [{"hits": 1}] == main.look("SELECT hits FROM cache_metadata")
+    main.failures.calls.clear()
+    await table.record([WeightedRequest(EVENT, 1)])
+    assert {} == dict(main.failures.calls)
+    assert await table.find_job("j") is None
+    assert {"rows": 1} == dict(main.failures.calls)

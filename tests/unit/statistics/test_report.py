@@ -227,3 +227,19 @@ async def test_a_million_rows_do_not_slow_it_down() -> None:
             await document_of(service(database))
             database.connection.set_progress_handler(None, 1)
     assert 0.9 < steps[1] / steps[0] < 1.1, steps
+
+
+async def test_requests_may_have_a_database_of_their_own() -> None:
+    """The report reads both: requests there, jobs, objects and quota here."""
+    with FakeDatabase() as main, FakeDatabase() as own:
+        await RequestAnalytics(own, main).record([WeightedRequest(request_event(5), 3)])
+        apart = StatisticsService(
+            statistics=Statistics(main, own), clock=VirtualClock(NOW_MS), upstream_limit=0
+        )
+        document = await document_of(apart)
+        assert [3] == [each["count"] for each in document["requests"]]
+        assert NOTHING["jobs"] == document["jobs"]
+        assert ({"batch": 1}, {"batch": 2}) == (
+            dict(main.failures.calls),
+            dict(own.failures.calls),
+        )
