@@ -1,7 +1,8 @@
 """
 Runs the Worker on this machine, on the real Python Workers runtime; sets up what is missing.
 
-Usage: python3 scripts/dev.py [--port 8787] [--upstream URL [--upstream-token T]] [--state DIR]
+Usage: python3 scripts/dev.py [--port 8787] [--upstream URL [--upstream-token T]]
+                              [--state DIR] [--reset-state]
                               [--var NAME=VALUE]... [--demo OPTION]...
                               [--runtime packed|official]
 

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from devtools.console import StepFailed
 from devtools.layout import LOGS, ROOT
+from devtools.sessions import end_session
 from devtools.signals import StopSignals
 
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -64,6 +65,7 @@ class Child:
     def wait(self) -> int:
         """Return the exit status once the program has ended and its output is passed on."""
         status = self._process.wait()
+        self._end_orphans()
         if self._pump is not None:
             self._pump.join()
         return status
@@ -82,8 +84,14 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._end_orphans()
         if self._pump is not None:
             self._pump.join(STOP_SECONDS)
+
+    def _end_orphans(self) -> None:
+        """Do the keeper's work if it was killed: nobody else knows what it has started."""
+        if (self._process.returncode or 0) < 0:
+            end_session(self._process.pid)
 
     def _pass_on(self) -> None:
         assert self._process.stdout is not None

@@ -12,7 +12,7 @@ from devtools.children import Children
 from devtools.console import progress
 from devtools.layout import DATABASES, MIGRATIONS, PACKAGE_LOCK, SCHEMA_SQL, WRANGLER_TOML
 from devtools.toolchain import write_whole
-from devtools.wrangler import Wrangler
+from devtools.wrangler import Wrangler, database_names
 
 # What `wrangler d1 migrations apply` would have left: schema.sql is the sum of all migrations.
 APPLIED = """
@@ -34,7 +34,7 @@ def prepare_database(
     kept: Path = DATABASES,
 ) -> None:
     """
-    Make the database in *state*, or apply the migrations that it lacks.
+    Make the databases in *state*, or apply the migrations that they lack.
 
     schema.sql takes wrangler half the time that the migrations take, and a copy of an empty
     database takes next to none.
@@ -59,16 +59,18 @@ def prepare_database(
         shutil.copytree(empty, files, dirs_exist_ok=True)
         write_whole(stamp, digest.hexdigest().encode())
         return
+    databases = database_names()
     if is_made:
-        command = wrangler.migrate(state)
+        commands = [wrangler.migrate(state, name) for name in databases]
     else:
         names = ", ".join(f"('{path.name}')" for path in migrations)
         file = wrangler.home / "schema.sql"
         schema = SCHEMA_SQL.read_text(encoding="utf-8") + APPLIED.format(names=names)
         file.write_text(schema, encoding="utf-8")
-        command = wrangler.execute(state, file)
+        commands = [wrangler.execute(state, name, file) for name in databases]
     with progress("D1: applying schema.sql and migrations"):
-        children.run("database", command, env=wrangler.environment(), hold=[*hold])
+        for command in commands:
+            children.run("database", command, env=wrangler.environment(), hold=[*hold])
         if not is_made:
             _keep(files, empty)
         write_whole(stamp, digest.hexdigest().encode())

@@ -15,16 +15,27 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from devtools.children import Child, Children
 from devtools.console import StepFailed, progress, say
+from devtools.crashes import Crashes, is_running, proxy_of
 from devtools.envfile import write_env_file
 from devtools.layout import DEV_VARS, RUNS, SCRIPTS
 from devtools.local_database import prepare_database
+from devtools.local_state import check_state, reset_state
 from devtools.locks import file_lock
 from devtools.options import Options
-from devtools.servers import HOST, HealthCheck, claim_port, start_announced, start_server
+from devtools.servers import (
+    HOST,
+    HealthCheck,
+    await_ready,
+    claim_port,
+    start_announced,
+    start_server,
+)
 from devtools.toolchain import Toolchain
 from devtools.wrangler import Wrangler, shown_lines
 
 READY_SECONDS = 180.0
+# After the runtime has crashed: wrangler starts it again.
+AGAIN_SECONDS = 120.0
 UPSTREAM_SECONDS = 30.0
 STATE_SECONDS = 30.0
 EXAMPLE_SECONDS = 5.0
@@ -63,9 +74,13 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         seconds=STATE_SECONDS,
         refusal=f"state folder is in use: {options.state}; choose another with --state",
     ) as state_lock:
+        if options.resets_state:
+            reset_state(options.state)
+        check_state(options.state)
         port = claim_port(options.port)
         upstream, token, demo = start_upstream(options, tools, children)
         wrangler = Wrangler(tools, home, options.runtime)
+        crashes = Crashes()
         prepare_database(wrangler, options.state, children, [state_lock])
         env_files = _env_files(options, upstream, token, home)
         with progress("Worker: starting the Python runtime"):
@@ -76,7 +91,7 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
                 is_ready=HealthCheck(port),
                 seconds=READY_SECONDS,
                 env=wrangler.environment(),
-                on_line=shown_lines([token] if token else []),
+                on_line=crashes.noting(shown_lines([token] if token else [])),
                 # This process may be killed; the token in this folder must not outlive the run.
                 remove=[home],
                 hold=[state_lock],
@@ -85,7 +100,7 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         say(f"Ready on {address}")
         example = example_path(upstream, token) if demo else "/api/health"
         say(f"Try: curl --compressed '{address}{example}'")
-        _until_end(worker, demo)
+        _until_end(worker, demo, crashes, port)
 
 
 def start_upstream(
@@ -129,10 +144,21 @@ def _env_files(options: Options, upstream: str, token: str | None, home: Path) -
     return [DEV_VARS, path] if DEV_VARS.is_file() else [path]
 
 
-def _until_end(worker: Child, demo: Child | None) -> NoReturn:
+def _until_end(worker: Child, demo: Child | None, crashes: Crashes, port: int) -> NoReturn:
+    proxy = proxy_of(port)
     while worker.ended() is None:
         if demo is not None and demo.ended() is not None:
             raise StepFailed(f"{DEMO} ended with status {demo.ended()}", demo.last_lines())
+        if proxy is not None and not is_running(proxy):
+            raise StepFailed("wrangler's proxy process was killed, and no request gets through")
+        if crashes.is_new():
+            await_ready(
+                HealthCheck(port),
+                ended=worker.ended,
+                tail=worker.last_lines,
+                name="the Worker's runtime crashed, and it",
+                seconds=AGAIN_SECONDS,
+            )
         time.sleep(POLL_SECONDS)
     raise StepFailed(f"wrangler ended with status {worker.wait()}", worker.last_lines())
 

@@ -27,6 +27,7 @@ class Options:
         upstream: Base URL of the upstream, None for the demo upstream.
         upstream_token: Bearer token for it, None for none.
         state: Folder of R2, D1 and the queues.
+        resets_state: Whether what is in it is put aside first.
         variables: Values for the Worker that go before those of wrangler.toml.
         runtime: "packed" (the bundle packed here) or "official" (downloaded from Cloudflare).
         demo: Options for the demo upstream.
@@ -36,6 +37,7 @@ class Options:
     upstream: str | None = None
     upstream_token: str | None = field(default=None, repr=False)
     state: Path = DEFAULT_STATE
+    resets_state: bool = False
     variables: dict[str, str] = field(default_factory=dict, repr=False)
     runtime: str = "packed"
     demo: tuple[str, ...] = ()
@@ -71,6 +73,11 @@ def parse_options(arguments: Sequence[str]) -> Options:
         help="where R2 and D1 are kept (default .dev/state)",
     )
     parser.add_argument(
+        "--reset-state",
+        action="store_true",
+        help="puts what is kept there aside and begins with an empty state",
+    )
+    parser.add_argument(
         "--var",
         type=_variable,
         action="append",
@@ -100,6 +107,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         upstream=found.upstream,
         upstream_token=found.upstream_token,
         state=found.state.expanduser().resolve(),
+        resets_state=found.reset_state,
         variables=dict(found.var),
         runtime=found.runtime,
         demo=tuple(found.demo),

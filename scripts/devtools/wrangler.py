@@ -96,21 +96,22 @@ class Wrangler:
             *(part for flag in flags for part in ("--compatibility-flags", flag)),
         )
 
-    def migrate(self, state: Path) -> list[object]:
-        """Return the command that applies the migrations to the local D1 database."""
-        return self._d1(state, "migrations", "apply", _database_name())
+    def migrate(self, state: Path, database: str) -> list[object]:
+        """Return the command that applies the migrations to a local D1 database."""
+        return self._d1(state, "migrations", "apply", database)
 
-    def execute(self, state: Path, file: Path) -> list[object]:
-        """Return the command that runs the statements of a file on the local D1 database."""
-        return self._d1(state, "execute", _database_name(), "--yes", "--file", file)
+    def execute(self, state: Path, database: str, file: Path) -> list[object]:
+        """Return the command that runs the statements of a file on a local D1 database."""
+        return self._d1(state, "execute", database, "--yes", "--file", file)
 
     def _d1(self, state: Path, *arguments: object) -> list[object]:
         return self.command("d1", *arguments, "--local", "--persist-to", state)
 
 
-def _database_name() -> str:
+def database_names() -> list[str]:
+    """Return the D1 databases of wrangler.toml; the one for statistics may be among them."""
     settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
-    return str(settings["d1_databases"][0]["database_name"])
+    return [str(each["database_name"]) for each in settings["d1_databases"]]
 
 
 def shown_lines(secrets: Sequence[str]) -> LineFilter:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from devtools.servers import free_port, is_listening
+from devtools.servers import await_ready, free_port, is_listening
 from integration.harness.client import Client, until
-from integration.harness.processes import descendants, survivors
+from integration.harness.processes import Process, descendants, survivors
 from integration.harness.worker_server import DEV, WorkerServer
 
 END_S = 40.0
@@ -151,6 +151,78 @@ def test_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert "dev.py: wrangler ended with status" in server.tail().splitlines()[-1]
     assert [] == survivors(started)
     assert not is_listening(server.port)
+
+
+def test_two_runs_start_at_the_same_time(tmp_path: Path) -> None:
+    """Each has its own ports and state, wrangler's inspector included, and both answer."""
+    nowhere = f"http://127.0.0.1:{free_port()}/api"
+    servers = [WorkerServer(tmp_path / name, upstream=nowhere) for name in ("one", "two")]
+    try:
+        processes = [server.launch() for server in servers]
+        for server, process in zip(servers, processes, strict=True):
+            await_ready(
+                lambda server=server: server.ready_line in server.log,
+                ended=process.poll,
+                tail=server.tail,
+                name="dev.py",
+                seconds=300,
+            )
+        assert [200, 200] == [server.client.get("/api/health").status for server in servers]
+        assert [0, 0] == [server.stop() for server in servers]
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def killed(server: WorkerServer, part: str) -> list[Process]:
+    """Kill the process below dev.py that has *part* in its command; return all that ran."""
+    assert server.process is not None
+    started = descendants(server.process.pid)
+    [found] = [process for process in started if part in process.command]
+    os.kill(found.pid, signal.SIGKILL)
+    return started
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        pytest.param("--socket-addr=entry=127.0.0.1:{port} ", "proxy", id="proxy"),
+        pytest.param("keeper.py --remove ", "wrangler ended with status -9", id="keeper"),
+    ],
+)
+def test_a_part_that_is_killed_ends_the_run(tmp_path: Path, part: str, message: str) -> None:
+    """dev.py says what has happened and ends with status 1, and nothing is left running."""
+    server = WorkerServer(tmp_path, upstream=f"http://127.0.0.1:{free_port()}/api").start()
+    try:
+        started = killed(server, part.format(port=server.port))
+        assert server.process is not None
+        server.process.wait(END_S)
+    finally:
+        server.kill()
+    assert 1 == server.process.returncode
+    assert message in server.tail().splitlines()[-1]
+    assert [] == survivors(started)
+    assert not is_listening(server.port)
+
+
+def test_a_damaged_database_is_said_and_put_aside(tmp_path: Path) -> None:
+    """Garbage in D1's file ends the start with one line; --reset-state begins with an empty one."""
+    nowhere = f"http://127.0.0.1:{free_port()}/api"
+    server = WorkerServer(tmp_path, upstream=nowhere).start()
+    assert 0 == server.stop()
+    (file,) = database_files(server.state)
+    file.write_bytes(b"garbage" * 1000)
+    options = ["--port", str(server.port), "--state", str(server.state), "--upstream", nowhere]
+    done = run_dev(*options)
+    assert 1 == done.returncode
+    assert f"dev.py: the database {file} is damaged" in done.stderr
+    assert "--reset-state" in done.stderr
+    assert "Ready on" not in done.stdout
+    again = WorkerServer(tmp_path, upstream=nowhere, port=server.port, options=["--reset-state"])
+    with again:
+        assert "healthy" == again.client.get("/api/health").json()["status"]
+    (kept,) = server.state.glob("reset-*/v3/d1/**/" + file.name)
+    assert b"garbage" == kept.read_bytes()[:7]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

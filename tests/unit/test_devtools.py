@@ -15,11 +15,13 @@ import pytest
 
 from devtools.children import Children
 from devtools.console import StepFailed
+from devtools.crashes import Crashes, is_running, proxy_of
 from devtools.envfile import format_line, write_env_file
 from devtools.layout import DEFAULT_STATE, SCRIPTS
 from devtools.local_run import example_path, start_upstream
 from devtools.locks import file_lock
 from devtools.options import parse_options
+from devtools.servers import free_port
 from devtools.signals import Stopped, StopSignals
 from devtools.toolchain import Toolchain
 from devtools.wrangler import LOCAL_FLAGS, Wrangler, shown_lines
@@ -293,3 +295,56 @@ def test_options_take_every_argument(tmp_path: Path) -> None:
     assert options.variables == {"A": "b=c"}
     assert options.state == tmp_path
     assert options.runtime == "official"
+
+
+def test_end_reaches_what_a_killed_keeper_has_left(tmp_path: Path) -> None:
+    """A keeper that was killed ends nobody: its owner does it instead, and waits for no output."""
+    script = """
+import subprocess, sys, time
+left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(left.pid, flush=True)
+time.sleep(600)
+"""
+    lines: list[bytes] = []
+    with Children(StopSignals()) as children:
+        child = children.start([sys.executable, "-c", script], env=os.environ, on_line=lines.append)
+        deadline = time.monotonic() + DEADLINE_S
+        while not lines:
+            assert time.monotonic() < deadline, "nothing was written"
+            time.sleep(0.02)
+        left = int(lines[0])
+        keeper = int(Path(f"/proc/{left}/stat").read_text().rpartition(") ")[2].split()[3])
+        os.kill(keeper, signal.SIGKILL)
+        assert -signal.SIGKILL == child.wait()
+        assert not exists(left)
+
+
+def test_crashes_are_noted_as_they_are_printed() -> None:
+    """Each is told once, and the line goes on as it would without."""
+    crashes = Crashes()
+    show = crashes.noting(lambda line: line.upper())
+    assert b"ALL IS WELL" == show(b"all is well")
+    assert not crashes.is_new()
+    line = b"[wrangler:warn] The Workers runtime crashed unexpectedly and is being restarted"
+    assert line.upper() == show(line)
+    assert crashes.is_new()
+    assert not crashes.is_new()
+
+
+def test_the_proxy_is_known_by_its_address() -> None:
+    """Among all processes it is the one that was told to listen on the port."""
+    port = free_port()
+    assert proxy_of(port) is None
+    address = f"--socket-addr=entry=127.0.0.1:{port}"
+    process = subprocess.Popen([sys.executable, "-c", SLEEPER, address])  # noqa: S603 - our own program
+    try:
+        deadline = time.monotonic() + DEADLINE_S
+        while (found := proxy_of(port)) is None:
+            assert time.monotonic() < deadline, "the process was not found"
+            time.sleep(0.02)
+        assert process.pid == found
+        assert is_running(found)
+    finally:
+        process.kill()
+        process.wait()
+    assert not is_running(found)

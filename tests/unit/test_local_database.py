@@ -28,13 +28,13 @@ class FakeWrangler:
         """Return none."""
         return {}
 
-    def execute(self, state: Path, file: Path) -> list[str]:
+    def execute(self, state: Path, database: str, file: Path) -> list[str]:
         """Return what makes a database of a file."""
         self.calls.append("execute")
         target = state / "v3" / "d1" / "files" / "db.sqlite"
         return [sys.executable, "-c", f"{WRITE}; p.write_text('made')", str(target), str(file)]
 
-    def migrate(self, state: Path) -> list[str]:
+    def migrate(self, state: Path, database: str) -> list[str]:
         """Return what migrates one."""
         self.calls.append("migrate")
         target = state / "v3" / "d1" / "files" / "db.sqlite"

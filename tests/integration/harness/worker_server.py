@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,8 @@ class WorkerServer:
         upstream: Base URL of the upstream, None for the demo's.
         token: Bearer token for the upstream.
         variables: Values of the Worker's options.
+        port: Where it answers, None for any.
+        options: More of dev.py's.
 
     Attributes:
         port: Where it answers.
@@ -52,6 +54,7 @@ class WorkerServer:
         token: str | None = None,
         variables: Mapping[str, str] | None = None,
         port: int | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://{HOST}:{self.port}"
@@ -67,6 +70,7 @@ class WorkerServer:
             self._command += ["--upstream-token", token]
         for name, value in (variables or {}).items():
             self._command += ["--var", f"{name}={value}"]
+        self._command += options
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start dev.py without waiting for the Worker."""

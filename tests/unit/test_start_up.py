@@ -1,0 +1,63 @@
+"""
+What an isolate compiles at its start: the platform allows a second of CPU for all of it.
+
+The measure is the source, not time: compiling takes two thirds of the start, in proportion to it.
+`scripts/bench.py startup` measures the time.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SRC = Path(__file__).resolve().parents[2] / "src"
+# 740,000 bytes took 440 ms on two cores that had nothing else to do.
+SOURCE_BYTES_MAX = 800_000
+# What few routes need.
+LATE = {
+    *("api.openapi", "api.json_schemas", "handlers.queue", "handlers.scheduled"),
+    *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),
+    *("jobs.submission", "jobs.upkeep", "cache.upkeep", "cache.upkeep_table"),
+    *("datasets.upkeep", "statistics.upkeep", "maintenance.steps"),
+}
+LATE_PACKAGES = {"cramjam", "sqlite3", "ssl"}
+# Whatever the runtime's modules are asked for is a class.
+PROBE = """
+import json, sys, types
+for name in ("js", "pyodide", "pyodide.ffi", "workers"):
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__getattr__ = lambda name: type(name, (Exception,), {})
+sys.path.insert(0, sys.argv[1])
+import building_vitals.platform.runtime
+print(json.dumps({name: vars(each).get("__file__") for name, each in sys.modules.items()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, str | None]:
+    """All modules after the start, with their files."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", PROBE, str(SRC)], capture_output=True, text=True, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_start_compiles_no_more_than_it_may(imported: dict[str, str | None]) -> None:
+    """The package's modules that are imported at the start are small enough together."""
+    files = [Path(file) for name, file in imported.items() if name.startswith("building") and file]
+    assert len(files) > 100
+    assert sum(file.stat().st_size for file in files) <= SOURCE_BYTES_MAX
+
+
+def test_what_few_routes_need_is_imported_late(imported: dict[str, str | None]) -> None:
+    """Each of them exists, and none is imported at the start."""
+    for name in LATE:
+        assert (SRC / "building_vitals" / f"{name.replace('.', '/')}.py").is_file()
+    late = {f"building_vitals.{name}" for name in LATE} | LATE_PACKAGES
+    assert set() == late & set(imported)
