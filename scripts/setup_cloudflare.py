@@ -98,7 +98,7 @@ def _ask_token() -> str:
 
 def _is_confirmed(names: Names) -> bool:
     say(f"This deletes the Worker {names.worker}, its queues with what is in them,")
-    say(f"the database {names.database} with all API keys and jobs, and")
+    say(f"the database {' and '.join(names.databases)} with all API keys and jobs, and")
     say(f"{', '.join(names.buckets)} with what is cached. It cannot be undone.")
     try:
         return input("Type the Worker's name to go on: ").strip() == names.worker

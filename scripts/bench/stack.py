@@ -39,9 +39,16 @@ class Stack:
 
 @contextmanager
 def running(
-    variables: Mapping[str, str] | None = None, *, traits: Traits = FAITHFUL
+    variables: Mapping[str, str] | None = None, *, traits: Traits = FAITHFUL, root: Path = ROOT
 ) -> Iterator[Stack]:
-    """Run everything for as long as the block lasts, with an upstream of these traits."""
+    """
+    Run everything for as long as the block lasts.
+
+    Args:
+        variables: Of the Worker.
+        traits: Of the upstream.
+        root: Folder of the project that runs.
+    """
     with (
         FakeUpstream(traits=traits) as upstream,
         TemporaryDirectory() as home,
@@ -51,7 +58,7 @@ def running(
         ports = {name: free_port() for name in ("front", "app", "bare", "inflating")}
         ready, health = Path(home) / "ready", HealthCheck(ports["app"])
         options = {
-            "root": str(ROOT),
+            "root": str(root),
             "ready": str(ready),
             "ports": ports,
             "compatibilityDate": COMPATIBILITY_DATE,

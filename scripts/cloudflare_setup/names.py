@@ -13,6 +13,7 @@ from devtools.console import StepFailed
 LIFECYCLE_DAYS_MIN = 30
 LIFECYCLE_SPARE_DAYS = 7
 DAY_SECONDS = 86_400
+MAIN_BINDING = "DB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Names:
     Attributes:
         worker: The Worker.
         buckets: R2 buckets.
-        database: The D1 database.
+        database: The D1 database that the Worker cannot do without.
+        databases: All of them: statistics may have one of their own.
         queues: Every queue once.
         unproduced: Queues that no producer names; wrangler does not make those.
         consumed: Queues that the Worker consumes.
@@ -34,6 +36,7 @@ class Names:
     worker: str
     buckets: tuple[str, ...]
     database: str
+    databases: tuple[str, ...]
     queues: tuple[str, ...]
     unproduced: tuple[str, ...]
     consumed: tuple[str, ...]
@@ -55,12 +58,14 @@ def read_names(text: str) -> Names:
         consumed = [each["queue"] for each in consumers]
         dead = [each["dead_letter_queue"] for each in consumers if "dead_letter_queue" in each]
         queues = _unique([*produced, *consumed, *dead])
+        databases = {each["binding"]: each["database_name"] for each in settings["d1_databases"]}
         kept = max(int(options["MAX_CACHE_AGE"]), int(options["DEFAULT_TTL"]))
         kept_days = -(-(kept + int(options["STALE_GRACE"])) // DAY_SECONDS)
         return Names(
             worker=settings["name"],
             buckets=_unique(each["bucket_name"] for each in settings["r2_buckets"]),
-            database=settings["d1_databases"][0]["database_name"],
+            database=databases[MAIN_BINDING],
+            databases=_unique([databases[MAIN_BINDING], *databases.values()]),
             queues=queues,
             unproduced=tuple(name for name in queues if name not in produced),
             consumed=_unique(consumed),

@@ -143,8 +143,9 @@ class Steps:
         for name in names.queues:
             self._tell_deleted(name, self._call("queues", "delete", name, fine=NO_QUEUE))
         say("- D1 database, its keys and jobs with it")
-        delete = ("d1", "delete", names.database, "--skip-confirmation")
-        self._tell_deleted(names.database, self._call(*delete, fine=NO_DATABASE))
+        for name in names.databases:
+            delete = ("d1", "delete", name, "--skip-confirmation")
+            self._tell_deleted(name, self._call(*delete, fine=NO_DATABASE))
         say("- R2 buckets")
         full = [name for name in names.buckets if not self._delete_bucket(name)]
         if full:
@@ -159,12 +160,15 @@ class Steps:
         self._tell("accounts", ", ".join(re.findall(r'"name": ?"(.*?)"', outcome.output)))
 
     def _migrate(self, title: str, fine: str = "") -> bool:
-        """Bring the database to the newest migration; returns False where there is none."""
+        """Bring all databases to the newest migration; returns False where one is missing."""
         say(f"- D1 tables {title}")
-        name = self._names.database
-        is_there = self._call("d1", "migrations", "apply", name, "--remote", fine=fine)
-        self._tell(name, "up to date" if is_there else "does not exist yet")
-        return is_there
+        missing = []
+        for name in self._names.databases:
+            is_there = self._call("d1", "migrations", "apply", name, "--remote", fine=fine)
+            self._tell(name, "up to date" if is_there else "does not exist yet")
+            if not is_there:
+                missing.append(name)
+        return not missing
 
     def _deploy(self) -> str | None:
         """Deploy the Worker; returns its address, None where none is known."""
@@ -172,7 +176,7 @@ class Steps:
             say("- Deployment")
             self._must("deploy")
             produced = [name for name in self._names.queues if name not in self._names.unproduced]
-            for name in (*self._names.buckets, self._names.database, *produced):
+            for name in (*self._names.buckets, *self._names.databases, *produced):
                 self._show(f"makes {name}, if it is missing")
             return None
         with progress("Deployment"):

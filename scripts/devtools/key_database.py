@@ -45,7 +45,8 @@ class KeyDatabase:
         if not self.options.is_remote:
             prepare_database(wrangler, self.options.state, self.children)
         settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
-        name = settings["d1_databases"][0]["database_name"]
+        databases = {each["binding"]: each["database_name"] for each in settings["d1_databases"]}
+        name = databases["DB"]
         where: tuple[object, ...] = ("--local", "--persist-to", self.options.state)
         if self.options.is_remote:
             where = ("--remote",)

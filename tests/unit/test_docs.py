@@ -29,6 +29,8 @@ VARS: dict[str, str] = WRANGLER["vars"]
 SECRETS = {"ACE_API_TOKEN"}
 # Of wrangler, the shell's examples, and constants of SQLite and Cloudflare.
 OTHER_NAMES = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "FAKE_UPSTREAM", "JOB_ID"}
+# A binding that wrangler.toml does without.
+OPTIONAL_BINDINGS = {"STATS_DB"}
 
 ROLES = {"anybody": "anybody", "reader": "readers", "owner": "owner", "admin": "administrators"}
 
@@ -161,7 +163,7 @@ def test_guides_name_only_vars_that_exist(path: Path) -> None:
     bindings = {bucket["binding"] for bucket in WRANGLER["r2_buckets"]}
     bindings |= {producer["binding"] for producer in WRANGLER["queues"]["producers"]}
     bindings |= {limit["name"] for limit in WRANGLER["ratelimits"]}
-    known = set(VARS) | SECRETS | bindings | OTHER_NAMES
+    known = set(VARS) | SECRETS | bindings | OPTIONAL_BINDINGS | OTHER_NAMES
     assert set() == set(NAME.findall(code_of(path))) - known
 
 

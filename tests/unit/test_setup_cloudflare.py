@@ -605,3 +605,18 @@ def run_script(
         env=env,
         timeout=60,
     )
+
+
+def test_statistics_may_have_a_database(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever STATS_DB stands, its database is migrated and deleted too; keys go into DB alone."""
+    second = '[[d1_databases]]\nbinding = "STATS_DB"\ndatabase_name = "request-statistics"\n\n'
+    bench.text = TEXT.replace("[[d1_databases]]", f"{second}[[d1_databases]]", 1)
+    names = read_names(bench.text)
+    assert "building-vitals-db" == names.database
+    assert ("building-vitals-db", "request-statistics") == names.databases
+    calls = shown(bench.plan().set_up, capsys)
+    for name in names.databases:
+        assert f"wrangler d1 migrations apply {name} --remote" in calls
+    assert [] == [call for call in calls if "d1 execute request-statistics" in call]
+    torn_down = shown(bench.plan().tear_down, capsys)
+    assert 2 == len([call for call in torn_down if call.startswith("wrangler d1 delete ")])
