@@ -65,18 +65,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         help="upstream base URL; without it a demo upstream is started",
     )
     parser.add_argument("--upstream-token", metavar="T", help="bearer token for the upstream")
-    parser.add_argument(
-        "--state",
-        type=Path,
-        default=DEFAULT_STATE,
-        metavar="DIR",
-        help="where R2 and D1 are kept (default .dev/state)",
-    )
-    parser.add_argument(
-        "--reset-state",
-        action="store_true",
-        help="puts what is kept there aside and begins with an empty state",
-    )
+    _add_state(parser)
     parser.add_argument(
         "--var",
         type=_variable,
@@ -111,6 +100,21 @@ def parse_options(arguments: Sequence[str]) -> Options:
         variables=dict(found.var),
         runtime=found.runtime,
         demo=tuple(found.demo),
+    )
+
+
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=DEFAULT_STATE,
+        metavar="DIR",
+        help="where R2 and D1 are kept (default .dev/state)",
+    )
+    parser.add_argument(
+        "--reset-state",
+        action="store_true",
+        help="puts what is kept there aside and begins with an empty state",
     )
 
 

@@ -342,6 +342,7 @@ class App:
             auth_mode=self.settings.auth_mode,
             keys=self.keys,
             invocation=self.invocation,
+            statistics=self.platform.statistics,
         )
 
     @cached_property

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.servers import await_ready, free_port, is_listening
+from devtools.servers import free_port, is_listening
 from integration.harness.client import Client, until
 from integration.harness.processes import Process, descendants, survivors
 from integration.harness.worker_server import DEV, WorkerServer
@@ -160,13 +160,12 @@ def test_two_runs_start_at_the_same_time(tmp_path: Path) -> None:
     try:
         processes = [server.launch() for server in servers]
         for server, process in zip(servers, processes, strict=True):
-            await_ready(
-                lambda server=server: server.ready_line in server.log,
-                ended=process.poll,
-                tail=server.tail,
-                name="dev.py",
-                seconds=300,
+            until(
+                lambda of=server, by=process: of.ready_line in of.log or by.poll() is not None,
+                300,
+                what="start",
             )
+            assert process.poll() is None, server.tail()
         assert [200, 200] == [server.client.get("/api/health").status for server in servers]
         assert [0, 0] == [server.stop() for server in servers]
     finally:
@@ -211,6 +210,9 @@ def test_a_damaged_database_is_said_and_put_aside(tmp_path: Path) -> None:
     server = WorkerServer(tmp_path, upstream=nowhere).start()
     assert 0 == server.stop()
     (file,) = database_files(server.state)
+    for other in file.parent.glob(f"{file.name}-*"):
+        # What was written last lies there, and may be all there is: SQLite would mend the file.
+        other.unlink()
     file.write_bytes(b"garbage" * 1000)
     options = ["--port", str(server.port), "--state", str(server.state), "--upstream", nowhere]
     done = run_dev(*options)

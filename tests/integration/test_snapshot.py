@@ -12,7 +12,8 @@ from devtools.toolchain import Toolchain
 from fakes.upstream import WORKER_MARGIN_MS, FakeUpstream
 from integration.harness.client import Answer, Client, until
 from integration.harness.oracle import CONTENT_TYPES
-from integration.harness.snapshots import Restored, SnapshotProject
+from integration.harness.project_copy import CopyRun
+from integration.harness.snapshots import SnapshotProject
 from integration.harness.worker_server import FORBIDDEN
 
 SITE = "snapshot-site"
@@ -54,7 +55,7 @@ def project(
 
 
 @pytest.fixture(scope="module")
-def restored(project: SnapshotProject) -> Iterator[Restored]:
+def restored(project: SnapshotProject) -> Iterator[CopyRun]:
     """The Worker from the snapshot; at the end its log must be clean."""
     with project.restored() as running:
         yield running
@@ -65,7 +66,7 @@ def restored(project: SnapshotProject) -> Iterator[Restored]:
 
 
 @pytest.fixture
-def client(restored: Restored) -> Client:
+def client(restored: CopyRun) -> Client:
     """Sends requests to the restored Worker."""
     return restored.client
 
@@ -159,7 +160,7 @@ def test_maintenance(client: Client) -> None:
 
 
 def test_each_isolate_has_chance_of_its_own(
-    project: SnapshotProject, restored: Restored, points: list[str]
+    project: SnapshotProject, restored: CopyRun, points: list[str]
 ) -> None:
     """Isolates of one snapshot give other identities, to requests and to jobs."""
     with project.restored() as other:

@@ -37,6 +37,17 @@ def d1(state: Path) -> Path:
     return state / "v3" / "d1" / "files" / "a.sqlite"
 
 
+def remove(state: Path) -> None:
+    """Remove the database."""
+    d1(state).unlink()
+
+
+def replace_by_another(state: Path) -> None:
+    """Put a database in its place that no migration has made."""
+    d1(state).unlink()
+    make_database(d1(state), "something")
+
+
 def spoil_middle(state: Path) -> None:
     """Overwrite some pages of the database."""
     with d1(state).open("r+b") as file:
@@ -49,11 +60,8 @@ SPOILING: dict[str, Callable[[Path], object]] = {
     "garbage in the middle": spoil_middle,
     "empty": lambda state: d1(state).write_bytes(b""),
     "cut": lambda state: d1(state).write_bytes(d1(state).read_bytes()[:10_000]),
-    "gone": lambda state: d1(state).unlink(),
-    "of something else": lambda state: (
-        d1(state).unlink(),
-        make_database(d1(state), "something"),
-    ),
+    "gone": remove,
+    "of something else": replace_by_another,
     "bucket": lambda state: (state / "v3" / "r2" / "files" / "b.sqlite").write_bytes(b"garbage"),
 }
 

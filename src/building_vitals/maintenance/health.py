@@ -13,7 +13,8 @@ from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.errors import AppError, public_detail
 from building_vitals.fields import IsoTime
 from building_vitals.instants import format_instant
-from building_vitals.ports import Invocation, ObjectStore
+from building_vitals.ports import Database, Invocation, ObjectStore
+from building_vitals.statistics.requests_table import RequestAnalytics
 
 VERSION = "1.0.0"
 CHECK_TIMEOUT_MS = 2000
@@ -23,11 +24,16 @@ PROBE_KEY = "health/probe"
 
 
 class Checks(msgspec.Struct, frozen=True):
-    """Results of the checks: `ok`, or the failure; `keys` only where keys are required."""
+    """
+    Results of the checks: `ok`, or the failure.
+
+    `keys` only where keys are required, `stats` only where statistics have a database of their own.
+    """
 
     d1: str
     r2: str
     keys: str | msgspec.UnsetType = msgspec.UNSET
+    stats: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -52,7 +58,9 @@ class HealthService:
         auth_mode: str,
         keys: ApiKeys,
         invocation: Invocation,
+        statistics: Database | None = None,
     ) -> None:
+        self._statistics = statistics
         self._index = index
         self._objects = objects
         self._clock = invocation.clock
@@ -62,10 +70,11 @@ class HealthService:
 
     async def check(self) -> Health:
         """Return the health; missing keys are told, but a Worker without keys is healthy."""
-        database, objects, keys = await asyncio.gather(
+        database, objects, keys, stats = await asyncio.gather(
             self._probe(self._index.probe()),
             self._probe(self._objects.head(PROBE_KEY)),
             self._check_keys(),
+            self._check_statistics(),
         )
         return Health(
             status="healthy" if database == objects == "ok" else "degraded",
@@ -73,8 +82,19 @@ class HealthService:
             timestamp=format_instant(self._clock.now_ms()),
             version=VERSION,
             auth_mode=self._auth_mode,
-            checks=Checks(database, objects, msgspec.UNSET if keys is None else keys),
+            checks=Checks(
+                database,
+                objects,
+                msgspec.UNSET if keys is None else keys,
+                msgspec.UNSET if stats is None else stats,
+            ),
         )
+
+    async def _check_statistics(self) -> str | None:
+        """Return whether the database of the statistics answers; None where they have none."""
+        if self._statistics is None:
+            return None
+        return await self._probe(RequestAnalytics(self._statistics).probe())
 
     async def _check_keys(self) -> str | None:
         """Return whether a usable key exists; None in the mode `open`."""

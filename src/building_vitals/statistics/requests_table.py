@@ -81,6 +81,8 @@ FROM queue_jobs WHERE job_id = ?1 AND updated_ms >= ?2
 """
 
 
+_PROBE = "SELECT id FROM request_analytics WHERE id = 0"
+
 _OLD_REQUESTS = """
 DELETE FROM request_analytics WHERE id IN (
     SELECT id FROM request_analytics WHERE time_ms < ?1 ORDER BY time_ms LIMIT ?2
@@ -140,6 +142,10 @@ class RequestAnalytics:
             return
         await self._database.batch(statements)
         await self._main.batch(hits)
+
+    async def probe(self) -> None:
+        """Ask one cheap question, to see whether the tables can be read."""
+        await self._database.rows(_PROBE)
 
     async def find_job(self, job_id: str, *, since_ms: int = 0) -> JobEvent | None:
         """Return a job in its present state, if it has changed since an instant."""

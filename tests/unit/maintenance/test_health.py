@@ -27,7 +27,9 @@ ROOT = Path(__file__).resolve().parents[3]
 class Ward:
     """A HealthService and what it looks after."""
 
-    def __init__(self, database: FakeDatabase, auth_mode: str) -> None:
+    def __init__(
+        self, database: FakeDatabase, auth_mode: str, statistics: FakeDatabase | None = None
+    ) -> None:
         self.database = database
         self.objects = FakeObjectStore()
         self.reports: list[str] = []
@@ -37,6 +39,7 @@ class Ward:
             invocation=invocation(VirtualClock(), on_fault=self._report),
             auth_mode=auth_mode,
             keys=ApiKeys(database),
+            statistics=statistics,
         )
 
     def _report(self, where: str, error: AppError) -> None:
@@ -83,6 +86,16 @@ async def test_what_is_down_is_named_and_no_more(database: FakeDatabase) -> None
     assert "degraded" == status
     assert {"d1": "D1 refused", "r2": "ok", "keys": "D1 refused"} == checks
     assert "health: D1 refused: rows is made to fail" in ward.reports
+
+
+async def test_statistics_are_told_and_are_no_fault(database: FakeDatabase) -> None:
+    """Where they have a database of their own; without it charts are answered all the same."""
+    with FakeDatabase() as own:
+        ward = Ward(database, "open", own)
+        assert ("healthy", {"d1": "ok", "r2": "ok", "stats": "ok"}) == await checked(ward)
+        own.failures.always("rows")
+        expected = {"d1": "ok", "r2": "ok", "stats": "D1 refused"}
+        assert ("healthy", expected) == await checked(ward)
 
 
 def test_the_version_is_the_projects() -> None:
