@@ -25,7 +25,7 @@ LATE = {
     *("jobs.submission", "jobs.upkeep", "cache.upkeep", "cache.upkeep_table"),
     *("datasets.upkeep", "statistics.upkeep", "maintenance.steps"),
 }
-LATE_PACKAGES = {"cramjam", "sqlite3", "ssl"}
+LATE_PACKAGES = {"cramjam", "sqlite3"}
 # Whatever the runtime's modules are asked for is a class.
 PROBE = """
 import json, sys, types
