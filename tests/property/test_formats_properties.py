@@ -67,9 +67,15 @@ def write(run: list[tuple[int, str]]) -> bytes:
     return ",".join(f"[{time_ms},{value}]" for time_ms, value in run).encode()
 
 
+# A control character, or a mark in any of its widths.
+FORMULA = re.compile(
+    r"[\x00-\x1f=+\-@\u207a\u207c\u208a\u208c\ufb29\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
+)
+
+
 def defuse(text: str) -> str:
     """Return text as a spreadsheet may see it."""
-    return f"'{text}" if text[:1] in set("=+-@\t\r") else text
+    return f"'{text}" if FORMULA.match(text) else text
 
 
 def mend(text: str) -> str:

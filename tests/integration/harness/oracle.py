@@ -223,7 +223,7 @@ def cell(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "", True: "true", False: "false"}[value]
     text = str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if re.match(r"[\x00-\x1f=+\-@\uff0b\uff0d\uff1d\uff20]", text) else text
 
 
 def loose_samples(upstream: FakeUpstream, question: Question, point: str) -> list[list[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from building_vitals.answers.formats.encoder import AnswerFormat, BodyOptions, TextEncoder
 from building_vitals.answers.formats.text_rows import (
     join_rows,
@@ -15,6 +17,8 @@ CSV_HEADER = b"time,point,value\r\n"
 
 
 _QUOTE = ord('"')
+_FORMULA_MARKS = "=+-@"
+_FIRST_PRINTABLE = " "
 
 
 def csv_rows(point: str, text: bytes) -> bytes:
@@ -25,8 +29,9 @@ def csv_rows(point: str, text: bytes) -> bytes:
     `false`; null is an empty field and empty text `""`, so that the two can be told apart. Arrays
     and objects are their JSON text.
 
-    A *text* cell (point or value) that begins with `=`, `+`, `-`, `@`, a tab or a carriage return
-    gets an apostrophe in front, because spreadsheets would run it as a formula. Numbers never do.
+    A *text* cell (point or value) that begins with `=`, `+`, `-`, `@`, a wide or small form of
+    them, or a control character gets an apostrophe in front, because spreadsheets would run it as a
+    formula. Numbers never do.
 
     Args:
         point: The point's name.
@@ -55,7 +60,7 @@ def _csv_value(raw: bytes) -> str:
 
 def _csv_cell(content: str) -> str:
     """Return text as one CSV field, harmless to spreadsheets, quoted where it must be."""
-    if content.startswith(("=", "+", "-", "@", "\t", "\r")):
+    if is_formula(content):
         content = f"'{content}"
     if not content or any(mark in content for mark in '",\r\n'):
         content = '"' + content.replace('"', '""') + '"'
@@ -63,6 +68,19 @@ def _csv_cell(content: str) -> str:
         return latin_text(content.encode())
     except UnicodeEncodeError:
         return latin_text(make_well_formed(content).encode())
+
+
+def is_formula(content: str) -> bool:
+    """
+    Return whether a spreadsheet may take a text for a formula.
+
+    Some pass over control characters, and some read the wide and small forms of the marks, which
+    Unicode calls compatible with them, as the marks.
+    """
+    first = content[:1]
+    if first.isascii():
+        return first in _FORMULA_MARKS if first >= _FIRST_PRINTABLE else bool(first)
+    return unicodedata.normalize("NFKC", first) in _FORMULA_MARKS
 
 
 class Csv(TextEncoder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
 
@@ -38,6 +39,43 @@ def test_csv_point(point: str, cell: bytes, value: str) -> None:
     """A point's name is quoted, and made harmless, as any text."""
     expected = ISO0 + b"," + cell + b"," + value.strip('"').encode() + b"\r\n"
     assert expected == csv_rows(point, run(value))
+
+
+FORMULAS = [
+    *("=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\0=1", "\x0b=1", "\x1f=1"),
+    *(
+        "\uff1d1+1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20SUM(1)",
+        "\ufe661",
+        "\ufe621",
+        "\ufe631",
+        "\ufe6bA",
+    ),
+]
+HARMLESS = ["a=1", " =1", "1+1", "'=1", "\u00e9=1", "\u5ba4=1", "\U0001f525", "5", "\uff11", ""]
+
+
+@pytest.mark.parametrize("text", FORMULAS, ids=ascii)
+def test_formulas_get_an_apostrophe(text: str) -> None:
+    """Whatever a spreadsheet might run comes out as text, as a value and as a point's name."""
+    rows = csv_rows(text, run(json.dumps(text))).decode()
+    (row,) = csv.reader(io.StringIO(rows, newline=""))
+    assert [ISO0.decode(), f"'{text}", f"'{text}"] == row
+
+
+@pytest.mark.parametrize("text", HARMLESS, ids=ascii)
+def test_other_text_stays_as_it_is(text: str) -> None:
+    """What no spreadsheet runs gets no apostrophe."""
+    rows = csv_rows("p", run(json.dumps(text))).decode()
+    (row,) = csv.reader(io.StringIO(rows, newline=""))
+    assert [ISO0.decode(), "p", text] == row
+
+
+def test_negative_numbers_stay_numbers() -> None:
+    """A number is no text, whatever it begins with."""
+    assert ISO0 + b",p,-5\r\n" == csv_rows("p", run("-5"))
 
 
 def test_csv_whole() -> None:
