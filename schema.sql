@@ -277,6 +277,13 @@ CREATE TABLE IF NOT EXISTS upstream_quota (
   closed_until_ms INTEGER NOT NULL
 ) STRICT;
 
+-- Samples that were fetched for each key of late: an allowance that time gives back.
+CREATE TABLE IF NOT EXISTS key_allowances (
+  key_id TEXT NOT NULL PRIMARY KEY,
+  used REAL NOT NULL,            -- samples in use at updated_ms
+  updated_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What has been learned of the upstream, for each site.
 CREATE TABLE IF NOT EXISTS upstream_profiles (
   upstream TEXT NOT NULL,        -- base URL
@@ -287,7 +294,7 @@ CREATE TABLE IF NOT EXISTS upstream_profiles (
   PRIMARY KEY (upstream, site)
 ) STRICT, WITHOUT ROWID;
 
--- Where maintenance steps that go on in the next run have got to.
+-- Where maintenance steps that go on in the next run have got to, and when the last run ended.
 CREATE TABLE IF NOT EXISTS maintenance_state (
   step TEXT PRIMARY KEY,
   place TEXT NOT NULL,

@@ -1,7 +1,12 @@
-"""What one invocation stands on: the adapters of the Worker's bindings, or stand-ins for them."""
+"""
+The adapters that the services of one invocation stand on.
+
+`platform/bindings.py` makes a `Platform` of the Worker's bindings, tests make one of stand-ins.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -33,6 +38,7 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
         metrics: Writes metrics.
         compressor: Compresses datasets better than gzip; None where the platform has none.
         log: Writes log lines.
+        missing_queues: Returns the names of queues that the Worker has no binding of.
     """
 
     invocation: Invocation
@@ -46,6 +52,7 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     compressor: Compressor | None
     log: Log
     statistics: Database | None = None
+    missing_queues: Callable[[], Sequence[str]] = list
 
     @property
     def requests(self) -> Database:

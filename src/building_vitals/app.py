@@ -1,11 +1,9 @@
 """
 The composition: every service of one invocation, made when first used.
 
-It runs in CPython: `platform/bindings.py` builds a `Platform` from the Worker's bindings, tests
-build one from stand-ins.
-
-What few requests need (jobs, maintenance, reports) is imported where it is made: compiling it takes
-a third of what the platform allows for start-up.
+It runs in CPython, over the adapters of a `Platform` or over stand-ins for them. What few requests
+need (jobs, maintenance, reports) is imported where it is made: compiling it takes a third of what
+the platform allows for start-up.
 """
 
 from __future__ import annotations
@@ -15,9 +13,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from building_vitals.access.allowance import FetchAllowance
+from building_vitals.access.allowances_table import Allowances
 from building_vitals.access.key_access import Access, KeyAccess, OpenAccess
 from building_vitals.access.keys_table import ApiKeys
 from building_vitals.access.limits import RequestLimits
+from building_vitals.access.origins import host_name, is_loopback
 from building_vitals.adapters import Platform
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.service import EnhancedTimeseriesService
@@ -100,6 +101,16 @@ class App:
     def limits(self) -> RequestLimits:
         """Limits the requests per key."""
         return RequestLimits(reads=self.platform.read_limit, jobs=self.platform.job_limit)
+
+    @cached_property
+    def allowance(self) -> FetchAllowance:
+        """Limits what is fetched for the caller."""
+        return FetchAllowance(
+            allowances=Allowances(self.platform.database),
+            memory=self.isolate.allowances,
+            options=self.settings.allowance,
+            invocation=self.invocation,
+        )
 
     @cached_property
     def freshness(self) -> Freshness:
@@ -207,6 +218,7 @@ class App:
             waiting=self.isolate.waiting,
             invocation=invocation,
             stores_early=stores_early,
+            charge=None if self._is_queued else self.allowance.charge,
         )
 
     @cached_property
@@ -335,12 +347,17 @@ class App:
 
     @cached_property
     def health(self) -> HealthService:
-        """Checks the bindings."""
+        """Checks what the Worker needs."""
+        upstream = self.settings.upstream
+        host = host_name(upstream.base_url.partition("://")[2].partition("/")[0])
         return HealthService(
-            index=self.index,
+            state=MaintenanceState(self.platform.database),
             objects=self.platform.objects,
+            missing_queues=self.platform.missing_queues,
             auth_mode=self.settings.auth_mode,
-            keys=self.keys,
+            # An upstream on this machine is a test's, and may ask for none.
+            has_token=upstream.token is not None or is_loopback(host),
+            memory=self.isolate.health,
             invocation=self.invocation,
             statistics=self.platform.statistics,
         )

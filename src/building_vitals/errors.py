@@ -7,6 +7,7 @@ AppError                       500   base: code, status, retryable, retry_after_
 ├─ Forbidden                   403   the key may not do this
 ├─ NotFound                    404   the path, or the thing it names, does not exist
 ├─ MethodNotAllowed            405   the path has other methods; lists them
+├─ RequestTimeout              408   the request's body did not come in time
 ├─ Conflict                    409   the state of a job does not allow this
 ├─ Gone                        410   the result of a job has expired
 ├─ TooLarge                    413   the request is larger than a limit; names it
@@ -18,6 +19,7 @@ AppError                       500   base: code, status, retryable, retry_after_
 │  └─ UpstreamTimeout          504   the upstream did not answer in time
 │     └─ UpstreamBusy          504   another request was still fetching the same data
 ├─ Unavailable                 503   a binding (R2, D1, Queues) is missing or down
+├─ Misconfigured               503   a var or secret of the Worker is not allowed
 └─ CorruptSegment              500   a stored segment failed its checks; the reader drops it
 """
 
@@ -102,6 +104,14 @@ class MethodNotAllowed(AppError):
     def __init__(self, detail: str, allowed: tuple[str, ...]) -> None:
         super().__init__(detail)
         self.allowed = allowed
+
+
+class RequestTimeout(AppError):
+    """The client did not send the whole request in time."""
+
+    code = "request_timeout"
+    status = 408
+    retryable = True
 
 
 class Conflict(AppError):
@@ -191,6 +201,13 @@ class Unavailable(AppError):
     code = "unavailable"
     status = 503
     retryable = True
+
+
+class Misconfigured(AppError):
+    """The Worker's vars or secrets are not allowed: it answers nothing until they are."""
+
+    code = "misconfigured"
+    status = 503
 
 
 class CorruptSegment(AppError):

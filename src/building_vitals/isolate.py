@@ -8,10 +8,13 @@ An isolate may end at any time, so nothing here is the only copy of the truth.
 
 from __future__ import annotations
 
+from building_vitals.access.allowance import AllowanceMemory
 from building_vitals.access.key_access import KeyMemory
+from building_vitals.access.streams import OpenStreams
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.waiting import Waiting
+from building_vitals.maintenance.health import HealthMemory
 from building_vitals.maintenance.overdue import LastLook
 from building_vitals.settings import Settings
 from building_vitals.statistics.recorder import Outbox
@@ -30,6 +33,9 @@ class Isolate:
         look_ups: Answers of the index, remembered for a second.
         recent: The latest answers to clients.
         keys: API keys, as the database had them.
+        allowances: What of each key's allowance is in use.
+        streams: The event streams that are open, by key.
+        health: What was found when the health was last looked at.
         waiting: Needs that wait for another request's fetch.
         outbox: Requests that wait to be recorded.
         grant, queued_grant: Upstream requests that may still be sent, for requests and for jobs.
@@ -45,6 +51,9 @@ class Isolate:
         self.look_ups = LookUps()
         self.recent = RecentAnswers(self.look_ups)
         self.keys = KeyMemory()
+        self.allowances = AllowanceMemory()
+        self.streams = OpenStreams()
+        self.health = HealthMemory()
         self.waiting = Waiting()
         self.outbox = Outbox()
         self.grant = Grant()

@@ -28,6 +28,10 @@ class OneCaller:
             raise Unauthorized("no key")
         return self._caller
 
+    async def identify_again(self, headers: Any) -> Caller:
+        """Return the caller."""
+        return await self.identify(headers)
+
 
 async def called(
     world: JobWorld,
@@ -36,6 +40,9 @@ async def called(
     *,
     caller: Caller | None = ANYBODY,
     body: bytes = b"",
+    host: str = "localhost",
+    is_https: bool = False,
+    request_id: str = "request",
     **headers: str,
 ) -> Reply:
     """Return the reply of a world's services to a method and a path."""
@@ -50,8 +57,10 @@ async def called(
         path=path,
         query=query,
         headers={name.replace("_", "-"): value for name, value in headers.items()},
-        request_id="request",
+        request_id=request_id,
         started_ms=world.clock.now_ms(),
+        host=host,
+        is_https=is_https,
         read_body=read_body,
     )
     return await answer(request, world.app)

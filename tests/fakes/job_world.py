@@ -23,6 +23,7 @@ from building_vitals.jobs.results import JobResultService
 from building_vitals.jobs.runner import ChunkRunner
 from building_vitals.jobs.upkeep import LostChunks
 from building_vitals.maintenance.run import Maintenance
+from building_vitals.maintenance.state_table import MaintenanceState
 from building_vitals.ranges import Range
 from building_vitals.statistics.events import DeadLetterEvent
 from fakes.queues import PRIORITIES, FakeMessage
@@ -110,7 +111,11 @@ class JobWorld(World):
         self.dead_letters: list[DeadLetterEvent] = []
         self.perhaps_ended: list[str] = []
         self.service_of_jobs = self.app.jobs
-        self.maintenance = Maintenance([LostChunks(self.chunks, self.queues)], self.invocation)
+        self.maintenance = Maintenance(
+            [LostChunks(self.chunks, self.queues)],
+            MaintenanceState(self.database),
+            self.invocation,
+        )
 
     def runner(self, death: Death | None = None) -> ChunkRunner:
         """Return a runner of an isolate of its own, which may die."""

@@ -20,7 +20,18 @@ _KEY = re.compile(r"bv_[A-Za-z0-9_-]{43}", re.ASCII)
 # The scheme's name is case-insensitive (RFC 9110); one blank or more follows it.
 _BEARER = re.compile(r"bearer +([^ ]+)", re.ASCII | re.IGNORECASE)
 
+# Names of the headers that may have a key, in lower case.
+KEY_HEADERS = ("authorization", "x-api-key")
+
 ROLES = ("reader", "admin")
+
+# A key, or most of one, also where a URL has its underscores percent-encoded.
+_KEY_LIKE = re.compile(r"bv(?:_|%5f)(?:[a-z0-9_-]|%5f|%2d){16,}", re.ASCII | re.IGNORECASE)
+# What stands between the scheme and the host of an address: a user's name and password.
+_USER_INFO = re.compile(r"(?<=://)[^/?#\s\"\\@]*@")
+# Shorter secrets would blot out ordinary words.
+_SECRET_LENGTH_MIN = 8
+MASK = "***"
 
 MISSING = "API key missing: send `Authorization: Bearer <key>` or `X-API-Key`"
 # One text for all of them: a stranger who tries a key learns nothing about it.
@@ -30,6 +41,18 @@ NOT_VALID = "API key not valid: malformed, unknown, revoked or expired"
 def is_well_formed(key: str) -> bool:
     """Return whether a text has the form of a key: `bv_` and 43 characters of base64url."""
     return _KEY.fullmatch(key) is not None
+
+
+def masked(text: str, *secrets: str | None) -> str:
+    """
+    Return a text for logs and answers without the secrets that it may hold.
+
+    Those are all that looks like an API key, users and passwords in addresses, and *secrets*.
+    """
+    for secret in secrets:
+        if secret is not None and len(secret) >= _SECRET_LENGTH_MIN:
+            text = text.replace(secret, MASK)
+    return _USER_INFO.sub(f"{MASK}@", _KEY_LIKE.sub(f"{KEY_PREFIX}{MASK}", text))
 
 
 def hash_key(key: str) -> str:
@@ -52,7 +75,7 @@ def read_key(headers: Mapping[str, str]) -> str:
     Raises:
         Unauthorized: there is no key, it is malformed, or two headers have different keys.
     """
-    authorization, plain = headers.get("authorization"), headers.get("x-api-key")
+    authorization, plain = map(headers.get, KEY_HEADERS)
     if authorization is None and plain is None:
         raise Unauthorized(MISSING)
     found = set()

@@ -36,6 +36,10 @@ class Access(Protocol):
         """
         ...
 
+    async def identify_again(self, headers: Mapping[str, str]) -> Caller:
+        """Do the same, without what the isolate remembers."""
+        ...
+
 
 class OpenAccess:
     """The mode `open`: everybody may do everything."""
@@ -44,6 +48,10 @@ class OpenAccess:
         """Return ANYBODY, whatever the headers."""
         del headers  # the port has them
         return ANYBODY
+
+    async def identify_again(self, headers: Mapping[str, str]) -> Caller:
+        """Return ANYBODY: the mode does not change."""
+        return await self.identify(headers)
 
 
 class _Memory(NamedTuple):
@@ -118,6 +126,15 @@ class KeyAccess:
         now_ms = self._clock.now_ms()
         memory = self._memory.recall(key_hash, now_ms)
         key = memory.key if memory is not None else await self._look_up(key_hash, now_ms)
+        return self._caller(key, key_hash, now_ms)
+
+    async def identify_again(self, headers: Mapping[str, str]) -> Caller:
+        """Do the same by the database alone, so that a revocation takes effect."""
+        key_hash = hash_key(read_key(headers))
+        now_ms = self._clock.now_ms()
+        return self._caller(await self._look_up(key_hash, now_ms), key_hash, now_ms)
+
+    def _caller(self, key: ApiKey | None, key_hash: str, now_ms: int) -> Caller:
         # The index has found the row already; this holds even if a look-up becomes less exact.
         if key is None or not hmac.compare_digest(key.key_hash, key_hash):
             raise Unauthorized(NOT_VALID)

@@ -74,9 +74,10 @@ class ApiKeys:
         """Record that a key was used at *now_ms*."""
         await self._database.batch([Statement(_TOUCH, (key_id, now_ms))])
 
-    async def is_any_usable(self, now_ms: int) -> bool:
-        """Return whether a key exists that is neither revoked nor expired."""
-        return bool(await self._database.rows(_ANY_USABLE, now_ms))
+    @staticmethod
+    def usable_statement(now_ms: int) -> Statement:
+        """Return the statement that has a row where a key is neither revoked nor expired."""
+        return Statement(_ANY_USABLE, (now_ms,))
 
 
 def _read_sites(text: str) -> frozenset[str] | None:

@@ -30,6 +30,7 @@ from building_vitals.answers.recent import AnswerPlan, RecentAnswers
 from building_vitals.answers.routing import RoutingOptions
 from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.coverage import gaps_of
+from building_vitals.cache.estimates import estimated_samples, longest_that_fits
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Filling, Need
@@ -42,6 +43,8 @@ from building_vitals.ports import Invocation
 LOST_OBJECTS_ATTEMPTS_MAX = 3
 # Samples of one point that are held at once, so that some can be chosen.
 CHOSEN_FROM_MAX = 1_000_000
+# When a request that is too large to be answered without the cache may be tried again.
+UNCACHED_RETRY_S = 10
 
 
 class EnhancedTimeseriesService:
@@ -73,18 +76,45 @@ class EnhancedTimeseriesService:
         Return the answer to a request of the direct or the cached route.
 
         Raises:
+            TooLarge: it asks for more than its route takes.
+            RateLimited: the caller may not have so much fetched now.
             UpstreamError: the data can't be had, and nothing kept can stand in for them.
             Unavailable: R2 is down with half of an answer in it and the upstream is too.
         """
         need = self._need(question, self._clock.now_ms())
         if question.route == "direct":
+            self._require_size(need)
             return await self._bypass(question, need)
         try:
             return await self._cached(question, need)
         except (Unavailable, TimeoutError, LostObjects) as error:
             if isinstance(error, AppError):
                 self._on_fault("bypass", error)
+            if self._estimate(need) > self._options.large_threshold:
+                raise Unavailable(
+                    "the cache does not answer, and without it this request is too large",
+                    retry_after_s=UNCACHED_RETRY_S,
+                ) from error
             return await self._bypass(question, need)
+
+    def _require_size(self, need: Need) -> None:
+        """
+        Return when a request is small enough for the direct route.
+
+        Raises:
+            TooLarge: it is not; the text says what is.
+        """
+        samples, most = self._estimate(need), self._options.large_threshold
+        if samples > most:
+            raise TooLarge(
+                f"route=direct takes at most {most:,} estimated samples; this is {samples:,}: "
+                f"leave out route=, or ask for at most {longest_that_fits(len(need.points), most)} "
+                "of these points"
+            )
+
+    @staticmethod
+    def _estimate(need: Need) -> int:
+        return estimated_samples(len(need.points), need.time_range)
 
     def _need(self, question: Question, now_ms: int) -> Need:
         request = question.request
@@ -94,6 +124,7 @@ class EnhancedTimeseriesService:
             time_range=request.time_range,
             now_ms=now_ms,
             deadline_ms=now_ms + (request.timeout_ms or self._options.direct_timeout),
+            fetched_max=self._options.large_threshold,
         )
 
     async def answer_known(

@@ -26,6 +26,9 @@ SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 
+# For answers that came encrypted: browsers then ask for nothing else for a year.
+HSTS_HEADER = ("Strict-Transport-Security", "max-age=31536000")
+
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::[0-9]{1,5})?")
 
 
@@ -60,6 +63,11 @@ def parse_policy(text: str) -> CorsPolicy:
     )
 
 
+def is_allowed(policy: CorsPolicy, origin: str | None) -> bool:
+    """Return whether the pages of an origin may call."""
+    return origin is not None and (policy.is_open or origin.lower() in policy.origins)
+
+
 def cors_headers(
     policy: CorsPolicy, origin: str | None, *, preflight: bool
 ) -> list[tuple[str, str]]:
@@ -76,7 +84,7 @@ def cors_headers(
     elif policy.origins:
         # Also where the origin is not allowed: a cache must not give its answer to one that is.
         vary = [("Vary", "Origin")]
-        if origin is None or origin.lower() not in policy.origins:
+        if origin is None or not is_allowed(policy, origin):
             return vary
         allowed = origin
     else:

@@ -22,7 +22,7 @@ Tag = Literal["timeseries", "jobs", "sites", "operations"]
 
 JSON_TYPE = "application/json"
 # Failures of every endpoint, and of every endpoint that needs a key.
-_OPEN_FAILURES = frozenset({500})
+_OPEN_FAILURES = frozenset({403, 500, 503})
 _KEYED_FAILURES = frozenset({401, 403, 429, 500, 503})
 _OPEN_PART = re.compile(r"\{(\w+)\}")
 

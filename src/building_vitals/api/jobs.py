@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import AsyncIterator
+from typing import Any
 
+from building_vitals.access.api_keys import KEY_HEADERS
+from building_vitals.access.caller import ANYBODY
+from building_vitals.access.streams import OpenStreams
 from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.api.documents import CancelAnswer
 from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
@@ -11,6 +16,7 @@ from building_vitals.api.timeseries import question_of, timeseries_reply
 from building_vitals.errors import Gone
 from building_vitals.jobs.documents import job_document
 from building_vitals.jobs.model import Job
+from building_vitals.ports import Clock
 
 
 async def list_jobs(call: Call) -> Reply:
@@ -65,9 +71,54 @@ def _question(call: Call, samples_request: TimeseriesRequest, job: Job) -> Quest
 
 async def follow_job(call: Call) -> Reply:
     """Stream a job's changes until it has ended."""
-    job = await call.app.jobs.get_job_status(call.captured[0], call.caller)
-    return Reply(
-        status=200,
-        headers=[("Content-Type", "text/event-stream"), NO_STORE],
-        rest=call.app.jobs.events(job),
-    )
+    app, headers = call.app, call.request.headers
+    job = await app.jobs.get_job_status(call.captured[0], call.caller)
+    # The request's own headers are the runtime's, and gone when its handler has returned.
+    key_headers = {name: headers[name] for name in KEY_HEADERS if name in headers}
+    events = app.jobs.events(job, lambda: app.access.identify_again(key_headers))
+    if call.caller.key_id != ANYBODY.key_id and call.request.method != "HEAD":
+        events = _CountedStream(
+            events,
+            app.isolate.streams,
+            call.caller.key_id,
+            call.request.request_id,
+            app.clock,
+        )
+    return Reply(status=200, headers=[("Content-Type", "text/event-stream"), NO_STORE], rest=events)
+
+
+class _CountedStream:
+    """A stream of events that counts for its key until it ends, breaks or is given up."""
+
+    def __init__(
+        self,
+        events: AsyncIterator[bytes],
+        streams: OpenStreams,
+        key_id: str,
+        stream_id: str,
+        clock: Clock,
+    ) -> None:
+        self._events = events
+        self._streams = streams
+        self._key_id = key_id
+        self._stream_id = stream_id
+        self._clock = clock
+        streams.open(key_id, stream_id, clock.now_ms())
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._streams.touch(self._key_id, self._stream_id, self._clock.now_ms())
+        try:
+            return await anext(self._events)
+        except BaseException:
+            self._streams.close(self._key_id, self._stream_id)
+            raise
+
+    async def aclose(self) -> None:
+        """Give up the stream, wherever it is."""
+        self._streams.close(self._key_id, self._stream_id)
+        close: Any = getattr(self._events, "aclose", None)
+        if close is not None:
+            await close()

@@ -29,6 +29,8 @@ class HttpRequest(msgspec.Struct, kw_only=True):
         headers: Names in lower case.
         request_id: Made for this request.
         started_ms: When it came in.
+        host: As the client names it, with its port; of the request's address.
+        is_https: Whether it came encrypted.
         key_id: Of the caller's key; None until the caller is known.
         endpoint: Method and path, for the statistics; empty until a keyed endpoint is found.
         facts: For the log line and the statistics.
@@ -41,6 +43,8 @@ class HttpRequest(msgspec.Struct, kw_only=True):
     headers: Mapping[str, str]
     request_id: str
     started_ms: int
+    host: str = "localhost"
+    is_https: bool = False
     key_id: str | None = None
     endpoint: str = ""
     facts: RequestFacts = msgspec.field(default_factory=RequestFacts)

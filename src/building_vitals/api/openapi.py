@@ -25,15 +25,16 @@ _BODY_NAME = "TimeseriesRequest"
 _FAILURES = {
     400: "The request is invalid; the answer lists every problem.",
     401: "The API key is missing or not valid.",
-    403: "The API key does not allow this.",
+    403: "The API key does not allow this; without keys, the host or origin of the request.",
     404: "The resource does not exist, or the API key may not see it.",
+    408: "The body did not come whole in time.",
     409: "The state of the resource does not allow this.",
     410: "The result has expired; send the request again.",
     413: "The request exceeds a limit.",
     429: "Too many requests; `Retry-After` says when to try again.",
     500: "Unexpected failure.",
     502: "The upstream failed.",
-    503: "A required part of the service is missing or down.",
+    503: "A required part of the service is missing, down, or not set up correctly.",
     504: "The upstream did not answer in time.",
 }
 _FAILURE_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",)}

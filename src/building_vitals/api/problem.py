@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from building_vitals.access.api_keys import masked
 from building_vitals.errors import (
     AppError,
     InvalidRequest,
@@ -35,6 +36,7 @@ TITLES = {
     "forbidden": "Not allowed with this API key",
     "not_found": "Not found",
     "method_not_allowed": "Method not allowed",
+    "request_timeout": "Request not received in time",
     "conflict": "Conflict with the current state",
     "gone": "Expired",
     "too_large": "Request too large",
@@ -44,6 +46,7 @@ TITLES = {
     "upstream_limited": "Upstream rate limit reached",
     "upstream_timeout": "Upstream time-out",
     "unavailable": "Service unavailable",
+    "misconfigured": "Worker not set up correctly",
     "internal": "Internal error",
 }
 
@@ -77,7 +80,7 @@ def problem_document(error: BaseException, request_id: str) -> ProblemDocument:
     if not isinstance(error, AppError) or error.status == INTERNAL_STATUS:
         code, status, detail = "internal", INTERNAL_STATUS, INTERNAL_DETAIL
     else:
-        code, status, detail = error.code, error.status, _writable(public_detail(error))
+        code, status, detail = error.code, error.status, _shown(public_detail(error))
     fields: dict[str, Any] = {
         "type": PROBLEM_TYPE_PREFIX + code,
         "title": TITLES.get(code, code),
@@ -88,8 +91,7 @@ def problem_document(error: BaseException, request_id: str) -> ProblemDocument:
     }
     if isinstance(error, InvalidRequest):
         errors = [
-            Problem(_writable(problem.field), _writable(problem.message))
-            for problem in error.problems
+            Problem(_shown(problem.field), _shown(problem.message)) for problem in error.problems
         ]
         return InvalidRequestDocument(**fields, errors=errors)
     if isinstance(error, UpstreamError) and error.upstream_status is not None:
@@ -113,6 +115,10 @@ def problem_headers(error: BaseException) -> list[tuple[str, str]]:
     return headers
 
 
-def _writable(text: str) -> str:
-    """Return the text with halves of surrogate pairs replaced: JSON in UTF-8 can't hold them."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _shown(text: str) -> str:
+    """
+    Return a text without what looks like a secret: a message may show what the client sent.
+
+    Halves of surrogate pairs are replaced, because JSON in UTF-8 can't hold them.
+    """
+    return masked(text).encode("utf-8", "replace").decode("utf-8")

@@ -106,7 +106,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Samples of more points than fit in an address",
         body=tuple(each for each in _TIMESERIES if each is not p.POINT),
         answers={200: _SAMPLES, 202: _QUEUED},
-        failures=(400, 404, 413, *_UPSTREAM_FAILURES),
+        failures=(400, 404, 408, 413, *_UPSTREAM_FAILURES),
     ),
     _owner(
         "GET /api/jobs",

@@ -20,6 +20,7 @@ from building_vitals.cache.leases_table import Lease, Leases
 from building_vitals.cache.need import Filling, Need, Progress, Resolution
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentStore
+from building_vitals.cache.toll import Charge, Toll, require_size
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Database, Invocation
@@ -41,7 +42,8 @@ class SegmentFiller:
 
     *lease_ms* is how long a lease lives unless renewed, and *waiting* is shared by all fillers of
     the isolate. With *stores_early*, what came is stored while the fetch goes on, a part at a time:
-    for work that nobody waits for, and that may end at any moment.
+    for work that nobody waits for, and that may end at any moment. *charge* is told the cost of
+    each fetch before it begins, and may refuse it.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class SegmentFiller:
         waiting: Waiting,
         invocation: Invocation,
         stores_early: bool = False,
+        charge: Charge | None = None,
     ) -> None:
         self._upstream = upstream
         self._fetcher = GapFetcher(upstream, freshness, invocation.clock)
@@ -70,6 +73,7 @@ class SegmentFiller:
         self._on_fault = invocation.on_fault
         self._waiting = waiting
         self._stores_early = stores_early
+        self._toll = Toll(upstream, charge)
 
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
@@ -156,6 +160,8 @@ class SegmentFiller:
             on_progress: Awaited after each page that is fetched for it.
 
         Raises:
+            TooLarge: the gaps are larger than what may be fetched for the need.
+            RateLimited: the caller may not have so much fetched now.
             UpstreamError: the gaps can't be filled, and nothing kept can stand in for them; what
                 came is stored all the same.
             Unavailable: the database can't be reached.
@@ -167,11 +173,17 @@ class SegmentFiller:
                 missing = gaps_of(covered)
                 if not missing:
                     return Filling(covered, resolution=self.resolution(need, covered))
+                require_size(need, missing)
                 lease = self._lease(need, missing)
                 taken, segments = await self._try(need, lease)
                 missing = gaps_of(self.cover(need, segments))
                 if taken and missing:
                     self._waiting.remove(waiter)
+                    try:
+                        await self._toll.pay(need, missing)
+                    except AppError:
+                        self._run_later(self._keeper.release(lease))
+                        raise
                     return await self._fetch(need, lease, segments, missing, on_progress)
                 if taken:
                     self._run_later(self._keeper.release(lease))
@@ -321,9 +333,16 @@ class SegmentFiller:
         return {point: merge(ranges) for point, ranges in together.items()}
 
     async def fetch_directly(self, need: Need) -> Filling:
-        """Fetch everything, whatever is known, and store nothing."""
+        """
+        Fetch everything, whatever is known, and store nothing.
+
+        Raises:
+            RateLimited: the caller may not have so much fetched now.
+            UpstreamError: the data can't be had.
+        """
         now_ms = self._clock.now_ms()
         await self._upstream.costs(need.site)
+        await self._toll.pay(need, {point: [need.time_range] for point in need.points})
         fetch = UpstreamQuery(need.points, need.time_range)
         fetched = await self._fetcher.fetch(need, [fetch], now_ms, source=self._source(need))
         if fetched.failure is not None:

@@ -90,6 +90,7 @@ class Need(msgspec.Struct, frozen=True):
         deadline_ms: When to give up.
         wait_until_ms: How long to wait for somebody else's fetch; as long as all, if left out.
         accepts_stale: Whether expired segments may stand in for a fetch that failed.
+        fetched_max: Most estimated samples that may be fetched for it; None for any number.
     """
 
     site: str
@@ -99,6 +100,7 @@ class Need(msgspec.Struct, frozen=True):
     deadline_ms: int
     wait_until_ms: int | None = None
     accepts_stale: bool = True
+    fetched_max: int | None = None
 
     @property
     def happened(self) -> Range | None:

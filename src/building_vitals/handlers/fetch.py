@@ -6,8 +6,23 @@ import traceback
 
 import msgspec
 
+from building_vitals.access.api_keys import masked
 from building_vitals.access.caller import NOBODY
-from building_vitals.api.cors import SECURITY_HEADERS, cors_headers, parse_policy
+from building_vitals.access.origins import (
+    SAFE_METHODS,
+    check_host,
+    check_origin,
+    host_name,
+    is_loopback,
+)
+from building_vitals.api.cors import (
+    HSTS_HEADER,
+    SECURITY_HEADERS,
+    CorsPolicy,
+    cors_headers,
+    is_allowed,
+    parse_policy,
+)
 from building_vitals.api.messages import NO_STORE, Call, HttpRequest, Reply
 from building_vitals.api.observation import observe
 from building_vitals.api.problem import PROBLEM_CONTENT_TYPE, problem_document, problem_headers
@@ -21,9 +36,10 @@ async def answer(request: HttpRequest, app: App) -> Reply:
     """Return the reply to a request, whatever happens; nothing is raised."""
     policy = parse_policy(app.settings.cors_origins)
     try:
+        _check_open_mode(request, app, policy)
         reply = await _route(request, app)
     except AppError as error:
-        reply = _problem(error, request)
+        reply = problem_reply(error, request)
     except Exception as error:
         app.log(
             "fault",
@@ -31,19 +47,17 @@ async def answer(request: HttpRequest, app: App) -> Reply:
             requestId=request.request_id,
             detail="".join(traceback.format_exception(error))[-2000:],
         )
-        reply = _problem(error, request)
-    reply.headers = [
-        *reply.headers,
-        ("X-Request-Id", request.request_id),
-        *SECURITY_HEADERS,
-        *cors_headers(policy, request.headers.get("origin"), preflight=request.method == "OPTIONS"),
-    ]
+        reply = problem_reply(error, request)
+    complete(reply, request)
+    reply.headers += cors_headers(
+        policy, request.headers.get("origin"), preflight=request.method == "OPTIONS"
+    )
     duration_ms = elapsed_ms(request.started_ms, app.clock.now_ms())
     app.log(
         "request",
         requestId=request.request_id,
         method=request.method,
-        path=request.path,
+        path=masked(request.path),
         key=request.key_id,
         status=reply.status,
         durationMs=duration_ms,
@@ -53,6 +67,35 @@ async def answer(request: HttpRequest, app: App) -> Reply:
     )
     observe(request, reply, app, duration_ms)
     return reply
+
+
+def complete(reply: Reply, request: HttpRequest) -> None:
+    """Add the headers that every answer has."""
+    reply.headers = [*reply.headers, ("X-Request-Id", request.request_id), *SECURITY_HEADERS]
+    # A browser that was told so for this machine would refuse what else is developed on it.
+    if request.is_https and not is_loopback(host_name(request.host)):
+        reply.headers.append(HSTS_HEADER)
+
+
+def _check_open_mode(request: HttpRequest, app: App, policy: CorsPolicy) -> None:
+    """
+    Return when the mode `open` lets a request in; in the mode `keys` its key decides.
+
+    Raises:
+        Forbidden: it came by another host's name, or changes something for another origin's page.
+    """
+    settings = app.settings
+    if settings.auth_mode != "open":
+        return
+    check_host(request.host, settings.open_hosts)
+    if request.method not in SAFE_METHODS:
+        origin = request.headers.get("origin")
+        check_origin(
+            request.host,
+            origin=origin,
+            fetch_site=request.headers.get("sec-fetch-site"),
+            is_listed=is_allowed(policy, origin),
+        )
 
 
 def _size(reply: Reply) -> int | None:
@@ -81,6 +124,7 @@ async def _route(request: HttpRequest, app: App) -> Reply:
         request.endpoint = endpoint.label
         caller = await app.access.identify(request.headers)
         request.key_id = caller.key_id
+        app.allowance.caller = caller
         # Before anything that tells callers apart, so that refusals are counted too.
         await app.limits.admit_read(caller)
         if endpoint.role == "admin":
@@ -96,10 +140,10 @@ async def _route(request: HttpRequest, app: App) -> Reply:
     )
 
 
-def _problem(error: Exception, request: HttpRequest) -> Reply:
-    """Return a failure as a problem document (RFC 9457)."""
+def problem_reply(error: Exception, request: HttpRequest) -> Reply:
+    """Return a failure as a problem document (RFC 9457), without the secrets of its text."""
     if isinstance(error, AppError):
-        request.facts.code, request.facts.error = error.code, error.detail
+        request.facts.code, request.facts.error = error.code, masked(error.detail)
     document = problem_document(error, request.request_id)
     return Reply(
         status=document.status,

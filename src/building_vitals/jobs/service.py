@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from building_vitals.access.caller import Caller
 from building_vitals.answers.question import TimeseriesRequest
@@ -159,9 +159,22 @@ class ChartQueueService:
             self._on_fault("send chunks", error)
         return job
 
-    def events(self, job: Job) -> AsyncIterator[bytes]:
-        """Yield Server-Sent Events about a job until it has ended."""
-        return job_events(job, self._jobs.find, self._clock)
+    def events(
+        self, job: Job, identify: Callable[[], Awaitable[Caller]] | None = None
+    ) -> AsyncIterator[bytes]:
+        """
+        Yield Server-Sent Events about a job until it has ended.
+
+        *identify* names the caller again, from time to time: one who may no longer see the job
+        hears no more of it.
+        """
+        if identify is None:
+            return job_events(job, self._jobs.find, self._clock)
+
+        async def check(job: Job) -> None:
+            _seen_by(await identify(), job, job.job_id)
+
+        return job_events(job, self._jobs.find, self._clock, check)
 
     async def dlq_stats(self) -> FailureStats:
         """Return counts of the failed chunks."""

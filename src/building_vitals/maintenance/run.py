@@ -38,22 +38,22 @@ class Maintenance:
     def __init__(
         self,
         steps: Sequence[Step],
+        state: MaintenanceState,
         invocation: Invocation,
-        state: MaintenanceState | None = None,
     ) -> None:
         """
         Args:
-            steps: Run by rank.
+            steps: All of them.
+            state: Takes the end of each run.
             invocation: Clock, faults.
-            state: Where the end of a run is noted; None: nowhere.
         """
+        self._state = state
         self._steps = sorted(steps, key=lambda step: step.rank)
         self._clock = invocation.clock
         self._on_fault = invocation.on_fault
-        self._state = state
 
     async def run(self) -> MaintenanceRun:
-        """Run every step; a step that fails stops no other."""
+        """Run every step, and note the end; a step that fails stops no other."""
         done: list[StepOutcome] = []
         for step in self._steps:
             try:
@@ -64,16 +64,11 @@ class Maintenance:
                 done.append(StepOutcome(step.name, 0, failure.detail))
             else:
                 done.append(StepOutcome(step.name, changed))
-        await self._note_end()
-        return MaintenanceRun(done)
-
-    async def _note_end(self) -> None:
-        if self._state is None:
-            return
         try:
             await self._state.note_run(self._clock.now_ms())
         except AppError as error:
-            self._on_fault("maintenance: end of the run", error)
+            self._on_fault("maintenance: end", error)
+        return MaintenanceRun(done)
 
 
 def _unforeseen(error: Exception) -> AppError:

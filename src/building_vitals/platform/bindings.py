@@ -15,10 +15,10 @@ from building_vitals.platform.analytics_engine import AnalyticsEngine
 from building_vitals.platform.compression import Brotli
 from building_vitals.platform.d1 import D1Database
 from building_vitals.platform.http import RuntimeClock, RuntimeHttp
-from building_vitals.platform.log import log_fault, write_line
+from building_vitals.platform.log import hide, log_fault, write_line
 from building_vitals.platform.lookup import find_binding
 from building_vitals.platform.metrics import send_metrics
-from building_vitals.platform.queues import QueueSender
+from building_vitals.platform.queues import BINDINGS, QueueSender
 from building_vitals.platform.r2 import R2Objects
 from building_vitals.platform.rate_limits import BoundRateLimiter
 from building_vitals.ports import Invocation
@@ -55,6 +55,7 @@ def _settings_of(env: Any) -> Settings:
     settings = ISOLATE.settings
     if settings is None:
         settings = ISOLATE.settings = read_settings(env)
+        hide(settings.upstream.token)
         # Once in each isolate, so that a Worker that lets everybody in cannot do so unnoticed.
         write_line(
             "start",
@@ -79,4 +80,7 @@ def _platform(env: Any, wait_until: Callable[[Any], None], clock: RuntimeClock) 
         compressor=Brotli(),
         log=write_line,
         statistics=None if find_binding(env, "STATS_DB") is None else D1Database(env, "STATS_DB"),
+        missing_queues=lambda: [
+            name for name in BINDINGS.values() if find_binding(env, name) is None
+        ],
     )

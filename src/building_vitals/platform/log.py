@@ -7,13 +7,25 @@ look at for what may be in it.
 
 from __future__ import annotations
 
+import json
 import traceback
 from typing import Any
 
 import js
 
+from building_vitals.access.api_keys import masked
 from building_vitals.errors import AppError
 from building_vitals.handlers.log_line import log_line
+
+# Secrets of the Worker, which no line may hold whatever went wrong.
+_secrets: list[str] = []
+
+
+def hide(secret: str | None) -> None:
+    """Keep a secret out of all lines from now on."""
+    if secret is not None and secret not in _secrets:
+        # As it is, and as a line has it.
+        _secrets.extend({secret, json.dumps(secret)[1:-1]})
 
 
 def write_line(event: str, **fields: Any) -> None:
@@ -24,7 +36,7 @@ def write_line(event: str, **fields: Any) -> None:
     """
     # Not print: standard output goes through Emscripten's terminal first, byte by byte, before the
     # runtime makes it the same log entry. Nor logging, which the runtime marks as an error.
-    js.console.log(log_line(event, fields))
+    js.console.log(masked(log_line(event, fields), *_secrets))
 
 
 def log_fault(where: str, error: BaseException) -> None:

@@ -10,7 +10,8 @@ from building_vitals.api.cors import SECURITY_HEADERS
 from building_vitals.api.messages import Reply
 from building_vitals.api.problem import INTERNAL_STATUS, PROBLEM_CONTENT_TYPE, problem_document
 from building_vitals.handlers import fetch
-from building_vitals.platform.bindings import make_app, new_id
+from building_vitals.handlers.flawed_settings import answer_flawed
+from building_vitals.platform.bindings import ISOLATE, make_app, new_id
 from building_vitals.platform.heap import heap_bytes
 from building_vitals.platform.http import RuntimeClock
 from building_vitals.platform.log import log_fault, write_line
@@ -37,13 +38,9 @@ async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
     try:
         app = make_app(env, ctx.waitUntil, clock)
     except SettingsError as error:
-        write_line("fault", where="settings", detail=str(error))
-        reply = Reply(
-            status=503,
-            headers=[("Content-Type", PROBLEM_CONTENT_TYPE), *SECURITY_HEADERS],
-            body=b'{"title":"Service Unavailable","status":503,'
-            b'"detail":"the Worker is not set up correctly: see its log"}',
-        )
+        _tell(error)
+        reply = answer_flawed(request, error, write_line, RuntimeClock().now_ms())
+        await body.drop()
         return write_response(reply, request.method, ctx.waitUntil)
     reply = await fetch.answer(request, app)
     app.overdue_maintenance.look_later()
@@ -51,6 +48,13 @@ async def _serve(raw: Any, env: Any, ctx: Any) -> Any:
     if app.settings.shows_heap:
         reply.headers.append(("X-Heap-Bytes", str(heap_bytes())))
     return write_response(reply, request.method, ctx.waitUntil)
+
+
+def _tell(error: SettingsError) -> None:
+    """Log what is wrong with the settings, once in each isolate: each request says so again."""
+    if "settings" not in ISOLATE.told:
+        ISOLATE.told.add("settings")
+        write_line("fault", where="settings", detail=str(error))
 
 
 def _unexpected() -> Reply:
@@ -71,7 +75,7 @@ async def consume_batch(batch: Any, env: Any, ctx: Any) -> None:
     try:
         app = make_app(env, ctx.waitUntil, RuntimeClock(), is_queued=True)
     except SettingsError as error:
-        write_line("fault", where="settings", detail=str(error))
+        _tell(error)
         for message in messages:
             message.retry(queue.TROUBLE_DELAY_S)
         return
@@ -85,6 +89,6 @@ async def run_scheduled(controller: Any, env: Any, ctx: Any) -> None:
     try:
         app = make_app(env, ctx.waitUntil, RuntimeClock())
     except SettingsError as error:
-        write_line("fault", where="settings", detail=str(error))
+        _tell(error)
         return
     await scheduled.run(str(controller.cron), app)

@@ -14,12 +14,15 @@ from pyodide.ffi import JsException, create_proxy, to_js
 from building_vitals.answers.answer import StoredBody
 from building_vitals.answers.formats.spliced_json import SealedBody
 from building_vitals.api.messages import HttpRequest, Reply
-from building_vitals.errors import InvalidRequest, Problem, TooLarge
+from building_vitals.errors import InvalidRequest, Problem, RequestTimeout, TooLarge
 from building_vitals.statistics.events import CLIENT_GONE
 
 # Of a body that nobody wants, so much is taken in before the answer.
 DROP_BYTES_MAX = 8 * 1024 * 1024
 DROP_MS_MAX = 5000
+# The whole body of a request must be in by then, however fast its parts come.
+BODY_MS_MAX = 15_000
+RELEASE_MS_MAX = 1000
 
 
 def read_request(raw: Any, body: RequestBody, now_ms: int) -> HttpRequest:
@@ -28,7 +31,8 @@ def read_request(raw: Any, body: RequestBody, now_ms: int) -> HttpRequest:
 
     *raw* is the JavaScript request: the SDK's wrapper refuses methods it doesn't know.
     """
-    path, query = _path_and_query(str(raw.url))
+    url = str(raw.url)
+    path, query = _path_and_query(url)
     return HttpRequest(
         method=str(raw.method).upper(),
         path=path,
@@ -36,6 +40,8 @@ def read_request(raw: Any, body: RequestBody, now_ms: int) -> HttpRequest:
         headers=RequestHeaders(raw),
         request_id=str(uuid.uuid4()),
         started_ms=now_ms,
+        host=_authority(url),
+        is_https=url.startswith("https:"),
         read_body=body.read,
     )
 
@@ -51,6 +57,11 @@ def _path_and_query(url: str) -> tuple[str, str]:
     _, slash, target = rest.partition("/")
     path, _, query = (slash + target).partition("#")[0].partition("?")
     return path, query
+
+
+def _authority(url: str) -> str:
+    """Return host and port of an address; as with the path, without a judgement of them."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
 
 
 class RequestHeaders(Mapping[str, str]):
@@ -91,7 +102,14 @@ class RequestBody:
         self._is_over = False
 
     async def read(self, bytes_max: int) -> bytes:
-        """Return the body, having kept no more than is allowed."""
+        """
+        Return the body, having kept no more than is allowed.
+
+        Raises:
+            TooLarge: it has more than *bytes_max* bytes, or says so.
+            RequestTimeout: it has not come whole within BODY_MS_MAX.
+            InvalidRequest: it was cut short.
+        """
         if not self._raw.body:
             return b""
         declared = self._raw.headers.get("content-length")
@@ -99,12 +117,31 @@ class RequestBody:
             raise TooLarge(f"body has {declared} bytes; at most {bytes_max} are allowed")
         parts: list[bytes] = []
         size = 0
-        while (part := await self._part()) is not None:
-            size += part.length
-            if size > bytes_max:
-                raise TooLarge(f"body has more than {bytes_max} bytes, which is what is allowed")
-            parts.append(part.to_bytes())
+        try:
+            async with asyncio.timeout(BODY_MS_MAX / 1000):
+                while (part := await self._part()) is not None:
+                    size += part.length
+                    if size > bytes_max:
+                        raise TooLarge(
+                            f"body has more than {bytes_max} bytes, which is what is allowed"
+                        )
+                    parts.append(part.to_bytes())
+        except TimeoutError as error:
+            await self._release()
+            raise RequestTimeout(
+                f"body not complete within {BODY_MS_MAX // 1000} s: {size} bytes came"
+            ) from error
         return b"".join(parts)
+
+    async def _release(self) -> None:
+        """Let go of a body that does not end: what still comes of it is not waited for."""
+        self._is_over = True
+        try:
+            async with asyncio.timeout(RELEASE_MS_MAX / 1000):
+                await self._reader.cancel("the body took too long")
+        except (JsException, TimeoutError):
+            # The stream is broken already; nobody reads it any longer either way.
+            return
 
     async def drop(self) -> None:
         """
@@ -120,9 +157,11 @@ class RequestBody:
             async with asyncio.timeout(DROP_MS_MAX / 1000):
                 while size <= DROP_BYTES_MAX and (part := await self._part()) is not None:
                     size += part.length
-        except (InvalidRequest, TimeoutError):
-            # The client is gone or too slow: it gets its answer as it is.
+        except InvalidRequest:
+            # The client is gone: it gets its answer as it is.
             return
+        except TimeoutError:
+            await self._release()
 
     async def _part(self) -> Any:
         """Return the next bytes, a JavaScript array; None behind the last."""

@@ -6,7 +6,14 @@ import hashlib
 
 import pytest
 
-from building_vitals.access.api_keys import MISSING, NOT_VALID, hash_key, is_well_formed, read_key
+from building_vitals.access.api_keys import (
+    MISSING,
+    NOT_VALID,
+    hash_key,
+    is_well_formed,
+    masked,
+    read_key,
+)
 from building_vitals.errors import Unauthorized
 
 KEY = "bv_" + "Az09_-" * 7 + "x"
@@ -72,3 +79,24 @@ def test_form_has_256_bits() -> None:
     """A key has 43 characters of base64url behind its prefix."""
     assert is_well_formed(KEY)
     assert not is_well_formed(KEY.replace("bv_", "bw_"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"no such path: /nope/{KEY}", "no such path: /nope/bv_***"),
+        (f"?api_key={KEY}&x=1", "?api_key=bv_***&x=1"),
+        (f"/nope/{KEY.replace('_', '%5F')}", "/nope/bv_***"),
+        (f"/nope/{KEY.replace('_', '%5f').replace('-', '%2D')}", "/nope/bv_***"),
+        (f"'{KEY[:30]}'", "'bv_***'"),
+        (f"{KEY},{KEY}", "bv_***,bv_***"),
+        (KEY.upper(), "bv_***"),
+        ("http://user:PW@host:bad/api failed", "http://***@host:bad/api failed"),
+        ("https://t0ken@host", "https://***@host"),
+        ("token sesame-1234567 refused", "token *** refused"),
+        ("bv_short, a@b and https://host/@x", "bv_short, a@b and https://host/@x"),
+    ],
+)
+def test_secrets_are_masked(text: str, expected: str) -> None:
+    """Keys, also encoded or cut, passwords in addresses, and secrets that are named."""
+    assert expected == masked(text, "sesame-1234567", None, "st")

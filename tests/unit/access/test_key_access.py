@@ -230,3 +230,16 @@ async def test_last_use_is_kept_to_the_hour(door: Door) -> None:
     await door.ask(1)
     assert begun == used()
     assert ["note-use: unavailable"] == door.reports
+
+
+async def test_a_second_look_goes_by_the_database_alone(door: Door) -> None:
+    """What the isolate remembers of a key does not keep a stream open after its revocation."""
+    headers = {"x-api-key": key_of(1)}
+    door.add(1)
+    await door.ask(1)
+    assert "key_1" == (await door.access.identify_again(headers)).key_id
+    while door.waiting:
+        await door.waiting.pop()
+    door.revoke(1)
+    with pytest.raises(Unauthorized):
+        await door.access.identify_again(headers)

@@ -99,10 +99,12 @@ DOCUMENTS: list[tuple[msgspec.Struct, str]] = [
             timestamp=TIME,
             version="1",
             auth_mode="open",
-            checks=Checks("ok", "ok"),
+            checks=Checks(d1="ok", r2="ok", queues="ok", upstream="ok", maintenance="ok"),
+            maintenance_age_seconds=7,
         ),
         f'{{"status":"healthy","service":"s","timestamp":"{TIME}","version":"1","authMode":"open",'
-        '"checks":{"d1":"ok","r2":"ok"}}',
+        '"checks":{"d1":"ok","r2":"ok","queues":"ok","upstream":"ok","maintenance":"ok"},'
+        '"maintenanceAgeSeconds":7}',
     ),
     (
         CacheObjects([CacheObject("k", 1, TIME, None, 2)], "c"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from building_vitals.access.caller import Caller
+from building_vitals.access.streams import STREAMS_MAX
 from building_vitals.ranges import Range
 from fakes.api_calls import called, document_of, headers_of
 from fakes.job_world import JobWorld
@@ -76,3 +79,40 @@ async def test_events_are_streamed() -> None:
         assert ["progress", "completed"] == [
             line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event:")
         ]
+
+
+@in_virtual_time
+async def test_a_key_has_so_many_streams() -> None:
+    """One more is a 429; a client that leaves makes room, and HEAD takes none."""
+    async with JobWorld() as world:
+        caller = Caller(key_id="one", is_admin=True, sites=None)
+        route = f"GET /api/jobs/{await world.submit(['a'], RANGE)}/events"
+        open_ones: list[Any] = []
+        for n in range(STREAMS_MAX):
+            reply = await called(world, route, caller=caller, request_id=f"r{n}")
+            assert reply.rest is not None
+            await anext(reply.rest)
+            open_ones.append(reply.rest)
+        refused = await called(world, route, caller=caller, request_id="more")
+        assert (429, "15") == (refused.status, headers_of(refused)["Retry-After"])
+        assert 200 == (await called(world, route, request_id="open mode")).status
+        await open_ones[3].aclose()
+        assert 200 == (await called(world, f"HEAD {route[4:]}", caller=caller)).status
+        assert 200 == (await called(world, route, caller=caller, request_id="more")).status
+        assert 429 == (await called(world, route, caller=caller, request_id="again")).status
+        for each in open_ones:
+            await each.aclose()
+
+
+@in_virtual_time
+async def test_streams_that_have_ended_do_not_count() -> None:
+    """A stream ends with its job, and its place is free then."""
+    async with JobWorld() as world:
+        caller = Caller(key_id="one", is_admin=True, sites=None)
+        job_id = await world.submit(["a"], RANGE)
+        await world.run(job_id)
+        reply = await called(world, f"GET /api/jobs/{job_id}/events", caller=caller)
+        assert reply.rest is not None
+        assert 1 == world.app.isolate.streams.count("one")
+        assert [chunk async for chunk in reply.rest]
+        assert 0 == world.app.isolate.streams.count("one")

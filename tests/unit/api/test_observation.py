@@ -56,8 +56,9 @@ class Context:
         self.clock = VirtualClock()
         self.limits = Limits()
         self.settings = SimpleNamespace(
-            routing=RoutingOptions(small_threshold=200), cors_origins=""
+            routing=RoutingOptions(small_threshold=200), cors_origins="", auth_mode="keys"
         )
+        self.allowance = SimpleNamespace(caller=None)
         self.recent = RecentAnswers(LookUps())
         self.lines: list[dict[str, Any]] = []
         self._outcome = outcome

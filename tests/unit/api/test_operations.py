@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from building_vitals.access.caller import Caller
+from building_vitals.maintenance.health import REMEMBERED_MS
 from building_vitals.ranges import Range
 from building_vitals.upstream.profile import SiteProfile
 from fakes.api_calls import called, document_of, headers_of
@@ -20,6 +21,7 @@ async def test_health_is_a_status_too() -> None:
         reply = await called(world, "GET /api/health")
         assert (200, "healthy") == (reply.status, (await document_of(reply))["status"])
         world.objects.failures.always("*")
+        await world.clock.sleep(REMEMBERED_MS)
         reply = await called(world, "GET /api/health")
         assert (503, "degraded") == (reply.status, (await document_of(reply))["status"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -95,3 +96,57 @@ async def test_other_sites_are_refused_before_anything_is_fetched() -> None:
         reader = Caller(key_id="r", is_admin=False, sites=frozenset({"other"}))
         reply = await called(world, "GET /api/timeseries", QUERY, caller=reader)
         assert (403, []) == (reply.status, world.upstream.asked)
+
+
+@in_virtual_time
+async def test_routes_that_are_asked_for_have_limits_of_size() -> None:
+    """Whatever asks for more than fits hears what would fit, and costs the upstream nothing."""
+    async with JobWorld() as world:
+        span = f"start_time={EPOCH_MS - 7300 * DAY_MS}&end_time={EPOCH_MS}"
+        names = ",".join(f"p{n}" for n in range(5000))
+        told = {
+            "direct": "route=direct takes at most 100,000 estimated samples; this is 3,650,000,000",
+            "cached": "route=cached fetches at most 100,000 estimated samples; here 3,650,000,000",
+            "queued": "request too large: 3650000000 estimated samples; 50000000 are allowed",
+        }
+        for route, beginning in told.items():
+            query = f"site=site&points={names}&{span}&route={route}"
+            reply = await called(world, "GET /api/timeseries", query)
+            assert 413 == reply.status, route
+            detail = (await document_of(reply))["detail"]
+            assert detail.startswith(beginning)
+            if route != "queued":
+                hint = "leave out route=, or ask for at most 4 hours of these points"
+                assert detail.endswith(hint)
+        assert 0 == world.upstream.requests
+        for table in ("cache_segments", "fetch_leases", "queue_jobs", "job_points"):
+            assert [] == world.database.look(f"SELECT * FROM {table}")
+
+
+@in_virtual_time
+async def test_what_is_known_has_no_limit_of_size() -> None:
+    """route=cached answers whatever is known already, however large."""
+    async with JobWorld(interval_ms=DAY_MS // 4) as world:
+        names = ",".join(f"p{n}" for n in range(4))
+        ends = [EPOCH_MS - n * 200 * DAY_MS for n in (4, 3, 2, 1)]
+        pieces = list(itertools.pairwise(ends))
+        for start, end in pieces:
+            query = f"site=site&points={names}&start_time={start}&end_time={end}&route=cached"
+            assert 200 == (await called(world, "GET /api/timeseries", query)).status
+            await world.settle()
+        whole = f"start_time={pieces[0][0]}&end_time={pieces[-1][1]}"
+        query = f"site=site&points={names}&{whole}&route=cached"
+        reply = await called(world, "GET /api/timeseries", query)
+        assert (200, "hit") == (reply.status, headers_of(reply)["X-Cache-Status"])
+
+
+@in_virtual_time
+async def test_large_requests_do_not_go_past_a_cache_that_is_down() -> None:
+    """Nobody can say what of it is known, so it is not fetched whole: 503, to be tried again."""
+    async with JobWorld() as world:
+        world.database.failures.always("*", "rows", "batch")
+        span = f"start_time={EPOCH_MS - 2000 * DAY_MS}&end_time={EPOCH_MS}"
+        query = f"site=site&points=a&{span}&route=cached"
+        reply = await called(world, "GET /api/timeseries", query)
+        assert (503, "10") == (reply.status, headers_of(reply)["Retry-After"])
+        assert 0 == world.upstream.requests

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from building_vitals.cache.estimates import estimated_samples
+from building_vitals.cache.estimates import (
+    estimated_samples,
+    fetch_cost,
+    longest_that_fits,
+    missing_samples,
+)
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range
 
@@ -26,3 +31,36 @@ from building_vitals.ranges import Range
 def test_estimate_rounds_halves_up(points: int, duration_ms: int, expected: int) -> None:
     """Points x days x 100, as Math.round would have it, without any error of floats."""
     assert expected == estimated_samples(points, Range(-5, duration_ms - 5))
+
+
+def test_gaps_are_estimated_by_the_same_rule() -> None:
+    """The times of all gaps together, rounded once."""
+    half = Range(0, 432_000)
+    assert 2 == missing_samples({"a": [half, half], "b": [half], "c": [half]})
+    assert 0 == missing_samples({})
+
+
+@pytest.mark.parametrize(
+    ("points_ms", "samples_per_day", "expected"),
+    [([DAY_MS, DAY_MS], 1440.0, 2880), ([1000] * 5000, 288.0, 500_000), ([], 288.0, 0)],
+)
+def test_a_point_costs_something_however_short_its_range(
+    points_ms: list[int], samples_per_day: float, expected: int
+) -> None:
+    """By the rate of the site, and at least 100 samples a point."""
+    assert expected == fetch_cost(points_ms, samples_per_day)
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        (1, "1,000 days"),
+        (500, "2 days"),
+        (501, "47 hours"),
+        (5000, "4 hours"),
+        (50_000, "28 minutes"),
+    ],
+)
+def test_what_fits_is_told_in_words(points: int, expected: str) -> None:
+    """The longest range whose estimate is within the limit, rounded down."""
+    assert expected == longest_that_fits(points, 100_000)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import msgspec
 import pytest
 
 from building_vitals.access.caller import Caller
+from building_vitals.access.options import AllowanceOptions
 from building_vitals.api.endpoint import Endpoint
+from building_vitals.api.messages import Reply
 from building_vitals.api.routes import ENDPOINTS
 from fakes.api_calls import OneCaller, called, document_of, headers_of
 from fakes.job_world import JobWorld
@@ -150,3 +154,108 @@ async def test_a_fault_is_answered_and_logged() -> None:
         assert ("fault", "GET /api/stats") == (fault["event"], fault["where"])
         assert "ZeroDivisionError: secret" in fault["detail"]
         assert 500 == request["status"]
+
+
+def set_mode(world: JobWorld, auth_mode: str, **options: Any) -> None:
+    """Give a world another mode, in the same isolate."""
+    world.settings = msgspec.structs.replace(world.settings, auth_mode=auth_mode, **options)
+    world.app = world.make_app(world.app.isolate)
+
+
+@in_virtual_time
+async def test_the_open_mode_serves_this_machine_alone() -> None:
+    """By another name every path is refused, before anybody is counted; with keys any will do."""
+    async with JobWorld() as world:
+        for path in ("/api/jobs", "/api/health", "/openapi.json", "/nope"):
+            reply = await called(world, f"GET {path}", host="evil.example:8787")
+            assert 403 == reply.status, path
+        set_mode(world, "open", open_hosts=frozenset({"evil.example"}))
+        assert 200 == (await called(world, "GET /api/jobs", host="evil.example:8787")).status
+        set_mode(world, "keys")
+        assert 200 == (await called(world, "GET /api/jobs", host="evil.example:8787")).status
+
+
+@in_virtual_time
+async def test_pages_of_other_origins_change_nothing_in_the_open_mode() -> None:
+    """A form that a page sends is refused before it does anything; listed origins may."""
+    async with JobWorld() as world:
+        run = "POST /api/maintenance/run"
+        page: dict[str, Any] = {"origin": "https://evil.example", "sec_fetch_site": "cross-site"}
+        refused = await called(world, run, **page)
+        assert (403, "Not allowed with this API key") == (
+            *(refused.status, (await document_of(refused))["title"]),
+        )
+        assert [] == world.database.look("SELECT step FROM maintenance_state")
+        assert 403 == (await called(world, "DELETE /api/cache", "site=a", **page)).status
+        assert 200 == (await called(world, "GET /api/jobs", **page)).status
+        assert 200 == (await called(world, run)).status
+        own: dict[str, Any] = {"origin": "http://127.0.0.1:8787", "sec_fetch_site": "same-origin"}
+        assert 200 == (await called(world, run, host="127.0.0.1:8787", **own)).status
+        set_mode(world, "open", cors_origins="https://evil.example")
+        assert 200 == (await called(world, run, **page)).status
+        set_mode(world, "keys", cors_origins="")
+        assert 200 == (await called(world, run, **page)).status
+
+
+@in_virtual_time
+async def test_keys_are_neither_answered_nor_logged() -> None:
+    """Wherever a client puts a key, the problem and the line have it masked."""
+    key = "bv_" + "aB3_-" * 8 + "xyz"
+    routes = [
+        (f"GET /nope/{key}", ""),
+        (f"GET /api/jobs/{key}", ""),
+        ("GET /api/timeseries", f"site={key}%20&points=a&format={key}&start_time={key}"),
+        ("GET /api/jobs", f"limit={key}&{key}=1"),
+        (f"{key[:40].upper()} /api/jobs", ""),
+    ]
+    async with JobWorld() as world:
+        for route, query in routes:
+            reply = await called(world, route, query)
+            assert 400 <= reply.status < 500
+            text = f"{bytes(reply.body)!r} {reply.headers} {world.lines.pop()}"
+            assert key[3:20] not in text, route
+            assert "bv_***" in text
+
+
+@in_virtual_time
+async def test_answers_by_https_say_so() -> None:
+    """Browsers are told for a year; never of this machine, and not by an answer in the clear."""
+    async with JobWorld() as world:
+        set_mode(world, "keys")
+        name = "Strict-Transport-Security"
+        told = {
+            (host, is_https): headers_of(
+                await called(world, "GET /api/jobs", host=host, is_https=is_https)
+            ).get(name)
+            for host in ("vitals.example", "localhost:8787")
+            for is_https in (True, False)
+        }
+        assert {("vitals.example", True): "max-age=31536000"} == {
+            each: value for each, value in told.items() if value is not None
+        }
+
+
+@in_virtual_time
+async def test_what_is_fetched_is_counted_by_what_it_costs() -> None:
+    """A key that asks for much is told when to come back; what is known costs it nothing."""
+    async with JobWorld() as world:
+        set_mode(world, "keys", allowance=AllowanceOptions(at_once=20_000, per_minute=1000))
+        one = Caller(key_id="one", is_admin=False, sites=None)
+        many, others = (",".join(f"{x}{n}" for n in range(60)) for x in "pq")
+
+        async def asked(points: str, route: str, caller: Caller = one) -> Reply:
+            query = f"site=site&points={points}&start_time=0&end_time=86400000&route={route}"
+            reply = await called(world, "GET /api/timeseries", query, caller=caller)
+            await world.settle()
+            return reply
+
+        assert 200 == (await asked(many, "cached")).status
+        before = world.upstream.requests
+        for route in ("cached", "direct"):
+            refused = await asked(others, route)
+            assert (429, True) == (refused.status, int(headers_of(refused)["Retry-After"]) > 0)
+            assert "too much to fetch" in (await document_of(refused))["detail"]
+        assert 200 == (await asked(many, "cached")).status
+        assert before == world.upstream.requests
+        assert [] == world.database.look("SELECT lease_id FROM fetch_leases")
+        assert 200 == (await asked(others, "direct", READER)).status

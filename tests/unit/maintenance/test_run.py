@@ -6,6 +6,7 @@ import msgspec
 
 from building_vitals.instants import DAY_MS
 from building_vitals.maintenance.run import Maintenance
+from building_vitals.maintenance.state_table import MaintenanceState
 from fakes.clock import VirtualClock
 from fakes.invocation import invocation
 from fakes.upkeep import NOW_MS, UpkeepBench, insert_job, key
@@ -59,6 +60,7 @@ async def test_one_failing_step_stops_no_other() -> None:
     reported: list[str] = []
     run = Maintenance(
         bench.steps(),
+        MaintenanceState(bench.database),
         invocation(VirtualClock(NOW_MS), on_fault=lambda where, error: reported.append(where)),
     )
     done = {each.name: each for each in (await run.run()).steps}
@@ -67,3 +69,20 @@ async def test_one_failing_step_stops_no_other() -> None:
     }
     assert ["maintenance: expired objects", "maintenance: orphan objects"] == reported
     assert (1, 1) == (done["expired segments"].changed, done["old jobs"].changed)
+
+
+async def test_the_end_of_a_run_is_noted() -> None:
+    """Health tells how long ago a run ended; that it could not be noted stops nothing."""
+    bench, reported = UpkeepBench(), list[str]()
+    state = MaintenanceState(bench.database)
+    maintenance = Maintenance(
+        [],
+        state,
+        invocation(VirtualClock(NOW_MS), on_fault=lambda where, error: reported.append(where)),
+    )
+    assert (await state.read(NOW_MS)).maintained_ms is None
+    assert [] == (await maintenance.run()).steps
+    assert NOW_MS == (await state.read(NOW_MS)).maintained_ms
+    bench.database.failures.always("batch")
+    assert [] == (await maintenance.run()).steps
+    assert ["maintenance: end"] == reported
