@@ -7,6 +7,7 @@ SIGINT or SIGTERM ends it. Needs nothing but the standard library.
 """
 
 import argparse
+import os
 import re
 import signal
 import sys
@@ -41,7 +42,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--port", type=int, default=PORT_DEFAULT, help=f"default {PORT_DEFAULT}; 0 for a free one"
     )
-    parser.add_argument("--token", default=TOKEN_DEFAULT, help="bearer token clients must send")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get("DEMO_UPSTREAM_TOKEN") or TOKEN_DEFAULT,
+        help="bearer token clients must send; also in the environment, as DEMO_UPSTREAM_TOKEN",
+    )
     parser.add_argument("--latency-ms", type=int, default=0, metavar="N", help="for every answer")
     parser.add_argument(
         "--ms-per-1000-samples", type=int, default=0, metavar="N",

@@ -6,6 +6,7 @@ Usage: python3 scripts/dev.py [--port 8787] [--upstream URL [--upstream-token T]
                               [--var NAME=VALUE]... [--demo OPTION]...
                               [--runtime packed|official]
 
+The token for an upstream is better given as the environment variable ACE_API_TOKEN.
 Prints `Ready on http://127.0.0.1:PORT` once the Worker answers. SIGINT, SIGTERM or SIGHUP end it
 and all that it started, with status 0; its own death, whatever the cause, ends them too.
 """

@@ -13,6 +13,7 @@ from devtools.children import Children
 from devtools.console import StepFailed
 from devtools.layout import WRANGLER_TOML
 from devtools.local_database import prepare_database
+from devtools.private import keep_private
 from devtools.toolchain import Toolchain
 from devtools.wrangler import Wrangler
 
@@ -43,6 +44,7 @@ class KeyDatabase:
         """
         wrangler = Wrangler(self.tools, self.home)
         if not self.options.is_remote:
+            keep_private(self.options.state)
             prepare_database(wrangler, self.options.state, self.children)
         settings = tomllib.loads(WRANGLER_TOML.read_text(encoding="utf-8"))
         databases = {each["binding"]: each["database_name"] for each in settings["d1_databases"]}

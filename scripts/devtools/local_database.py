@@ -11,6 +11,7 @@ from pathlib import Path
 from devtools.children import Children
 from devtools.console import progress
 from devtools.layout import DATABASES, MIGRATIONS, PACKAGE_LOCK, SCHEMA_SQL, WRANGLER_TOML
+from devtools.private import keep_private
 from devtools.toolchain import write_whole
 from devtools.wrangler import Wrangler, database_names
 
@@ -57,6 +58,7 @@ def prepare_database(
     empty = kept / _ingredients(migrations)
     if not is_made and empty.is_dir():
         shutil.copytree(empty, files, dirs_exist_ok=True)
+        keep_private(state)
         write_whole(stamp, digest.hexdigest().encode())
         return
     databases = database_names()

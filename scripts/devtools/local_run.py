@@ -22,6 +22,7 @@ from devtools.local_database import prepare_database
 from devtools.local_state import check_state, reset_state
 from devtools.locks import file_lock
 from devtools.options import Options
+from devtools.private import keep_private
 from devtools.servers import (
     HOST,
     HealthCheck,
@@ -41,6 +42,7 @@ STATE_SECONDS = 30.0
 EXAMPLE_SECONDS = 5.0
 POLL_SECONDS = 0.1
 DEMO_TOKEN = "demo-upstream-token"  # noqa: S105 - of a server that lives on this machine only
+TOKEN_VARIABLE = "DEMO_UPSTREAM_TOKEN"  # noqa: S105 - a name
 DEMO = "the demo upstream"
 
 
@@ -68,6 +70,7 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
     Raises:
         StepFailed: Something could not be started, or ended by itself.
     """
+    keep_private(options.state)
     with file_lock(
         options.state / ".lock",
         waiting=f"{options.state} is in use by another run; waiting for its end",
@@ -124,10 +127,11 @@ def start_upstream(
     with progress("Demo upstream: starting"):
         demo, url = start_announced(
             children,
-            [tools.python, "-u", script, "--port", "0", "--token", token, *options.demo],
+            [tools.python, "-u", script, "--port", "0", *options.demo],
             name=DEMO,
             seconds=UPSTREAM_SECONDS,
-            env=tools.environment(),
+            # Every user of the machine can read a command line.
+            env={**tools.environment(), TOKEN_VARIABLE: token},
             label=b"[upstream] ",
         )
     say(f"  it answers on {url}/api")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -25,7 +26,7 @@ class Options:
     Attributes:
         port: Where the Worker answers; 0 for any free port.
         upstream: Base URL of the upstream, None for the demo upstream.
-        upstream_token: Bearer token for it, None for none.
+        upstream_token: Bearer token for it, None for none; from the environment unless given.
         state: Folder of R2, D1 and the queues.
         resets_state: Whether what is in it is put aside first.
         variables: Values for the Worker that go before those of wrangler.toml.
@@ -48,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
 
 
-def parse_options(arguments: Sequence[str]) -> Options:
+def parse_options(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Options:
     """Return the options; ends the process with status 2 and one line when they make no sense."""
     parser = _Parser(
         prog="dev.py",
@@ -64,7 +65,11 @@ def parse_options(arguments: Sequence[str]) -> Options:
         metavar="URL",
         help="upstream base URL; without it a demo upstream is started",
     )
-    parser.add_argument("--upstream-token", metavar="T", help="bearer token for the upstream")
+    parser.add_argument(
+        "--upstream-token",
+        metavar="T",
+        help="bearer token for the upstream; better in the environment, as ACE_API_TOKEN",
+    )
     _add_state(parser)
     parser.add_argument(
         "--var",
@@ -94,7 +99,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
     return Options(
         port=found.port,
         upstream=found.upstream,
-        upstream_token=found.upstream_token,
+        upstream_token=found.upstream_token or _token_in(environ, found.upstream),
         state=found.state.expanduser().resolve(),
         resets_state=found.reset_state,
         variables=dict(found.var),
@@ -116,6 +121,11 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="puts what is kept there aside and begins with an empty state",
     )
+
+
+def _token_in(environ: Mapping[str, str], upstream: str | None) -> str | None:
+    """Return the token for a given upstream: a command line could be read by anybody."""
+    return None if upstream is None else environ.get("ACE_API_TOKEN") or None
 
 
 def _port(text: str) -> int:

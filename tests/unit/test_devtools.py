@@ -285,6 +285,15 @@ def test_demo_upstream_gets_its_options() -> None:
     assert "site=maple-office&points=maple-office%2Fweather%2Ftemp" in example
 
 
+def test_the_token_is_taken_from_the_environment() -> None:
+    """For a given upstream, not for the demo's; the option goes before it."""
+    environ = {"ACE_API_TOKEN": "secret"}
+    upstream = ["--upstream", "http://h:1/api"]
+    assert "secret" == parse_options(upstream, environ).upstream_token
+    assert "t" == parse_options([*upstream, "--upstream-token", "t"], environ).upstream_token
+    assert parse_options([], environ).upstream_token is None
+
+
 def test_options_take_every_argument(tmp_path: Path) -> None:
     """All options are read; of a variable given twice the last one counts, and = may be in it."""
     line = "--port 9000 --upstream http://h:1/api --upstream-token t --var A=1 --var A=b=c"
