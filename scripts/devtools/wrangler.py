@@ -15,6 +15,8 @@ from devtools.toolchain import Toolchain
 LOCAL_FLAGS = ("python_workers_development", "experimental")
 FOREIGN = ("CLOUDFLARE_", "WRANGLER_", "MINIFLARE_", "CF_", "X_LOCAL_")
 MIN_SECRET = 6
+# An API key in an address: wrangler writes a line for each request, and knows no keys.
+KEY_LIKE = re.compile(rb"bv(_|%5f)(?:[a-z0-9_-]|%5f|%2d){16,}", re.IGNORECASE)
 # Colours, and links as terminals know them; wrangler's warnings have some whatever NO_COLOR says.
 ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 NOISE = re.compile(
@@ -119,8 +121,8 @@ def shown_lines(secrets: Sequence[str]) -> LineFilter:
     Return a filter for wrangler's output.
 
     It drops wrangler's tables, its warning about crons, and its own "Ready on", which comes before
-    the Worker can answer; it takes out terminal escapes and blots out *secrets*. What the Worker
-    logs goes through.
+    the Worker can answer; it takes out terminal escapes and blots out *secrets* and what looks like
+    an API key. What the Worker logs goes through.
     """
     hidden = [secret.encode() for secret in secrets if len(secret) >= MIN_SECRET]
 
@@ -130,6 +132,6 @@ def shown_lines(secrets: Sequence[str]) -> LineFilter:
             return None
         for secret in hidden:
             line = line.replace(secret, b"***")
-        return line
+        return KEY_LIKE.sub(b"bv_***", line)
 
     return show
