@@ -71,7 +71,11 @@ CREATE TABLE IF NOT EXISTS fetch_leases (
   points TEXT NOT NULL,          -- JSON array
   start_ms INTEGER NOT NULL,
   end_ms INTEGER NOT NULL,
-  expires_ms INTEGER NOT NULL
+  expires_ms INTEGER NOT NULL,
+  begun_ms INTEGER NOT NULL DEFAULT 0,
+  ends_ms INTEGER NOT NULL DEFAULT 0,          -- when the holder expects to have all of it
+  is_background INTEGER NOT NULL DEFAULT 0,    -- 1: for a job; nobody else waits for it
+  failure TEXT                                 -- JSON; the fetch has failed so
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS fetch_leases_by_site ON fetch_leases (site, expires_ms);

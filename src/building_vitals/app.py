@@ -204,10 +204,10 @@ class App:
 
         invocation = msgspec.structs.replace(self.invocation, run_later=run_later)
         lease_ms = min(self.settings.cache.lease_seconds * 1000, CLAIM_MS)
-        return self._filler(invocation, lease_ms, stores_early=True)
+        return self._filler(invocation, lease_ms, is_background=True)
 
     def _filler(
-        self, invocation: Invocation, lease_ms: int, *, stores_early: bool = False
+        self, invocation: Invocation, lease_ms: int, *, is_background: bool = False
     ) -> SegmentFiller:
         return SegmentFiller(
             upstream=self.source,
@@ -216,8 +216,9 @@ class App:
             freshness=self.freshness,
             lease_ms=lease_ms,
             waiting=self.isolate.waiting,
+            failures=self.isolate.failures,
             invocation=invocation,
-            stores_early=stores_early,
+            is_background=is_background,
             charge=None if self._is_queued else self.allowance.charge,
         )
 

@@ -12,6 +12,7 @@ from building_vitals.access.allowance import AllowanceMemory
 from building_vitals.access.key_access import KeyMemory
 from building_vitals.access.streams import OpenStreams
 from building_vitals.answers.recent import RecentAnswers
+from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.waiting import Waiting
 from building_vitals.maintenance.health import HealthMemory
@@ -37,6 +38,7 @@ class Isolate:
         streams: The event streams that are open, by key.
         health: What was found when the health was last looked at.
         waiting: Needs that wait for another request's fetch.
+        failures: Fetches that failed some seconds ago.
         outbox: Requests that wait to be recorded.
         grant, queued_grant: Upstream requests that may still be sent, for requests and for jobs.
         profiles: What has been learned of the upstream's sites.
@@ -55,6 +57,7 @@ class Isolate:
         self.streams = OpenStreams()
         self.health = HealthMemory()
         self.waiting = Waiting()
+        self.failures = Failures()
         self.outbox = Outbox()
         self.grant = Grant()
         self.queued_grant = Grant()

@@ -108,7 +108,7 @@ def read_settings(env: Any) -> Settings:
             settle_after=reader.integer("SETTLE_AFTER", 7200, 0, 31_536_000),
             stale_grace=reader.integer("STALE_GRACE", 86_400, 0, 31_536_000),
             compression=reader.choice("COMPRESSION", "true", ("true", "false"), str) == "true",
-            lease_seconds=reader.integer("LEASE_SECONDS", 30, 1, 900),
+            lease_seconds=reader.integer("LEASE_SECONDS", 10, 1, 900),
         ),
         routing=_routing(reader),
         jobs=JobOptions(

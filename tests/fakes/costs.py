@@ -22,3 +22,7 @@ class SteadyCosts:
     def takes_site(self, points_count: int, duration_ms: int) -> bool:
         """Return that pages hold what was asked for alone."""
         return False
+
+    def fetch_ms(self, points_count: int, duration_ms: int) -> int:
+        """Return a second for each page."""
+        return 1000 * self.requests(points_count, duration_ms)

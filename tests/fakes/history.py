@@ -64,11 +64,13 @@ class SiteCosts(msgspec.Struct):
         samples_per_day: Of one point.
         page_size: Samples on a page.
         site_points: All points of the site, where its pages hold them all; else 0.
+        page_ms: How long a page takes.
     """
 
     samples_per_day: float
     page_size: int
     site_points: int
+    page_ms: int
 
     def requests(self, points_count: int, duration_ms: int) -> int:
         """Return the pages."""
@@ -79,6 +81,10 @@ class SiteCosts(msgspec.Struct):
     def takes_site(self, points_count: int, duration_ms: int) -> bool:
         """Return whether pages hold the whole site."""
         return 0 < points_count <= self.site_points and duration_ms > 0
+
+    def fetch_ms(self, points_count: int, duration_ms: int) -> int:
+        """Return how long the pages take, one after the other."""
+        return self.page_ms * self.requests(points_count, duration_ms)
 
 
 class Asking(NamedTuple):
@@ -98,6 +104,7 @@ class History:
         samples_sent: Samples in all pages.
         requests: Pages asked for.
         page_ms: How long a page takes.
+        believed_page_ms: How long a page is believed to take; None: as long as it does.
         failing: Decides before each page of a fetch (counted from 0) whether that fails.
         during: Awaited before each page.
         silent: Points that have no data.
@@ -116,6 +123,7 @@ class History:
         self.samples_sent = 0
         self.requests = 0
         self.page_ms = 0
+        self.believed_page_ms: int | None = None
         self.failing: Callable[[Asking, int], bool] = lambda *_: False
         self.during: Callable[[int], Awaitable[None]] | None = None
         self.silent: set[str] = set()
@@ -222,9 +230,10 @@ class History:
         self._known_strangers |= self.strangers.intersection(points)
 
     async def costs(self, site: str, *, for_job: bool = False) -> SiteCosts:
-        """Return what is true."""
+        """Return what is true, or what is believed."""
         rate = DAY_MS / self._interval_ms
-        return SiteCosts(rate, self._page_size, len(self.site_points))
+        page_ms = self.page_ms if self.believed_page_ms is None else self.believed_page_ms
+        return SiteCosts(rate, self._page_size, len(self.site_points), page_ms)
 
     async def _page(self, asking: Asking, number: int, deadline_ms: int | None) -> None:
         """Take the time of a page, then give it or fail."""

@@ -68,6 +68,10 @@ class LoopClock:
         """Return the present instant."""
         return self._start_ms + round(asyncio.get_running_loop().time() * 1000)
 
+    def step(self, by_ms: int) -> None:
+        """Set the clock forward, or back, as machines do."""
+        self._start_ms += by_ms
+
     async def sleep(self, delay_ms: int) -> None:
         """Return after *delay_ms*."""
         await asyncio.sleep(delay_ms / 1000)

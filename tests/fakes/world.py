@@ -156,6 +156,7 @@ class World:
         self.invocation = Invocation(self.clock, self.run_later, self.on_fault, self.new_id)
         self._ids = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_dying = False
         self.app = self.make_app()
         self.freshness = self.app.freshness
         self.recent = self.app.recent
@@ -212,6 +213,9 @@ class World:
     def run_later(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something after the answer."""
         assert isinstance(work, CoroutineType)
+        if self._is_dying:
+            work.close()
+            return
         self.started[work.__qualname__] += 1
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -224,8 +228,17 @@ class World:
 
     def crash(self) -> None:
         """Let the isolate die: what goes on in the background ends wherever it is."""
+        self._is_dying = True
         for task in self._tasks:
             task.cancel()
+
+    async def die(self, *requests: asyncio.Task[Any]) -> None:
+        """Let an isolate die with these requests and all that goes on behind them."""
+        self.crash()
+        for task in requests:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *requests, return_exceptions=True)
+        self._is_dying = False
 
     def need(self, points: Sequence[str], time_range: Range, *, within_ms: int = 30_000) -> Need:
         """Return a need of this moment."""

@@ -47,6 +47,7 @@ PURE = {
     *("upstream.ace.planning", "upstream.ace.settings", "upstream.ace.targets"),
     *("upstream.ace.wire", "upstream.ace.nesting"),
     *("cache.freshness", "cache.segments", "cache.coverage", "cache.fetch_plan", "cache.need"),
+    *("cache.failures", "cache.lease", "cache.patience"),
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces"),
     *("answers.formats.registry", "answers.formats.encoder", "answers.formats.text_rows"),

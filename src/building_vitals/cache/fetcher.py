@@ -28,12 +28,15 @@ from building_vitals.upstream.profile import Source
 OnProgress = Callable[[Progress], Awaitable[None]]
 # Stores series that came, or raises an AppError.
 Store = Callable[[list[PointSeries]], Awaitable[None]]
+OnFault = Callable[[str, Exception], None]
 
 # Fetches of one plan under way at once.
 FETCHES_MAX = 4
 # What came is stored, where nobody waits for it, as soon as it is so many samples, or so old.
 HELD_SAMPLES_MAX = 250_000
 HELD_MS_MAX = 30_000
+# Where somebody waits, seldom: but who leaves takes the invocation along, half a minute later.
+HELD_AWAITED_MS_MAX = 10_000
 
 
 class FetchOutcome(msgspec.Struct):
@@ -66,7 +69,12 @@ class FetchOutcome(msgspec.Struct):
 
 
 class GapFetcher:
-    """Fetches from the upstream; *held_samples_max* is when what came is stored."""
+    """
+    Fetches from the upstream.
+
+    What came is stored once *held_samples_max* are held, or something for *held_ms_max*. What can't
+    be stored ends a fetch, unless *on_fault* is to hear of it: somebody waits for it, then.
+    """
 
     def __init__(
         self,
@@ -75,11 +83,14 @@ class GapFetcher:
         clock: Clock,
         *,
         held_samples_max: int = HELD_SAMPLES_MAX,
+        held_ms_max: int = HELD_MS_MAX,
+        on_fault: OnFault | None = None,
     ) -> None:
         self._upstream = upstream
         self._freshness = freshness
         self._clock = clock
-        self._held_samples_max = held_samples_max
+        self._held_max = (held_samples_max, held_ms_max)
+        self._on_fault = on_fault
 
     async def fetch(
         self,
@@ -100,8 +111,8 @@ class GapFetcher:
             now_ms: When it begins.
             source: Which calls are to give the samples; None for the cheaper ones.
             on_progress: Awaited after each page.
-            store: Where nobody waits for the data: awaited with what came, now and then, so that
-                little is held and little is lost.
+            store: Awaited with what came, now and then, so that little is held and little is
+                lost.
         """
         run = _FetchRun(
             self._upstream,
@@ -110,10 +121,11 @@ class GapFetcher:
             settled_ms=self._freshness.settled_until_ms(now_ms),
             asked_ms=sum(map(_asked_ms, fetches)),
             clock=self._clock,
-            held_samples_max=self._held_samples_max,
+            held_max=self._held_max,
             source=source,
             on_progress=on_progress,
             store=store,
+            on_fault=self._on_fault,
         )
         gate = asyncio.Semaphore(FETCHES_MAX)
 
@@ -160,10 +172,11 @@ class _FetchRun:
         settled_ms: int,
         asked_ms: int,
         clock: Clock,
-        held_samples_max: int,
+        held_max: tuple[int, int],
         source: Source | None,
         on_progress: OnProgress | None,
         store: Store | None,
+        on_fault: OnFault | None,
     ) -> None:
         self.outcome = outcome
         self._upstream = upstream
@@ -171,10 +184,11 @@ class _FetchRun:
         self._settled_ms = settled_ms
         self._asked_ms = asked_ms
         self._clock = clock
-        self._held_samples_max = held_samples_max
+        self._held_samples_max, self._held_ms_max = held_max
         self._source = source
         self._on_progress = on_progress
         self._store = store
+        self._on_fault = on_fault
         self._stored_ms = clock.now_ms()
         self._stored_share = 0.0
         self._states: list[_FetchState] = []
@@ -227,7 +241,12 @@ class _FetchRun:
             state.covered = state.folder.covered
         if self._store is not None:
             async with self._storing:
-                await self._store_held(self._store)
+                try:
+                    await self._store_held(self._store)
+                except AppError as error:
+                    if self._on_fault is None:
+                        raise
+                    self._on_fault("store", error)
         await self._report()
 
     async def _report(self) -> None:
@@ -250,7 +269,7 @@ class _FetchRun:
         held = sum(state.folder.held for state in self._states if state.folder is not None)
         held += sum(each.series.count for each in self.outcome.point_series)
         now_ms = self._clock.now_ms()
-        if held < self._held_samples_max and now_ms - self._stored_ms < HELD_MS_MAX:
+        if held < self._held_samples_max and now_ms - self._stored_ms < self._held_ms_max:
             return
         self._stored_ms, share = now_ms, self._share()
         for state in self._states:

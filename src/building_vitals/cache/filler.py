@@ -7,43 +7,50 @@ Separate because the cached route and the chunks of jobs both stand on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+
+import msgspec
 
 from building_vitals.cache.coverage import Cover, covers, gaps_of
-from building_vitals.cache.estimates import estimated_samples
+from building_vitals.cache.failures import Failures, FetchFailure, decoded, is_alike
 from building_vitals.cache.fetch_plan import UpstreamQuery, plan_fetches
-from building_vitals.cache.fetcher import FetchOutcome, GapFetcher, OnProgress
+from building_vitals.cache.fetcher import (
+    HELD_AWAITED_MS_MAX,
+    HELD_MS_MAX,
+    GapFetcher,
+    OnProgress,
+)
 from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.holder import Came, LeaseHolder
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.keeping import Keeper
-from building_vitals.cache.leases_table import Lease, Leases
+from building_vitals.cache.lease import Gaps, Lease, OtherLease, span
+from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.need import Filling, Need, Progress, Resolution
+from building_vitals.cache.patience import (
+    WAIT_MIN_MS,
+    is_worth_waiting,
+    next_look_ms,
+    outside,
+    plan_ms,
+)
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentStore
-from building_vitals.cache.toll import Charge, Toll, require_size
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Database, Invocation
-from building_vitals.ranges import Range, merge
-from building_vitals.series.folding import PointSeries
+from building_vitals.upstream.costs import FetchCosts
 from building_vitals.upstream.port import Upstream
 from building_vitals.upstream.profile import Source
-
-# How long to wait before looking again whether somebody else's fetch has come in.
-WAIT_MIN_MS = 25
-WAIT_MAX_MS = 400
-# Estimated samples that are fetched along for those who wait.
-FETCHED_ALONG_MAX = 200_000
 
 
 class SegmentFiller:
     """
     Fetches gaps and nothing else, and lets one fetch serve all who wait for it.
 
-    *lease_ms* is how long a lease lives unless renewed, and *waiting* is shared by all fillers of
-    the isolate. With *stores_early*, what came is stored while the fetch goes on, a part at a time:
-    for work that nobody waits for, and that may end at any moment. *charge* is told the cost of
-    each fetch before it begins, and may refuse it.
+    *lease_ms* is how long a lease lives unless renewed; *waiting* and *failures* are shared by all
+    fillers of the isolate. With *is_background*, it works for jobs: no person waits for that.
     """
 
     def __init__(
@@ -55,12 +62,18 @@ class SegmentFiller:
         freshness: Freshness,
         lease_ms: int,
         waiting: Waiting,
+        failures: Failures,
         invocation: Invocation,
-        stores_early: bool = False,
-        charge: Charge | None = None,
+        is_background: bool = False,
     ) -> None:
         self._upstream = upstream
-        self._fetcher = GapFetcher(upstream, freshness, invocation.clock)
+        self._fetcher = GapFetcher(
+            upstream,
+            freshness,
+            invocation.clock,
+            held_ms_max=HELD_MS_MAX if is_background else HELD_AWAITED_MS_MAX,
+            on_fault=None if is_background else invocation.on_fault,
+        )
         self._keeper = Keeper(store, database, invocation)
         self._database = database
         self._index = SegmentIndex(database)
@@ -72,8 +85,19 @@ class SegmentFiller:
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
         self._waiting = waiting
-        self._stores_early = stores_early
-        self._toll = Toll(upstream, charge)
+        self._failures = failures
+        self._is_background = is_background
+        self._holder = LeaseHolder(
+            fetcher=self._fetcher,
+            keeper=self._keeper,
+            database=database,
+            waiting=waiting,
+            failures=failures,
+            cover=self.cover,
+            lease_ms=lease_ms,
+            invocation=invocation,
+            is_background=is_background,
+        )
 
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
@@ -154,195 +178,219 @@ class SegmentFiller:
         """
         Return the need covered without gaps, from the segments that `look_up` found on.
 
+        What somebody else fetches is waited for while that is cheaper than to fetch it too; what
+        nobody fetches is fetched meanwhile.
+
         Args:
             need: The need.
             segments: Those that `look_up` found.
             on_progress: Awaited after each page that is fetched for it.
 
         Raises:
-            TooLarge: the gaps are larger than what may be fetched for the need.
-            RateLimited: the caller may not have so much fetched now.
             UpstreamError: the gaps can't be filled, and nothing kept can stand in for them; what
                 came is stored all the same.
             Unavailable: the database can't be reached.
         """
-        wait_ms, waiter = WAIT_MIN_MS, self._new_id()
+        covered = self.cover(need, segments)
+        if not gaps_of(covered):
+            return Filling(covered, resolution=self.resolution(need, covered))
+        costs = await self._upstream.costs(need.site)
+        attempt = _Attempt(need, self._new_id(), costs, list(segments), on_progress)
         try:
-            while True:
-                covered = self.cover(need, segments)
-                missing = gaps_of(covered)
-                if not missing:
-                    return Filling(covered, resolution=self.resolution(need, covered))
-                require_size(need, missing)
-                lease = self._lease(need, missing)
-                taken, segments = await self._try(need, lease)
-                missing = gaps_of(self.cover(need, segments))
-                if taken and missing:
-                    self._waiting.remove(waiter)
-                    try:
-                        await self._toll.pay(need, missing)
-                    except AppError:
-                        self._run_later(self._keeper.release(lease))
-                        raise
-                    return await self._fetch(need, lease, segments, missing, on_progress)
-                if taken:
-                    self._run_later(self._keeper.release(lease))
-                elif missing:
-                    if self._clock.now_ms() + wait_ms >= (need.wait_until_ms or need.deadline_ms):
-                        raise UpstreamBusy(
-                            "another request is fetching the same data and has not finished in "
-                            "time",
-                            retryable=True,
-                        )
-                    self._waiting.add(waiter, need)
-                    await self._clock.sleep(wait_ms)
-                    wait_ms = min(2 * wait_ms, WAIT_MAX_MS)
+            while (filling := await self._advance(attempt)) is None:
+                pass
         finally:
-            self._waiting.remove(waiter)
+            self._waiting.remove(attempt.waiter)
+        before = attempt.before
+        if before is None:
+            return filling
+        return msgspec.structs.replace(filling.after(before), unreadable=before.unreadable)
 
-    def _lease(self, need: Need, missing: dict[str, list[Range]]) -> Lease:
+    async def _advance(self, attempt: _Attempt) -> Filling | None:
+        """Come one step nearer: have gaps fetched, or wait; return the filling if that was all."""
+        need = attempt.need
+        covered = self.cover(need, attempt.segments)
+        missing = gaps_of(covered)
+        if not missing:
+            return Filling(covered, resolution=self.resolution(need, covered))
+        now_ms = self._clock.now_ms()
+        known = self._failures.of(need.site, missing, now_ms=now_ms, deadline_ms=need.deadline_ms)
+        if known is not None and not self._is_background:
+            return self._stand_in(attempt, known.error())
+        lease = self._lease(attempt, missing)
+        others = await self._try(attempt, lease, attempt.passed)
+        missing = gaps_of(self.cover(need, attempt.segments))
+        if others is None:
+            return await self._fetch(attempt, lease, missing, is_all=True)
+        if not missing or not others:
+            return None
+        heard = self._heard(attempt, missing, others)
+        if heard is not None:
+            return self._stand_in(attempt, heard.error())
+        awaited = self._awaited(attempt, lease, others)
+        if not awaited:
+            return None
+        free = outside(missing, awaited)
+        # Not before others have come for whom it can be fetched along.
+        if free and attempt.is_waiting and not self._is_background:
+            beside = self._lease(attempt, free)
+            passed = attempt.passed | {each.lease_id for each in awaited}
+            if await self._try(attempt, beside, passed) is None:
+                missing = outside(gaps_of(self.cover(need, attempt.segments)), awaited)
+                return await self._fetch(attempt, beside, missing, is_all=False)
+        return await self._wait(attempt, awaited)
+
+    def _heard(
+        self, attempt: _Attempt, missing: Gaps, others: list[OtherLease]
+    ) -> FetchFailure | None:
+        """Return a failure that concerns the need too; those that do not are passed."""
+        now_ms = self._clock.now_ms()
+        for other in others:
+            if other.failure is None:
+                continue
+            failure = decoded(other.failure)
+            if failure.concerns(now_ms, attempt.need.deadline_ms) and is_alike(
+                missing, other.shared, other.points_count, other.time_range
+            ):
+                return failure
+            attempt.passed.add(other.lease_id)
+        return None
+
+    def _awaited(
+        self, attempt: _Attempt, lease: Lease, others: list[OtherLease]
+    ) -> list[OtherLease]:
+        """Return the leases that are worth waiting for; the others are passed."""
+        found = []
+        for other in others:
+            if other.failure is not None:
+                continue
+            if self._is_background or is_worth_waiting(
+                other,
+                lease,
+                now_ms=self._clock.now_ms(),
+                deadline_ms=attempt.need.deadline_ms,
+                lease_ms=self._lease_ms,
+            ):
+                found.append(other)
+            else:
+                attempt.passed.add(other.lease_id)
+        return found
+
+    async def _wait(self, attempt: _Attempt, awaited: list[OtherLease]) -> Filling | None:
+        """Wait until it is time to look again; who has no time left takes what is kept."""
+        need, now_ms = attempt.need, self._clock.now_ms()
+        left_ms = (need.wait_until_ms or need.deadline_ms) - now_ms
+        if left_ms <= 0:
+            busy = "another request is fetching the same data and has not finished in time"
+            return self._stand_in(attempt, UpstreamBusy(busy, retryable=True))
+        wait_ms = next_look_ms(awaited, now_ms) if attempt.is_waiting else WAIT_MIN_MS
+        attempt.is_waiting = True
+        self._waiting.add(attempt.waiter, need)
+        await self._clock.sleep(min(wait_ms, left_ms))
+        return None
+
+    def _lease(self, attempt: _Attempt, missing: Gaps) -> Lease:
+        now_ms = self._clock.now_ms()
+        if missing != attempt.planned:
+            attempt.planned = missing
+            attempt.planned_ms = plan_ms(plan_fetches(missing, attempt.costs), attempt.costs)
         return Lease(
             lease_id=self._new_id(),
-            site=need.site,
+            site=attempt.need.site,
             points=tuple(missing),
-            time_range=Range(
-                min(ranges[0].start_ms for ranges in missing.values()),
-                max(ranges[-1].end_ms for ranges in missing.values()),
-            ),
-            expires_ms=self._clock.now_ms() + self._lease_ms,
+            time_range=span(missing),
+            expires_ms=now_ms + self._lease_ms,
+            begun_ms=now_ms,
+            ends_ms=now_ms + attempt.planned_ms,
+            is_background=self._is_background,
         )
 
-    async def _try(self, need: Need, lease: Lease) -> tuple[bool, list[Segment]]:
+    async def _try(
+        self, attempt: _Attempt, lease: Lease, passed: Collection[str]
+    ) -> list[OtherLease] | None:
         """
-        Try to take the lease, and look up again: both in one round trip, and in this order.
+        Try to take the lease, and look up again: all in one round trip, and in this order.
 
         The holder before has stored what it fetched before it let go of the lease.
+
+        Returns:
+            Those in the way; None when the lease is held and something is still missing.
         """
-        outcomes = await self._database.batch(
-            [
-                self._leases.take_statement(lease, now_ms=self._clock.now_ms()),
-                self._index.find_statement(need.site, need.points, need.time_range),
-            ]
-        )
-        return outcomes[0].changes > 0, self._index.found(outcomes[1].rows)
+        need, now_ms = attempt.need, self._clock.now_ms()
+        try:
+            taken, others, found = await self._database.batch(
+                [
+                    self._leases.take_statement(lease, now_ms=now_ms, passed=passed),
+                    self._leases.look_statement(lease, now_ms=now_ms, passed=passed),
+                    self._index.find_statement(need.site, need.points, need.time_range),
+                ]
+            )
+        except BaseException:
+            # It may have been taken all the same.
+            self._run_later(self._keeper.release(lease))
+            raise
+        attempt.segments = [*self._index.found(found.rows), *attempt.came]
+        if not taken.changes:
+            return self._leases.found(others.rows)
+        if gaps_of(self.cover(need, attempt.segments)):
+            return None
+        self._run_later(self._keeper.release(lease))
+        return []
 
     async def _fetch(
-        self,
-        need: Need,
-        lease: Lease,
-        segments: list[Segment],
-        missing: dict[str, list[Range]],
-        on_progress: OnProgress | None,
-    ) -> Filling:
-        """Fetch the gaps under the lease, and have stored what came, also if not all came."""
-        fetched_ms = self._clock.now_ms()
-        had_known = any(each.known for each in self.cover(need, segments))
-        segments = list(segments)
+        self, attempt: _Attempt, lease: Lease, missing: Gaps, *, is_all: bool
+    ) -> Filling | None:
+        """
+        Fetch gaps under the lease, to the end even if whoever asked for them goes away.
+
+        Returns:
+            What covers the need; None where others fetch the rest.
+        """
+        need = attempt.need
+        self._waiting.remove(attempt.waiter)
+        had_known = any(each.known for each in self.cover(need, attempt.segments))
         known_share = 1 - need.missing_share(missing)
-        heartbeat = asyncio.ensure_future(self._renew(lease))
+        on_progress = attempt.on_progress
 
         async def report(progress: Progress) -> None:
             if on_progress is not None:
                 await on_progress(progress.beside(known_share))
 
-        async def store(point_series: list[PointSeries]) -> None:
-            made = self._keeper.object_of(need.site, point_series, fetched_ms)
-            if made is not None:
-                segments.extend((await self._keeper.store(made)).segments)
-
-        try:
-            missing = await self._missing_along(lease, missing)
-            fetches = plan_fetches(missing, await self._upstream.costs(need.site))
-            fetched = await self._fetcher.fetch(
-                need,
-                fetches,
-                fetched_ms,
-                source=self._source(need),
-                on_progress=report,
-                store=store if self._stores_early else None,
-            )
-        finally:
-            heartbeat.cancel()
-        made = self._keeper.object_of(need.site, fetched.point_series, fetched_ms)
-        self._run_later(self._keeper.end(made, lease))
-        segments += made.segments if made else []
-        covered, is_stale = self._outcome(need, segments, fetched)
-        return Filling(
-            covered,
-            fresh={made.key: made.data} if made and made.key else {},
-            fetched=fetched.fetched,
-            samples_fetched=fetched.samples,
-            upstream_requests=fetched.requests,
-            unreadable=fetched.unreadable,
-            had_known=had_known,
-            is_stale=is_stale,
-            resolution=self.resolution(need, covered),
+        work = self._holder.fetch(
+            need, lease, missing, attempt.costs, source=self._source(need), on_progress=report
         )
+        if self._is_background:
+            came = await work
+        else:
+            task = asyncio.ensure_future(work)
+            self._run_later(_outlive(task))
+            came = await asyncio.shield(task)
+        attempt.take(came, had_known=had_known)
+        covered = self.cover(need, attempt.segments)
+        if came.outcome.failure is not None and gaps_of(covered):
+            return self._stand_in(attempt, came.outcome.failure)
+        if not is_all:
+            return None
+        return Filling(covered, resolution=self.resolution(need, covered))
 
-    def _outcome(
-        self, need: Need, segments: list[Segment], fetched: FetchOutcome
-    ) -> tuple[list[Cover], bool]:
-        """Return what covers a need after a fetch, and whether expired segments stand in."""
-        covered = self.cover(need, segments)
-        if fetched.failure is None or not gaps_of(covered):
-            return covered, False
-        covered = self.cover(need, segments, grace=True)
-        is_final = isinstance(fetched.failure, UpstreamSiteUnknown) or not need.accepts_stale
-        if is_final or gaps_of(covered):
-            raise fetched.failure
-        return covered, True
-
-    async def _missing_along(
-        self, lease: Lease, missing: dict[str, list[Range]]
-    ) -> dict[str, list[Range]]:
-        """Return the gaps together with those of all in this isolate whom the lease blocks."""
-        others, budget = [], FETCHED_ALONG_MAX
-        for other in self._waiting.behind(lease, self._clock.now_ms()):
-            budget -= estimated_samples(len(other.points), other.time_range)
-            if budget < 0:
-                break
-            others.append(other)
-        if not others:
-            return missing
-        now_ms = self._clock.now_ms()
-        wider = Lease(
-            lease_id=lease.lease_id,
-            site=lease.site,
-            points=tuple(
-                dict.fromkeys((*lease.points, *(name for other in others for name in other.points)))
-            ),
-            time_range=Range(
-                min(lease.time_range.start_ms, *(other.time_range.start_ms for other in others)),
-                max(lease.time_range.end_ms, *(other.time_range.end_ms for other in others)),
-            ),
-            expires_ms=now_ms + self._lease_ms,
-        )
-        outcomes = await self._database.batch(
-            [
-                self._leases.widen_statement(wider, now_ms=now_ms),
-                self._index.find_statement(wider.site, wider.points, wider.time_range),
-            ]
-        )
-        if not outcomes[0].changes:
-            return missing
-        segments = self._index.found(outcomes[1].rows)
-        together = {point: list(ranges) for point, ranges in missing.items()}
-        for other in others:
-            for point, ranges in gaps_of(self.cover(other, segments)).items():
-                together.setdefault(point, []).extend(ranges)
-        return {point: merge(ranges) for point, ranges in together.items()}
-
-    async def fetch_directly(self, need: Need) -> Filling:
+    def _stand_in(self, attempt: _Attempt, failure: AppError) -> Filling:
         """
-        Fetch everything, whatever is known, and store nothing.
+        Return the need covered by expired segments, in place of a fetch that failed.
 
         Raises:
-            RateLimited: the caller may not have so much fetched now.
-            UpstreamError: the data can't be had.
+            AppError: the failure, where they don't reach or must not be taken.
         """
+        need = attempt.need
+        covered = self.cover(need, attempt.segments, grace=True)
+        is_final = isinstance(failure, UpstreamSiteUnknown) or not need.accepts_stale
+        if is_final or gaps_of(covered):
+            raise failure
+        return Filling(covered, is_stale=True, resolution=self.resolution(need, covered))
+
+    async def fetch_directly(self, need: Need) -> Filling:
+        """Fetch everything, whatever is known, and store nothing."""
         now_ms = self._clock.now_ms()
         await self._upstream.costs(need.site)
-        await self._toll.pay(need, {point: [need.time_range] for point in need.points})
         fetch = UpstreamQuery(need.points, need.time_range)
         fetched = await self._fetcher.fetch(need, [fetch], now_ms, source=self._source(need))
         if fetched.failure is not None:
@@ -369,11 +417,57 @@ class SegmentFiller:
             resolution=self.resolution(need, covered),
         )
 
-    async def _renew(self, lease: Lease) -> None:
-        """Keep a lease alive until cancelled."""
-        while True:
-            await self._clock.sleep(self._lease_ms // 3)
-            try:
-                await self._leases.renew(lease.lease_id, self._clock.now_ms() + self._lease_ms)
-            except AppError as error:
-                self._on_fault("renew", error)
+
+class _Attempt(msgspec.Struct):
+    """
+    An attempt at filling a need.
+
+    Attributes:
+        need: The need.
+        waiter: Its name among those who wait.
+        costs: Of its site.
+        segments: Those known.
+        on_progress: Awaited after each page.
+        came: Segments that were fetched for it, and may not be found yet.
+        before: What that took.
+        passed: Leases, by name, that it does not wait for any more.
+        is_waiting: Whether it has begun to wait.
+        planned, planned_ms: Gaps, and how long it takes to fetch them.
+    """
+
+    need: Need
+    waiter: str
+    costs: FetchCosts
+    segments: list[Segment]
+    on_progress: OnProgress | None
+    came: list[Segment] = []
+    before: Filling | None = None
+    passed: set[str] = set()
+    is_waiting: bool = False
+    planned: Gaps | None = None
+    planned_ms: int = 0
+
+    def take(self, came: Came, *, had_known: bool) -> None:
+        """Take up what came of a fetch."""
+        self.came += came.segments
+        self.segments += came.segments
+        outcome, before = came.outcome, self.before
+        filling = Filling(
+            [],
+            fresh=came.fresh,
+            fetched=outcome.fetched,
+            samples_fetched=outcome.samples,
+            upstream_requests=outcome.requests,
+            unreadable=outcome.unreadable,
+            had_known=had_known,
+        )
+        if before is not None:
+            unreadable = outcome.unreadable + before.unreadable
+            filling = msgspec.structs.replace(filling.after(before), unreadable=unreadable)
+        self.before = filling
+
+
+async def _outlive(task: asyncio.Task[Came]) -> None:
+    """Wait for a task, so that the runtime lets it live; its failure is told elsewhere."""
+    with suppress(Exception):
+        await task

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from building_vitals.cache.leases_table import Lease, Leases
+from building_vitals.cache.lease import Lease
+from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.store import SegmentObject, SegmentStore, segment_object
 from building_vitals.errors import AppError
-from building_vitals.ports import Database, Invocation
+from building_vitals.ports import Database, Invocation, Statement
 from building_vitals.series.folding import PointSeries
 
 
@@ -46,15 +47,21 @@ class Keeper:
         await self._store.commit([stored], now_ms=self._clock.now_ms())
         return stored
 
-    async def end(self, made: SegmentObject | None, lease: Lease) -> None:
-        """Store what is left of a fetch, then let go of the lease: those who wait find it then."""
-        release = self._leases.release_statement(lease.lease_id)
+    async def end(
+        self, made: SegmentObject | None, lease: Lease, failed: Statement | None = None
+    ) -> None:
+        """
+        Store what is left of a fetch, then let go of the lease: those who wait find it then.
+
+        Of a fetch that *failed*, that statement tells them so in the same moment.
+        """
+        last = failed or self._leases.release_statement(lease.lease_id)
         try:
             if made is None:
-                await self._database.batch([release])
+                await self._database.batch([last])
                 return
             stored = await self._store.put(made)
-            await self._store.commit([stored], now_ms=self._clock.now_ms(), after=[release])
+            await self._store.commit([stored], now_ms=self._clock.now_ms(), after=[last])
         except AppError as error:
             self._on_fault("store", error)
             await self.release(lease)

@@ -25,7 +25,7 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
     settle_after: int = 7200
     stale_grace: int = 86_400
     compression: bool = True
-    lease_seconds: int = 30
+    lease_seconds: int = 10
 
     def freshness(self) -> Freshness:
         """Return the same in milliseconds."""

@@ -7,7 +7,7 @@ this isolate alone: those who wait elsewhere are served by the leases, a little 
 
 from __future__ import annotations
 
-from building_vitals.cache.leases_table import Lease
+from building_vitals.cache.lease import Lease
 from building_vitals.cache.need import Need
 
 # A request that died while it waited is not fetched for.

@@ -24,3 +24,7 @@ class FetchCosts(Protocol):
     def takes_site(self, points_count: int, duration_ms: int) -> bool:
         """Return whether the cheaper way is that of the pages that hold the whole site."""
         ...
+
+    def fetch_ms(self, points_count: int, duration_ms: int) -> int:
+        """Return how long a fetch takes, by the cheaper way: milliseconds, estimated."""
+        ...

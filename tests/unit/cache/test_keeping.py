@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from building_vitals.cache.keeping import Keeper
-from building_vitals.cache.leases_table import Lease
+from building_vitals.cache.lease import Lease
 from building_vitals.errors import Unavailable
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries

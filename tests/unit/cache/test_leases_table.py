@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from building_vitals.cache.leases_table import Lease, Leases
+from building_vitals.cache.lease import Lease, OtherLease
+from building_vitals.cache.leases_table import Leases
 from building_vitals.ranges import Range
 from fakes.database import FakeDatabase
 
@@ -33,11 +34,22 @@ class Desk:
         end: int = 200,
         until: int = 1000,
         now: int = 0,
+        is_background: bool = False,
+        passed: tuple[str, ...] = (),
     ) -> str | None:
         """Try to take a lease; return its id, or None when it can't be had."""
         self._taken += 1
-        lease = Lease(f"lease-{self._taken}", site, points, Range(start, end), until)
-        statement = self.leases.take_statement(lease, now_ms=now)
+        lease = Lease(
+            f"lease-{self._taken}",
+            site,
+            points,
+            Range(start, end),
+            until,
+            begun_ms=now,
+            ends_ms=now + 50,
+            is_background=is_background,
+        )
+        statement = self.leases.take_statement(lease, now_ms=now, passed=passed)
         [outcome] = await self.database.batch([statement])
         return lease.lease_id if outcome.changes else None
 
@@ -95,10 +107,10 @@ async def test_a_renewed_lease_lives_on() -> None:
     with Desk() as desk:
         lease = await desk.take("a", until=1000)
         assert lease
-        await desk.leases.renew(lease, 5000)
+        await desk.leases.renew(lease, 5000, 0)
         assert await desk.take("a", now=4999) is None
         await desk.leases.release(lease)
-        await desk.leases.renew(lease, 9000)
+        await desk.leases.renew(lease, 9000, 0)
         assert await desk.take("a", now=4999)
 
 
@@ -109,3 +121,68 @@ async def test_five_thousand_points_take_one_lease() -> None:
         assert await desk.take(*points)
         assert await desk.take(points[4321]) is None
         assert await desk.take("another")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "can_be_had"),
+    [
+        pytest.param(False, False, False, id="people wait for people"),
+        pytest.param(True, False, True, id="people never wait for a job"),
+        pytest.param(False, True, False, id="a job waits for people"),
+        pytest.param(True, True, False, id="a job waits for a job"),
+    ],
+)
+async def test_who_waits_for_whom(*, first: bool, second: bool, can_be_had: bool) -> None:
+    """Background work is in nobody's way but its own kind's."""
+    with Desk() as desk:
+        assert await desk.take("a", is_background=first)
+        assert can_be_had == bool(await desk.take("a", is_background=second))
+
+
+async def test_who_waits_no_longer_passes() -> None:
+    """One lease may be passed by name; the next in its place is in the way again."""
+    with Desk() as desk:
+        first = await desk.take("a")
+        assert first
+        second = await desk.take("a", passed=(first,))
+        assert second
+        assert await desk.take("a", passed=(first,)) is None
+        assert await desk.take("a", passed=(second, first))
+
+
+async def test_who_waits_sees_for_what() -> None:
+    """Of each lease in the way: shared points, size, and how long it will take."""
+    with Desk() as desk:
+        await desk.take("a", "b", "c", start=0, end=150, now=7)
+        await desk.take("z")
+        mine = Lease("mine", "site", ("c", "q", "a"), Range(100, 300), 1000)
+        look = desk.leases.look_statement(mine, now_ms=10)
+        [outcome] = await desk.database.batch([look])
+        assert [
+            OtherLease("lease-1", ("a", "c"), 3, Range(0, 150), 1000, begun_ms=7, ends_ms=57)
+        ] == desk.leases.found(outcome.rows)
+
+
+async def test_a_failure_takes_the_place_of_its_lease() -> None:
+    """It is in the way of people for as long as it is remembered, and never of jobs."""
+    with Desk() as desk:
+        await desk.take("a", "b")
+        failed = Lease("lease-1", "site", ("b",), Range(100, 150), 0)
+        await desk.database.batch([desk.leases.fail_statement(failed, '{"x":1}', 600)])
+        await desk.leases.renew("lease-1", 9000, 0)
+        assert await desk.take("a", now=599)
+        assert await desk.take("b", now=599) is None
+        look = desk.leases.look_statement(failed.__replace__(lease_id="other"), now_ms=599)
+        [outcome] = await desk.database.batch([look])
+        assert ['{"x":1}'] == [each.failure for each in desk.leases.found(outcome.rows)]
+        assert await desk.take("b", now=599, is_background=True)
+        assert await desk.take("b", now=600)
+
+
+async def test_a_clock_that_steps_back_does_not_shorten_a_lease() -> None:
+    """An end that is earlier than the one told before does not count."""
+    with Desk() as desk:
+        lease = await desk.take("a", until=1000)
+        assert lease
+        await desk.leases.renew(lease, 400, 0)
+        assert await desk.take("a", now=999) is None

@@ -178,7 +178,9 @@ async def test_leases_and_purges_go() -> None:
         (NOW_MS - cache_upkeep.LEASE_AGE_MS - 1, NOW_MS - 1, NOW_MS + 5)
     ):
         bench.database.look(
-            "INSERT INTO fetch_leases VALUES (?1, 'hq', '[]', 0, 1, ?2)", str(n), expires_ms
+            "INSERT INTO fetch_leases VALUES (?1, 'hq', '[]', 0, 1, ?2, 0, 0, 0, NULL)",
+            str(n),
+            expires_ms,
         )
     for n, purged_ms in enumerate((NOW_MS - DAY_MS - 1, NOW_MS - DAY_MS)):
         bench.database.look("INSERT INTO cache_purges VALUES (?1, ?2)", str(n), purged_ms)

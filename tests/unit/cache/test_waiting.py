@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from building_vitals.cache.leases_table import Lease
+from building_vitals.cache.lease import Lease
 from building_vitals.cache.need import Need
 from building_vitals.cache.waiting import WAITING_MAX, Waiting
 from building_vitals.ranges import Range

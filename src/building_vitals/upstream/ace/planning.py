@@ -34,6 +34,9 @@ NAMES_MAX = 100
 FILTER_NAMES = 30
 # Calls by point that go side by side.
 SIDE_BY_SIDE = 4
+# What is known of the real upstream: a small answer takes about a second, one of 50,000 samples 6.
+ANSWER_MS = 1_000
+SAMPLE_MS = 0.1
 # Ways to divide names into groups that are tried.
 DIVISIONS_MAX = 64
 
@@ -87,6 +90,23 @@ class SiteCosts(msgspec.Struct, frozen=True):
         if way == "points":
             return self.division(points_count, duration_ms)[1]
         return self._pages(way, points_count, duration_ms) or 1
+
+    def fetch_ms(self, points_count: int, duration_ms: int) -> int:
+        """Return how long a fetch takes, by the cheaper way: milliseconds, estimated."""
+        profile = self.profile
+        way = self.way(points_count, duration_ms)
+        requests = turns = self.requests(points_count, duration_ms)
+        per_day = points_count * self.samples_per_day
+        seen_ms, seen_samples = profile.page_ms, profile.page_samples
+        if way == "points":
+            turns = -(-requests // SIDE_BY_SIDE)
+            seen_ms, seen_samples = profile.call_ms, profile.call_samples
+        elif way == "site":
+            per_day = self.site_samples_per_day or per_day
+        answer_ms = _usual_ms(per_day * duration_ms / DAY_MS / requests)
+        if seen_ms:
+            answer_ms *= seen_ms / _usual_ms(seen_samples)
+        return round(turns * answer_ms)
 
     def takes_site(self, points_count: int, duration_ms: int) -> bool:
         """Return whether the cheaper way is that of the pages that hold the whole site."""
@@ -154,6 +174,11 @@ class SiteCosts(msgspec.Struct, frozen=True):
             per_day = rate
         samples = per_day * duration_ms / DAY_MS
         return groups * max(1, -int(-samples // self.page_samples))
+
+
+def _usual_ms(samples: float) -> float:
+    """Return how long an answer of so many samples usually takes."""
+    return ANSWER_MS + SAMPLE_MS * samples
 
 
 def point_calls(
