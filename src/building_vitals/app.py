@@ -242,6 +242,7 @@ class App:
             compactor=self.compactor,
             options=self.settings.routing,
             recent=self.recent,
+            bypasses=self.isolate.bypasses,
             invocation=self.invocation,
         )
 

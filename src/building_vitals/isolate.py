@@ -11,6 +11,7 @@ from __future__ import annotations
 from building_vitals.access.allowance import AllowanceMemory
 from building_vitals.access.key_access import KeyMemory
 from building_vitals.access.streams import OpenStreams
+from building_vitals.answers.bypasses import Bypasses
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
@@ -33,6 +34,7 @@ class Isolate:
         settings: Read once, because vars change only with a deployment; None until then.
         look_ups: Answers of the index, remembered for a second.
         recent: The latest answers to clients.
+        bypasses: Requests that go past the cache.
         keys: API keys, as the database had them.
         allowances: What of each key's allowance is in use.
         streams: The event streams that are open, by key.
@@ -52,6 +54,7 @@ class Isolate:
         self.settings: Settings | None = None
         self.look_ups = LookUps()
         self.recent = RecentAnswers(self.look_ups)
+        self.bypasses = Bypasses()
         self.keys = KeyMemory()
         self.allowances = AllowanceMemory()
         self.streams = OpenStreams()

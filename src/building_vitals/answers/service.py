@@ -14,6 +14,7 @@ from building_vitals.answers.answer import (
     answer_meta,
 )
 from building_vitals.answers.body import BATCH_BYTES_MAX, ByteSource, body, encoded
+from building_vitals.answers.bypasses import Bypasses
 from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.answers.pieces import (
@@ -59,6 +60,7 @@ class EnhancedTimeseriesService:
         compactor: Compactor,
         options: RoutingOptions,
         recent: RecentAnswers,
+        bypasses: Bypasses,
         invocation: Invocation,
     ) -> None:
         self._filler = filler
@@ -68,6 +70,7 @@ class EnhancedTimeseriesService:
         self._clock = invocation.clock
         self._options = options
         self._recent = recent
+        self._bypasses = bypasses
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
 
@@ -79,7 +82,8 @@ class EnhancedTimeseriesService:
             TooLarge: it asks for more than its route takes.
             RateLimited: the caller may not have so much fetched now.
             UpstreamError: the data can't be had, and nothing kept can stand in for them.
-            Unavailable: R2 is down with half of an answer in it and the upstream is too.
+            Unavailable: R2 is down with half of an answer in it and the upstream is too; or as many
+                requests go past the cache as may.
         """
         need = self._need(question, self._clock.now_ms())
         if question.route == "direct":
@@ -95,7 +99,8 @@ class EnhancedTimeseriesService:
                     "the cache does not answer, and without it this request is too large",
                     retry_after_s=UNCACHED_RETRY_S,
                 ) from error
-            return await self._bypass(question, need)
+            with self._bypasses.one(self._clock.now_ms(), need.deadline_ms):
+                return await self._bypass(question, need)
 
     def _require_size(self, need: Need) -> None:
         """

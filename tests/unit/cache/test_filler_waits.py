@@ -173,7 +173,7 @@ async def test_of_those_who_give_up_waiting_one_fetches(count: int) -> None:
 
 @in_virtual_time
 async def test_one_who_waits_fetches_while_there_is_time() -> None:
-    """A holder whose request hangs, beyond the time of those who wait: one asks, the rest wait on."""
+    """A holder whose request hangs beyond their deadlines: one of them asks, the rest wait on."""
     async with World() as world:
         world.upstream.believed_page_ms = 1000
 
