@@ -22,7 +22,7 @@ from building_vitals.ranges import Range
 
 # How long a failure is remembered: long enough that all who waited hear of it, and that a screen
 # full of charts that reload at once asks once; short enough that an upstream that has come back is
-# asked by whoever reloads next.
+# asked by the next one who reloads.
 FAILURE_MS = 5_000
 # A need is another one where it lacks so much less than what failed: a small part of a large range
 # may well come where the whole did not.
@@ -120,7 +120,7 @@ def is_alike(
     return shared_ms > 0 and shared_ms >= ALIKE_MIN * count * failed.duration_ms
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _PastFailure(msgspec.Struct, frozen=True):
     """A failure with what was asked for."""
 
     site: str
@@ -133,14 +133,14 @@ class Failures:
     """The failures that an isolate remembers: they are known here before D1 tells of them."""
 
     def __init__(self) -> None:
-        self._kept: list[_Kept] = []
+        self._kept: list[_PastFailure] = []
 
     def add(
         self, site: str, points: Sequence[str], time_range: Range, failure: FetchFailure
     ) -> None:
         """Remember a failure for some seconds."""
         self._kept = [*self._living(failure.failed_ms)][-FAILURES_MAX + 1 :]
-        self._kept.append(_Kept(site, frozenset(points), time_range, failure))
+        self._kept.append(_PastFailure(site, frozenset(points), time_range, failure))
 
     def of(
         self,
@@ -166,6 +166,6 @@ class Failures:
                     return each.failure
         return None
 
-    def _living(self, now_ms: int) -> list[_Kept]:
+    def _living(self, now_ms: int) -> list[_PastFailure]:
         # Of a clock that has stepped back, the future too is the past.
         return [each for each in self._kept if abs(now_ms - each.failure.failed_ms) < FAILURE_MS]

@@ -12,9 +12,10 @@ from contextlib import suppress
 
 import msgspec
 
+from building_vitals.cache.attempt import Attempt
 from building_vitals.cache.coverage import Cover, covers, gaps_of
-from building_vitals.cache.failures import Failures, FetchFailure, decoded, is_alike
-from building_vitals.cache.fetch_plan import UpstreamQuery, plan_fetches
+from building_vitals.cache.failures import Failures
+from building_vitals.cache.fetch_plan import UpstreamQuery
 from building_vitals.cache.fetcher import (
     HELD_AWAITED_MS_MAX,
     HELD_MS_MAX,
@@ -25,22 +26,15 @@ from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.holder import Came, LeaseHolder
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.keeping import Keeper
-from building_vitals.cache.lease import Gaps, Lease, OtherLease, span
+from building_vitals.cache.lease import Gaps, Lease, OtherLease
 from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.need import Filling, Need, Progress, Resolution
-from building_vitals.cache.patience import (
-    WAIT_MIN_MS,
-    is_worth_waiting,
-    next_look_ms,
-    outside,
-    plan_ms,
-)
+from building_vitals.cache.patience import WAIT_MIN_MS, next_look_ms, outside
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentStore
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Database, Invocation
-from building_vitals.upstream.costs import FetchCosts
 from building_vitals.upstream.port import Upstream
 from building_vitals.upstream.profile import Source
 
@@ -195,7 +189,15 @@ class SegmentFiller:
         if not gaps_of(covered):
             return Filling(covered, resolution=self.resolution(need, covered))
         costs = await self._upstream.costs(need.site)
-        attempt = _Attempt(need, self._new_id(), costs, list(segments), on_progress)
+        attempt = Attempt(
+            need,
+            self._new_id(),
+            costs,
+            list(segments),
+            on_progress,
+            lease_ms=self._lease_ms,
+            is_background=self._is_background,
+        )
         try:
             while (filling := await self._advance(attempt)) is None:
                 pass
@@ -206,7 +208,7 @@ class SegmentFiller:
             return filling
         return msgspec.structs.replace(filling.after(before), unreadable=before.unreadable)
 
-    async def _advance(self, attempt: _Attempt) -> Filling | None:
+    async def _advance(self, attempt: Attempt) -> Filling | None:
         """Come one step nearer: have gaps fetched, or wait; return the filling if that was all."""
         need = attempt.need
         covered = self.cover(need, attempt.segments)
@@ -217,66 +219,31 @@ class SegmentFiller:
         known = self._failures.of(need.site, missing, now_ms=now_ms, deadline_ms=need.deadline_ms)
         if known is not None and not self._is_background:
             return self._stand_in(attempt, known.error())
-        lease = self._lease(attempt, missing)
+        lease = attempt.lease(missing, self._new_id(), now_ms)
         others = await self._try(attempt, lease, attempt.passed)
         missing = gaps_of(self.cover(need, attempt.segments))
         if others is None:
             return await self._fetch(attempt, lease, missing, is_all=True)
         if not missing or not others:
             return None
-        heard = self._heard(attempt, missing, others)
+        now_ms = self._clock.now_ms()
+        heard = attempt.heard(missing, others, now_ms)
         if heard is not None:
             return self._stand_in(attempt, heard.error())
-        awaited = self._awaited(attempt, lease, others)
+        awaited = attempt.awaited(lease, others, now_ms)
         if not awaited:
             return None
         free = outside(missing, awaited)
         # Not before others have come for whom it can be fetched along.
         if free and attempt.is_waiting and not self._is_background:
-            beside = self._lease(attempt, free)
+            beside = attempt.lease(free, self._new_id(), self._clock.now_ms())
             passed = attempt.passed | {each.lease_id for each in awaited}
             if await self._try(attempt, beside, passed) is None:
                 missing = outside(gaps_of(self.cover(need, attempt.segments)), awaited)
                 return await self._fetch(attempt, beside, missing, is_all=False)
         return await self._wait(attempt, awaited)
 
-    def _heard(
-        self, attempt: _Attempt, missing: Gaps, others: list[OtherLease]
-    ) -> FetchFailure | None:
-        """Return a failure that concerns the need too; those that do not are passed."""
-        now_ms = self._clock.now_ms()
-        for other in others:
-            if other.failure is None:
-                continue
-            failure = decoded(other.failure)
-            if failure.concerns(now_ms, attempt.need.deadline_ms) and is_alike(
-                missing, other.shared, other.points_count, other.time_range
-            ):
-                return failure
-            attempt.passed.add(other.lease_id)
-        return None
-
-    def _awaited(
-        self, attempt: _Attempt, lease: Lease, others: list[OtherLease]
-    ) -> list[OtherLease]:
-        """Return the leases that are worth waiting for; the others are passed."""
-        found = []
-        for other in others:
-            if other.failure is not None:
-                continue
-            if self._is_background or is_worth_waiting(
-                other,
-                lease,
-                now_ms=self._clock.now_ms(),
-                deadline_ms=attempt.need.deadline_ms,
-                lease_ms=self._lease_ms,
-            ):
-                found.append(other)
-            else:
-                attempt.passed.add(other.lease_id)
-        return found
-
-    async def _wait(self, attempt: _Attempt, awaited: list[OtherLease]) -> Filling | None:
+    async def _wait(self, attempt: Attempt, awaited: list[OtherLease]) -> Filling | None:
         """Wait until it is time to look again; who has no time left takes what is kept."""
         need, now_ms = attempt.need, self._clock.now_ms()
         left_ms = (need.wait_until_ms or need.deadline_ms) - now_ms
@@ -289,24 +256,8 @@ class SegmentFiller:
         await self._clock.sleep(min(wait_ms, left_ms))
         return None
 
-    def _lease(self, attempt: _Attempt, missing: Gaps) -> Lease:
-        now_ms = self._clock.now_ms()
-        if missing != attempt.planned:
-            attempt.planned = missing
-            attempt.planned_ms = plan_ms(plan_fetches(missing, attempt.costs), attempt.costs)
-        return Lease(
-            lease_id=self._new_id(),
-            site=attempt.need.site,
-            points=tuple(missing),
-            time_range=span(missing),
-            expires_ms=now_ms + self._lease_ms,
-            begun_ms=now_ms,
-            ends_ms=now_ms + attempt.planned_ms,
-            is_background=self._is_background,
-        )
-
     async def _try(
-        self, attempt: _Attempt, lease: Lease, passed: Collection[str]
+        self, attempt: Attempt, lease: Lease, passed: Collection[str]
     ) -> list[OtherLease] | None:
         """
         Try to take the lease, and look up again: all in one round trip, and in this order.
@@ -338,7 +289,7 @@ class SegmentFiller:
         return []
 
     async def _fetch(
-        self, attempt: _Attempt, lease: Lease, missing: Gaps, *, is_all: bool
+        self, attempt: Attempt, lease: Lease, missing: Gaps, *, is_all: bool
     ) -> Filling | None:
         """
         Fetch gaps under the lease, to the end even if whoever asked for them goes away.
@@ -365,7 +316,7 @@ class SegmentFiller:
             task = asyncio.ensure_future(work)
             self._run_later(_outlive(task))
             came = await asyncio.shield(task)
-        attempt.take(came, had_known=had_known)
+        attempt.take(came, had_known=had_known or not is_all)
         covered = self.cover(need, attempt.segments)
         if came.outcome.failure is not None and gaps_of(covered):
             return self._stand_in(attempt, came.outcome.failure)
@@ -373,7 +324,7 @@ class SegmentFiller:
             return None
         return Filling(covered, resolution=self.resolution(need, covered))
 
-    def _stand_in(self, attempt: _Attempt, failure: AppError) -> Filling:
+    def _stand_in(self, attempt: Attempt, failure: AppError) -> Filling:
         """
         Return the need covered by expired segments, in place of a fetch that failed.
 
@@ -416,55 +367,6 @@ class SegmentFiller:
             had_known=False,
             resolution=self.resolution(need, covered),
         )
-
-
-class _Attempt(msgspec.Struct):
-    """
-    An attempt at filling a need.
-
-    Attributes:
-        need: The need.
-        waiter: Its name among those who wait.
-        costs: Of its site.
-        segments: Those known.
-        on_progress: Awaited after each page.
-        came: Segments that were fetched for it, and may not be found yet.
-        before: What that took.
-        passed: Leases, by name, that it does not wait for any more.
-        is_waiting: Whether it has begun to wait.
-        planned, planned_ms: Gaps, and how long it takes to fetch them.
-    """
-
-    need: Need
-    waiter: str
-    costs: FetchCosts
-    segments: list[Segment]
-    on_progress: OnProgress | None
-    came: list[Segment] = []
-    before: Filling | None = None
-    passed: set[str] = set()
-    is_waiting: bool = False
-    planned: Gaps | None = None
-    planned_ms: int = 0
-
-    def take(self, came: Came, *, had_known: bool) -> None:
-        """Take up what came of a fetch."""
-        self.came += came.segments
-        self.segments += came.segments
-        outcome, before = came.outcome, self.before
-        filling = Filling(
-            [],
-            fresh=came.fresh,
-            fetched=outcome.fetched,
-            samples_fetched=outcome.samples,
-            upstream_requests=outcome.requests,
-            unreadable=outcome.unreadable,
-            had_known=had_known,
-        )
-        if before is not None:
-            unreadable = outcome.unreadable + before.unreadable
-            filling = msgspec.structs.replace(filling.after(before), unreadable=unreadable)
-        self.before = filling
 
 
 async def _outlive(task: asyncio.Task[Came]) -> None:

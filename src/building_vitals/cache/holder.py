@@ -247,7 +247,7 @@ class _Heartbeat:
         self._on_fault = on_fault
         self._planned_ms = lease.ends_ms - lease.begun_ms
         self._told_ms, self._told_at_ms = self._planned_ms, clock.now_ms()
-        self._share = 0.0
+        self._share, self._noted_ms = 0.0, 0
         self._tasks = {asyncio.ensure_future(self._beat())}
 
     def plan(self, planned_ms: int) -> None:
@@ -256,7 +256,7 @@ class _Heartbeat:
 
     def note(self, share: float) -> None:
         """Note how much of it has come; tell others where that changes the expectation."""
-        self._share = share
+        self._share, self._noted_ms = share, self._elapsed_ms()
         told_ms, now_ms = max(self._told_ms, 1), self._clock.now_ms()
         ratio = max(self._expected_ms() / told_ms, told_ms / max(self._expected_ms(), 1))
         if ratio >= CHANGE_MIN and now_ms - self._told_at_ms >= CHANGE_EVERY_MS and share < 1:
@@ -271,10 +271,14 @@ class _Heartbeat:
 
     def _expected_ms(self) -> int:
         """Return how long all of it probably takes."""
-        elapsed_ms = max(0, self._clock.now_ms() - self._lease.begun_ms)
+        elapsed_ms, whole_ms = self._elapsed_ms(), self._planned_ms
         if self._share >= SHARE_MIN:
-            return round(elapsed_ms / self._share)
-        return self._planned_ms if elapsed_ms <= self._planned_ms else 2 * elapsed_ms
+            whole_ms = round(self._noted_ms / self._share)
+        # Late: by as long again as nothing has come.
+        return whole_ms if elapsed_ms <= whole_ms else 2 * elapsed_ms - self._noted_ms
+
+    def _elapsed_ms(self) -> int:
+        return max(0, self._clock.now_ms() - self._lease.begun_ms)
 
     async def _beat(self) -> None:
         while True:

@@ -68,7 +68,7 @@ class Leases:
         """
         Return the statement that inserts one row if the lease can be had, else none.
 
-        Those *passed*, by name, may overlap it: its holder does not wait for them any more.
+        Those *passed*, by name, may overlap it: its holder no longer waits for them.
         """
         return Statement(_TAKE, _values(lease, now_ms, passed))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from building_vitals.cache.leases_table import Lease
+from building_vitals.cache.failures import FAILURE_MS
+from building_vitals.cache.lease import Lease
 from building_vitals.cache.store import SegmentObject
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.ranges import Range
@@ -247,6 +248,7 @@ async def test_what_came_before_a_failure_is_kept() -> None:
             await world.ask(["a"], days(12, 2))
         await world.settle()
         world.upstream.failing = lambda *_: False
+        await asyncio.sleep(FAILURE_MS / 1000)
         rest = await world.ask(["a"], days(12, 2))
         assert world.truth(["a"], days(12, 2)) == rest.samples
         assert [days(6, 2)] == rest.report.fetched
@@ -487,7 +489,12 @@ async def test_a_database_that_dies_on_the_way_is_gone_around() -> None:
 async def test_no_time_left_is_a_time_out() -> None:
     """When others' fetch has used up the time, the upstream is not asked in vain."""
     async with World() as world:
-        lease = Lease("other", "site", ("a",), days(4, 3), EPOCH_MS + 30_000)
+        world.upstream.page_ms = 20_000
+        lease = Lease(
+            *("other", "site", ("a",), days(4, 3), EPOCH_MS + 10_000),
+            begun_ms=EPOCH_MS,
+            ends_ms=EPOCH_MS + 20_000,
+        )
         await world.database.batch(
             [world.leases.take_statement(lease, now_ms=world.clock.now_ms())]
         )

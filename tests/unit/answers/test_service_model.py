@@ -20,6 +20,7 @@ import pytest
 from building_vitals.answers.answer import TimeseriesAnswer
 from building_vitals.answers.formats.registry import Format
 from building_vitals.answers.question import Question, Route
+from building_vitals.cache.failures import FAILURE_MS
 from building_vitals.cache.options import CacheOptions
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.instants import parse_iso
@@ -97,7 +98,7 @@ class Model:
         elif kind < 0.97:
             self.fail()
         else:
-            self.world.crash()
+            await self.world.die()
             self.excuse(OPTIONS.lease_seconds * 1000)
         return 0
 
@@ -167,7 +168,7 @@ class Model:
         self.world.database.failures.clear()
         self.world.upstream.failing = lambda *_: False
         self.is_failing, self.excused_until_ms = False, 0
-        self.excuse(OPTIONS.lease_seconds * 1000)
+        self.excuse(max(OPTIONS.lease_seconds * 1000, FAILURE_MS))
 
     def excuse(self, delay_ms: int) -> None:
         """Let requests fail for a while: a lease may have nobody behind it."""

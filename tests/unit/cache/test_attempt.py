@@ -1,0 +1,98 @@
+"""What an attempt does about leases in its way."""
+
+from __future__ import annotations
+
+import pytest
+
+from building_vitals.cache.attempt import Attempt
+from building_vitals.cache.failures import encoded, shared_failure
+from building_vitals.cache.fetcher import FetchOutcome
+from building_vitals.cache.holder import Came
+from building_vitals.cache.lease import OtherLease
+from building_vitals.cache.need import Need
+from building_vitals.errors import UpstreamError
+from building_vitals.ranges import Range
+from fakes.costs import SteadyCosts
+
+DAY = Range(0, 86_400_000)
+NOW_MS = 200_000_000
+MISSING = {"a": [DAY]}
+
+
+def attempt(*, is_background: bool = False) -> Attempt:
+    """Return an attempt at one point and one day, which takes a second."""
+    need = Need("hq", ("a",), DAY, NOW_MS, NOW_MS + 30_000)
+    return Attempt(
+        need, "me", SteadyCosts(288), [], None, lease_ms=10_000, is_background=is_background
+    )
+
+
+def other(
+    lease_id: str, ends_ms: int = 500, failed: str | None = None, count: int = 1
+) -> OtherLease:
+    """Return another's lease of the same."""
+    failure = shared_failure(UpstreamError(failed or ""), now_ms=NOW_MS, begun_ms=NOW_MS)
+    assert failure is not None
+    return OtherLease(
+        lease_id,
+        ("a",),
+        count,
+        DAY,
+        NOW_MS + 10_000,
+        NOW_MS,
+        NOW_MS + ends_ms,
+        encoded(failure) if failed else None,
+    )
+
+
+@pytest.mark.parametrize("is_background", [False, True])
+def test_its_lease_says_what_for_and_for_how_long(*, is_background: bool) -> None:
+    """The gaps, the planned end, for whom."""
+    lease = attempt(is_background=is_background).lease(MISSING, "mine", NOW_MS)
+    assert ("mine", "hq", ("a",), DAY, NOW_MS + 10_000, NOW_MS, NOW_MS + 1000, is_background) == (
+        *(lease.lease_id, lease.site, lease.points, lease.time_range, lease.expires_ms),
+        *(lease.begun_ms, lease.ends_ms, lease.is_background),
+    )
+
+
+def test_it_plans_again_when_its_gaps_have_changed() -> None:
+    """Less is missing: less time is needed."""
+    trying = attempt()
+    trying.lease({"a": [Range(0, 3 * DAY.end_ms)]}, "mine", NOW_MS)
+    assert 1000 == trying.lease(MISSING, "mine", NOW_MS).ends_ms - NOW_MS
+
+
+def test_people_pass_what_is_not_worth_waiting_for() -> None:
+    """A job waits for all of them."""
+    others = [other("near"), other("far", 50_000, count=1000)]
+    for is_background, waited in ((False, ["near"]), (True, ["near", "far"])):
+        trying = attempt(is_background=is_background)
+        lease = trying.lease(MISSING, "mine", NOW_MS)
+        assert waited == [each.lease_id for each in trying.awaited(lease, others, NOW_MS)]
+        assert {"near", "far"} - set(waited) == trying.passed
+
+
+def test_it_hears_of_a_failure_that_is_its_own_too() -> None:
+    """One of something else is passed."""
+    trying = attempt()
+    others = [other("living"), other("large", failed="other", count=5), other("x", failed="mine")]
+    heard = trying.heard(MISSING, others, NOW_MS)
+    assert heard is not None
+    assert "mine" == heard.detail
+    assert {"large"} == trying.passed
+
+
+def test_what_came_adds_up() -> None:
+    """Two fetches for one need are one filling."""
+    trying = attempt()
+    for requests in (2, 3):
+        outcome = FetchOutcome(NOW_MS, fetched=[DAY], samples=10, requests=requests, unreadable=1)
+        trying.take(Came([], None, outcome), had_known=requests == 2)
+    assert trying.before is not None
+    assert (5, 20, 2, [DAY], True) == (
+        trying.before.upstream_requests,
+        trying.before.samples_fetched,
+        trying.before.unreadable,
+        trying.before.fetched,
+        trying.before.had_known,
+    )
