@@ -1,7 +1,7 @@
 """
 Runs the benchmarks and prints what they measure.
 
-Usage: python3 scripts/bench.py [site|cached|jobs|startup]... [--rounds N]
+Usage: python3 scripts/bench.py [site|cached|jobs|leaving|startup]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from devtools.layout import VENV
 from devtools.signals import Stopped, StopSignals
 from devtools.toolchain import set_up
 
-NAMES = ("site", "cached", "jobs", "startup")
+NAMES = ("site", "cached", "jobs", "leaving", "startup")
 
 
 def main(arguments: list[str]) -> None:
@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> None:
         choices=[*NAMES, []],
         metavar="|".join(NAMES),
         help="site: charts and jobs of a real site; cached: hits, misses, sliding ranges, storage; "
-        "jobs: jobs and downloads; startup: what an isolate compiles at its start; default all",
+        "jobs: jobs and downloads; leaving: users who zoom and leave, for a minute; "
+        "startup: what an isolate compiles at its start; default all",
     )
     parser.add_argument(
         "--rounds", type=_rounds, default=5, metavar="N", help="repetitions per figure; default 5"
@@ -47,13 +48,20 @@ def main(arguments: list[str]) -> None:
     if Path(sys.prefix) != VENV:
         _go_on_with_the_tools()
     sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "src")]
-    from bench import bench_cached, bench_jobs, bench_site, bench_startup  # noqa: PLC0415 - needs the packages of the tools
+    from bench import (  # noqa: PLC0415 - needs the packages of the tools
+        bench_cached,
+        bench_jobs,
+        bench_leaving,
+        bench_site,
+        bench_startup,
+    )
 
     benchmarks = {
         "site": bench_site.main,
         "cached": bench_cached.main,
         "jobs": bench_jobs.main,
         "startup": bench_startup.main,
+        "leaving": bench_leaving.main,
     }
     for name in asked.names or NAMES:
         benchmarks[name](asked.rounds)

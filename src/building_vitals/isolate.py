@@ -11,7 +11,7 @@ from __future__ import annotations
 from building_vitals.access.allowance import AllowanceMemory
 from building_vitals.access.key_access import KeyMemory
 from building_vitals.access.streams import OpenStreams
-from building_vitals.answers.bypasses import Bypasses
+from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
@@ -54,7 +54,7 @@ class Isolate:
         self.settings: Settings | None = None
         self.look_ups = LookUps()
         self.recent = RecentAnswers(self.look_ups)
-        self.bypasses = Bypasses()
+        self.bypasses = BypassLimit()
         self.keys = KeyMemory()
         self.allowances = AllowanceMemory()
         self.streams = OpenStreams()

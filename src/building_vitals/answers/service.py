@@ -14,7 +14,7 @@ from building_vitals.answers.answer import (
     answer_meta,
 )
 from building_vitals.answers.body import BATCH_BYTES_MAX, ByteSource, body, encoded
-from building_vitals.answers.bypasses import Bypasses
+from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.answers.pieces import (
@@ -60,7 +60,7 @@ class EnhancedTimeseriesService:
         compactor: Compactor,
         options: RoutingOptions,
         recent: RecentAnswers,
-        bypasses: Bypasses,
+        bypasses: BypassLimit,
         invocation: Invocation,
     ) -> None:
         self._filler = filler

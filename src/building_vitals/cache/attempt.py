@@ -77,7 +77,7 @@ class Attempt(msgspec.Struct):
             if other.failure is None:
                 continue
             failure = decoded(other.failure)
-            if failure.concerns(now_ms, self.need.deadline_ms) and is_alike(
+            if failure.concerns(self.need, now_ms) and is_alike(
                 missing, other.shared, other.points_count, other.time_range
             ):
                 return failure

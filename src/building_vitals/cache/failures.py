@@ -7,10 +7,12 @@ may have more luck.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
+from building_vitals.cache.lease import Gaps
+from building_vitals.cache.need import Need
 from building_vitals.errors import (
     AppError,
     UpstreamError,
@@ -64,13 +66,14 @@ class FetchFailure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             retry_after_s=self.retry_after_s,
         )
 
-    def concerns(self, now_ms: int, deadline_ms: int) -> bool:
-        """Return whether a need with that much time left would fare no better."""
+    def concerns(self, need: Need, now_ms: int) -> bool:
+        """Return whether a need would fare no better, with the time it has left."""
         if self.kind == UpstreamTimeout.__name__:
-            return deadline_ms - now_ms <= self.waited_ms
+            return need.deadline_ms - now_ms <= self.waited_ms
         if self.kind == UpstreamLimited.__name__ and self.retry_after_s is not None:
-            return self.failed_ms + self.retry_after_s * 1000 >= deadline_ms
-        return True
+            return self.failed_ms + self.retry_after_s * 1000 >= need.deadline_ms
+        # A site may be added at any moment: who asks later asks the upstream.
+        return self.kind != UpstreamSiteUnknown.__name__ or need.now_ms <= self.failed_ms
 
 
 def shared_failure(error: AppError, *, now_ms: int, begun_ms: int) -> FetchFailure | None:
@@ -99,9 +102,7 @@ def decoded(text: str) -> FetchFailure:
     return msgspec.json.decode(text, type=FetchFailure)
 
 
-def is_alike(
-    missing: Mapping[str, Sequence[Range]], points: Sequence[str], count: int, failed: Range
-) -> bool:
+def is_alike(missing: Gaps, points: Sequence[str], count: int, failed: Range) -> bool:
     """
     Return whether gaps are in good part those of a fetch that failed.
 
@@ -142,25 +143,17 @@ class Failures:
         self._kept = [*self._living(failure.failed_ms)][-FAILURES_MAX + 1 :]
         self._kept.append(_PastFailure(site, frozenset(points), time_range, failure))
 
-    def of(
-        self,
-        site: str,
-        missing: Mapping[str, Sequence[Range]],
-        *,
-        now_ms: int,
-        deadline_ms: int,
-    ) -> FetchFailure | None:
+    def of(self, need: Need, missing: Gaps, now_ms: int) -> FetchFailure | None:
         """
         Return the failure of the same gaps, if there was one lately.
 
         Args:
-            site: Of which site.
+            need: Whose gaps they are.
             missing: The gaps.
             now_ms: The present.
-            deadline_ms: When who asks gives up.
         """
         for each in reversed(self._living(now_ms)):
-            if each.site == site and each.failure.concerns(now_ms, deadline_ms):
+            if each.site == need.site and each.failure.concerns(need, now_ms):
                 points = [point for point in missing if point in each.points]
                 if is_alike(missing, points, len(each.points), each.time_range):
                     return each.failure

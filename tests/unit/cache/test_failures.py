@@ -14,6 +14,7 @@ from building_vitals.cache.failures import (
     is_alike,
     shared_failure,
 )
+from building_vitals.cache.need import Need
 from building_vitals.errors import (
     AppError,
     Unavailable,
@@ -27,6 +28,11 @@ from building_vitals.errors import (
 from building_vitals.ranges import Range
 
 NOW_MS = 1_000_000
+
+
+def need(left_ms: int, *, now_ms: int = NOW_MS, site: str = "hq") -> Need:
+    """Return a need with so much time left."""
+    return Need(site, ("a",), Range(0, 100), now_ms, now_ms + left_ms)
 
 
 def shared(error: AppError, waited_ms: int = 0) -> FetchFailure:
@@ -55,6 +61,13 @@ def test_others_get_the_same_error(error: UpstreamError, kind: type[UpstreamErro
         assert getattr(error, name) == getattr(found, name)
 
 
+def test_a_site_may_be_added_at_any_moment() -> None:
+    """That there is none concerns those who asked before, and nobody later."""
+    failure = shared(UpstreamSiteUnknown("x"))
+    assert failure.concerns(need(1), NOW_MS)
+    assert not failure.concerns(need(1, now_ms=NOW_MS + 1), NOW_MS + 1)
+
+
 def test_what_says_nothing_of_the_upstream_is_not_shared() -> None:
     """A database that is down is another matter."""
     assert shared_failure(Unavailable("D1 is down"), now_ms=1, begun_ms=0) is None
@@ -77,7 +90,7 @@ def test_what_says_nothing_of_the_upstream_is_not_shared() -> None:
 )
 def test_whom_a_failure_concerns(failure: FetchFailure, left_ms: int, *, concerns: bool) -> None:
     """Impatience concerns nobody who has more time."""
-    assert concerns == failure.concerns(NOW_MS, NOW_MS + left_ms)
+    assert concerns == failure.concerns(need(left_ms), NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +115,7 @@ def test_an_isolate_remembers_for_some_seconds() -> None:
 
     def found(site: str = "hq", later_ms: int = 0) -> FetchFailure | None:
         now_ms = NOW_MS + later_ms
-        return failures.of(site, missing, now_ms=now_ms, deadline_ms=now_ms + 30_000)
+        return failures.of(need(30_000, now_ms=now_ms, site=site), missing, now_ms)
 
     assert found(later_ms=FAILURE_MS - 1) == found(later_ms=-1000) == shared(UpstreamError("x"))
     assert found(later_ms=FAILURE_MS) is None
@@ -115,8 +128,7 @@ def test_the_latest_are_remembered() -> None:
     for n in range(FAILURES_MAX + 1):
         failures.add("hq", [f"p{n}"], Range(0, 100), shared(UpstreamError(str(n))))
     found = [
-        failures.of("hq", {f"p{n}": [Range(0, 100)]}, now_ms=NOW_MS, deadline_ms=NOW_MS + 1)
-        for n in range(FAILURES_MAX + 1)
+        failures.of(need(1), {f"p{n}": [Range(0, 100)]}, NOW_MS) for n in range(FAILURES_MAX + 1)
     ]
     assert found[0] is None
     assert all(found[1:])

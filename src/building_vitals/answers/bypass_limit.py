@@ -16,7 +16,7 @@ BYPASSES_MAX = 4
 RETRY_AFTER_S = 5
 
 
-class Bypasses:
+class BypassLimit:
     """Plain data of the isolate; a request that died in the middle counts until its deadline."""
 
     def __init__(self) -> None:

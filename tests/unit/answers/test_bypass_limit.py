@@ -6,13 +6,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from building_vitals.answers.bypasses import BYPASSES_MAX, Bypasses
+from building_vitals.answers.bypass_limit import BYPASSES_MAX, BypassLimit
 from building_vitals.errors import Unavailable
 
 
 def test_a_fifth_is_told_when_to_come_again() -> None:
     """503 with a time; once one of the four has ended, another may go."""
-    bypasses = Bypasses()
+    bypasses = BypassLimit()
     with ExitStack() as stack:
         for _ in range(BYPASSES_MAX - 1):
             stack.enter_context(bypasses.one(0, 100))
@@ -26,7 +26,7 @@ def test_a_fifth_is_told_when_to_come_again() -> None:
 
 def test_those_that_died_count_until_their_deadline() -> None:
     """A request whose end nobody sees does not take a place for ever."""
-    bypasses = Bypasses()
+    bypasses = BypassLimit()
     dead = [bypasses.one(0, 100) for _ in range(BYPASSES_MAX)]
     for each in dead:
         each.__enter__()
@@ -38,7 +38,7 @@ def test_those_that_died_count_until_their_deadline() -> None:
 
 def test_one_that_fails_has_ended() -> None:
     """However it ends, its place is free."""
-    bypasses = Bypasses()
+    bypasses = BypassLimit()
     for _ in range(BYPASSES_MAX + 1):
         with pytest.raises(KeyError), bypasses.one(0, 100):
             raise KeyError
