@@ -36,6 +36,8 @@ class Attempt(msgspec.Struct):
         before: What that took.
         passed: Leases, by name, that it no longer waits for.
         is_waiting: Whether it has begun to wait.
+        next_ms: When it is to look at leases again; 0 before it waits.
+        lag_ms: How late its looks come.
         planned, planned_ms: Gaps, and how long it takes to fetch them.
     """
 
@@ -50,6 +52,8 @@ class Attempt(msgspec.Struct):
     before: Filling | None = None
     passed: set[str] = set()
     is_waiting: bool = False
+    next_ms: int = 0
+    lag_ms: int = 0
     planned: Gaps | None = None
     planned_ms: int = 0
 
@@ -103,11 +107,17 @@ class Attempt(msgspec.Struct):
                 now_ms=now_ms,
                 deadline_ms=self.need.deadline_ms,
                 lease_ms=self.lease_ms,
+                lag_ms=self.lag_ms,
             ):
                 found.append(other)
             else:
                 self.passed.add(other.lease_id)
         return found
+
+    def look(self, now_ms: int) -> None:
+        """Note that a look at leases has come back, and how late."""
+        if self.next_ms:
+            self.lag_ms = max(now_ms - self.next_ms, self.lag_ms // 2, 0)
 
     def take(self, came: Came, *, had_known: bool) -> None:
         """Take up what came of a fetch; *had_known* where more than that answers the need."""

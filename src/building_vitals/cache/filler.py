@@ -227,6 +227,7 @@ class SegmentFiller:
         if not missing or not others:
             return None
         now_ms = self._clock.now_ms()
+        attempt.look(now_ms)
         heard = attempt.heard(missing, others, now_ms)
         if heard is not None:
             return self._stand_in(attempt, heard.error())
@@ -252,6 +253,7 @@ class SegmentFiller:
             return self._stand_in(attempt, UpstreamBusy(busy, retryable=True))
         wait_ms = next_look_ms(awaited, now_ms) if attempt.is_waiting else WAIT_MIN_MS
         attempt.is_waiting = True
+        attempt.next_ms = now_ms + min(wait_ms, left_ms)
         self._waiting.add(attempt.waiter, need)
         await self._clock.sleep(min(wait_ms, left_ms))
         return None
@@ -299,6 +301,7 @@ class SegmentFiller:
         """
         need = attempt.need
         self._waiting.remove(attempt.waiter)
+        attempt.next_ms = 0
         had_known = any(each.known for each in self.cover(need, attempt.segments))
         known_share = 1 - need.missing_share(missing)
         on_progress = attempt.on_progress

@@ -23,6 +23,8 @@ STORING_MS = 300
 # A holder that has missed a heartbeat by this much counts as dead. A clock may step back by a
 # second, and a database takes its time.
 SILENCE_MS = 1_500
+# What a holder does takes some calls one after the other, each as late as a look.
+LAGS = 4
 
 
 def plan_ms(fetches: Sequence[UpstreamQuery], costs: FetchCosts) -> int:
@@ -31,22 +33,29 @@ def plan_ms(fetches: Sequence[UpstreamQuery], costs: FetchCosts) -> int:
     return max(max(each, default=0), sum(each) // SIDE_BY_SIDE)
 
 
-def left_ms(other: OtherLease, now_ms: int, lease_ms: int) -> int | None:
+def left_ms(other: OtherLease, now_ms: int, lease_ms: int, lag_ms: int = 0) -> int | None:
     """
     Return how long a holder probably still needs; None where it seems to be dead.
 
-    One that is late is expected to be late by as much again.
+    One that is late is expected to be late by as much again. A machine or a database that makes
+    those who wait late, by *lag_ms* a look, makes the holder late too.
     """
     beaten_ms = other.expires_ms - lease_ms
-    if now_ms - beaten_ms > lease_ms // 3 + SILENCE_MS:
+    if now_ms - beaten_ms > lease_ms // 3 + SILENCE_MS + LAGS * lag_ms:
         return None
     if other.ends_ms > now_ms:
         return other.ends_ms - now_ms
-    return max(0, now_ms - other.ends_ms - STORING_MS)
+    return max(0, now_ms - other.ends_ms - STORING_MS - LAGS * lag_ms)
 
 
 def is_worth_waiting(
-    other: OtherLease, mine: Lease, *, now_ms: int, deadline_ms: int, lease_ms: int
+    other: OtherLease,
+    mine: Lease,
+    *,
+    now_ms: int,
+    deadline_ms: int,
+    lease_ms: int,
+    lag_ms: int = 0,
 ) -> bool:
     """
     Return whether it is better to wait for a holder than to fetch oneself.
@@ -61,8 +70,9 @@ def is_worth_waiting(
         now_ms: The present.
         deadline_ms: When to give up.
         lease_ms: How long a lease lives unless renewed.
+        lag_ms: How late the last looks came.
     """
-    left = left_ms(other, now_ms, lease_ms)
+    left = left_ms(other, now_ms, lease_ms, lag_ms)
     if left is None:
         return False
     own_ms = mine.ends_ms - mine.begun_ms

@@ -96,3 +96,14 @@ def test_what_came_adds_up() -> None:
         trying.before.fetched,
         trying.before.had_known,
     )
+
+
+def test_it_knows_how_late_its_looks_come() -> None:
+    """By the latest ones; a clock that steps back makes none early."""
+    trying, found = attempt(), []
+    trying.look(NOW_MS)
+    for next_ms, now_ms in ((500, 900), (1000, 1010), (5000, 4000)):
+        trying.next_ms = next_ms
+        trying.look(now_ms)
+        found.append(trying.lag_ms)
+    assert [400, 200, 100] == found

@@ -75,6 +75,19 @@ def test_what_a_holder_still_needs(holder: OtherLease, left: int | None) -> None
 
 
 @pytest.mark.parametrize(
+    ("holder", "left"),
+    [
+        pytest.param(other(ends=-STORING_MS - 800), 0, id="late"),
+        pytest.param(other(ends=700, beaten=-3800 - SILENCE_MS), 700, id="silent"),
+        pytest.param(other(ends=700, beaten=-3801 - SILENCE_MS), None, id="silent for longer"),
+    ],
+)
+def test_what_makes_others_late_makes_the_holder_late(holder: OtherLease, left: int | None) -> None:
+    """Where each look comes 200 ms late, nobody is thought slow or dead for some of these."""
+    assert left == left_ms(holder, NOW_MS, LEASE_MS, 200)
+
+
+@pytest.mark.parametrize(
     ("holder", "own", "is_cheaper"),
     [
         pytest.param(other(ends=1000), 1000, True, id="just begun"),
