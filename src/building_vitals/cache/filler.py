@@ -32,6 +32,7 @@ from building_vitals.cache.need import Filling, Need, Progress, Resolution
 from building_vitals.cache.patience import WAIT_MIN_MS, next_look_ms, outside
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentStore
+from building_vitals.cache.toll import Charge, Toll, require_size
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Database, Invocation
@@ -45,6 +46,7 @@ class SegmentFiller:
 
     *lease_ms* is how long a lease lives unless renewed; *waiting* and *failures* are shared by all
     fillers of the isolate. With *is_background*, it works for jobs: no person waits for that.
+    *charge* is told the cost of each fetch before it begins, and may refuse it.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class SegmentFiller:
         failures: Failures,
         invocation: Invocation,
         is_background: bool = False,
+        charge: Charge | None = None,
     ) -> None:
         self._upstream = upstream
+        self._toll = Toll(upstream, charge)
         self._fetcher = GapFetcher(
             upstream,
             freshness,
@@ -181,6 +185,8 @@ class SegmentFiller:
             on_progress: Awaited after each page that is fetched for it.
 
         Raises:
+            TooLarge: the gaps are larger than what may be fetched for the need.
+            RateLimited: the caller may not have so much fetched now.
             UpstreamError: the gaps can't be filled, and nothing kept can stand in for them; what
                 came is stored all the same.
             Unavailable: the database can't be reached.
@@ -219,6 +225,7 @@ class SegmentFiller:
         known = self._failures.of(need.site, missing, now_ms=now_ms, deadline_ms=need.deadline_ms)
         if known is not None and not self._is_background:
             return self._stand_in(attempt, known.error())
+        require_size(need, missing)
         lease = attempt.lease(missing, self._new_id(), now_ms)
         others = await self._try(attempt, lease, attempt.passed)
         missing = gaps_of(self.cover(need, attempt.segments))
@@ -301,6 +308,11 @@ class SegmentFiller:
         """
         need = attempt.need
         self._waiting.remove(attempt.waiter)
+        try:
+            await self._toll.pay(need, missing)
+        except BaseException:
+            self._run_later(self._keeper.release(lease))
+            raise
         attempt.next_ms = 0
         had_known = any(each.known for each in self.cover(need, attempt.segments))
         known_share = 1 - need.missing_share(missing)
@@ -342,9 +354,16 @@ class SegmentFiller:
         return Filling(covered, is_stale=True, resolution=self.resolution(need, covered))
 
     async def fetch_directly(self, need: Need) -> Filling:
-        """Fetch everything, whatever is known, and store nothing."""
+        """
+        Fetch everything, whatever is known, and store nothing.
+
+        Raises:
+            RateLimited: the caller may not have so much fetched now.
+            UpstreamError: the data can't be had.
+        """
         now_ms = self._clock.now_ms()
         await self._upstream.costs(need.site)
+        await self._toll.pay(need, {point: [need.time_range] for point in need.points})
         fetch = UpstreamQuery(need.points, need.time_range)
         fetched = await self._fetcher.fetch(need, [fetch], now_ms, source=self._source(need))
         if fetched.failure is not None:
