@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS cache_segments (
   frames TEXT NOT NULL,          -- frame directory, JSON
   expires_ms INTEGER NOT NULL,   -- helps the clean-up; expiry is judged from fetched_ms when reading
   is_by_point INTEGER NOT NULL DEFAULT 0,  -- came of calls by point; else of pages: raw samples
+  is_cut INTEGER NOT NULL DEFAULT 0,       -- its frames reach beyond its range: the rest was purged
   PRIMARY KEY (site, point, end_ms, start_ms)
 ) STRICT, WITHOUT ROWID;
 
@@ -41,12 +42,15 @@ CREATE TABLE IF NOT EXISTS cache_metadata (
   hits INTEGER NOT NULL DEFAULT 0,
   created_ms INTEGER NOT NULL,
   last_access_ms INTEGER NOT NULL,
-  expires_ms INTEGER NOT NULL
+  expires_ms INTEGER NOT NULL,
+  orphaned_ms INTEGER            -- when it was first seen without a segment; null: not yet
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS cache_metadata_by_expiry ON cache_metadata (expires_ms);
 CREATE INDEX IF NOT EXISTS cache_metadata_by_site ON cache_metadata (site);
 CREATE INDEX IF NOT EXISTS cache_metadata_by_creation ON cache_metadata (created_ms);
+CREATE INDEX IF NOT EXISTS cache_metadata_orphaned ON cache_metadata (orphaned_ms)
+  WHERE orphaned_ms IS NOT NULL;
 
 -- Sums over cache_metadata; every insert and delete there keeps them, so statistics need no scan.
 CREATE TABLE IF NOT EXISTS cache_totals (
@@ -58,10 +62,14 @@ CREATE TABLE IF NOT EXISTS cache_totals (
   counted_ms INTEGER NOT NULL    -- when they were last counted from the rows themselves
 ) STRICT;
 
--- When a site's cache was last purged: data that were fetched before are no longer stored.
+-- What was purged, and when last: of data that were fetched before, this part is no longer stored.
 CREATE TABLE IF NOT EXISTS cache_purges (
-  site TEXT PRIMARY KEY,
-  purged_ms INTEGER NOT NULL
+  site TEXT NOT NULL,
+  point TEXT NOT NULL,           -- empty: all of the site
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  purged_ms INTEGER NOT NULL,
+  PRIMARY KEY (site, point, start_ms, end_ms)
 ) STRICT, WITHOUT ROWID;
 
 -- Leases: which request fetches which points over which range.

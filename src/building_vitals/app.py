@@ -373,6 +373,7 @@ class App:
             objects=self.platform.objects,
             index=self.index,
             results=JobResults(self.platform.database),
+            sites=self.sites,
             invocation=self.invocation,
         )
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from building_vitals.instants import MINUTE_MS
+from building_vitals.instants import HOUR_MS
 
 OBJECTS_AT_ONCE = 1000
 
 ROUNDS_MAX = 10
 
-# After its last segment an object stays this long, for those who are about to read it.
-OBJECT_GRACE_MS = 10 * MINUTE_MS
+# The longest that a client may take to read an answer.
+STREAM_MS_MAX = 3 * HOUR_MS
+# After its last segment an object stays this long: longer than any answer is read from it.
+OBJECT_GRACE_MS = STREAM_MS_MAX + HOUR_MS
 
 
 async def repeat_rounds(change: Callable[[], Awaitable[int]]) -> int:

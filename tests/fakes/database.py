@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,13 +18,24 @@ SCHEMA_SQL = Path(__file__).resolve().parents[2] / "schema.sql"
 PARAMETERS_MAX = 100
 VALUE_BYTES_MAX = 2_000_000
 SQL_BYTES_MAX = 100_000
+LIKE_PATTERN_BYTES_MAX = 50
+QUERIES_MAX = 1_000
 # Pyodide hands larger ones over as BigInt, which D1 does not take.
 INTEGER_MAX = 2**53 - 2
 
 
+# Statements of the present invocation; tasks that it starts count along. None where none began.
+_queries: ContextVar[Counter[str] | None] = ContextVar("queries", default=None)
+
+
+def begin_invocation() -> None:
+    """Count the statements of the running task, and of those it starts, from 0 on."""
+    _queries.set(Counter())
+
+
 class FakeDatabase:
     """
-    A Database.
+    A Database, with D1's limits.
 
     Attributes:
         failures: Makes calls fail: `rows` and `batch`.
@@ -35,6 +48,14 @@ class FakeDatabase:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.connection.row_factory = sqlite3.Row
         self.connection.executescript(SCHEMA_SQL.read_text(encoding="utf-8"))
+        for limit, most in (
+            # Of a value and of a row alike, also of those that a statement makes on its way.
+            (sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX),
+            (sqlite3.SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES_MAX),
+            (sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, PARAMETERS_MAX),
+            (sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, LIKE_PATTERN_BYTES_MAX),
+        ):
+            self.connection.setlimit(limit, most)
         self.rows_read = 0
 
     def __enter__(self) -> Self:
@@ -71,11 +92,22 @@ class FakeDatabase:
 
     def _run(self, statement: Statement) -> Outcome:
         _check(statement)
+        _count()
         before = self.connection.total_changes
         found = self.connection.execute(statement.sql, statement.values).fetchall()
         self.rows_read += len(found)
         rows = [{name: _as_number(row[name]) for name in row.keys()} for row in found]  # noqa: SIM118
         return Outcome(rows, self.connection.total_changes - before)
+
+
+def _count() -> None:
+    """Refuse a statement that is one too many for its invocation."""
+    queries = _queries.get()
+    if queries is None:
+        return
+    queries["all"] += 1
+    if queries["all"] > QUERIES_MAX:
+        raise ValueError("Too many API requests by single Worker invocation.")
 
 
 def _check(statement: Statement) -> None:

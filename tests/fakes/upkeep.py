@@ -57,7 +57,7 @@ class UpkeepBench:
         """Insert a segment that was settled when fetched."""
         self.database.look(
             "INSERT INTO cache_segments VALUES ('hq', ?1, ?2, ?3, ?4, ?5, '', 0, 1, 1, 1, 0, 0, 0,"
-            " '[]', ?6, 0)",
+            " '[]', ?6, 0, 0)",
             *(point, ends_ms - lasts_ms, ends_ms, fetched_ms, key, fetched_ms + LIFE_MS),
         )
 
@@ -69,7 +69,7 @@ class UpkeepBench:
         if is_known:
             self.database.look(
                 "INSERT INTO cache_metadata "
-                "VALUES (?1, 'hq', 0, 1, 1, 5, 30, 10, 3, 0, ?2, ?2, ?3)",
+                "VALUES (?1, 'hq', 0, 1, 1, 5, 30, 10, 3, 0, ?2, ?2, ?3, NULL)",
                 *(key, fetched_ms, fetched_ms + LIFE_MS),
             )
 

@@ -31,7 +31,7 @@ from building_vitals.ranges import Range
 from building_vitals.settings import Settings, read_settings
 from building_vitals.statistics.metrics import Metric
 from building_vitals.upstream.port import Upstream
-from fakes.database import FakeDatabase
+from fakes.database import FakeDatabase, begin_invocation
 from fakes.history import History
 from fakes.object_store import FakeObjectStore
 from fakes.queues import FakeQueues
@@ -270,6 +270,7 @@ class World:
 
     async def ask(self, points: Sequence[str], time_range: Range, **options: Any) -> Got:
         """Return the answer to a request for JSON."""
+        begin_invocation()
         question = self.question(points, time_range, **options)
         answer = await self.service.fetch_timeseries(question)
         return read_json(answer, await read_body(answer), is_gzip=question.gzip)

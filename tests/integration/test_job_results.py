@@ -45,7 +45,7 @@ def job(upstream: FakeUpstream, request: pytest.FixtureRequest) -> dict[str, Any
 
 def objects(client: Client) -> list[dict[str, Any]]:
     """Return the objects of results; beside them is the list of the site's points."""
-    answer = client.get("/api/cache/objects", {"prefix": f"datasets/{SITE}/"})
+    answer = client.get("/api/cache/objects", {"prefix": f"results/{SITE}/"})
     found: list[dict[str, Any]] = answer.json()["objects"]
     return [each for each in found if each["samples"] > 0]
 

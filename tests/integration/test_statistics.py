@@ -438,7 +438,7 @@ def age(server: WorkerServer, orphan: str, now_ms: int) -> None:
             (now_ms - 8 * DAY_MS,),
         )
         d1.execute("INSERT INTO fetch_leases VALUES ('dead', 'old', '[]', 0, 1, ?)", (old_ms,))
-        d1.execute("INSERT INTO cache_purges VALUES ('old', ?)", (old_ms,))
+        d1.execute("INSERT INTO cache_purges VALUES ('old', '', 0, 1, ?)", (old_ms,))
     with opened(server.state, "_mf_objects", to_change=True) as r2:
         r2.execute("UPDATE _mf_objects SET uploaded = ?", (now_ms - 2 * HOUR_MS,))
 

@@ -82,7 +82,7 @@ def test_migrations_are_numbered_without_gaps() -> None:
 def test_it_can_be_run_again() -> None:
     """A second run changes nothing and loses nothing."""
     once = built([SCHEMA])
-    once.execute("INSERT INTO cache_purges VALUES ('hq', 1)")
+    once.execute("INSERT INTO cache_purges VALUES ('hq', '', 0, 1, 2)")
     before = shape(once)
     once.executescript(SCHEMA)
     assert before == shape(once)

@@ -14,7 +14,11 @@ from building_vitals.answers.answer import CacheReport
 from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.pieces import PointPieces
 from building_vitals.cache.segments import Piece, cut_piece_text
-from building_vitals.cache.store import Blobs, LostObjects, SegmentStore
+from building_vitals.cache.store import Blobs, SegmentStore
+from building_vitals.errors import AppError
+from building_vitals.instants import HOUR_MS
+from building_vitals.ports import Clock
+from building_vitals.upkeep import STREAM_MS_MAX
 
 # Stored bytes that are read and encoded at a time; larger answers are streamed.
 BATCH_BYTES_MAX = 2_097_152
@@ -43,6 +47,13 @@ def batches(parts: Sequence[PointPieces]) -> Iterator[Batch]:
     yield batch
 
 
+class AnswerCut(AppError):
+    """A client reads its answer more slowly than what it is made of can be kept."""
+
+    code = "answer_cut"
+    status = 408
+
+
 class ByteSource(NamedTuple):
     """
     Where the bytes of an answer come from.
@@ -65,8 +76,8 @@ async def encoded(
     Yield the body of an answer but for its end; the next batch is read while one is encoded.
 
     Raises:
-        LostObjects: an object is gone or not what the index says; when that is before the first
-            bytes, the answer can be planned again.
+        LostObjects: an object is gone or not what the index says, and the index has forgotten it;
+            when that is before the first bytes, the answer can be planned again.
     """
     waiting = list(batches(source.parts))
     ahead = asyncio.ensure_future(_read(waiting[0], source))
@@ -83,7 +94,7 @@ async def encoded(
                         count = await _count(part, source, blobs if is_at_hand else None)
                     encoder.begin_point(part.point, count)
                 for piece in part.pieces[first:stop]:
-                    _encode(piece, blobs, source, encoder, report)
+                    await _encode(piece, blobs, source, encoder, report)
                     if encoder.pending >= PENDING_BYTES_MAX:
                         yield encoder.take()
                 if stop == len(part.pieces):
@@ -95,13 +106,13 @@ async def encoded(
         ahead.cancel()
 
 
-def _encode(
+async def _encode(
     piece: Piece, blobs: Blobs, source: ByteSource, encoder: Encoder, report: CacheReport
 ) -> None:
     try:
         count = encoder.add(piece, blobs.piece(piece))
     except ValueError as error:
-        raise LostObjects([piece.key]) from error
+        raise await source.store.lost([piece.key]) from error
     if piece.key not in source.fresh:
         report.samples_from_cache += count
 
@@ -122,12 +133,7 @@ async def _count(part: PointPieces, source: ByteSource, blobs: Blobs | None) -> 
     if not cut:
         return count
     found = blobs or await source.store.read(cut, source.fresh)
-    for piece in cut:
-        try:
-            count += cut_piece_text(piece, found.piece(piece))[0]
-        except ValueError as error:
-            raise LostObjects([piece.key]) from error
-    return count
+    return count + sum(cut_piece_text(piece, found.piece(piece))[0] for piece in cut)
 
 
 async def body(
@@ -135,6 +141,7 @@ async def body(
     encoder: Encoder,
     report: CacheReport,
     meta: Callable[[int], object],
+    clock: Clock,
 ) -> AsyncIterator[bytes]:
     """
     Yield the body of an answer, `samples_from_cache` of the report counted on the way.
@@ -143,7 +150,11 @@ async def body(
 
     Raises:
         LostObjects: as `encoded` does.
+        AnswerCut: the client has taken STREAM_MS_MAX: objects are only kept for so long.
     """
+    until_ms = clock.now_ms() + STREAM_MS_MAX
     async for data in encoded(source, encoder, report):
         yield data
+        if clock.now_ms() >= until_ms:
+            raise AnswerCut(f"the answer was not read within {STREAM_MS_MAX // HOUR_MS} hours")
     yield encoder.finish(meta(encoder.samples))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import msgspec
 
@@ -154,20 +155,17 @@ class EnhancedTimeseriesService:
         try:
             filling = Filling(covers, resolution=self._filler.resolution(need, covers))
             return await self._answer(question, need, filling, generation, is_compacted=not is_past)
-        except LostObjects as lost:
-            await self._store.forget_lost(need.site, lost)
+        except LostObjects:
             return None
 
     async def _cached(self, question: Question, need: Need) -> TimeseriesAnswer:
         """Answer from segments, after the gaps have been filled."""
         prepared = self._recent.prepared(question, need.now_ms)
         if prepared is not None:
-            try:
+            with suppress(LostObjects):
                 return await self._encode(
                     question, Filling([]), prepared.parts, CacheReport("hit"), prepared.answer_etag
                 )
-            except LostObjects as lost:
-                await self._store.forget_lost(need.site, lost)
         attempts, before = 0, None
         while True:
             generation = self._recent.generation
@@ -178,8 +176,7 @@ class EnhancedTimeseriesService:
                 filling = filling.after(before)
             try:
                 return await self._answer(question, need, filling, generation)
-            except LostObjects as lost:
-                await self._store.forget_lost(need.site, lost)
+            except LostObjects:
                 attempts, before = attempts + 1, filling
                 if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
                     raise
@@ -236,7 +233,7 @@ class EnhancedTimeseriesService:
             expires_ms = self._filler.expires_ms(filling.covers)
             prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)
             self._recent.prepare(question, prepared, need.now_ms, generation)
-        if is_compacted and not filling.is_stale and self._compactor.is_due(object_keys(parts)):
+        if is_compacted and not filling.is_stale and self._compactor.is_due(filling.covers):
             self._run_later(self._compactor.compact(need))
         return answer
 
@@ -300,7 +297,7 @@ class EnhancedTimeseriesService:
         is_spliced = isinstance(encoder, SplicedJson)
         size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
         if size > BATCH_BYTES_MAX:
-            answer.rest = body(source, encoder, report, meta)
+            answer.rest = body(source, encoder, report, meta, self._clock)
             answer.first = await anext(answer.rest)
             return answer
         data = b"".join([chunk async for chunk in encoded(source, encoder, report)])

@@ -1,5 +1,6 @@
 """
-Joins segments that lie scattered over many objects, and stores them as one segment per point.
+Brings segments together that lie scattered over many objects: in one object, and joined where
+they follow each other.
 
 A chart that reloads every minute adds a sliver per minute; without this a read would soon touch a
 thousand objects.
@@ -7,30 +8,54 @@ thousand objects.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
 from typing import NamedTuple
 
+from building_vitals.cache.coverage import Cover
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.joining import join, runs
+from building_vitals.cache.joining import is_small, join, runs
 from building_vitals.cache.need import Need
-from building_vitals.cache.segments import Piece, Segment, pieces, verify
-from building_vitals.cache.store import Blobs, LostObjects, SegmentStore, segment_object
+from building_vitals.cache.segments import Segment, pieces
+from building_vitals.cache.store import LostObjects, SegmentStore, segment_object
 from building_vitals.errors import AppError
 from building_vitals.ports import Invocation
 from building_vitals.ranges import Range, gaps, merge
 from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import Frame
 
-# Objects that one answer may be read from before its segments are joined.
+# Objects that one answer may be read from before its segments are brought together.
 OBJECTS_MAX = 8
-# Stored bytes that are joined at once; what is more stays as it is.
+# Objects that must become one: fewer are not worth the writing.
+GATHERED_MIN = 3
+# Stored bytes that are brought together at once; what is more stays as it is.
 COMPACTED_BYTES_MAX = 8_388_608
 
 
+def gathered(segments: Iterable[Segment]) -> frozenset[str]:
+    """
+    Return the objects whose segments are worth bringing together in one.
+
+    The smallest come first, so that what was brought together before is not written again for each
+    sliver that is added. None where they would be too few.
+    """
+    sizes: dict[str, int] = {}
+    for each in segments:
+        if each.count and is_small(each):
+            sizes[each.key] = sizes.get(each.key, 0) + each.stored_bytes
+    found: list[str] = []
+    size = 0
+    for key in sorted(sizes, key=lambda key: (sizes[key], key)):
+        size += sizes[key]
+        if size > COMPACTED_BYTES_MAX:
+            break
+        found.append(key)
+    return frozenset(found if len(found) >= GATHERED_MIN else ())
+
+
 class Compactor:
-    """Joins the segments that answers are made of."""
+    """Brings the segments together that answers are made of."""
 
     def __init__(
         self,
@@ -48,16 +73,19 @@ class Compactor:
         self._on_fault = invocation.on_fault
 
     @staticmethod
-    def is_due(object_keys: Collection[str]) -> bool:
-        """Return whether an answer is made of more objects than it should be."""
-        return len(object_keys) > OBJECTS_MAX
+    def is_due(covers: Sequence[Cover]) -> bool:
+        """Return whether an answer is made of more objects than it should be, and need be."""
+        segments = [segment for each in covers for segment, _ in each.known]
+        objects = {each.key for each in segments if each.count}
+        return len(objects) > OBJECTS_MAX and bool(gathered(segments))
 
     async def compact(self, need: Need) -> None:
-        """Join the segments that a request touches; failures are reported and change nothing."""
+        """Bring a request's segments together; failures are reported and change nothing."""
         try:
             await self._compact(need)
-        except LostObjects as lost:
-            await self._store.forget_lost(need.site, lost)
+        except LostObjects:
+            # The store has told of them, and the next asking fetches.
+            return
         except AppError as error:
             self._on_fault("compaction", error)
 
@@ -68,37 +96,46 @@ class Compactor:
             need.site, need.points, need.time_range, directories=True
         ):
             by_point.setdefault(each.point, []).append(each)
+        superseded = self._superseded(by_point, now_ms)
+        if superseded:
+            await self._index.remove(need.site, superseded)
         planned = self._plan(by_point, now_ms)
-        replaced_pieces = [
+        if not planned:
+            return
+        joined = await self._join(planned)
+        made = await self._store.put(
+            segment_object(
+                need.site,
+                joined,
+                fetched_ms=[run.fetched_ms for run in planned],
+                nonce=self._new_id(),
+            )
+        )
+        parts = [[segment for segment, _ in run.parts] for run in planned]
+        await self._store.move(made, parts, now_ms=now_ms)
+
+    async def _join(self, planned: Sequence[_Run]) -> list[PointSeries]:
+        """Return the series of each run."""
+        read_pieces = [
             piece
             for run in planned
             for segment, _ in run.parts
             for piece in pieces(segment, segment.range)
         ]
-        blobs = await self._store.read(replaced_pieces, {})
-        _verify(replaced_pieces, blobs)
+        # Frames are copied without a look into them.
+        blobs = await self._store.read(read_pieces, {}, is_verified=True)
 
         def read(segment: Segment, frame: Frame) -> memoryview:
             return blobs.slice(segment.key, segment.offset + frame.offset, frame.stored_bytes)
 
-        groups: dict[int, list[PointSeries]] = {}
+        joined: list[PointSeries] = []
         for run in planned:
             try:
-                fold = join(run.point, run.known, run.parts, read)
+                joined.append(join(run.point, run.known, run.parts, read))
             except ValueError as error:
-                raise LostObjects(sorted({segment.key for segment, _ in run.parts})) from error
-            groups.setdefault(run.fetched_ms, []).append(fold)
-        made = [
-            await self._store.put(
-                segment_object(need.site, point_series, fetched_ms=fetched_ms, nonce=self._new_id())
-            )
-            for fetched_ms, point_series in groups.items()
-        ]
-        replaced = [segment for run in planned for segment, _ in run.parts]
-        replaced += self._superseded(by_point, now_ms)
-        if replaced:
-            removal = SegmentIndex.remove_statements(need.site, replaced)
-            await self._store.commit(made, now_ms=now_ms, before=removal)
+                keys = {segment.key for segment, _ in run.parts if segment.key}
+                raise await self._store.lost(keys) from error
+        return joined
 
     def _superseded(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[Segment]:
         """Return the expired segments that are of no use, because fresh ones hold all of theirs."""
@@ -114,39 +151,24 @@ class Compactor:
         return found
 
     def _plan(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[_Run]:
-        """Return the runs to join, as far as they fit into memory."""
+        """Return what is to be brought together, by point; as much as fits into memory."""
+        keys = gathered(
+            each
+            for of_point in by_point.values()
+            for each in of_point
+            if self._freshness.is_known(each, now_ms)
+        )
         planned: list[_Run] = []
-        size = 0
         for point, of_point in by_point.items():
-            for known, fetched_ms, parts in runs(
-                of_point, freshness=self._freshness, now_ms=now_ms
-            ):
-                size += sum(segment.stored_bytes for segment, _ in parts)
-                if size > COMPACTED_BYTES_MAX:
-                    return planned
-                planned.append(_Run(point, known, fetched_ms, parts))
+            chosen = [each for each in of_point if not each.count or each.key in keys]
+            found = runs(chosen, freshness=self._freshness, now_ms=now_ms)
+            # Where nothing is gathered, rows that tell of no samples are left alone too.
+            planned += [_Run(point, *run) for run in found] if keys else []
         return planned
 
 
-def _verify(pieces: Sequence[Piece], blobs: Blobs) -> None:
-    """
-    Return when all bytes are those that were stored: frames are copied without a look into them.
-
-    Raises:
-        LostObjects: they are not.
-    """
-    spoilt = set()
-    for piece in pieces:
-        try:
-            verify(piece, blobs.piece(piece))
-        except ValueError:
-            spoilt.add(piece.key)
-    if spoilt:
-        raise LostObjects(sorted(spoilt))
-
-
 class _Run(NamedTuple):
-    """Segments of one point to be joined."""
+    """Segments of one point that become one."""
 
     point: str
     known: Range

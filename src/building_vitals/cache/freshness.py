@@ -14,6 +14,10 @@ import msgspec
 
 from building_vitals.cache.segments import Segment
 
+# Stretches of a life within which fetches count as one when segments are joined. More would take
+# less of the parts' lives, and leave more rows: each point has at most one a stretch.
+STRETCHES = 24
+
 
 class Freshness(msgspec.Struct, frozen=True):
     """
@@ -55,14 +59,12 @@ class Freshness(msgspec.Struct, frozen=True):
         """
         Return what segments have in common that may be joined.
 
-        They are of one kind, settled or provisional, and were fetched within the same stretch of
-        time, one life long: the whole expires as early as its oldest part. What came by point and
-        what came of pages may be other samples. Shorter stretches would
-        cost less of the younger parts' lives, but leave more segments apart than an answer should
-        be made of.
+        They are of one kind, settled or provisional, and were fetched within the same short
+        stretch of time: the whole expires as early as its oldest part, so a stretch is the most
+        that joining takes of a part's life. What came by point and what came of pages may be other
+        samples.
         """
-        ttl_ms = self._ttl_ms(segment)
-        stretch = segment.fetched_ms // max(ttl_ms, 1)
+        stretch = segment.fetched_ms // max(self._ttl_ms(segment) // STRETCHES, 1)
         return self._is_settled(segment), segment.is_by_point, stretch
 
     @property

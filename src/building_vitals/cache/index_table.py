@@ -1,41 +1,57 @@
 """
 The index of segments in D1: what of each point is known, and in which object it lies.
 
-Points and rows travel as JSON parameters, whatever their number: a statement may have 100
-parameters. https://developers.cloudflare.com/d1/platform/limits/
+Points and rows travel as JSON parameters, whatever their number (`rows_table`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from building_vitals.cache.look_ups import LookUps
+from building_vitals.cache.purges_table import FORGETTING, purge_statements
+from building_vitals.cache.rows_table import (
+    COLUMNS,
+    PARAMETER_BYTES_MAX,
+    SERIES_VALUES,
+    json_lists,
+    samples_of_part,
+    segment_row,
+)
 from building_vitals.cache.segments import Segment
 from building_vitals.ports import Database, Outcome, Statement, json_parameter
 from building_vitals.ranges import Range
 
-# A value may have 2,000,000 bytes; rows are sent in texts well below that.
-PARAMETER_BYTES_MAX = 1_000_000
+# Bytes of a segment as JSON, without its point and its directory, at the most.
+_SEGMENT_BYTES = 400
+# Many segments come back as one text, for each value that crosses into Python costs time: so many
+# that it stays below what a value may have. The directory travels only where the segment has to be
+# cut. CROSS JOIN keeps the order of loops.
+_FIND = f"""
+SELECT '[' || group_concat(segment) || ']' AS segments FROM (
+    SELECT segment, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) / {PARAMETER_BYTES_MAX} AS part
+    FROM (
+        SELECT json_array(
+            s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
+            s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
+            CASE WHEN ?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4 THEN NULL
+                ELSE json(s.frames) END,
+            json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false'))
+        ) AS segment,
+        {_SEGMENT_BYTES} + 4 * length(s.point)
+            + CASE WHEN ?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4 THEN 0
+                ELSE length(s.frames) END AS bytes
+        FROM json_each(?2) p CROSS JOIN cache_segments s
+            ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
+    )
+) GROUP BY part
+"""  # noqa: S608 - constants only
 
-# All segments of 250 points come back as one text: each value that crosses into Python costs time.
-# The directory travels only where the segment has to be cut. CROSS JOIN keeps the order of loops.
-_FIND = """
-SELECT json_group_array(json_array(
-    s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
-    s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
-    CASE WHEN ?5 = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4 THEN NULL ELSE json(s.frames) END,
-    json(iif(s.is_by_point, 'true', 'false'))
-)) AS segments
-FROM json_each(?2) p CROSS JOIN cache_segments s
-    ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
-GROUP BY p.key / 250
-"""
-
-# A new segment takes the place of older ones that lie wholly within it, unless it was purged itself
-# while it was being fetched. Calls by point may give other samples than pages do, which are raw:
-# what came by point never takes the place of raw samples.
+# A new segment takes the place of older ones that lie wholly within it. Calls by point may give
+# other samples than pages do, which are raw: what came by point never takes the place of raw
+# samples.
 _REPLACE = """
 DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
     SELECT s.site, s.point, s.end_ms, s.start_ms
@@ -44,41 +60,48 @@ DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
         AND s.end_ms > (n.value ->> 1) AND s.end_ms <= (n.value ->> 2)
         AND s.start_ms >= (n.value ->> 1) AND s.fetched_ms <= (n.value ->> 3)
         AND s.is_by_point >= (n.value ->> 4)
-    WHERE (n.value ->> 3) > coalesce((SELECT purged_ms FROM cache_purges WHERE site = ?1), -1)
 )
 """
 
-_INSERT = """
-INSERT OR REPLACE INTO cache_segments (
-    site, point, start_ms, end_ms, fetched_ms, object_key, object_etag, offset, stored_bytes,
-    text_bytes, samples, crc, crc_growth, data_crc, frames, is_by_point, expires_ms
+_PART_VALUES = SERIES_VALUES.replace(
+    "value ->> 9",
+    samples_of_part("value ->> 9", ("p.start_ms", "p.end_ms"), ("f.start_ms", "f.end_ms")),
 )
-SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-    value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12,
-    value -> 13, value ->> 14, value ->> 15
-FROM json_each(?2)
-WHERE (value ->> 3) > coalesce((SELECT purged_ms FROM cache_purges WHERE site = ?1), -1)
-"""
+# What was purged while it was being fetched is left out, and the rest of the segment stored: of
+# each mark, where the purged part begins and where the segment goes on, and its end as the last.
+_INSERT = f"""
+WITH fresh AS MATERIALIZED (
+    SELECT key AS n, value, value ->> 0 AS point, value ->> 1 AS start_ms,
+        value ->> 2 AS end_ms, value ->> 3 AS fetched_ms
+    FROM json_each(?2)
+),
+cuts AS (
+    SELECT f.n, f.start_ms, m.start_ms AS cut_ms, m.end_ms AS resume_ms
+    FROM fresh f CROSS JOIN cache_purges m
+        ON m.site = ?1 AND m.point IN ('', f.point) AND m.purged_ms >= f.fetched_ms
+        AND m.start_ms < f.end_ms AND m.end_ms > f.start_ms
+    UNION ALL
+    SELECT n, start_ms, end_ms, end_ms FROM fresh
+),
+parts AS (
+    SELECT n, max(start_ms, coalesce(
+        max(resume_ms) OVER (
+            PARTITION BY n ORDER BY cut_ms ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), start_ms
+    )) AS start_ms, cut_ms AS end_ms
+    FROM cuts
+)
+INSERT OR REPLACE INTO cache_segments ({COLUMNS})
+SELECT ?1, f.point, p.start_ms, p.end_ms, {_PART_VALUES},
+    f.value ->> 15 OR p.start_ms > f.start_ms OR p.end_ms < f.end_ms, f.value ->> 16
+FROM parts p JOIN fresh f ON f.n = p.n
+WHERE p.start_ms < p.end_ms
+"""  # noqa: S608 - constants only
 
 _REMOVE = """
 DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms, object_key) IN (
     SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2)
 )
-"""
-
-# What was fetched before a purge, and is not stored by then, will not be stored.
-_MARK_PURGE = """
-INSERT INTO cache_purges (site, purged_ms) VALUES (?1, ?2)
-ON CONFLICT (site) DO UPDATE SET purged_ms = max(purged_ms, excluded.purged_ms)
-"""
-_PURGE = """
-DELETE FROM cache_segments WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3
-    AND (?4 IS NULL OR point IN (SELECT value FROM json_each(?4)))
-"""
-
-# Copies of purged data, also those being made.
-_PURGE_RESULTS = """
-UPDATE job_results SET expires_ms = 0 WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3
 """
 
 _INSERT_OBJECT = """
@@ -113,19 +136,19 @@ FROM (
 _PROBE = "SELECT site FROM cache_segments LIMIT 1"
 
 # Objects that were made known, but whose segments have all gone.
-_ORPHANS = """
-SELECT m.object_key FROM cache_metadata m
-WHERE m.site = ?1
-    AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = m.object_key)
-LIMIT 1000
+_MARK_ORPHANS = """
+UPDATE cache_metadata SET orphaned_ms = ?2
+WHERE site = ?1 AND orphaned_ms IS NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM cache_segments s WHERE s.object_key = cache_metadata.object_key
+    )
 """
 _DROP_OBJECTS = """
 DELETE FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
 """
 
 _FORGET = """
-DELETE FROM cache_segments WHERE site = ?1
-    AND object_key IN (SELECT value FROM json_each(?2))
+DELETE FROM cache_segments WHERE object_key IN (SELECT value FROM json_each(?1))
 """
 
 _SEGMENTS = msgspec.json.Decoder(list[Segment])
@@ -199,20 +222,25 @@ class SegmentIndex:
         """
         statements = [
             Statement(_REPLACE, (site, names))
-            for names in _json_lists(
+            for names in json_lists(
                 [each.point, each.start_ms, each.end_ms, each.fetched_ms, each.is_by_point]
                 for each in segments
             )
         ]
         statements += [
             Statement(_INSERT, (site, rows))
-            for rows in _json_lists(
-                [*msgspec.structs.astuple(each), expiry]
-                for each, expiry in zip(segments, expires_ms, strict=True)
-            )
+            for rows in json_lists(map(segment_row, segments, expires_ms))
         ]
-        latest_ms = max(expires_ms, default=now_ms)
-        statements += [
+        return statements + SegmentIndex.object_statements(
+            site, stored, now_ms=now_ms, expires_ms=max(expires_ms, default=now_ms)
+        )
+
+    @staticmethod
+    def object_statements(
+        site: str, stored: Sequence[ObjectRow], *, now_ms: int, expires_ms: int
+    ) -> list[Statement]:
+        """Return what makes objects known whose last segment expires at an instant."""
+        statements = [
             Statement(_COUNT_OBJECT, (each.key, each.samples, each.text_bytes, each.stored_bytes))
             for each in stored
         ]
@@ -230,48 +258,46 @@ class SegmentIndex:
                     each.stored_bytes,
                     round(each.text_bytes / each.stored_bytes, 3) if each.stored_bytes else 0,
                     now_ms,
-                    latest_ms,
+                    expires_ms,
                 ),
             )
             for each in stored
         ]
         return statements
 
-    @staticmethod
-    def remove_statements(site: str, segments: Iterable[Segment]) -> list[Statement]:
-        """Return what removes these very segments, and none that have taken their place."""
-        return [
-            Statement(_REMOVE, (site, names))
-            for names in _json_lists(
-                [each.point, each.end_ms, each.start_ms, each.key] for each in segments
-            )
-        ]
+    async def remove(self, site: str, segments: Iterable[Segment]) -> None:
+        """Remove these very segments, and none that have taken their place."""
+        await self._remove(
+            [
+                Statement(_REMOVE, (site, names))
+                for names in json_lists(
+                    [each.point, each.end_ms, each.start_ms, each.key] for each in segments
+                )
+            ]
+        )
 
     async def purge(
         self, site: str, points: Sequence[str] | None, time_range: Range, *, now_ms: int
     ) -> int:
         """
-        Forget every segment that touches *time_range*, also those under way; return how many.
+        Forget *time_range* of some points, also what is being fetched of it.
 
         None for *points* is all of the site.
+
+        Returns:
+            How many segments it has touched.
         """
-        names = None if points is None else json_parameter(points)
-        outcomes = await self._remove(
-            [
-                Statement(_MARK_PURGE, (site, now_ms)),
-                Statement(_PURGE, (site, time_range.start_ms, time_range.end_ms, names)),
-                Statement(_PURGE_RESULTS, (site, time_range.start_ms, time_range.end_ms)),
-            ]
-        )
-        return outcomes[1].changes
+        outcomes = await self._remove(purge_statements(site, points, time_range, now_ms=now_ms))
+        return sum(outcome.changes for outcome in outcomes[FORGETTING])
 
     async def probe(self) -> None:
         """Return when the database answers and has the tables."""
         await self._database.rows(_PROBE)
 
-    async def orphans(self, site: str) -> list[str]:
-        """Return objects of a site whose segments have all gone, at most 1,000."""
-        return [row["object_key"] for row in await self._database.rows(_ORPHANS, site)]
+    async def mark_orphans(self, site: str, *, now_ms: int) -> int:
+        """Note of which objects of a site all segments have gone; return how many are new."""
+        outcomes = await self._database.batch([Statement(_MARK_ORPHANS, (site, now_ms))])
+        return outcomes[0].changes
 
     async def drop_objects(self, keys: Sequence[str]) -> None:
         """Remove the rows of objects."""
@@ -280,10 +306,9 @@ class SegmentIndex:
             [Statement(_DISCOUNT_OBJECTS, (names,)), Statement(_DROP_OBJECTS, (names,))]
         )
 
-    async def forget(self, site: str, keys: Sequence[str]) -> int:
+    async def forget(self, keys: Sequence[str]) -> int:
         """Forget all segments that lie in these objects; return how many."""
-        names = json_parameter(keys)
-        outcomes = await self._remove([Statement(_FORGET, (site, names))])
+        outcomes = await self._remove([Statement(_FORGET, (json_parameter(keys),))])
         return outcomes[0].changes
 
     async def _remove(self, statements: Sequence[Statement]) -> list[Outcome]:
@@ -294,18 +319,3 @@ class SegmentIndex:
             # Also when the call fails: only its answer may have been lost.
             if self._look_ups is not None:
                 self._look_ups.forget()
-
-
-def _json_lists(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Yield the rows as JSON arrays, each below what one parameter may hold."""
-    texts: list[str] = []
-    size = 0
-    for row in rows:
-        text = json_parameter(row)
-        if texts and size + len(text) > PARAMETER_BYTES_MAX:
-            yield f"[{','.join(texts)}]"
-            texts, size = [], 0
-        texts.append(text)
-        size += 4 * len(text) if not text.isascii() else len(text)
-    if texts:
-        yield f"[{','.join(texts)}]"

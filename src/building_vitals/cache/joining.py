@@ -30,27 +30,32 @@ SEGMENT_BYTES_MAX = 262_144
 ReadFrame = Callable[[Segment, Frame], bytes | memoryview]
 
 
+def is_small(segment: Segment) -> bool:
+    """Return whether a segment is better read together with others."""
+    return segment.stored_bytes <= SEGMENT_BYTES_MAX
+
+
 def runs(
     segments: Iterable[Segment], *, freshness: Freshness, now_ms: int
 ) -> list[tuple[Range, int, list[tuple[Segment, Range]]]]:
     """
-    Return which segments of one point can become one.
+    Return which segments of one point can become one, or be moved into another object.
 
     Only small ones are joined, and only within a cohort (`freshness`).
 
     Returns:
-        For each run of two or more: the range it covers, when its oldest part was fetched, and its
-        parts with the range each gives.
+        For each run of two or more, or of one that has samples: the range it covers, when its
+        oldest part was fetched, and its parts with the range each gives.
     """
     cohorts: dict[Hashable, list[Segment]] = {}
     for each in segments:
-        if each.stored_bytes <= SEGMENT_BYTES_MAX and freshness.is_known(each, now_ms):
+        if is_small(each) and freshness.is_known(each, now_ms):
             cohorts.setdefault(freshness.cohort(each), []).append(each)
     found = []
     for group in cohorts.values():
         for known in merge(each.range for each in group):
             parts = cover(group[0].point, group, known).known
-            if len(parts) > 1:
+            if len(parts) > 1 or parts[0][0].count:
                 found.append((known, min(part.fetched_ms for part, _ in parts), parts))
     return found
 

@@ -12,6 +12,7 @@ from building_vitals.ranges import Range
 
 SEGMENTS_PREFIX = "timeseries/"
 DATASETS_PREFIX = "datasets/"
+RESULTS_PREFIX = "results/"
 
 
 def segment_object_key(
@@ -48,11 +49,12 @@ def dataset_object_key(site: str, points: Iterable[str], time_range: Range, form
 
 def result_object_key(site: str, job_id: str, nonce: str) -> str:
     """
-    Return the key of a job's result: a dataset too, under a name that no question has.
+    Return the key of a job's result: `results/{site}/{sha256}`, apart from datasets, which go by
+    their age.
 
     The site is valid; the nonce is random, so that no object ever takes another one's key.
     """
-    return f"{DATASETS_PREFIX}{site}/{_identity('result', site, job_id, nonce)}"
+    return f"{RESULTS_PREFIX}{site}/{_identity('result', site, job_id, nonce)}"
 
 
 def _identity(*parts: str) -> str:

@@ -31,11 +31,12 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         object_etag: The object's entity tag, so that another object under the key is noticed.
         offset, stored_bytes: The series' place in the object, bytes.
         text_bytes: Bytes of the series' text.
-        count: Samples.
+        count: Samples; of a cut one about so many, 0 only where there are none.
         crc, crc_growth: CRC-32 and growth of the series' text.
         data_crc: CRC-32 of the series' bytes.
         frames: Directory; None where the index left it out because the segment is taken whole.
         is_by_point: Whether it came of calls by point, else of pages, which are raw samples.
+        is_cut: Whether its series reaches beyond its range: the rest of it was purged.
     """
 
     point: str
@@ -53,6 +54,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     data_crc: int
     frames: tuple[Frame, ...] | None = None
     is_by_point: bool = False
+    is_cut: bool = False
 
     @property
     def range(self) -> Range:
@@ -132,9 +134,10 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
     Raises:
         DirectoryMissing: the segment must be cut and its directory was left out.
     """
-    if not segment.count:
+    shared = segment.range.clip(time_range)
+    if not segment.count or shared is None:
         return []
-    if time_range.start_ms <= segment.start_ms and segment.end_ms <= time_range.end_ms:
+    if shared == segment.range and not segment.is_cut:
         return [
             Piece(
                 key=segment.key,
@@ -153,15 +156,15 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
     found: list[Piece] = []
     run: list[Frame] = []
     for frame in segment.frames:
-        if frame.last_ms < time_range.start_ms or frame.first_ms >= time_range.end_ms:
+        if frame.last_ms < shared.start_ms or frame.first_ms >= shared.end_ms:
             continue
-        if time_range.start_ms <= frame.first_ms and frame.last_ms < time_range.end_ms:
+        if shared.start_ms <= frame.first_ms and frame.last_ms < shared.end_ms:
             run.append(frame)
             continue
         if run:
             found.append(_run_piece(segment, run))
             run = []
-        found.append(_cut_piece(segment, frame, time_range))
+        found.append(_cut_piece(segment, frame, shared))
     if run:
         found.append(_run_piece(segment, run))
     return found
@@ -209,6 +212,8 @@ def verify(piece: Piece, data: bytes | memoryview) -> None:
     Raises:
         ValueError: they are not.
     """
+    if piece.frame is not None and zlib.crc32(data) != piece.frame.data_crc:
+        raise ValueError("bytes are not those that were stored")
     offset = 0
     for length, crc in piece.checks:
         if offset:

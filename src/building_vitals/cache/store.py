@@ -8,15 +8,16 @@ promise without data.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from building_vitals.cache.compaction_table import move_statements
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import ObjectRow, SegmentIndex
 from building_vitals.cache.object_keys import segment_object_key
-from building_vitals.cache.segments import Piece, Segment, segment_of
-from building_vitals.errors import CorruptSegment
+from building_vitals.cache.segments import Piece, Segment, segment_of, verify
+from building_vitals.errors import AppError, CorruptSegment
 from building_vitals.instants import format_instant
 from building_vitals.ports import Database, Invocation, ObjectStore, Statement
 from building_vitals.ranges import Range
@@ -67,25 +68,35 @@ class SegmentObject(msgspec.Struct, frozen=True):
 
 
 def segment_object(
-    site: str, point_series: Sequence[PointSeries], *, fetched_ms: int, nonce: str
+    site: str,
+    point_series: Sequence[PointSeries],
+    *,
+    fetched_ms: int | Sequence[int],
+    nonce: str,
 ) -> SegmentObject:
-    """Lay the series of *point_series* one behind the other, point by point."""
+    """
+    Lay the series of *point_series* one behind the other, point by point.
+
+    They were fetched at one instant, or each at its own.
+    """
+    instants = fetched_ms if not isinstance(fetched_ms, int) else [fetched_ms] * len(point_series)
     known = Range(
         min(fold.known.start_ms for fold in point_series),
         max(fold.known.end_ms for fold in point_series),
     )
     rank = {point: n for n, point in enumerate(dict.fromkeys(fold.point for fold in point_series))}
-    key = segment_object_key(site, rank, known, fetched_ms=fetched_ms, nonce=nonce)
+    key = segment_object_key(site, rank, known, fetched_ms=max(instants), nonce=nonce)
     segments: list[Segment] = []
     parts: list[bytes] = []
     offset = 0
-    for fold in sorted(point_series, key=lambda each: rank[each.point]):
+    pairs = zip(point_series, instants, strict=True)
+    for fold, instant_ms in sorted(pairs, key=lambda pair: rank[pair[0].point]):
         segments.append(
             segment_of(
                 fold.point,
                 fold.known,
                 fold.series,
-                fetched_ms=fetched_ms,
+                fetched_ms=instant_ms,
                 key=key,
                 offset=offset,
                 is_by_point=fold.is_by_point,
@@ -131,10 +142,12 @@ class Blobs:
 
 class LostObjects(CorruptSegment):
     """
-    Objects the index promises are gone or are not what it says.
+    Objects the index promises are gone or are not what it says: who asks again fetches.
 
-    Every reader hands this to `SegmentStore.forget_lost`.
+    `SegmentStore.lost` makes it, and has the index forget them.
     """
+
+    retryable = True
 
     def __init__(self, keys: Sequence[str]) -> None:
         super().__init__(f"{len(keys)} objects are gone or changed")
@@ -158,15 +171,30 @@ class SegmentStore:
         self._index = index
         self._freshness = freshness
         self._on_fault = invocation.on_fault
+        self._run_later = invocation.run_later
 
-    async def read(self, pieces: Iterable[Piece], fresh: Mapping[str, bytes]) -> Blobs:
+    async def read(
+        self,
+        pieces: Iterable[Piece],
+        fresh: Mapping[str, bytes],
+        *,
+        is_verified: bool = False,
+    ) -> Blobs:
         """
-        Read pieces, neighbours together; *fresh* objects have just been made and are at hand.
+        Read pieces, neighbours together.
+
+        Args:
+            pieces: What is wanted.
+            fresh: Objects that have just been made and are at hand.
+            is_verified: Compare the bytes of whole pieces, too, with what was stored; left out,
+                only those of frames that are to be cut, and encoders look at the others.
 
         Raises:
-            LostObjects: some object is gone, or another lies under its key.
+            LostObjects: some object is gone, or another lies under its key, or its bytes are not
+                what was stored; the index has forgotten them.
             Unavailable: the bucket cannot be reached.
         """
+        pieces = list(pieces)
         blobs = Blobs()
         for key, data in fresh.items():
             blobs.add(key, 0, data)
@@ -181,9 +209,15 @@ class SegmentStore:
                     return await self._read(each, blobs)
 
             lost = await asyncio.gather(*map(read, reads))
-        keys = sorted({key for key in lost if key is not None})
+        keys = {key for key in lost if key is not None}
+        if not keys:
+            keys = {
+                each.key
+                for each in pieces
+                if (is_verified or each.frame is not None) and _is_spoilt(each, blobs)
+            }
         if keys:
-            raise LostObjects(keys)
+            raise await self.lost(keys)
         return blobs
 
     async def _read(self, read: _Read, blobs: Blobs) -> str | None:
@@ -197,11 +231,31 @@ class SegmentStore:
         blobs.add(read.key, read.start, data)
         return None
 
-    async def forget_lost(self, site: str, lost: LostObjects) -> None:
-        """Report lost objects and forget their segments: gaps from now on, to be fetched again."""
-        if lost.keys:
-            self._on_fault("lost objects", lost)
-            await self._index.forget(site, lost.keys)
+    async def lost(self, keys: Collection[str]) -> LostObjects:
+        """
+        Report objects that are gone or spoilt, and have their segments forgotten.
+
+        They are gaps from now on, to be fetched again. That happens even when the caller is ended
+        meanwhile, as a stream is whose client has left.
+
+        Returns:
+            What to raise.
+        """
+        error = LostObjects(sorted(keys))
+        self._on_fault("lost objects", error)
+        is_done = asyncio.Event()
+        self._run_later(self._forget(error.keys, is_done))
+        await is_done.wait()
+        return error
+
+    async def _forget(self, keys: Sequence[str], is_done: asyncio.Event) -> None:
+        try:
+            await self._index.forget(keys)
+        except AppError as error:
+            # The next reader that meets them tries again.
+            self._on_fault("lost objects", error)
+        finally:
+            is_done.set()
 
     async def put(self, stored: SegmentObject) -> SegmentObject:
         """Store the object, and return it with the entity tag it got."""
@@ -236,11 +290,14 @@ class SegmentStore:
         stored: Sequence[SegmentObject],
         *,
         now_ms: int,
-        before: Sequence[Statement] = (),
         after: Sequence[Statement] = (),
     ) -> None:
-        """Make stored objects known, in one transaction with the statements before and after."""
-        statements = [*before]
+        """
+        Make stored objects known, in one transaction with the statements after.
+
+        What was purged since they were fetched is left out.
+        """
+        statements: list[Statement] = []
         for each in stored:
             statements += SegmentIndex.insert_statements(
                 each.site,
@@ -250,6 +307,46 @@ class SegmentStore:
                 now_ms=now_ms,
             )
         await self._database.batch([*statements, *after])
+
+    async def move(
+        self,
+        stored: SegmentObject,
+        parts: Sequence[Sequence[Segment]],
+        *,
+        now_ms: int,
+    ) -> None:
+        """
+        Put each segment of an object in the place of those that it was made of.
+
+        Where one of these has changed in the meantime, they all stay, and the new one is dropped.
+
+        Args:
+            stored: The object, stored already.
+            parts: For each of its segments, what it was made of.
+            now_ms: The present.
+        """
+        expires_ms = [self._freshness.kept_until_ms(each) for each in stored.segments]
+        moves = zip(stored.segments, expires_ms, parts, strict=True)
+        await self._database.batch(
+            [
+                *move_statements(stored.site, moves),
+                *SegmentIndex.object_statements(
+                    stored.site,
+                    [stored.row()] if stored.key else [],
+                    now_ms=now_ms,
+                    expires_ms=max(expires_ms),
+                ),
+            ]
+        )
+
+
+def _is_spoilt(piece: Piece, blobs: Blobs) -> bool:
+    """Return whether the bytes of a piece are not those that were stored."""
+    try:
+        verify(piece, blobs.piece(piece))
+    except ValueError:
+        return True
+    return False
 
 
 class _Read(msgspec.Struct, frozen=True):

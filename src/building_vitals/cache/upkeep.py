@@ -20,8 +20,9 @@ PAGES_MAX = 5
 # An object nobody knows of may be about to be made known.
 ORPHAN_AGE_MS = HOUR_MS
 LEASE_AGE_MS = MINUTE_MS
-# No fetch lasts that long, so none is left that began before the purge.
-PURGE_AGE_MS = DAY_MS
+# A consumer of the queue has 15 minutes for all that it does, and a request less: by then no fetch
+# is left that began before the purge.
+PURGE_AGE_MS = HOUR_MS
 RECOUNT_AGE_MS = DAY_MS
 
 
@@ -50,10 +51,11 @@ class ExpiredSegments:
 
 class ExpiredObjects:
     """
-    Deletes objects whose segments have all expired: first the object, then its row.
+    Deletes objects whose segments have all gone: first the object, then its row.
 
-    The index promises nothing of them. Should a run die in between, the next one finds the row
-    and deletes the object a second time, which does no harm.
+    The index promises nothing of them, but answers may still be read from them: they go
+    OBJECT_GRACE_MS after it was first seen that they have no segment. Should a run die in between,
+    the next one finds the row and deletes the object a second time, which does no harm.
     """
 
     name = "expired objects"
@@ -67,8 +69,8 @@ class ExpiredObjects:
         """Delete some, the longest expired first; return how many."""
         total = 0
         for _ in range(ROUNDS_MAX):
-            keys = await self._upkeep.expired_objects(
-                before_ms=now_ms - OBJECT_GRACE_MS, limit=OBJECTS_AT_ONCE
+            keys = await self._upkeep.orphans(
+                now_ms=now_ms, before_ms=now_ms - OBJECT_GRACE_MS, limit=OBJECTS_AT_ONCE
             )
             if not keys:
                 break
@@ -80,7 +82,7 @@ class ExpiredObjects:
 
 class OrphanObjects:
     """
-    Deletes objects that the index has no use for: never made known, or replaced since.
+    Deletes objects that were never made known, and finds those that have been replaced since.
 
     Walks through the bucket's listing, some pages a run, and begins again at its end.
     """
@@ -111,16 +113,15 @@ class OrphanObjects:
         return total
 
     async def _sweep(self, listed: Sequence[ObjectInfo], now_ms: int) -> int:
-        """Delete those of the listed objects that nobody needs."""
+        """Delete those of the listed objects that the index does not know."""
         since_ms = now_ms - ORPHAN_AGE_MS
         old = [each.key for each in listed if each.uploaded_ms < since_ms]
         if not old:
             return 0
-        kept = await self._upkeep.kept_objects(old, since_ms=since_ms)
-        orphans = [key for key in old if key not in kept]
+        known = await self._upkeep.known_objects(old, now_ms=now_ms)
+        orphans = [key for key in old if key not in known]
         if orphans:
             await self._objects.delete(orphans)
-            await self._upkeep.drop_objects(orphans)
         return len(orphans)
 
 

@@ -41,20 +41,31 @@ FROM (
 ) s
 WHERE cache_metadata.object_key = s.object_key AND s.expires_ms <> cache_metadata.expires_ms
 """
-_EXPIRED_OBJECTS = """
+_MARK_EXPIRED = """
+UPDATE cache_metadata SET orphaned_ms = ?1
+WHERE object_key IN (
+    SELECT object_key FROM cache_metadata
+    WHERE expires_ms < ?1 AND orphaned_ms IS NULL ORDER BY expires_ms LIMIT ?2
+) AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = cache_metadata.object_key)
+"""
+_ORPHANS = """
 SELECT object_key FROM cache_metadata m
-WHERE expires_ms < ?1
+WHERE orphaned_ms < ?1
     AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = m.object_key)
-ORDER BY expires_ms LIMIT ?2
+ORDER BY orphaned_ms LIMIT ?2
 """
 
-# Those of some keys that are still of use: with segments, or made or read lately.
-_KEPT = """
+# Of some keys: which the index knows, and which of these no longer have a segment.
+_KNOWN = """
 SELECT k.value AS object_key FROM json_each(?1) k
 WHERE EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = k.value)
-    OR EXISTS (
-        SELECT 1 FROM cache_metadata m WHERE m.object_key = k.value
-            AND (m.created_ms >= ?2 OR m.last_access_ms >= ?2)
+    OR EXISTS (SELECT 1 FROM cache_metadata m WHERE m.object_key = k.value)
+"""
+_MARK_ORPHANS = """
+UPDATE cache_metadata SET orphaned_ms = ?2
+WHERE object_key IN (SELECT value FROM json_each(?1)) AND orphaned_ms IS NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM cache_segments s WHERE s.object_key = cache_metadata.object_key
     )
 """
 
@@ -109,20 +120,28 @@ class CacheUpkeep:
         )
         return Expired(deleted.changes, refiled.changes)
 
-    async def expired_objects(self, *, before_ms: int, limit: int) -> list[str]:
-        """Return objects that expired before an instant and whose segments have all gone."""
+    async def orphans(self, *, now_ms: int, before_ms: int, limit: int) -> list[str]:
+        """
+        Return objects of which it was seen before an instant that their segments have all gone.
+
+        Those that have expired by now are looked at first.
+        """
         outcomes = await self._database.batch(
             [
-                Statement(_REFILE_OBJECTS, (before_ms, limit)),
-                Statement(_EXPIRED_OBJECTS, (before_ms, limit)),
+                Statement(_REFILE_OBJECTS, (now_ms, limit)),
+                Statement(_MARK_EXPIRED, (now_ms, limit)),
+                Statement(_ORPHANS, (before_ms, limit)),
             ]
         )
-        return [row["object_key"] for row in outcomes[1].rows]
+        return [row["object_key"] for row in outcomes[2].rows]
 
-    async def kept_objects(self, keys: Sequence[str], *, since_ms: int) -> set[str]:
-        """Return those of some objects that are of use: made or read lately, or with segments."""
-        rows = await self._database.rows(_KEPT, json_parameter(keys), since_ms)
-        return {row["object_key"] for row in rows}
+    async def known_objects(self, keys: Sequence[str], *, now_ms: int) -> set[str]:
+        """Return which objects the index knows, and note which of them have no segment."""
+        names = json_parameter(keys)
+        outcomes = await self._database.batch(
+            [Statement(_KNOWN, (names,)), Statement(_MARK_ORPHANS, (names, now_ms))]
+        )
+        return {row["object_key"] for row in outcomes[0].rows}
 
     async def drop_objects(self, keys: Sequence[str]) -> None:
         """Remove the rows of objects."""

@@ -13,6 +13,7 @@ from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, format_inst
 from building_vitals.jobs.results_table import JobResults
 from building_vitals.ports import Invocation, ObjectStore
 from building_vitals.ranges import Range
+from building_vitals.sites.directory import SiteDirectory
 
 EVER = Range(INSTANT_MIN_MS, INSTANT_MAX_MS)
 
@@ -43,11 +44,13 @@ class CacheAdmin:
         objects: ObjectStore,
         index: SegmentIndex,
         results: JobResults,
+        sites: SiteDirectory,
         invocation: Invocation,
     ) -> None:
         self._objects = objects
         self._index = index
         self._results = results
+        self._sites = sites
         self._clock = invocation.clock
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
@@ -69,27 +72,33 @@ class CacheAdmin:
 
     async def purge(self, site: str, points: Sequence[str] | None, time_range: Range | None) -> int:
         """
-        Purge segments, also those being fetched; return how many there were.
+        Purge what is known, also what is being fetched; return how many segments that touched.
 
         Args:
             site: Its name.
-            points: Only these; None for all.
-            time_range: Only segments that overlap it; None for all.
+            points: Only these; None for all, and where the range is None, too, for the site's
+                list of points.
+            time_range: Only this; None for ever.
+
+        Raises:
+            Unavailable: the database, or the bucket with the list of points, can't be reached.
         """
         deleted = await self._index.purge(
             site, points, time_range or EVER, now_ms=self._clock.now_ms()
         )
-        if deleted:
-            self._run_later(self._remove_orphans(site))
+        self._run_later(self._remove_orphans(site))
+        if points is None and time_range is None:
+            await self._sites.forget(site)
         return deleted
 
     async def _remove_orphans(self, site: str) -> None:
-        """Delete the objects of a site that hold no segment, and its purged results."""
+        """
+        Delete a site's purged results, and note which of its objects no longer hold a segment.
+
+        The clean-up deletes these when no answer can still be reading them.
+        """
         try:
-            keys = await self._index.orphans(site)
-            if keys:
-                await self._objects.delete(keys)
-                await self._index.drop_objects(keys)
+            await self._index.mark_orphans(site, now_ms=self._clock.now_ms())
             results = await self._results.purged(site)
             if results:
                 await self._objects.delete([each.object_key for each in results])

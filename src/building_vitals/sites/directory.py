@@ -122,6 +122,16 @@ class SiteDirectory:
             items = [item for item in items if needle in item["name"].casefold()]
         return _page(items, page=page, per_page=per_page)
 
+    async def forget(self, site: str) -> None:
+        """
+        Forget a site's list of points; other isolates may remember names for as long as it lived.
+
+        Raises:
+            Unavailable: the bucket can't be reached.
+        """
+        self._names.forget(site)
+        await self._datasets.delete(_points_key(site))
+
     async def own_points(
         self,
         site: str,

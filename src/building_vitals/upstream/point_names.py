@@ -53,6 +53,10 @@ class PointNames:
             self._count = len(found)
         self._sites[site] = (read_ms, found)
 
+    def forget(self, site: str) -> None:
+        """Forget a site's names."""
+        self._count -= len(self._sites.pop(site, (0, frozenset()))[1])
+
     def get(self, site: str) -> tuple[int, frozenset[str]] | None:
         """Return when a site's names were read, and the names; None where they are not known."""
         return self._sites.get(site)

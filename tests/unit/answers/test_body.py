@@ -12,13 +12,14 @@ import pytest
 
 from builders import every, span, stored
 from building_vitals.answers.answer import CacheReport
-from building_vitals.answers.body import BATCH_BYTES_MAX, ByteSource, batches, body
+from building_vitals.answers.body import BATCH_BYTES_MAX, AnswerCut, ByteSource, batches, body
 from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.pieces import PointPieces, resolve
 from building_vitals.cache.coverage import Cover, cover
 from building_vitals.cache.segments import Piece
 from building_vitals.cache.store import LostObjects
 from building_vitals.ranges import Range
+from building_vitals.upkeep import STREAM_MS_MAX
 from fakes.virtual_time import in_virtual_time
 from fakes.world import World
 
@@ -64,7 +65,7 @@ async def test_what_was_stored_before_is_counted(format: Format) -> None:
         source = ByteSource(parts, {"fresh": other.blob}, world.store)
         report = CacheReport("partial")
         encoder = encoder_for(format, 2, gzip=True)
-        data = b"".join([each async for each in body(source, encoder, report, _meta)])
+        data = b"".join([each async for each in body(source, encoder, report, _meta, world.clock)])
         assert (len(known) - 2, len(known) + len(fresh) - 2) == (
             report.samples_from_cache,
             encoder.samples,
@@ -87,6 +88,22 @@ async def test_a_lost_object_is_named_and_nothing_is_left_running() -> None:
         source = ByteSource(resolve([cover("p", [held.segment], span("0-50"))]), {}, world.store)
         encoder = encoder_for("json", 1, gzip=True)
         with pytest.raises(LostObjects) as caught:
-            [each async for each in body(source, encoder, CacheReport("hit"), _meta)]
+            [each async for each in body(source, encoder, CacheReport("hit"), _meta, world.clock)]
         assert ["gone"] == list(caught.value.keys)
+        await world.settle()
         assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+@in_virtual_time
+async def test_a_client_that_reads_too_slowly_is_cut_off() -> None:
+    """Objects are kept for those who read from them, but not for ever."""
+    async with World() as world:
+        held = stored("0-50", every(5, Range(0, 50)), key="k")
+        parts = resolve([cover("p", [held.segment], span("0-50"))])
+        source = ByteSource(parts, {"k": held.blob}, world.store)
+        encoder = encoder_for("csv", 1, gzip=False)
+        stream = body(source, encoder, CacheReport("hit"), _meta, world.clock)
+        await anext(stream)
+        await world.clock.sleep(STREAM_MS_MAX)
+        with pytest.raises(AnswerCut):
+            await anext(stream)

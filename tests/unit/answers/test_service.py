@@ -444,7 +444,7 @@ async def test_a_segment_replaced_while_it_is_looked_at_is_planned_again() -> No
         world.database.failures.before = purge_before_directories
         got = await world.ask(["a"], days(10, 3))
         assert world.truth(["a"], days(10, 3)) == got.samples
-        assert ("partial", [days(5, 3)]) == (got.report.status, got.report.fetched)
+        assert ("partial", [days(4, 3)]) == (got.report.status, got.report.fetched)
 
 
 @in_virtual_time

@@ -81,7 +81,8 @@ async def test_reloads_of_the_present_stay_cheap() -> None:
             world, ["a", "b", "c"], Range(EPOCH_MS - DAY_MS, EPOCH_MS), 500, STEP_MS
         )
         assert cost.gets_max <= 10
-        assert cost.rows_max <= 20
+        # A row for each of the stretches that the two kinds of data live through, and slivers.
+        assert cost.rows_max <= 60
         # Each sample when it is new, after an hour, and once more when it has settled.
         assert cost.fetched <= 3.3 * cost.distinct
         assert world.started["Compactor.compact"] < 100
@@ -244,7 +245,7 @@ async def test_expired_segments_go_once_they_are_known_again() -> None:
 
 @in_virtual_time
 async def test_settled_segments_stay_settled_when_they_are_joined() -> None:
-    """Joined, they live as long as the oldest of them would have."""
+    """Brought together, each lives as long as it would have."""
     async with World() as world:
         start_ms = EPOCH_MS - DAY_MS
         for hour in range(10):
@@ -261,4 +262,4 @@ async def test_settled_segments_stay_settled_when_they_are_joined() -> None:
         assert "hit" == (await world.ask(["a"], time_range)).report.status
         await asyncio.sleep(9 * HOUR_MS / 1000)
         again = await world.ask(["a"], time_range)
-        assert [Range(start_ms, EPOCH_MS + 6 * HOUR_MS)] == again.report.fetched
+        assert [Range(start_ms, EPOCH_MS - 2 * HOUR_MS)] == again.report.fetched

@@ -162,12 +162,12 @@ async def test_only_the_very_segments_are_removed() -> None:
         old = segment(1000, 2000, key="old")
         await shelf.insert(old, segment(3000, 4000, key="other"))
         await shelf.insert(segment(1000, 2000, fetched=6000, key="new"))
-        await shelf.database.batch(shelf.index.remove_statements("site", [old]))
+        await shelf.index.remove("site", [old])
         assert [(1000, 2000), (3000, 4000)] == await shelf.ranges("a")
         [new] = await shelf.index.find("site", ["a"], Range(1000, 2000))
-        await shelf.database.batch(shelf.index.remove_statements("site2", [new]))
+        await shelf.index.remove("site2", [new])
         assert [(1000, 2000), (3000, 4000)] == await shelf.ranges("a")
-        await shelf.database.batch(shelf.index.remove_statements("site", [new]))
+        await shelf.index.remove("site", [new])
         assert [(3000, 4000)] == await shelf.ranges("a")
 
 
@@ -176,8 +176,8 @@ async def test_only_the_very_segments_are_removed() -> None:
     [
         pytest.param(None, EVERYTHING, set(), id="all"),
         pytest.param(["a"], EVERYTHING, {("b", 1000)}, id="a point"),
-        pytest.param(None, Range(1999, 3000), {("a", 3000)}, id="a range that touches one"),
-        pytest.param(["a", "b"], Range(3999, 5000), {("a", 1000), ("b", 1000)}, id="its end"),
+        pytest.param(None, Range(1000, 3000), {("a", 3000)}, id="a range that holds some"),
+        pytest.param(["a", "b"], Range(2999, 5000), {("a", 1000), ("b", 1000)}, id="one of them"),
         pytest.param([], EVERYTHING, {("a", 1000), ("b", 1000), ("a", 3000)}, id="no point"),
         pytest.param(None, Range(2000, 3000), {("a", 1000), ("b", 1000), ("a", 3000)}, id="a gap"),
     ],
@@ -196,45 +196,49 @@ async def test_a_purge_forgets_what_it_touches(
 
 
 async def test_what_was_fetched_before_a_purge_is_not_inserted_after_it() -> None:
-    """A fetch that a purge overtook leaves nothing, and takes nothing away; later ones count."""
+    """A fetch that a purge overtook leaves the rest of it; later ones and other points count."""
     with Shelf() as shelf:
-        await shelf.index.purge("site", ["b"], Range(0, 1), now_ms=5000)
+        await shelf.index.purge("site", ["a"], Range(900, 2000), now_ms=5000)
         await shelf.insert(segment(1200, 1300, fetched=5001, key="late"))
         await shelf.insert(segment(1000, 2000, fetched=5000))
         assert [(1200, 1300)] == await shelf.ranges("a")
+        await shelf.insert(segment(1000, 2000, "b"))
+        assert [(1000, 2000)] == await shelf.ranges("b")
         await shelf.insert(segment(1000, 2000), site="site2")
         assert 1 == len(await shelf.index.find("site2", ["a"], EVERYTHING))
-        await shelf.index.purge("site", ["b"], Range(0, 1), now_ms=100)
-        await shelf.insert(segment(5000, 6000, fetched=4000))
-        assert [(1200, 1300)] == await shelf.ranges("a")
+        await shelf.index.purge("site", ["a"], Range(900, 2000), now_ms=100)
+        await shelf.insert(segment(500, 6000, fetched=4000))
+        assert [(500, 900), (2000, 6000)] == await shelf.ranges("a")
 
 
 async def test_lost_objects_are_forgotten() -> None:
-    """All segments in an object go, in any point; of this site alone."""
+    """All segments in an object go, in any point."""
     with Shelf() as shelf:
         await shelf.insert(
             segment(0, 10, key="x"), segment(0, 10, "b", key="x"), segment(20, 30, key="y")
         )
-        await shelf.insert(segment(0, 10, key="x"), site="site2")
-        assert 2 == await shelf.index.forget("site", ["x", "missing"])
+        assert 2 == await shelf.index.forget(["x", "missing"])
         assert [(20, 30)] == await shelf.ranges("a", "b")
-        assert 1 == len(await shelf.index.find("site2", ["a"], EVERYTHING))
-        assert 0 == await shelf.index.forget("site", [])
+        assert 0 == await shelf.index.forget([])
 
 
 async def test_objects_without_segments_are_orphans() -> None:
-    """An object is an orphan once its last segment is gone, until its row is dropped."""
+    """An object is an orphan from when it is first seen without a segment."""
     with Shelf() as shelf:
         await shelf.insert(
             segment(0, 10, key="x"), segment(0, 10, "b", key="x"), segment(20, 30, key="y")
         )
         await shelf.index.purge("site", ["a"], EVERYTHING, now_ms=5001)
-        assert ["y"] == await shelf.index.orphans("site")
+        assert (0, 1) == (
+            await shelf.index.mark_orphans("site2", now_ms=6),
+            await shelf.index.mark_orphans("site", now_ms=7),
+        )
         await shelf.index.purge("site", ["b"], EVERYTHING, now_ms=5001)
-        assert ["x", "y"] == sorted(await shelf.index.orphans("site"))
-        await shelf.index.drop_objects(["x"])
-        assert ["y"] == await shelf.index.orphans("site")
-        assert [] == await shelf.index.orphans("site2")
+        assert 1 == await shelf.index.mark_orphans("site", now_ms=8)
+        assert {"x": 8, "y": 7} == {
+            row["object_key"]: row["orphaned_ms"]
+            for row in shelf.database.look("SELECT * FROM cache_metadata")
+        }
 
 
 async def test_many_segments_travel_in_many_parameters() -> None:

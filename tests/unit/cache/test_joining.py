@@ -30,19 +30,26 @@ def segment(text: str) -> Segment:
         pytest.param("0-10@120000", [], id="one"),
         pytest.param("0-10@120000 10-20@120000", ["0-20@120000 2"], id="two that meet"),
         pytest.param("10-20@120000 0-10@120000", ["0-20@120000 2"], id="out of order"),
-        pytest.param("0-10@120000 11-20@120000", [], id="a gap between"),
+        pytest.param("0-10@120000 11-20@120000", ["11-20@120000 1"], id="a gap between"),
         pytest.param(
             "0-10@120005 10-20@120002 20-30@120009", ["0-30@120002 3"], id="oldest counts"
         ),
         pytest.param("0-10@120000 5-20@120000", ["0-20@120000 2"], id="overlapping"),
-        pytest.param("0-20@120000 5-10@120000", [], id="one inside the other"),
+        pytest.param("0-20@120000 5-10@120000", ["0-20@120000 1"], id="one inside the other"),
         pytest.param(
             "0-10@120000 10-20@120000 30-40@120000 40-50@120000",
             ["0-20@120000 2", "30-50@120000 2"],
             id="two runs",
         ),
         pytest.param("0-10@96000 10-20@96000", [], id="expired"),
-        pytest.param("0-118000@120000 118000-120000@120000", [], id="settled and provisional"),
+        pytest.param(
+            "0-118000@120000 118000-120000@120000",
+            ["0-118000@120000 1"],
+            id="settled and provisional",
+        ),
+        pytest.param(
+            "0-10@119999 10-20@120000", ["10-20@120000 1"], id="a small part of a life apart"
+        ),
         pytest.param(
             "118000-119000@120000 119000-120000@120001",
             ["118000-120000@120000 2"],
@@ -52,7 +59,8 @@ def segment(text: str) -> Segment:
 )
 def test_runs(held: str, expected: list[str]) -> None:
     """
-    Fresh segments of one kind that follow each other become one, as old as the oldest of them.
+    Fresh segments of one kind that follow each other become one, as old as the oldest of them;
+    those alone that have samples can be moved.
     """
     found = runs([segment(each) for each in held.split()], freshness=FRESHNESS, now_ms=NOW)
 

@@ -4,7 +4,8 @@ The segment store: objects first, rows after, and as few reads as there are runs
 
 from __future__ import annotations
 
-import msgspec
+import asyncio
+
 import pytest
 
 from builders import Samples
@@ -197,28 +198,42 @@ async def test_lost_objects_are_named(harm: str) -> None:
 
 @in_virtual_time
 async def test_lost_objects_are_reported_and_forgotten() -> None:
-    """Their segments become gaps, those of other objects and other sites stay; one report tells."""
+    """Their segments become gaps, those of other objects stay; one report tells."""
     async with World() as world:
         stored = [made(fold(point, 600), nonce=point) for point in "ab"]
         await world.store.commit(stored, now_ms=EPOCH_MS)
-        other = msgspec.structs.replace(stored[0], site="other")
-        await world.store.commit([other], now_ms=EPOCH_MS)
-        lost = LostObjects([stored[0].key])
-        await world.store.forget_lost("site", lost)
+        lost = await world.store.lost({stored[0].key})
+        assert [stored[0].key] == lost.keys
         assert [("lost objects", lost)] == world.reported
-        assert [("other", "a"), ("site", "b")] == [
-            (row["site"], row["point"])
-            for row in world.database.look("SELECT site, point FROM cache_segments ORDER BY 1")
+        assert ["b"] == [
+            row["point"] for row in world.database.look("SELECT point FROM cache_segments")
         ]
 
 
 @in_virtual_time
-async def test_nothing_lost_is_nothing_to_report() -> None:
-    """An answer may only have to be planned once more: no object is to blame then."""
+async def test_an_index_that_is_down_hides_no_lost_object() -> None:
+    """Both are reported, and the reader hears of the object."""
     async with World() as world:
-        await world.store.forget_lost("site", LostObjects([]))
-        assert [] == world.reported
-        assert {} == world.database.failures.calls
+        world.database.failures.next("batch")
+        assert ["k"] == (await world.store.lost(["k"])).keys
+        assert 2 == len(world.reported)
+
+
+@in_virtual_time
+async def test_a_reader_that_ends_has_lost_objects_forgotten_all_the_same() -> None:
+    """A client that leaves ends its stream wherever that is."""
+    async with World() as world:
+        stored = await world.store.put(made(fold("a", 600)))
+        await world.store.commit([stored], now_ms=EPOCH_MS)
+        world.objects.lose(stored.key)
+        reading = asyncio.ensure_future(world.store.read(pieces_of(stored), {}))
+        for _ in range(100):
+            await asyncio.sleep(0)
+            if world.reported:
+                break
+        reading.cancel()
+        await world.settle()
+        assert [] == world.database.look("SELECT * FROM cache_segments")
 
 
 @in_virtual_time
@@ -255,10 +270,9 @@ async def test_a_commit_is_one_transaction_with_what_goes_along() -> None:
     async with World() as world:
         stored = await world.store.put(made(fold("a", 600)))
         bad = Statement("INSERT INTO no_such_table VALUES (1)")
-        for along in ({"before": [bad]}, {"after": [bad]}):
-            with pytest.raises(Unavailable):
-                await world.store.commit([stored], now_ms=EPOCH_MS, **along)
-            assert [] == world.database.look("SELECT * FROM cache_segments")
+        with pytest.raises(Unavailable):
+            await world.store.commit([stored], now_ms=EPOCH_MS, after=[bad])
+        assert [] == world.database.look("SELECT * FROM cache_segments")
         world.database.failures.calls.clear()
         await world.store.commit([stored], now_ms=EPOCH_MS)
         assert {"batch": 1} == world.database.failures.calls
@@ -279,4 +293,4 @@ async def test_a_purge_before_the_commit_wins() -> None:
         await world.index.purge("site", None, KNOWN, now_ms=EPOCH_MS + 5)
         await world.store.commit([stored], now_ms=EPOCH_MS + 10)
         assert [] == await world.index.find("site", ["a"], KNOWN)
-        assert [stored.key] == await world.index.orphans("site")
+        assert 1 == await world.index.mark_orphans("site", now_ms=EPOCH_MS + 20)

@@ -12,7 +12,7 @@ from building_vitals.cache.upkeep_table import CacheUpkeep
 from building_vitals.errors import Unavailable
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range
-from building_vitals.upkeep import OBJECT_GRACE_MS
+from building_vitals.upkeep import OBJECT_GRACE_MS, STREAM_MS_MAX
 from fakes.failures import Fault
 from fakes.upkeep import FRESHNESS, HOUR_MS, LIFE_MS, NOW_MS, UpkeepBench, key
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -75,20 +75,23 @@ async def test_an_object_goes_after_its_last_segment() -> None:
     await bench.object(key(2), NOW_MS - 3 * DAY_MS)
     bench.segment(key(1), NOW_MS - HOUR_MS)
     step = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
-    assert 1 == await step.run(NOW_MS)
+    assert 0 == await step.run(NOW_MS)
+    assert 1 == await step.run(NOW_MS + OBJECT_GRACE_MS + 1)
     assert {key(1)} == set(bench.objects.infos)
     assert [{"object_key": key(1), "expires_ms": NOW_MS - HOUR_MS + LIFE_MS}] == (
         bench.database.look("SELECT object_key, expires_ms FROM cache_metadata")
     )
 
 
-async def test_an_object_stays_for_those_who_are_about_to_read_it() -> None:
-    """The object outlives its last segment by a grace period."""
+async def test_an_object_stays_for_those_who_read_it() -> None:
+    """The object outlives its last segment by longer than any answer is read, however old it is."""
     bench = UpkeepBench()
-    await bench.object(key(1), NOW_MS - LIFE_MS - 1)
+    await bench.object(key(1), NOW_MS - 90 * DAY_MS)
     step = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
-    assert 0 == await step.run(NOW_MS)
-    assert 1 == await step.run(NOW_MS + OBJECT_GRACE_MS)
+    assert STREAM_MS_MAX < OBJECT_GRACE_MS
+    for later_ms in (0, 1, STREAM_MS_MAX, OBJECT_GRACE_MS):
+        assert 0 == await step.run(NOW_MS + later_ms)
+    assert 1 == await step.run(NOW_MS + OBJECT_GRACE_MS + 1)
 
 
 @pytest.mark.parametrize("fault", list(Fault))
@@ -98,6 +101,7 @@ async def test_a_run_that_dies_is_made_good_by_the_next(operation: str, fault: F
     bench = UpkeepBench()
     await bench.object(key(1), NOW_MS - 9 * DAY_MS)
     step = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
+    await step.run(NOW_MS - OBJECT_GRACE_MS - 1)
     failures = bench.objects.failures if operation == "delete" else bench.database.failures
     failures.next(operation, fault=fault)
     if operation == "batch":
@@ -130,17 +134,44 @@ async def test_objects_nobody_knows_of_go_after_an_hour() -> None:
 
 
 async def test_replaced_objects_go_before_they_expire() -> None:
-    """An object whose segments were all replaced goes when it has not been read for an hour."""
+    """An object whose segments were all replaced goes when no answer can be read from it."""
     bench = UpkeepBench()
     await bench.object(key("replaced"), NOW_MS - 2 * HOUR_MS)
     await bench.object(key("in use"), NOW_MS - 2 * HOUR_MS)
-    bench.database.look(
-        "UPDATE cache_metadata SET last_access_ms = ?1 WHERE object_key = ?2",
-        *(NOW_MS - 5, key("in use")),
-    )
-    assert 1 == await cache_upkeep.OrphanObjects(bench.upkeep, bench.objects).run(NOW_MS)
+    bench.segment(key("in use"), NOW_MS - 2 * HOUR_MS)
+    walk = cache_upkeep.OrphanObjects(bench.upkeep, bench.objects)
+    deleting = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
+    assert 0 == await walk.run(NOW_MS)
+    assert 0 == await deleting.run(NOW_MS + OBJECT_GRACE_MS)
+    assert 1 == await deleting.run(NOW_MS + OBJECT_GRACE_MS + 1)
     assert {key("in use")} == set(bench.objects.infos)
     assert 1 == bench.count("cache_metadata")
+
+
+@in_virtual_time
+async def test_a_slow_download_is_not_cut_by_compaction_and_clean_up() -> None:
+    """Its objects stay although everything that lay in them was brought together elsewhere."""
+    async with World() as world:
+        points = ["a", "b", "c", "d"]
+        whole = Range(EPOCH_MS - 400 * DAY_MS, EPOCH_MS - 40 * DAY_MS)
+        for day in range(400, 40, -30):
+            await world.ask(points, Range(EPOCH_MS - day * DAY_MS, EPOCH_MS - (day - 30) * DAY_MS))
+            await world.settle()
+        question = world.question(points, whole, format="csv", gzip=False)
+        answer = await world.service.fetch_timeseries(question)
+        assert answer.rest is not None
+        await world.settle()
+        assert 1 == world.started["Compactor.compact"]
+        body = bytes(answer.first)
+        async for chunk in answer.rest:
+            body += chunk
+            await world.app.maintenance.run()
+            await world.clock.sleep(9 * 60_000)
+        assert len(body.splitlines()) == 1 + sum(map(len, world.truth(points, whole).values()))
+        for _ in range(2):
+            await world.app.maintenance.run()
+            await world.clock.sleep(OBJECT_GRACE_MS + 1)
+        assert 1 == sum(key.startswith("timeseries/") for key in world.objects.infos)
 
 
 async def test_the_walk_through_the_bucket_goes_on_where_it_stopped() -> None:
@@ -172,7 +203,7 @@ async def test_a_place_that_cannot_be_gone_on_from_is_forgotten() -> None:
 
 
 async def test_leases_and_purges_go() -> None:
-    """Leases go a minute after their end, marks of purges after a day."""
+    """Leases go a minute after their end, marks of purges after an hour."""
     bench = UpkeepBench()
     for n, expires_ms in enumerate(
         (NOW_MS - cache_upkeep.LEASE_AGE_MS - 1, NOW_MS - 1, NOW_MS + 5)
@@ -182,8 +213,10 @@ async def test_leases_and_purges_go() -> None:
             str(n),
             expires_ms,
         )
-    for n, purged_ms in enumerate((NOW_MS - DAY_MS - 1, NOW_MS - DAY_MS)):
-        bench.database.look("INSERT INTO cache_purges VALUES (?1, ?2)", str(n), purged_ms)
+    for n, purged_ms in enumerate((NOW_MS - HOUR_MS - 1, NOW_MS - HOUR_MS)):
+        bench.database.look(
+            "INSERT INTO cache_purges VALUES ('hq', ?1, 0, 1, ?2)", str(n), purged_ms
+        )
     assert 2 == await cache_upkeep.OldMarks(bench.upkeep).run(NOW_MS)
     assert (2, 1) == (bench.count("fetch_leases"), bench.count("cache_purges"))
 
@@ -237,7 +270,8 @@ async def test_totals_go_with_what_is_stored_replaced_and_purged() -> None:
             cache_upkeep.ExpiredSegments(upkeep, world.freshness),
             cache_upkeep.ExpiredObjects(upkeep, world.objects),
         ):
-            assert await step.run(world.clock.now_ms()) > 0
+            await step.run(world.clock.now_ms())
+            assert await step.run(world.clock.now_ms() + OBJECT_GRACE_MS + 1) >= 0
         assert sums() == totals()
         assert ({}, 0) == (world.objects.infos, totals()[0]["objects"])
         truth = world.truth(["a"], Range(EPOCH_MS - 30 * DAY_MS, EPOCH_MS - 29 * DAY_MS))

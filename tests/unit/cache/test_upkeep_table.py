@@ -7,19 +7,21 @@ import pytest
 from fakes.upkeep import NOW_MS, UpkeepBench, key
 
 
-async def test_objects_are_kept_for_any_of_three_reasons() -> None:
-    """A segment lies in them, or they were made or read since an instant; unknown ones are not."""
+async def test_objects_are_known_by_their_row_or_a_segment() -> None:
+    """Of those that have a row and no segment, the first look is noted, and stays."""
     bench = UpkeepBench()
-    for name, made_ms in (("old", 5), ("young", 10), ("held", 5), ("read", 5)):
-        await bench.object(key(name), made_ms)
-    bench.segment(key("held"), 5)
-    bench.database.look(
-        "UPDATE cache_metadata SET last_access_ms = 10 WHERE object_key = ?1", key("read")
-    )
-    names = [key(name) for name in ("old", "young", "held", "read", "unknown")]
-    kept = await bench.upkeep.kept_objects(names, since_ms=10)
-    assert {key("young"), key("held"), key("read")} == kept
-    assert set() == await bench.upkeep.kept_objects([], since_ms=10)
+    for name in ("orphan", "held"):
+        await bench.object(key(name), 5)
+    for name in ("held", "rowless"):
+        bench.segment(key(name), 5, point=name)
+    names = [key(name) for name in ("orphan", "held", "rowless", "unknown")]
+    for now_ms in (10, 20):
+        assert {*names[:3]} == await bench.upkeep.known_objects(names, now_ms=now_ms)
+    assert {key("orphan"): 10, key("held"): None} == {
+        row["object_key"]: row["orphaned_ms"]
+        for row in bench.database.look("SELECT * FROM cache_metadata")
+    }
+    assert set() == await bench.upkeep.known_objects([], now_ms=10)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from building_vitals.access.caller import ANYBODY
 from building_vitals.answers.answer import TimeseriesAnswer
 from building_vitals.answers.question import Question
-from building_vitals.cache.object_keys import DATASETS_PREFIX
+from building_vitals.cache.object_keys import RESULTS_PREFIX
 from building_vitals.jobs.model import Job
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.results import LOST_AFTER_MS, UNFINISHED_MS
@@ -32,7 +32,7 @@ EVER = Range(0, 2 * EPOCH_MS)
 
 def materialised(world: JobWorld) -> list[str]:
     """Return the objects of results."""
-    return [key for key in world.objects.infos if key.startswith(DATASETS_PREFIX)]
+    return [key for key in world.objects.infos if key.startswith(RESULTS_PREFIX)]
 
 
 async def found(world: JobWorld, job_id: str) -> tuple[Job, JobResult | None]:
@@ -198,10 +198,12 @@ async def test_a_purge_takes_results_with_it() -> None:
             objects=world.objects,
             index=world.index,
             results=JobResults(world.database),
+            sites=world.app.sites,
             invocation=world.invocation,
         )
         await admin.purge("elsewhere", None, None)
         await admin.purge("site", None, days(30, 20))
+        await admin.purge("site", ["of no job"], None)
         assert (await found(world, job_id))[1] is not None
         assert 0 < await admin.purge("site", ["a"], days(5, 4))
         assert (await found(world, job_id))[1] is None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from building_vitals.errors import Unavailable
 from building_vitals.instants import DAY_MS
 from building_vitals.maintenance.purge import CacheObject
 from building_vitals.ranges import Range
+from building_vitals.upkeep import OBJECT_GRACE_MS
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import World, days
 
@@ -48,13 +50,16 @@ async def test_objects_say_what_they_hold() -> None:
 async def test_a_purge_takes_what_it_names(
     points: list[str] | None, time_range: Range | None, deleted: int
 ) -> None:
-    """All, some points, some time, or both; objects that nothing lies in any more go too."""
+    """All, some points, some time, or both; objects that nothing lies in any more go in time."""
     async with World() as world:
         for first in (4, 7):
             await world.ask(["a", "b"], days(first, first - 1))
         await world.settle()
         assert deleted == await world.app.cache_admin.purge("site", points, time_range)
         await world.settle()
+        for _ in range(2):
+            await world.app.maintenance.run()
+            await world.clock.sleep(OBJECT_GRACE_MS + 1)
         left = world.database.look("SELECT object_key FROM cache_segments")
         known = world.database.look("SELECT object_key FROM cache_metadata")
         assert 4 - deleted == len(left)
@@ -76,13 +81,13 @@ async def test_another_site_is_not_touched() -> None:
 
 
 @in_virtual_time
-async def test_a_bucket_that_is_down_keeps_its_objects_for_the_clean_up() -> None:
-    """What is forgotten is forgotten at once; that its objects could not go is reported."""
+async def test_a_bucket_that_is_down_keeps_no_samples() -> None:
+    """What is known is forgotten; that the list of points could not be is told."""
     async with World() as world:
         await world.ask(["a"], days(4, 3))
         await world.settle()
         world.objects.failures.always("delete")
-        assert 1 == await world.app.cache_admin.purge("site", None, None)
+        with pytest.raises(Unavailable):
+            await world.app.cache_admin.purge("site", None, None)
         await world.settle()
-        assert ["purge"] == [where for where, _ in world.reported]
-        assert 1 == world.database.look("SELECT count(*) AS n FROM cache_metadata")[0]["n"]
+        assert 0 == world.database.look("SELECT count(*) AS n FROM cache_segments")[0]["n"]
