@@ -9,6 +9,7 @@ import pytest
 
 from building_vitals.errors import Unavailable
 from building_vitals.ports import Database, Statement
+from fakes.database import FakeDatabase
 
 UNICODE = "Zone »Süd« ☃ 😀 \u0001 ' \" \\ \n\t"
 
@@ -202,3 +203,26 @@ async def test_what_is_refused_is_unavailable(
         await database.rows(sql, *values)
     with pytest.raises(Unavailable):
         await database.batch([Statement(sql, values)])
+
+
+LIMITS = {
+    "value": ("SELECT length(?1 || ?1) AS v", ("x" * 1_000_001,)),
+    "parameters": ("SELECT 1 AS v WHERE 1 IN (" + "?," * 100 + "?)", (1,) * 101),
+    "statement": (f"SELECT 1 AS v -- {'x' * 100_000}", ()),
+    "pattern": ("SELECT 'a' LIKE ?1 AS v", ("%" * 51,)),
+}
+# Cloudflare's service refuses all of them. https://developers.cloudflare.com/d1/platform/limits/
+# The local runtime lets these pass, so only the stand-in guards against them. It does not count the
+# queries of an invocation either.
+NOT_ENFORCED_LOCALLY = {"value"}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+async def test_limits(database: Database, limit: str) -> None:
+    """What D1 refuses is refused by the stand-in, and by the local runtime but for some."""
+    sql, values = LIMITS[limit]
+    if limit in NOT_ENFORCED_LOCALLY and not isinstance(database, FakeDatabase):
+        assert 1 == len(await database.rows(sql, *values))
+        return
+    with pytest.raises(Unavailable):
+        await database.rows(sql, *values)

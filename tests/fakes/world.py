@@ -140,12 +140,13 @@ class World:
         jobs: JobOptions | None = None,
         page_size: int = PAGE_SIZE,
         interval_ms: int = 300_000,
+        history: type[History] = History,
     ) -> None:
         self.clock = LoopClock()
         self.objects = FakeObjectStore(self.clock.now_ms)
         self.database = FakeDatabase()
         self.queues = FakeQueues(self.clock.now_ms)
-        self.upstream = History(self.clock, page_size=page_size, interval_ms=interval_ms)
+        self.upstream = history(self.clock, page_size=page_size, interval_ms=interval_ms)
         self.options = cache or CacheOptions()
         self.settings = settings(cache=self.options, jobs=jobs or JobOptions(), page_size=page_size)
         self.reported: list[tuple[str, AppError]] = []

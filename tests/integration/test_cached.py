@@ -268,7 +268,7 @@ def test_purge_of_points(chart: Chart) -> None:
 
 
 def test_purge_of_a_range(chart: Chart) -> None:
-    """Of a range that is purged, what touches it is forgotten."""
+    """Of a range that is purged, all is forgotten, and nothing beside it."""
     chart.ask(0, 1)
     chart.ask(2, 3)
     times = {"start_time": START_MS + 2 * DAY_MS, "end_time": START_MS + 3 * DAY_MS}
@@ -276,8 +276,34 @@ def test_purge_of_a_range(chart: Chart) -> None:
     assert "hit" == chart.ask(0, 1)[0]
     assert "miss" == chart.ask(2, 3)[0]
     assert 3 == purge(chart, start_time=iso(START_MS + 2 * DAY_MS))
-    assert 3 == purge(chart, end_time=iso(START_MS + 1))
-    assert "miss" == chart.ask(0, 1)[0]
+    assert 3 == purge(chart, end_time=iso(START_MS + DAY_MS // 4))
+    assert ("partial", [[0, 0.25]], 3 * 72, 3 * 216, 1) == chart.ask(0, 1)
+    assert "hit" == chart.ask(0, 1)[0]
+
+
+def test_five_minutes_purged_are_five_minutes_fetched(chart: Chart) -> None:
+    """Of ten days one sample of one point; all formats and ranges around it stay right."""
+    chart.ask(0, 10)
+    start_ms = START_MS + 5 * DAY_MS
+    times = {"start_time": start_ms, "end_time": start_ms + 300_000}
+    assert 1 == purge(chart, point=chart.points[1], **times)
+    cut = [[5, 5 + 300_000 / DAY_MS]]
+    assert ("partial", cut, 1, 3 * 10 * PER_DAY - 1, 1) == chart.ask(0, 10)
+    assert "hit" == chart.ask(0, 10)[0]
+    assert "hit" == chart.ask(4.9, 5.1)[0]
+
+
+@pytest.mark.parametrize("other", ["no such point", "a point of the site"])
+def test_a_purge_of_another_point_leaves_compaction_alone(chart: Chart, other: str) -> None:
+    """What is brought together after nine fills stays known, whatever else was purged."""
+    asked, beside = chart.points[:1], chart.points[1:2]
+    for day in range(9):
+        chart.ask(day, day + 1, asked)
+    chart.ask(0, 1, beside)
+    purge(chart, point=beside[0] if other == "a point of the site" else other)
+    for _ in range(4):
+        assert "hit" == chart.ask(0, 9, asked)[0]
+        time.sleep(1.2)
 
 
 def test_purge_stops_what_is_under_way(chart: Chart) -> None:
@@ -290,6 +316,37 @@ def test_purge_stops_what_is_under_way(chart: Chart) -> None:
         assert_exact(chart.upstream, chart.question(0, 1), asked.result())
     chart.upstream.latency_ms.pop(chart.site)
     assert "miss" == chart.ask(0, 1)[0]
+
+
+def test_purge_of_something_else_stops_nothing(chart: Chart) -> None:
+    """What was being fetched when another point, or another range, was purged is kept."""
+    chart.upstream.latency_ms[chart.site] = 400
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(chart.question(0, 1).ask, chart.client)
+        until(lambda: chart.upstream.fetches(chart.site), what="fetch")
+        purge(chart, point="another")
+        purge(chart, start_time=iso(START_MS + 2 * DAY_MS))
+        assert_exact(chart.upstream, chart.question(0, 1), asked.result())
+    chart.upstream.latency_ms.pop(chart.site)
+    assert "hit" == chart.ask(0, 1)[0]
+
+
+def test_a_job_completes_while_others_are_purged(chart: Chart) -> None:
+    """A purge of another point a few times a second: nothing is fetched twice."""
+    chart.upstream.latency_ms[chart.site] = 1_000
+    asked = chart.question(0, 10).ask(chart.client, "queued")
+    assert 202 == asked.status, asked.text
+
+    def is_over() -> bool:
+        purge(chart, point="another")
+        status = chart.client.get(asked.json()["statusUrl"]).json()["status"]
+        return status in ("completed", "failed")
+
+    until(is_over, what="job")
+    chart.upstream.latency_ms.pop(chart.site)
+    assert "completed" == chart.client.get(asked.json()["statusUrl"]).json()["status"]
+    assert 3 * 10 * PER_DAY == chart.upstream.samples_sent(chart.site)
+    assert "hit" == chart.ask(0, 10)[0]
 
 
 def objects_of(client: Client, prefix: str, limit: int = 1000) -> list[dict[str, Any]]:

@@ -409,19 +409,22 @@ def age(server: WorkerServer, orphan: str, now_ms: int) -> None:
             "UPDATE cache_segments SET fetched_ms = ?1, expires_ms = ?1 + 1 WHERE site <> ?2",
             (old_ms, MAIN),
         )
-        d1.execute("UPDATE cache_metadata SET expires_ms = ?1 WHERE site <> ?2", (old_ms, MAIN))
+        d1.execute(
+            "UPDATE cache_metadata SET expires_ms = ?1, orphaned_ms = ?1 WHERE site <> ?2",
+            (old_ms, MAIN),
+        )
         for table in ("cache_metadata", "cache_segments"):
             d1.execute(f"DELETE FROM {table} WHERE object_key = ?", (orphan,))
         numbers = "WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < {})"
         d1.execute(
             f"{numbers.format(OLD_OBJECTS - 1)} INSERT INTO cache_metadata SELECT "
-            "'timeseries/old/x/' || n, 'old', 0, 1, 3, 9, 90, 30, 3, 0, ?1, ?1, ?1 + n FROM n",
+            "'timeseries/old/x/' || n, 'old', 0, 1, 3, 9, 90, 30, 3, 0, ?1, ?1, ?1 + n, 1 FROM n",
             (old_ms,),
         )
         d1.execute(
             f"{numbers.format(OLD_OBJECTS * SEGMENTS_EACH - 1)} INSERT INTO cache_segments SELECT "
             "'old', 'p' || n, 0, 1, ?1, 'timeseries/old/x/' || (n / ?2), 'e', 0, 10, 30, 3, 0, 0, "
-            "0, '[]', ?1 + n, 0 FROM n",
+            "0, '[]', ?1 + n, 0, 0 FROM n",
             (old_ms, SEGMENTS_EACH),
         )
         # What was changed by hand is counted anew.

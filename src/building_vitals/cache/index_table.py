@@ -135,13 +135,20 @@ FROM (
 
 _PROBE = "SELECT site FROM cache_segments LIMIT 1"
 
-# Objects that were made known, but whose segments have all gone.
+# Objects that were made known, but whose segments have all gone. Before a purge they are noted, so
+# that those it leaves behind can be told from others, which answers may still be read from.
 _MARK_ORPHANS = """
 UPDATE cache_metadata SET orphaned_ms = ?2
 WHERE site = ?1 AND orphaned_ms IS NULL
     AND NOT EXISTS (
         SELECT 1 FROM cache_segments s WHERE s.object_key = cache_metadata.object_key
     )
+"""
+_ORPHANS = """
+SELECT m.object_key FROM cache_metadata m
+WHERE m.site = ?1 AND m.orphaned_ms IS NULL
+    AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = m.object_key)
+LIMIT 1000
 """
 _DROP_OBJECTS = """
 DELETE FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
@@ -287,17 +294,21 @@ class SegmentIndex:
         Returns:
             How many segments it has touched.
         """
-        outcomes = await self._remove(purge_statements(site, points, time_range, now_ms=now_ms))
+        _, *outcomes = await self._remove(
+            [
+                Statement(_MARK_ORPHANS, (site, now_ms)),
+                *purge_statements(site, points, time_range, now_ms=now_ms),
+            ]
+        )
         return sum(outcome.changes for outcome in outcomes[FORGETTING])
 
     async def probe(self) -> None:
         """Return when the database answers and has the tables."""
         await self._database.rows(_PROBE)
 
-    async def mark_orphans(self, site: str, *, now_ms: int) -> int:
-        """Note of which objects of a site all segments have gone; return how many are new."""
-        outcomes = await self._database.batch([Statement(_MARK_ORPHANS, (site, now_ms))])
-        return outcomes[0].changes
+    async def orphans(self, site: str) -> list[str]:
+        """Return objects whose last segments the latest purge of a site took, at most 1,000."""
+        return [row["object_key"] for row in await self._database.rows(_ORPHANS, site)]
 
     async def drop_objects(self, keys: Sequence[str]) -> None:
         """Remove the rows of objects."""

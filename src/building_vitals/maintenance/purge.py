@@ -92,13 +92,12 @@ class CacheAdmin:
         return deleted
 
     async def _remove_orphans(self, site: str) -> None:
-        """
-        Delete a site's purged results, and note which of its objects no longer hold a segment.
-
-        The clean-up deletes these when no answer can still be reading them.
-        """
+        """Delete the objects of a site that hold nothing since a purge, and its purged results."""
         try:
-            await self._index.mark_orphans(site, now_ms=self._clock.now_ms())
+            keys = await self._index.orphans(site)
+            if keys:
+                await self._objects.delete(keys)
+                await self._index.drop_objects(keys)
             results = await self._results.purged(site)
             if results:
                 await self._objects.delete([each.object_key for each in results])
