@@ -23,7 +23,7 @@ from devtools import api_keys
 from devtools.console import StepFailed, progress, say
 
 TOKEN = "ACE_API_TOKEN"  # noqa: S105 - a name
-PREFIXES = ("timeseries/", "datasets/")
+PREFIXES = ("timeseries/", "datasets/", "results/")
 FIRST_KEY = api_keys.KeyOptions(action="create", name="first-admin", role="admin")
 KEYS_SQL = "SELECT key_id FROM api_keys WHERE role = 'admin' AND revoked_ms IS NULL LIMIT 1"
 # What wrangler says where there is nothing to do.
@@ -110,7 +110,7 @@ class Steps:
         if not is_migrated or self._inputs.is_plan:
             self._migrate("of the database that the deployment has made")
         days = self._names.lifecycle_days
-        say(f"- R2 lifecycle rules: {' and '.join(PREFIXES)} expire after {days} days")
+        say(f"- R2 lifecycle rules: {', '.join(PREFIXES)} expire after {days} days")
         for name in self._names.buckets:
             self._set_rules(name, dict.fromkeys(PREFIXES, days))
             self._tell(name, "set")

@@ -205,7 +205,7 @@ async def test_what_is_refused_is_unavailable(
         await database.batch([Statement(sql, values)])
 
 
-LIMITS = {
+LIMITS: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "value": ("SELECT length(?1 || ?1) AS v", ("x" * 1_000_001,)),
     "parameters": ("SELECT 1 AS v WHERE 1 IN (" + "?," * 100 + "?)", (1,) * 101),
     "statement": (f"SELECT 1 AS v -- {'x' * 100_000}", ()),

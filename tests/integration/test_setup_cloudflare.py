@@ -164,7 +164,7 @@ def test_the_real_wrangler_sets_up_and_takes_down(
     assert list(named.buckets) == list(account.buckets)
     for rules in account.rules.values():
         prefixes = {rule["conditions"].get("prefix") for rule in rules}
-        assert {None, "timeseries/", "datasets/"} == prefixes
+        assert {None, "timeseries/", "datasets/", "results/"} == prefixes
     assert [named.database] == list(account.databases)
     assert 2 == len(named.queues)
     assert set(named.queues) == set(account.queues) == set(account.consumers)

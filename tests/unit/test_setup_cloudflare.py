@@ -112,9 +112,9 @@ def test_an_empty_account_gets_everything(bench: Bench) -> None:
     """All that wrangler.toml names is there afterwards, and the deployed Worker was asked."""
     bench.set_up()
     named = read_names(bench.text)
-    assert {name: {"timeseries/": 30, "datasets/": 30} for name in named.buckets} == (
-        bench.wrangler.rules
-    )
+    assert {
+        name: {"timeseries/": 30, "datasets/": 30, "results/": 30} for name in named.buckets
+    } == (bench.wrangler.rules)
     assert {named.database: True} == bench.wrangler.databases
     assert set(named.queues) == set(bench.wrangler.queues) == bench.wrangler.consumers
     assert {TOKEN: SECRET} == bench.wrangler.secrets
@@ -365,7 +365,7 @@ def test_a_rule_with_other_days_is_replaced(bench: Bench) -> None:
     bench.text = TEXT.replace('MAX_CACHE_AGE = "86400"', f'MAX_CACHE_AGE = "{60 * 86400}"')
     bench.set_up()
     # 60 days, 1 day of grace, 7 to spare.
-    assert {BUCKET: {"timeseries/": 68, "datasets/": 68}} == bench.wrangler.rules
+    assert {BUCKET: {"timeseries/": 68, "datasets/": 68, "results/": 68}} == bench.wrangler.rules
 
 
 def test_the_tear_down_leaves_nothing(bench: Bench) -> None:
@@ -397,7 +397,7 @@ def test_a_set_up_after_a_tear_down_keeps_objects_again(bench: Bench) -> None:
     with pytest.raises(StepFailed):
         bench.tear_down()
     bench.set_up()
-    assert {BUCKET: {"timeseries/": 30, "datasets/": 30}} == bench.wrangler.rules
+    assert {BUCKET: {"timeseries/": 30, "datasets/": 30, "results/": 30}} == bench.wrangler.rules
 
 
 @pytest.mark.parametrize("typed", ["", "yes", "Building-Vitals", "building-vitals-db"])

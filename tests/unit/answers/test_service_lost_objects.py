@@ -108,7 +108,7 @@ class LongTexts(History):
 
 
 async def harm_and_ask_again(reader: str, moment: str, harm: str, n: int) -> None:
-    """See that an answer is right or cut, and those that follow right."""
+    """See that each of three answers is right, or cut, which happens once."""
     async with World(history=LongTexts, interval_ms=3_600_000) as world:
         keys = await filled(world)
         assert len(PARTS) == len(keys)
@@ -122,22 +122,23 @@ async def harm_and_ask_again(reader: str, moment: str, harm: str, n: int) -> Non
             HARMS[harm](world, keys[n])
         elif moment == "between":
             world.objects.failures.before = harm_once
-        try:
-            first = await answer(world, reader)
-            assert first.rest is not None
-            if moment == "during":
-                HARMS[harm](world, keys[n])
-            assert is_right(world, await read_body(first), reader)
-        except AppError as error:
-            assert isinstance(error, LostObjects)
-        await world.settle()
-        await world.clock.sleep(2_000)
-        for _ in range(2):
-            again = await answer(world, reader)
-            assert is_right(world, await read_body(again), reader)
+        cuts, statuses = 0, []
+        for number in range(3):
+            try:
+                found = await answer(world, reader)
+                if moment == "during" and number == 0:
+                    assert found.rest is not None
+                    HARMS[harm](world, keys[n])
+                assert is_right(world, await read_body(found), reader)
+                statuses.append(found.report.status)
+            except LostObjects:
+                cuts += 1
             await world.settle()
             await world.clock.sleep(2_000)
-        assert "hit" == again.report.status
+        # One client at most is cut off, and what was lost is fetched once.
+        assert cuts <= 1
+        assert "hit" == statuses[-1] or cuts
+        assert len(PARTS) + 1 == len(world.upstream.asked)
         assert [] == world.crashes
 
 
@@ -148,7 +149,7 @@ async def harm_and_ask_again(reader: str, moment: str, harm: str, n: int) -> Non
 async def test_an_answer_is_right_or_cut_and_the_next_is_right(
     reader: str, moment: str, n: int
 ) -> None:
-    """Any object, harmed before the request, between look-up and read, or after the first bytes."""
+    """Any object, harmed before a request, between look-up and read, or after the first bytes."""
     # All harms come up for each reader, though not at each object and moment.
     harm = list(HARMS)[(n + list(READERS).index(reader) + len(moment)) % len(HARMS)]
     await harm_and_ask_again(reader, moment, harm, n)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
+from builders import every, stored
+from building_vitals.cache.compactor import GATHERED_MIN, OBJECTS_MAX, Compactor, gathered
+from building_vitals.cache.coverage import Cover
+from building_vitals.cache.joining import SEGMENT_BYTES_MAX
+from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import LostObjects
 from building_vitals.ranges import Range
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World
+from fakes.world import World, days
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -263,3 +269,67 @@ async def test_settled_segments_stay_settled_when_they_are_joined() -> None:
         await asyncio.sleep(9 * HOUR_MS / 1000)
         again = await world.ask(["a"], time_range)
         assert [Range(start_ms, EPOCH_MS - 2 * HOUR_MS)] == again.report.fetched
+
+
+@in_virtual_time
+async def test_what_was_fetched_late_lives_on_when_it_is_brought_together() -> None:
+    """An old sliver beside 92 days fetched 23 hours later: a day after the sliver, it alone goes."""
+    async with World() as world:
+        parts = pieces_of(PAST, 10)
+        await scatter(world, ["a"], parts[:1])
+        await asyncio.sleep(23 * HOUR_MS / 1000)
+        whole = await scatter(world, ["a"], parts[1:])
+        whole = Range(parts[0].start_ms, whole.end_ms)
+        await world.ask(["a"], whole)
+        await world.settle()
+        assert 1 == world.started["Compactor.compact"]
+        assert 1 == len(
+            {
+                row["object_key"]
+                for row in world.database.look("SELECT object_key FROM cache_segments")
+            }
+        )
+        await asyncio.sleep(1.5 * HOUR_MS / 1000)
+        got = await world.ask(["a"], whole)
+        assert (parts[:1], world.truth(["a"], whole)) == (got.report.fetched, got.samples)
+
+
+@in_virtual_time
+async def test_objects_of_many_points_become_one() -> None:
+    """Twelve points in twelve objects: after one compaction there is no other."""
+    async with World() as world:
+        points = [f"p{n}" for n in range(12)]
+        for point in points:
+            await world.ask([point], days(10, 9))
+            await world.settle()
+        for _ in range(5):
+            got = await world.ask(points, days(10, 9))
+            assert ("hit", world.truth(points, days(10, 9))) == (got.report.status, got.samples)
+            await world.settle()
+            await asyncio.sleep(2)
+        assert 1 == world.started["Compactor.compact"]
+        world.objects.failures.calls.clear()
+        await world.ask(points, Range(days(10, 9).start_ms, days(10, 9).end_ms - 1))
+        assert 1 == world.objects.failures.calls["get"]
+
+
+def held(key: str, stored_bytes: int, point: str = "p") -> Segment:
+    """Return a segment of so many bytes in an object."""
+    made = stored("0-10", every(1, Range(0, 10)), key=key, point=point).segment
+    return msgspec.structs.replace(made, stored_bytes=stored_bytes)
+
+
+def test_nothing_is_gathered_that_would_be_of_no_use() -> None:
+    """Large segments stay, and so do a few small ones; what is too much comes in parts."""
+    small = [held(f"s{n}", 1000 + n) for n in range(GATHERED_MIN)]
+    large = [held(f"l{n}", SEGMENT_BYTES_MAX + 1) for n in range(20)]
+    assert {each.key for each in small} == gathered([*large, *small])
+    assert frozenset() == gathered([*large, *small[1:]])
+    assert frozenset() == gathered([])
+    full = [held(f"f{n // 33}", SEGMENT_BYTES_MAX, str(n)) for n in range(33 * 12)]
+    assert frozenset() == gathered(full)
+    assert {each.key for each in small} == gathered([*full, *small])
+    covers = [Cover("p", [(each, each.range)], []) for each in (*large, *small)]
+    assert Compactor.is_due(covers)
+    assert not Compactor.is_due(covers[:20])
+    assert not Compactor.is_due(covers[-OBJECTS_MAX:][-GATHERED_MIN:])

@@ -118,15 +118,16 @@ async def test_the_stand_in_refuses_what_d1_does() -> None:
         assert [{"n": VALUE_BYTES_MAX - 10}] == await database.rows(
             "SELECT length(?1) AS n", "x" * (VALUE_BYTES_MAX - 10)
         )
-        for sql, *values in (
-            ("SELECT ?1 AS v", "x" * (VALUE_BYTES_MAX + 1)),
-            ("SELECT ?1 || ?1 AS v", "x" * (VALUE_BYTES_MAX // 2 + 1)),
-            ("SELECT " + ",".join("?" * (PARAMETERS_MAX + 1)), *[1] * (PARAMETERS_MAX + 1)),
-            (f"SELECT 1 -- {'x' * SQL_BYTES_MAX}",),
-            ("SELECT 'a' LIKE ?1 AS v", "%" * (LIKE_PATTERN_BYTES_MAX + 1)),
+        for sql, values in (
+            ("SELECT ?1 AS v", ("x" * (VALUE_BYTES_MAX + 1),)),
+            ("SELECT ?1 || ?1 AS v", ("x" * (VALUE_BYTES_MAX // 2 + 1),)),
+            (f"SELECT {','.join('?' * (PARAMETERS_MAX + 1))}", (1,) * (PARAMETERS_MAX + 1)),
+            (f"SELECT 1 -- {'x' * SQL_BYTES_MAX}", ()),
+            ("SELECT 'a' LIKE ?1 AS v", ("%" * (LIKE_PATTERN_BYTES_MAX + 1),)),
         ):
+            given: tuple[str | int, ...] = values
             with pytest.raises(Unavailable):
-                await database.rows(sql, *values)
+                await database.rows(sql, *given)
         begin_invocation()
         await database.batch([Statement("SELECT 1")] * (QUERIES_MAX - 1))
         await database.rows("SELECT 1")

@@ -21,7 +21,7 @@ def test_every_text_is_one_that_a_parameter_may_hold(name: str) -> None:
 
 def test_a_large_row_travels_alone() -> None:
     """Two rows of nearly a megabyte are two texts."""
-    rows = [["x" * 990_000], ["y" * 990_000], [1]]
+    rows: list[list[object]] = [["x" * 990_000], ["y" * 990_000], [1]]
     texts = list(json_lists(rows))
     assert rows == [each for text in texts for each in json.loads(text)]
     assert max(map(len, texts)) < VALUE_BYTES_MAX

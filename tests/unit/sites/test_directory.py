@@ -340,3 +340,20 @@ async def test_upstream_is_told_of_before_it_is_asked_alone() -> None:
     await asyncio.sleep(RECHECK_MS / 1000 + 1)
     await look("attic", memory=PointNames())
     assert ([0, 1], 2) == (told, len(desk.asked))
+
+
+@in_virtual_time
+async def test_a_list_that_was_forgotten_is_read_again() -> None:
+    """From the bucket and from memory; that of another site is kept."""
+    desk = Desk()
+    for site in ("hq", "lab"):
+        await desk.directory.own_points(site, {"Zone", "new, point"}, deadline_ms=None)
+        await desk.settle()
+    desk.points.append("new, point")
+    await desk.directory.forget("hq")
+    await desk.directory.forget("nobody")
+    found = await desk.directory.own_points("hq", {"Zone", "new, point"}, deadline_ms=None)
+    other = await desk.directory.own_points("lab", {"Zone", "new, point"}, deadline_ms=None)
+    assert ({"Zone", "new, point"}, {"Zone"}) == (found, other)
+    assert ["hq", "lab", "hq"] == [name for name, _ in desk.asked]
+    await desk.settle()

@@ -93,3 +93,18 @@ def test_reader_that_fails_reads_no_longer() -> None:
     with pytest.raises(KeyError), names.reading("hq", READ_MS):
         raise KeyError
     assert not names.is_being_read("hq", READ_MS)
+
+
+def test_names_of_a_site_can_be_forgotten() -> None:
+    """What is not known is not unknown; the others stay, and the count of all is right."""
+    names = PointNames()
+    for _ in range(2):
+        names.put("hq", (str(n) for n in range(NAMES_REMEMBERED_MAX // 2)), READ_MS)
+        names.put("lab", ["a"], READ_MS)
+        names.forget("hq")
+        names.forget("nobody")
+    names.put("hall", (str(n) for n in range(NAMES_REMEMBERED_MAX - 1)), READ_MS)
+
+    assert names.get("hq") is None
+    assert set() == names.unknown("hq", ["x"], READ_MS)
+    assert (READ_MS, frozenset("a")) == names.get("lab")
