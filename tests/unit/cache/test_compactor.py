@@ -273,7 +273,7 @@ async def test_settled_segments_stay_settled_when_they_are_joined() -> None:
 
 @in_virtual_time
 async def test_what_was_fetched_late_lives_on_when_it_is_brought_together() -> None:
-    """An old sliver beside 92 days fetched 23 hours later: a day after the sliver, it alone goes."""
+    """Days fetched 23 hours after a sliver: when a day has passed since, the sliver alone goes."""
     async with World() as world:
         parts = pieces_of(PAST, 10)
         await scatter(world, ["a"], parts[:1])
