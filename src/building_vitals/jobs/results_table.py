@@ -33,7 +33,8 @@ WHERE status = 'completed' AND updated_ms BETWEEN ?1 AND ?2 AND data_size >= ?3
 ORDER BY updated_ms LIMIT ?4
 """
 _EXPIRED = """
-SELECT job_id, object_key FROM job_results WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
+SELECT job_id, object_key FROM job_results
+WHERE expires_ms < ?1 AND (object_etag IS NULL OR expires_ms < ?2) ORDER BY expires_ms LIMIT ?3
 """
 _PURGED = """
 SELECT job_id, object_key FROM job_results WHERE site = ?1 AND expires_ms = 0 LIMIT 1000
@@ -116,9 +117,16 @@ class JobResults:
         rows = await self._database.rows(_MISSING, since_ms, before_ms, data_size_min, limit)
         return [row["job_id"] for row in rows]
 
-    async def expired(self, *, before_ms: int, limit: int) -> list[ResultPlace]:
-        """Return results that expired before an instant or were purged."""
-        return _places(await self._database.rows(_EXPIRED, before_ms, limit))
+    async def expired(
+        self, *, before_ms: int, limit: int, readable_before_ms: int | None = None
+    ) -> list[ResultPlace]:
+        """
+        Return results that expired before an instant or were purged.
+
+        Those that can be read stay until they had expired before *readable_before_ms*.
+        """
+        readable_ms = before_ms if readable_before_ms is None else readable_before_ms
+        return _places(await self._database.rows(_EXPIRED, before_ms, readable_ms, limit))
 
     async def purged(self, site: str) -> list[ResultPlace]:
         """Return a site's purged results, at most 1,000."""

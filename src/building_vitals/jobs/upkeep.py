@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from building_vitals.instants import DAY_MS
+from building_vitals.instants import DAY_MS, MINUTE_MS
 from building_vitals.jobs.chunks_table import DueChunk, JobChunks
 from building_vitals.jobs.history_table import JobHistory
 from building_vitals.jobs.model import TERMINAL, ChunkRef, ChunkSender
@@ -24,6 +24,8 @@ from building_vitals.upkeep import (
 )
 
 JOBS_AT_ONCE = 100
+# Nobody reads a result that was never finished; it goes so soon that it can be made again.
+UNFINISHED_GRACE_MS = 10 * MINUTE_MS
 JOB_AGE_MS = 7 * DAY_MS
 # Chunks sent again in one run; the longest due come first, the others in the next run.
 RESENT_MAX = 1000
@@ -71,7 +73,9 @@ class OldResults:
     async def run(self, now_ms: int) -> int:
         """Delete some, the longest expired first; return how many."""
         places = await self._results.expired(
-            before_ms=now_ms - OBJECT_GRACE_MS, limit=OBJECTS_AT_ONCE
+            before_ms=now_ms - UNFINISHED_GRACE_MS,
+            readable_before_ms=now_ms - OBJECT_GRACE_MS,
+            limit=OBJECTS_AT_ONCE,
         )
         if places:
             await self._objects.delete([each.object_key for each in places])

@@ -15,7 +15,7 @@ from building_vitals.jobs.model import Job
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.results import LOST_AFTER_MS, UNFINISHED_MS
 from building_vitals.jobs.results_table import JobResult, JobResults
-from building_vitals.jobs.upkeep import LostResults, OldResults
+from building_vitals.jobs.upkeep import UNFINISHED_GRACE_MS, LostResults, OldResults
 from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.ranges import Range
 from building_vitals.upkeep import OBJECT_GRACE_MS
@@ -166,7 +166,7 @@ async def test_a_result_that_was_lost_is_made_up_for() -> None:
         await world.clock.sleep(LOST_AFTER_MS)
         assert 1 == await step.run(world.clock.now_ms())
         assert (await found(world, refused))[1] is not None
-        await world.clock.sleep(UNFINISHED_MS + OBJECT_GRACE_MS)
+        await world.clock.sleep(UNFINISHED_MS + UNFINISHED_GRACE_MS + 1)
         old = OldResults(JobResults(world.database), world.objects)
         assert 1 == await old.run(world.clock.now_ms())
         assert [1, 0] == [await step.run(world.clock.now_ms()) for _ in range(2)]
