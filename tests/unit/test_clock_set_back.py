@@ -203,3 +203,25 @@ async def test_the_log_and_the_statistics_say_none() -> None:
         assert 200 == reply.status
         [line] = [line for line in world.lines if line["event"] == "request"]
         assert 0 == line["durationMs"]
+
+
+def test_the_views_of_jobs_show_no_negative_time() -> None:
+    """Of a job that ended before it began, and of one that will begin."""
+    with FakeDatabase() as database:
+        for job_id, status, created_ms, ended_ms in (
+            ("done", "completed", EPOCH_MS, EPOCH_MS - MINUTE_MS),
+            ("active", "processing", 2 * EPOCH_MS, None),
+        ):
+            database.look(
+                "INSERT INTO queue_jobs (job_id, request_hash, owner, site, points_count, start_ms,"
+                " end_ms, priority, status, total_chunks, estimated_size, metadata, created_ms,"
+                " updated_ms, started_ms, completed_ms)"
+                " VALUES (?1, ?1, 'o', 'hq', 1, 0, 1, 'low', ?2, 1, 1, '{}', ?3, ?3, ?4, ?4)",
+                *(job_id, status, created_ms, ended_ms),
+            )
+        [active] = database.look("SELECT age_seconds, silent_seconds FROM v_active_jobs")
+        assert {"age_seconds": 0, "silent_seconds": 0} == active
+        [sums] = database.look(
+            "SELECT avg_duration_ms, max_duration_ms, avg_wait_ms FROM v_job_performance"
+        )
+        assert {"avg_duration_ms": 0, "max_duration_ms": 0, "avg_wait_ms": 0} == sums
