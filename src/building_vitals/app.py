@@ -392,7 +392,7 @@ class App:
             results=self.results,
             datasets=self.datasets,
         )
-        return Maintenance(steps, self.invocation, MaintenanceState(self.platform.database))
+        return Maintenance(steps, MaintenanceState(self.platform.database), self.invocation)
 
     @cached_property
     def overdue_maintenance(self) -> OverdueMaintenance:

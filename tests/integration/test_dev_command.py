@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -153,6 +154,11 @@ def test_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not is_listening(server.port)
 
 
+def is_up_or_over(server: WorkerServer, process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a run is ready, or has ended."""
+    return server.ready_line in server.log or process.poll() is not None
+
+
 def test_two_runs_start_at_the_same_time(tmp_path: Path) -> None:
     """Each has its own ports and state, wrangler's inspector included, and both answer."""
     nowhere = f"http://127.0.0.1:{free_port()}/api"
@@ -160,11 +166,7 @@ def test_two_runs_start_at_the_same_time(tmp_path: Path) -> None:
     try:
         processes = [server.launch() for server in servers]
         for server, process in zip(servers, processes, strict=True):
-            until(
-                lambda of=server, by=process: of.ready_line in of.log or by.poll() is not None,
-                300,
-                what="start",
-            )
+            until(partial(is_up_or_over, server, process), 300, what="start")
             assert process.poll() is None, server.tail()
         assert [200, 200] == [server.client.get("/api/health").status for server in servers]
         assert [0, 0] == [server.stop() for server in servers]

@@ -222,7 +222,7 @@ class SegmentFiller:
         if not missing:
             return Filling(covered, resolution=self.resolution(need, covered))
         now_ms = self._clock.now_ms()
-        known = self._failures.of(need.site, missing, now_ms=now_ms, deadline_ms=need.deadline_ms)
+        known = self._failures.of(need, missing, now_ms)
         if known is not None and not self._is_background:
             return self._stand_in(attempt, known.error())
         require_size(need, missing)
@@ -301,7 +301,7 @@ class SegmentFiller:
         self, attempt: Attempt, lease: Lease, missing: Gaps, *, is_all: bool
     ) -> Filling | None:
         """
-        Fetch gaps under the lease, to the end even if whoever asked for them goes away.
+        Fetch gaps under the lease, to the end even if the client goes away.
 
         Returns:
             What covers the need; None where others fetch the rest.

@@ -26,6 +26,13 @@ from fakes.invocation import invocation
 NOW_MS = 1_767_225_600_000
 
 
+class DeadState(MaintenanceState):
+    """The state of a run that dies before it can note its end."""
+
+    async def note_run(self, now_ms: int) -> None:
+        """Note nothing."""
+
+
 class CountedStep:
     """A step that counts its runs."""
 
@@ -54,7 +61,8 @@ class Deployment:
     def maintenance(self, *, dies: bool = False) -> Maintenance:
         """Return the run; one that *dies* never notes its end."""
         told = invocation(self.clock, on_fault=lambda *fault: self.reported.append(fault))
-        return Maintenance([self.step], told, None if dies else self.state)
+        state = DeadState(self.database) if dies else self.state
+        return Maintenance([self.step], state, told)
 
     async def serve(self, isolate: LastLook, *, requests: int = 1, dies: bool = False) -> int:
         """Serve requests; return how often maintenance ran behind them."""
