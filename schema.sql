@@ -88,7 +88,8 @@ CREATE TABLE IF NOT EXISTS fetch_leases (
 
 CREATE INDEX IF NOT EXISTS fetch_leases_by_site ON fetch_leases (site, expires_ms);
 
--- Queued requests. The chunks are the truth: each change counts the columns of the job again.
+-- Queued requests. Chunks are made a few ahead (job_plans); those that are done add to the job's columns once, those that
+-- are not are counted again at each change.
 CREATE TABLE IF NOT EXISTS queue_jobs (
   job_id TEXT PRIMARY KEY,
   request_hash TEXT NOT NULL,    -- SHA-256 of the canonical request
@@ -115,7 +116,14 @@ CREATE TABLE IF NOT EXISTS queue_jobs (
   started_ms INTEGER,
   completed_ms INTEGER,
   failed_ms INTEGER,
-  cancelled_ms INTEGER
+  cancelled_ms INTEGER,
+  planned_estimated INTEGER NOT NULL DEFAULT 0,  -- samples of all chunks, those to be made included
+  done_estimated INTEGER NOT NULL DEFAULT 0,     -- of the chunks that are done
+  done_retries INTEGER NOT NULL DEFAULT 0,
+  done_requests INTEGER NOT NULL DEFAULT 0,      -- upstream
+  check_place INTEGER NOT NULL DEFAULT 0,        -- chunks that the check before the end has gone through
+  check_found INTEGER NOT NULL DEFAULT 0,        -- those of them whose data had gone, in this pass
+  check_passes INTEGER NOT NULL DEFAULT 0        -- passes that found some
 ) STRICT, WITHOUT ROWID;
 
 -- The same request of the same owner is the same job while it is active.
@@ -127,10 +135,28 @@ CREATE INDEX IF NOT EXISTS queue_jobs_by_creation ON queue_jobs (created_ms, job
 CREATE INDEX IF NOT EXISTS queue_jobs_by_owner ON queue_jobs (owner, created_ms, job_id);
 CREATE INDEX IF NOT EXISTS queue_jobs_by_status ON queue_jobs (status, updated_ms);
 
--- A job's points, apart from its other columns, which change often: up to a megabyte.
+-- A job's points, apart from its other columns, which change often; in parts, for a value has 2 MB at most.
 CREATE TABLE IF NOT EXISTS job_points (
+  job_id TEXT NOT NULL,
+  first_point INTEGER NOT NULL,
+  points_count INTEGER NOT NULL,
+  points TEXT NOT NULL,          -- JSON array, in the order of the request
+  PRIMARY KEY (job_id, first_point)
+) STRICT, WITHOUT ROWID;
+
+-- How a job is cut into chunks, of which only a few are made ahead.
+CREATE TABLE IF NOT EXISTS job_plans (
   job_id TEXT PRIMARY KEY,
-  points TEXT NOT NULL           -- JSON array, in the order of the request
+  bounds TEXT NOT NULL,          -- JSON array: where groups of points begin, and the last one ends
+  edges TEXT NOT NULL,           -- JSON array: where parts of the range begin, and the last one ends
+  samples_per_day REAL NOT NULL  -- of one point, estimated
+) STRICT, WITHOUT ROWID;
+
+-- How far each queue has come: a message merely waits as long as none that was sent much later has been dealt with.
+CREATE TABLE IF NOT EXISTS chunk_queues (
+  priority TEXT PRIMARY KEY,
+  reached_ms INTEGER NOT NULL,   -- when the latest of the messages was sent whose chunks were claimed
+  claimed_ms INTEGER NOT NULL    -- when a chunk was last claimed
 ) STRICT, WITHOUT ROWID;
 
 -- Results of large jobs as one object each: all of the answer but its end, so that a download is one
@@ -154,7 +180,7 @@ CREATE TABLE IF NOT EXISTS job_results (
 CREATE INDEX IF NOT EXISTS job_results_by_expiry ON job_results (expires_ms);
 CREATE INDEX IF NOT EXISTS job_results_by_site ON job_results (site);
 
--- Parts of jobs, one queue message each.
+-- Parts of jobs, one queue message each. The one after a job's last is the check before its end.
 CREATE TABLE IF NOT EXISTS job_chunks (
   job_id TEXT NOT NULL,
   chunk INTEGER NOT NULL,
@@ -182,6 +208,8 @@ CREATE TABLE IF NOT EXISTS job_chunks (
   PRIMARY KEY (job_id, chunk)
 ) STRICT, WITHOUT ROWID;
 
+-- Of a job that is under way: a few.
+CREATE INDEX IF NOT EXISTS job_chunks_open ON job_chunks (job_id) WHERE status <> 'completed';
 CREATE INDEX IF NOT EXISTS job_chunks_due ON job_chunks (due_ms) WHERE due_ms IS NOT NULL;
 CREATE INDEX IF NOT EXISTS job_chunks_failed ON job_chunks (failed_ms) WHERE failed_ms IS NOT NULL;
 

@@ -37,6 +37,7 @@ from building_vitals.maintenance.state_table import MaintenanceState
 from building_vitals.ports import Invocation
 from building_vitals.settings import Settings
 from building_vitals.sites.directory import SiteDirectory
+from building_vitals.statement_count import StatementCount
 from building_vitals.statistics.figures_table import Statistics
 from building_vitals.statistics.recorder import AnalyticsService
 from building_vitals.statistics.report import StatisticsService
@@ -52,8 +53,9 @@ from building_vitals.upstream.profiles_table import UpstreamProfiles
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
 if TYPE_CHECKING:
+    from building_vitals.jobs.filling import RunLater
     from building_vitals.jobs.results import JobResultService
-    from building_vitals.jobs.runner import ChunkRunner, RunLater
+    from building_vitals.jobs.runner import ChunkRunner
     from building_vitals.jobs.service import ChartQueueService
 
 
@@ -62,6 +64,9 @@ class App:
     The services of one invocation.
 
     *is_queued* where the work is that of jobs, for which nobody waits.
+
+    Attributes:
+        statements: The database, with the count of what it was asked.
     """
 
     def __init__(
@@ -72,7 +77,8 @@ class App:
         *,
         is_queued: bool = False,
     ) -> None:
-        self.platform = platform
+        self.statements = StatementCount(platform.database)
+        self.platform = msgspec.structs.replace(platform, database=self.statements)
         self.isolate = isolate
         self.settings = settings
         self.invocation = platform.invocation
@@ -288,14 +294,13 @@ class App:
     @cached_property
     def chunk_runner(self) -> ChunkRunner:
         """Runs the chunks of jobs."""
-        from building_vitals.jobs.chunks_table import JobChunks
         from building_vitals.jobs.runner import ChunkRunner
 
         return ChunkRunner(
-            chunks=JobChunks(self.platform.database),
+            database=self.statements,
+            objects=self.platform.objects,
             filler_for=self.filler_for,
             store=self.store,
-            index=self.index,
             sender=self.platform.queues,
             options=self.settings.jobs,
             on_complete=self.results.materialise,

@@ -117,6 +117,7 @@ def read_settings(env: Any) -> Settings:
             batch_size=reader.integer("BATCH_SIZE", 50, 1, 1000),
             max_active_jobs=reader.integer("MAX_ACTIVE_JOBS", 20, 1, 1_000_000),
             max_queued_samples=reader.integer("MAX_QUEUED_SAMPLES", 50_000_000, 1, 10**12),
+            max_hourly_samples=reader.integer("MAX_HOURLY_SAMPLES", 500_000_000, 1, 10**12),
         ),
         analytics_sample_rate=reader.number("ANALYTICS_SAMPLE_RATE", 1.0, 0.0, 1.0),
         # Only local runs set it, so it is not in wrangler.toml.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from building_vitals.instants import DAY_MS
+from building_vitals.jobs.chunking import JobPlan
 from building_vitals.jobs.chunks_table import ChunkState, JobChunks
-from building_vitals.jobs.jobs_table import Jobs, NewJob, SubmissionOutcome
-from building_vitals.jobs.model import ChunkRef, ChunkSpec, Job
+from building_vitals.jobs.jobs_table import Jobs, NewJob, OwnerLimits, SubmissionOutcome
+from building_vitals.jobs.messages_table import ChunkMessages
+from building_vitals.jobs.model import ChunkRef, Job
 from building_vitals.ranges import Range
 from fakes.database import FakeDatabase
 
@@ -18,13 +21,14 @@ class JobTables(FakeDatabase):
     A database, and both tables of jobs on it.
 
     Attributes:
-        jobs, chunks: The tables.
+        jobs, chunks, messages: The tables.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.jobs = Jobs(self)
         self.chunks = JobChunks(self)
+        self.messages = ChunkMessages(self)
 
     async def submit(
         self,
@@ -37,26 +41,31 @@ class JobTables(FakeDatabase):
         now_ms: int = NOW_MS,
         active_jobs_max: int = 9,
         queued_samples_max: int = 10_000,
+        hourly_samples_max: int = 10_000,
+        is_site_known: bool = True,
     ) -> SubmissionOutcome:
-        """Submit a job of points `a` and `b` with a chunk for each estimate."""
-        chunks = [ChunkSpec(n, n % 2, 1, 0, 60_000, each) for n, each in enumerate(estimates)]
+        """
+        Submit a job with a chunk for each estimate, of a point for each hundred samples, which is
+        named by its number.
+        """
+        bounds = [sum(estimates[:n]) // 100 for n in range(len(estimates) + 1)]
         job = NewJob(
             job_id=job_id,
             request_hash=request or job_id,
             owner=owner,
             site="hq",
-            points=("a", "b"),
+            points=tuple(f"p{n}" for n in range(bounds[-1])),
             time_range=Range(0, 60_000),
             priority=priority,
             estimated=sum(estimates),
             metadata={},
-            chunks=chunks,
+            plan=JobPlan(bounds, [0, 60_000], 100 * DAY_MS / 60_000),
+            is_site_known=is_site_known,
             now_ms=now_ms,
             due_ms=now_ms + 60_000,
         )
-        return await self.jobs.submit(
-            job, active_jobs_max=active_jobs_max, queued_samples_max=queued_samples_max
-        )
+        limits = OwnerLimits(active_jobs_max, queued_samples_max, hourly_samples_max)
+        return await self.jobs.submit(job, limits)
 
     async def claim(
         self, chunk: int = 0, claim: str = "me", *, job_id: str = "job", **options: Any

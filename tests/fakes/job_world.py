@@ -17,6 +17,7 @@ from building_vitals.cache.estimates import estimated_samples
 from building_vitals.handlers.queue import consume
 from building_vitals.jobs.chunks_table import JobChunks
 from building_vitals.jobs.jobs_table import Jobs
+from building_vitals.jobs.messages_table import ChunkMessages
 from building_vitals.jobs.model import Job
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.results import JobResultService
@@ -97,7 +98,8 @@ class JobWorld(World):
         crashes: Failures that nobody foresaw, in consumers.
         progress: Of each job, what every look at it has shown.
         dead_letters: What the statistics were told of messages given up.
-        perhaps_ended: Jobs the statistics were told may have ended.
+        ended: Jobs the statistics were told have ended.
+        consumers: The services of every consumer so far.
     """
 
     def __init__(
@@ -109,10 +111,11 @@ class JobWorld(World):
         self.jobs = Jobs(self.database)
         self.progress: dict[str, list[int]] = {}
         self.dead_letters: list[DeadLetterEvent] = []
-        self.perhaps_ended: list[str] = []
+        self.ended: list[str] = []
+        self.consumers: list[WorldApp] = []
         self.service_of_jobs = self.app.jobs
         self.maintenance = Maintenance(
-            [LostChunks(self.chunks, self.queues)],
+            [LostChunks(ChunkMessages(self.database), self.queues)],
             MaintenanceState(self.database),
             self.invocation,
         )
@@ -125,13 +128,14 @@ class JobWorld(World):
         """Return the services of an isolate of its own, which may die."""
         app = self.make_app(wrap=lambda port: port if death is None else Mortal(port, death))
         app.analytics = self._statistics
+        self.consumers.append(app)
         return app
 
     @property
     def _statistics(self) -> Any:
         return SimpleNamespace(
             record_dead_letter=self.dead_letters.append,
-            record_ended_job=lambda job_id, **_: self.perhaps_ended.append(job_id),
+            record_ended_job=lambda job_id, **_: self.ended.append(job_id),
         )
 
     def results(self, database: Any = None, objects: Any = None) -> JobResultService:

@@ -92,7 +92,7 @@ def insert_job(bench: UpkeepBench, job_id: str, status: str, ended_ms: int) -> N
         " 6, '{}', 7, ?3, 8, ?3)",
         *(job_id, status, ended_ms),
     )
-    bench.database.look("INSERT INTO job_points VALUES (?1, '[]')", job_id)
+    bench.database.look("INSERT INTO job_points VALUES (?1, 0, 0, '[]')", job_id)
     bench.database.look(
         "INSERT INTO job_chunks (job_id, chunk, first_point, points_count, start_ms, end_ms,"
         " estimated, status, sent_ms, next_ms) VALUES (?1, 0, 0, 1, 3, 4, 6, 'completed', 1, 1)",

@@ -13,6 +13,7 @@ from building_vitals.jobs.chunking import CHUNK_SAMPLES, CHUNKS_MAX, plan_chunks
 from building_vitals.jobs.model import decode_cursor
 from building_vitals.jobs.retrying import retry_delay_s
 from building_vitals.ranges import Range
+from fakes.job_plans import chunks_of
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -64,13 +65,15 @@ def test_chunks_tile_the_request(
         """Return the pages, or that all requests are alike."""
         return 1 if page_size is None else 1 + int(count * part_ms / DAY_MS * rate / page_size)
 
-    chunks = plan_chunks(
-        points,
-        time_range,
-        batch_size=batch_size,
-        samples_per_day=rate,
-        takes_site=takes_site,
-        requests_of=requests_of,
+    chunks = chunks_of(
+        plan_chunks(
+            points,
+            time_range,
+            batch_size=batch_size,
+            samples_per_day=rate,
+            takes_site=takes_site,
+            requests_of=requests_of,
+        )
     )
     assert list(range(len(chunks))) == [each.chunk for each in chunks]
     groups: dict[tuple[int, int], list[Range]] = {}
@@ -103,13 +106,15 @@ def test_chunks_tile_the_request(
 def test_whole_days_are_kept_together() -> None:
     """A month of fifty 5-minute points is two chunks, cut at a midnight."""
     month = Range(START_MS, START_MS + 31 * DAY_MS)
-    chunks = plan_chunks(
-        50,
-        month,
-        batch_size=50,
-        samples_per_day=288,
-        takes_site=False,
-        requests_of=lambda *_: 1,
+    chunks = chunks_of(
+        plan_chunks(
+            50,
+            month,
+            batch_size=50,
+            samples_per_day=288,
+            takes_site=False,
+            requests_of=lambda *_: 1,
+        )
     )
     assert 2 == len(chunks)
     assert 0 == chunks[0].end_ms % DAY_MS

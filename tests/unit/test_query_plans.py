@@ -18,7 +18,8 @@ SQL = re.compile(r"\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\s")
 SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
 
 # Tables that stay small whatever happens: one row; leases under way; a row for each step; the sites
-# purged in the last day; the six ways a job may stand.
+# purged in the last day; the six ways a job may stand; the three
+# queues.
 SMALL_TABLES = {
     "cache_totals",
     "upstream_quota",
@@ -26,6 +27,7 @@ SMALL_TABLES = {
     "fetch_leases",
     "cache_purges",
     "job_totals",
+    "chunk_queues",
 }
 
 # Statements that may sort, and why.
@@ -95,10 +97,10 @@ def test_all_repositories_are_looked_at() -> None:
     assert {
         ("index_table", "_FIND"),
         ("jobs_table", "_LIST_OWN"),
-        ("chunks_table", "_RECOUNT"),
+        ("progress_table", "_RECOUNT"),
         ("keys_table", "_FIND"),
         ("leases_table", "_TAKE"),
-        ("history_table", "_FORGET_JOBS[2]"),
+        ("history_table", "_FORGET_JOBS[3]"),
         ("quota_table", "_TAKE"),
     } <= found
 
@@ -136,3 +138,18 @@ def test_nothing_is_sorted_that_an_index_has_in_order(
         assert sorts, "needs no exception any more"
         return
     assert [] == sorts, "\n".join(plan_of(database, sql))
+
+
+@pytest.mark.parametrize(
+    "name", [name for module, name, _ in statements() if module == "progress_table"]
+)
+def test_no_change_of_a_chunk_reads_all_chunks_of_its_job(
+    database: sqlite3.Connection, name: str
+) -> None:
+    """One by its number, the last one, or those that are not done, of which there are a few."""
+    sql = next(
+        text for module, each, text in statements() if (module, each) == ("progress_table", name)
+    )
+    steps = [step for step in plan_of(database, sql) if re.match(r"SEARCH [codem] ", step)]
+    by_job = [step for step in steps if "(job_id=?)" in step]
+    assert all("job_chunks_open" in step for step in by_job if " m " not in step), by_job

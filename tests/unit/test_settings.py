@@ -38,6 +38,7 @@ BOUNDED: dict[str, tuple[str, float, float]] = {
     "BATCH_SIZE": ("jobs.batch_size", 1, 1000),
     "MAX_ACTIVE_JOBS": ("jobs.max_active_jobs", 1, 1_000_000),
     "MAX_QUEUED_SAMPLES": ("jobs.max_queued_samples", 1, 10**12),
+    "MAX_HOURLY_SAMPLES": ("jobs.max_hourly_samples", 1, 10**12),
     "ANALYTICS_SAMPLE_RATE": ("analytics_sample_rate", 0.0, 1.0),
 }
 

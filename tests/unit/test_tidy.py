@@ -29,7 +29,9 @@ ROOMS = (
     *("root", "series", "upstream", "cache", "answers", "access", "jobs", "datasets", "sites"),
     *("statistics", "maintenance", "app", "api", "handlers", "platform", "entry"),
 )
-ROOT_MODULES = {"fields", "instants", "ranges", "names", "errors", "ports", "upkeep"}
+ROOT_MODULES = {
+    *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "statement_count"),
+}
 APP_MODULES = {"settings", "isolate", "adapters", "app"}
 
 LIBRARIES = {"msgspec"}

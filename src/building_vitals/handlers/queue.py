@@ -14,16 +14,17 @@ from typing import Any, Protocol
 import msgspec
 
 from building_vitals.app import App
-from building_vitals.errors import AppError
+from building_vitals.errors import AppError, Unavailable
 from building_vitals.instants import elapsed_ms
-from building_vitals.jobs.model import CHUNK_ENDED, ChunkRef
+from building_vitals.jobs.model import PRIORITIES, ChunkRef
 from building_vitals.jobs.runner import ChunkRunner, Verdict
 from building_vitals.statistics.events import DeadLetterEvent
 
 DEAD_LETTER_SUFFIX = "-dlq"
 # Chunks of a batch that run side by side: while one waits for the upstream, the other is folded.
 WIDTH = 2
-# Later, no further chunk of a batch is begun: a consumer may take 15 minutes.
+# Later, no further chunk of a batch is begun: a consumer may take 15 minutes. Nor is one begun with
+# half of the statements spent that an invocation has.
 # https://developers.cloudflare.com/queues/platform/limits/
 BATCH_MS_MAX = 480_000
 # Until a message is delivered again that could not be dealt with; doubles with each delivery.
@@ -67,12 +68,35 @@ async def consume(queue: str, messages: Sequence[Message], app: App) -> None:
 
     async def work() -> None:
         for message in waiting:
-            if app.clock.now_ms() - started_ms > BATCH_MS_MAX:
-                message.retry(1)
+            is_late = app.clock.now_ms() - started_ms > BATCH_MS_MAX
+            if is_late or app.statements.is_spent:
+                await _put_back(message, queue, app)
             else:
                 await _deal_with(message, queue, app)
 
     await asyncio.gather(*(work() for _ in range(min(WIDTH, len(messages)))))
+
+
+async def _put_back(message: Message, queue: str, app: App) -> None:
+    """
+    Leave a message to another invocation.
+
+    A chunk's is sent again: the queue counts deliveries, and this one must not use them up.
+    """
+    try:
+        if queue.endswith(DEAD_LETTER_SUFFIX):
+            raise Unavailable("dead letters have no queue to be sent to")
+        ref = msgspec.convert(message.body, ChunkRef)
+        await app.platform.queues.send([ref], _priority(queue))
+    except (msgspec.ValidationError, AppError):
+        message.retry(1)
+    else:
+        message.ack()
+
+
+def _priority(queue: str) -> str:
+    """Return whose queue it is, by the end of its name: `chart-processing-high`."""
+    return next((each for each in PRIORITIES if queue.endswith(f"-{each}")), "normal")
 
 
 async def _deal_with(message: Message, queue: str, app: App) -> None:
@@ -82,7 +106,7 @@ async def _deal_with(message: Message, queue: str, app: App) -> None:
     trouble: str | None = None
     try:
         ref = msgspec.convert(message.body, ChunkRef)
-        verdict = await _verdict(app.chunk_runner, ref, queue)
+        verdict = await _verdict(app.chunk_runner, ref, queue, message.attempts)
     except msgspec.ValidationError as error:
         verdict, trouble = Verdict("unreadable"), str(error)
     except AppError as error:
@@ -129,15 +153,14 @@ def _record(
                 attempts=message.attempts,
             )
         )
-    # After these the job may have ended.
-    if verdict.outcome in CHUNK_ENDED:
+    if verdict.ends_job:
         app.analytics.record_ended_job(ref.job_id, since_ms=started_ms)
 
 
-async def _verdict(runner: ChunkRunner, ref: ChunkRef, queue: str) -> Verdict:
+async def _verdict(runner: ChunkRunner, ref: ChunkRef, queue: str, delivery: int) -> Verdict:
     if queue.endswith(DEAD_LETTER_SUFFIX):
         return await runner.handle_dead_letter(ref)
-    return await runner.run(ref)
+    return await runner.run(ref, delivery=delivery)
 
 
 def _later(message: Message) -> Verdict:

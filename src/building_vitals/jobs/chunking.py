@@ -6,16 +6,18 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
+import msgspec
+
 from building_vitals.instants import DAY_MS, HOUR_MS
-from building_vitals.jobs.model import ChunkSpec
 from building_vitals.ranges import Range
 
 # A chunk of this size fits into memory several times over, and costs little to fetch again.
 CHUNK_SAMPLES = 250_000
 
-# Rows of one insert, and messages of one job.
+# Chunks of one job: its plan, two lists of numbers, stays small.
 CHUNKS_MAX = 10_000
-
+# Bytes of the names of a group: they are one parameter of a statement, of which D1 takes 2 MB.
+NAME_BYTES_MAX = 1_000_000
 
 # Of the groups that are compared, the smallest is this share of what a batch may hold.
 GROUP_SHARE_MIN = 4
@@ -26,6 +28,33 @@ RequestsOf = Callable[[int, int], int]
 Cut = tuple[list[int], list[Range]]
 
 
+class JobPlan(msgspec.Struct, frozen=True):
+    """
+    How a job is cut into chunks: each group of points over each part of the range, group by group.
+
+    Attributes:
+        bounds: Where groups of points begin, and the last one ends.
+        edges: Where parts of the range begin, and the last one ends; epoch milliseconds.
+        samples_per_day: Of one point, estimated.
+    """
+
+    bounds: list[int]
+    edges: list[int]
+    samples_per_day: float
+
+    @property
+    def chunks_count(self) -> int:
+        """How many chunks there will be."""
+        return (len(self.bounds) - 1) * (len(self.edges) - 1)
+
+    @property
+    def estimated(self) -> int:
+        """Samples of all chunks, at least one each."""
+        duration_ms = self.edges[-1] - self.edges[0]
+        samples = self.bounds[-1] * duration_ms / DAY_MS * self.samples_per_day
+        return max(self.chunks_count, round(samples))
+
+
 def plan_chunks(
     points_count: int,
     time_range: Range,
@@ -34,7 +63,8 @@ def plan_chunks(
     samples_per_day: float,
     takes_site: bool,
     requests_of: RequestsOf,
-) -> list[ChunkSpec]:
+    name_bytes: int = 0,
+) -> JobPlan:
     """
     Cut a request by points first, then by time.
 
@@ -42,7 +72,7 @@ def plan_chunks(
     samples, at whole days (or hours, where a part is shorter than two days), so that frames, which
     close at midnights, are not cut. Where the pages hold the whole site anyway, all points are one
     group, so that each page is fetched once. Else there are as many groups as make the requests
-    few, and no more than that.
+    few, and no more than that; and never so few that their names are too many bytes.
 
     Args:
         points_count: Points of the request.
@@ -51,29 +81,22 @@ def plan_chunks(
         samples_per_day: Of one point, estimated.
         takes_site: Whether the cheapest way to fetch all of it brings the whole site.
         requests_of: What a part of it takes.
+        name_bytes: Bytes of the longest name, times the points.
     """
+    groups_min = min(points_count, max(1, -(-name_bytes // NAME_BYTES_MAX)))
     if takes_site:
-        bounds, parts = _cut(points_count, time_range, 1, samples_per_day)
+        bounds, parts = _cut(points_count, time_range, groups_min, samples_per_day)
     else:
         bounds, parts = min(
             (
                 _cut(points_count, time_range, groups, samples_per_day)
                 for groups in _group_counts(points_count, batch_size)
+                if groups >= groups_min
             ),
             key=lambda plan: (_requests(plan, requests_of), (len(plan[0]) - 1) * len(plan[1])),
         )
-    return [
-        ChunkSpec(
-            chunk=group * len(parts) + n,
-            first_point=first,
-            points_count=end - first,
-            start_ms=part.start_ms,
-            end_ms=part.end_ms,
-            estimated=max(1, round((end - first) * part.duration_ms / DAY_MS * samples_per_day)),
-        )
-        for group, (first, end) in enumerate(pairwise(bounds))
-        for n, part in enumerate(parts)
-    ]
+    edges = [parts[0].start_ms, *(part.end_ms for part in parts)]
+    return JobPlan(bounds, edges, samples_per_day)
 
 
 def _group_counts(points_count: int, batch_size: int) -> list[int]:

@@ -1,19 +1,21 @@
 """
-Chunks of jobs in D1: claimed, renewed, finished, failed, and found when they are lost.
+Chunks of jobs in D1: claimed, renewed, finished, put back, failed.
 
-Each change is one batch that ends by recounting the job from its chunks, so that two last chunks
+Each change is one batch that ends by bringing the job up to its chunks, so that two last chunks
 cannot both miss that the job is complete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import msgspec
 
+from building_vitals.jobs import progress_table
 from building_vitals.jobs.model import (
     ACTIVE,
     CHUNK_OPEN,
+    TERMINAL,
     ChunkRef,
     ChunkStatus,
     JobStatus,
@@ -31,7 +33,8 @@ _JOB_IS_ACTIVE = (
 # has attempts left. A low one waits until nothing more urgent is active.
 _CLAIM = f"""
 UPDATE job_chunks
-SET status = 'processing', claim = ?3, claim_expires_ms = ?4, due_ms = ?5, attempts = attempts + 1
+SET status = 'processing', claim = ?3, claim_expires_ms = ?4, due_ms = ?5, attempts = attempts + 1,
+    dead_letters = 0
 WHERE job_id = ?1 AND chunk = ?2 AND attempts < ?7
     AND ((status = 'queued' AND next_ms <= ?6)
         OR (status = 'processing' AND claim_expires_ms <= ?6))
@@ -46,20 +49,35 @@ WHERE job_id = ?1 AND chunk = ?2 AND attempts < ?7
     )
 """  # noqa: S608 - constants only
 
+# What the queue of a claimed chunk has come to. A check comes without a message, mostly.
+_REACH = """
+INSERT INTO chunk_queues (priority, reached_ms, claimed_ms)
+SELECT j.priority, max(c.sent_ms, c.next_ms), ?4
+FROM job_chunks c JOIN queue_jobs j ON j.job_id = c.job_id
+WHERE c.job_id = ?1 AND c.chunk = ?2 AND c.claim = ?3 AND c.chunk < j.total_chunks
+ON CONFLICT (priority) DO UPDATE SET
+    reached_ms = max(reached_ms, excluded.reached_ms), claimed_ms = excluded.claimed_ms
+"""
+
 _STATE = """
-SELECT j.status AS job_status, j.site, j.priority, j.created_ms, c.status, c.claim,
+SELECT j.status AS job_status, j.site, j.priority, j.created_ms, j.total_chunks, c.status, c.claim,
     coalesce(c.claim_expires_ms, 0) AS claim_expires_ms, c.next_ms, c.attempts, c.dead_letters,
-    c.start_ms, c.end_ms, c.estimated, c.progress,
+    c.first_point, c.points_count, c.start_ms, c.end_ms, c.estimated, c.progress, c.error,
     EXISTS (
-        SELECT 1 FROM job_chunks f WHERE f.job_id = ?1 AND f.status = 'failed'
-    ) AS is_doomed,
-    CASE WHEN c.claim = ?3 THEN (
-        SELECT json_group_array(e.value) FROM job_points p, json_each(p.points) e
-        WHERE p.job_id = ?1 AND e.key >= c.first_point
-            AND e.key < c.first_point + c.points_count
-    ) END AS points
+        SELECT 1 FROM job_chunks f INDEXED BY job_chunks_open
+        WHERE f.job_id = ?1 AND f.status <> 'completed' AND f.status = 'failed'
+    ) AS is_doomed
 FROM job_chunks c JOIN queue_jobs j ON j.job_id = c.job_id
 WHERE c.job_id = ?1 AND c.chunk = ?2
+"""
+
+# The parts that hold the points of a chunk, for the holder of its claim.
+_POINTS = """
+SELECT p.first_point, p.points
+FROM job_chunks c CROSS JOIN job_points p ON p.job_id = c.job_id
+    AND p.first_point < c.first_point + c.points_count
+    AND p.first_point + p.points_count > c.first_point
+WHERE c.job_id = ?1 AND c.chunk = ?2 AND c.claim = ?3 ORDER BY p.first_point
 """
 
 _RENEW = f"""
@@ -84,8 +102,6 @@ SET status = 'completed', progress = 1, samples = ?3, text_bytes = ?4,
 WHERE job_id = ?1 AND chunk = ?2 AND status IN {_OPEN}
 """  # noqa: S608 - constants only
 
-_IS_COMPLETE = "SELECT 1 AS complete FROM queue_jobs WHERE job_id = ?1 AND status = 'completed'"
-
 _RELEASE = f"""
 UPDATE job_chunks
 SET status = 'queued', claim = NULL, claim_expires_ms = NULL, next_ms = ?4, due_ms = ?5,
@@ -106,75 +122,15 @@ WHERE job_id = ?1 AND chunk = ?2 AND CASE
 END AND {_JOB_IS_ACTIVE}
 """  # noqa: S608 - constants only
 
-# Recounts a job from its chunks. Progress is weighted by size and stays below 100 to the end.
-_RECOUNT = f"""
-UPDATE queue_jobs SET
-    status = CASE
-        WHEN c.done = c.chunks THEN 'completed'
-        WHEN c.open = 0 THEN 'failed'
-        WHEN c.waiting > 0 THEN 'retrying'
-        WHEN c.started > 0 THEN 'processing'
-        ELSE queue_jobs.status END,
-    progress = max(queue_jobs.progress,
-        CASE WHEN c.done = c.chunks THEN 100 ELSE min(99, CAST(c.share * 100 AS INTEGER)) END),
-    completed_chunks = c.done, samples_count = c.samples, data_size = c.text_bytes,
-    retry_count = c.retries, upstream_requests = c.requests,
-    error = (
-        SELECT e.error FROM job_chunks e WHERE e.job_id = ?1 AND e.error IS NOT NULL
-        ORDER BY e.status <> 'failed', e.chunk LIMIT 1
-    ),
-    error_class = (
-        SELECT e.error_class FROM job_chunks e WHERE e.job_id = ?1 AND e.error IS NOT NULL
-        ORDER BY e.status <> 'failed', e.chunk LIMIT 1
-    ),
-    started_ms = coalesce(started_ms, CASE WHEN c.started > 0 THEN ?2 END),
-    completed_ms = CASE WHEN c.done = c.chunks THEN ?2 END,
-    failed_ms = CASE WHEN c.done < c.chunks AND c.open = 0 THEN ?2 END,
-    updated_ms = ?2
-FROM (
-    SELECT count(*) AS chunks,
-        count(*) FILTER (WHERE status = 'completed') AS done,
-        count(*) FILTER (WHERE status IN {_OPEN}) AS open,
-        count(*) FILTER (WHERE status = 'queued' AND error IS NOT NULL) AS waiting,
-        count(*) FILTER (WHERE status <> 'queued' OR attempts > 0) AS started,
-        coalesce(sum(max(attempts - 1, 0)), 0) AS retries,
-        coalesce(sum(samples), 0) AS samples,
-        coalesce(sum(text_bytes), 0) AS text_bytes,
-        coalesce(sum(upstream_requests), 0) AS requests,
-        1.0 * sum(estimated * progress) / sum(estimated) AS share
-    FROM job_chunks WHERE job_id = ?1
-) c
-WHERE job_id = ?1 AND queue_jobs.status IN {_ACTIVE}
-"""  # noqa: S608 - constants only
-
-# CROSS JOIN keeps the order of loops: along the index, as far as the limit.
-_DUE = f"""
-SELECT c.job_id, c.chunk, j.priority, c.sends, coalesce(c.claim_expires_ms, 0) AS claim_expires_ms
-FROM job_chunks c CROSS JOIN queue_jobs j ON j.job_id = c.job_id
-WHERE c.due_ms <= ?1 AND (c.status = 'queued' OR c.due_ms <= ?2)
-    AND j.status IN {_ACTIVE} ORDER BY c.due_ms LIMIT ?3
-"""  # noqa: S608 - constants only
-
-_RESENT = """
-UPDATE job_chunks SET sends = sends + 1, sent_ms = ?2, due_ms = r.due_ms
-FROM (
-    SELECT value ->> 0 AS job_id, value ->> 1 AS chunk, value ->> 2 AS due_ms FROM json_each(?1)
-) r
-WHERE job_chunks.job_id = r.job_id AND job_chunks.chunk = r.chunk
-    AND job_chunks.due_ms IS NOT NULL
-"""
-
-_DEAD_LETTER = """
-UPDATE job_chunks SET dead_letters = dead_letters + 1 WHERE job_id = ?1 AND chunk = ?2
-"""
-
 
 class ChunkState(msgspec.Struct, frozen=True, kw_only=True):
     """
     A chunk and what of its job matters to it.
 
     Attributes:
+        created_ms, total_chunks: Of the job.
         claim_expires_ms, next_ms: 0 where there is none.
+        error: Why its last attempt failed, if it did.
         is_doomed: Whether another chunk of the job has failed for good.
         points: The names, for the holder of the claim.
     """
@@ -183,38 +139,27 @@ class ChunkState(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     priority: str
     created_ms: int
+    total_chunks: int
     status: ChunkStatus
     claim: str | None
     claim_expires_ms: int
     next_ms: int
     attempts: int
     dead_letters: int
+    first_point: int
+    points_count: int
     start_ms: int
     end_ms: int
     estimated: int
     progress: float
+    error: str | None
     is_doomed: bool
-    points: tuple[str, ...] | None
+    points: tuple[str, ...] | None = None
 
     @property
     def time_range(self) -> Range:
         """The chunk's part of the job's range."""
         return Range(self.start_ms, self.end_ms)
-
-
-class DueChunk(msgspec.Struct, frozen=True):
-    """A chunk whose message seems lost, or whose claim seems abandoned."""
-
-    job_id: str
-    chunk: int
-    priority: str
-    sends: int
-    claim_expires_ms: int
-
-    @property
-    def ref(self) -> ChunkRef:
-        """What its message says."""
-        return ChunkRef(self.job_id, self.chunk)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -229,6 +174,19 @@ class Result(msgspec.Struct, frozen=True):
     text_bytes: int
     upstream_requests: int
     unreadable_samples: int = 0
+
+
+class ChunkOutcome(NamedTuple):
+    """
+    What the end of a chunk has led to.
+
+    Attributes:
+        made: Chunks that come next and are to be sent.
+        job_status: What has become of the job, if that ended it; None otherwise.
+    """
+
+    made: list[int]
+    job_status: JobStatus | None
 
 
 class JobChunks:
@@ -259,15 +217,20 @@ class JobChunks:
         outcomes = await self._database.batch(
             [
                 Statement(_CLAIM, values),
-                Statement(_STATE, (*place, claim)),
-                Statement(_RECOUNT, (ref.job_id, now_ms)),
+                Statement(_REACH, (*place, claim, now_ms)),
+                Statement(_STATE, place),
+                Statement(_POINTS, (*place, claim)),
+                progress_table.recount(ref.job_id, now_ms=now_ms),
             ]
         )
-        return _state(outcomes[1].rows)
+        state = _state(outcomes[2].rows)
+        if state is None or state.claim != claim:
+            return state
+        return msgspec.structs.replace(state, points=_points(state, outcomes[3].rows))
 
     async def look(self, ref: ChunkRef) -> ChunkState | None:
         """Return a chunk's state; None when there is no such job."""
-        return _state(await self._database.rows(_STATE, ref.job_id, ref.chunk, None))
+        return _state(await self._database.rows(_STATE, ref.job_id, ref.chunk))
 
     async def renew(
         self,
@@ -277,44 +240,66 @@ class JobChunks:
         now_ms: int,
         expires_ms: int,
         due_ms: int,
-        share: float,
+        share: float | None,
         is_spared: bool = False,
-    ) -> bool:
+        makes_due_ms: int | None = None,
+    ) -> list[int] | None:
         """
-        Keep a claim and note how far it has come; return whether the work is to go on.
+        Keep a claim and note how far it has come.
 
-        With *is_spared*, the attempt counts no longer.
+        Args:
+            ref: The chunk.
+            claim: Whose it is.
+            now_ms: The present instant.
+            expires_ms: Until when the claim holds.
+            due_ms: When the chunk is to be sent again.
+            share: How far it has come; None: no further, and nothing of the job changes.
+            is_spared: Whether the attempt counts no longer.
+            makes_due_ms: Makes the chunks that come next, to be sent again at that instant unless
+                something happens; None: makes none.
+
+        Returns:
+            The chunks that were made and are to be sent; None when the work is not to go on.
         """
-        values = (ref.job_id, ref.chunk, claim, expires_ms, due_ms, share, int(is_spared))
-        outcomes = await self._database.batch(
-            [
-                Statement(_RENEW, values),
-                Statement(_RECOUNT, (ref.job_id, now_ms)),
-            ]
-        )
-        return outcomes[0].changes > 0
+        values = (ref.job_id, ref.chunk, claim, expires_ms, due_ms, share or 0, int(is_spared))
+        statements = [Statement(_RENEW, values)]
+        if share is not None:
+            statements.append(progress_table.recount(ref.job_id, now_ms=now_ms))
+        if makes_due_ms is not None:
+            statements.append(progress_table.make(ref.job_id, now_ms=now_ms, due_ms=makes_due_ms))
+        outcomes = await self._database.batch(statements)
+        if not outcomes[0].changes:
+            return None
+        return _numbers(outcomes[-1].rows) if makes_due_ms is not None else []
 
     async def goes_on(self, ref: ChunkRef, claim: str) -> bool:
         """Return whether the claim holds and the job is active."""
         return bool(await self._database.rows(_CHECK, ref.job_id, ref.chunk, claim))
 
     async def finish(
-        self, ref: ChunkRef, result: Result, *, now_ms: int, is_spared: bool = False
-    ) -> bool:
+        self, ref: ChunkRef, result: Result, *, now_ms: int, due_ms: int, is_spared: bool = False
+    ) -> ChunkOutcome:
         """
-        Mark a chunk as done; return whether its job is complete. Once more changes nothing.
+        Mark a chunk as done, and make those that come next; once more changes nothing.
 
-        With *is_spared*, the attempt counts again: retries are the attempts but one.
+        Args:
+            ref: The chunk.
+            result: What it has brought.
+            now_ms: The present instant.
+            due_ms: When the chunks that come next are to be sent again unless something happens.
+            is_spared: Whether the attempt counts again: retries are the attempts but one.
         """
-        values = (
-            ref.job_id,
-            ref.chunk,
-            result.samples,
-            result.text_bytes,
-            result.upstream_requests,
-            int(is_spared),
+        added = (result.samples, result.text_bytes, result.upstream_requests)
+        done = Statement(_FINISH, (ref.job_id, ref.chunk, *added, int(is_spared)))
+        outcomes = await self._database.batch(
+            [
+                progress_table.add(ref.job_id, ref.chunk, added, is_spared=is_spared),
+                done,
+                progress_table.make(ref.job_id, now_ms=now_ms, due_ms=due_ms),
+                progress_table.recount(ref.job_id, now_ms=now_ms),
+            ]
         )
-        return await self._change(ref, Statement(_FINISH, values), now_ms)
+        return ChunkOutcome(_numbers(outcomes[2].rows), _ended(outcomes[3].rows))
 
     async def release(
         self,
@@ -338,7 +323,9 @@ class JobChunks:
         uncounted = 0 if is_counted else 1
         failure = (error, error_class, upstream_requests)
         values = (*place, next_ms, due_ms, now_ms, uncounted, *failure)
-        await self._change(ref, Statement(_RELEASE, values), now_ms)
+        await self._database.batch(
+            [Statement(_RELEASE, values), progress_table.recount(ref.job_id, now_ms=now_ms)]
+        )
 
     async def fail(
         self,
@@ -349,39 +336,51 @@ class JobChunks:
         error: str,
         error_class: str,
         upstream_requests: int = 0,
-    ) -> None:
-        """Mark a chunk as failed for good, if the claim holds; None: if nobody works on it."""
+        is_hopeless: bool = False,
+    ) -> JobStatus | None:
+        """
+        Mark a chunk as failed for good, if the claim holds; None: if nobody works on it.
+
+        Args:
+            ref: The chunk.
+            claim: Whose it is.
+            now_ms: The present instant.
+            error: Why.
+            error_class: What kind of failure that is.
+            upstream_requests: Those of the last attempt.
+            is_hopeless: Whether that ends the job at once: no other chunk would do better.
+
+        Returns:
+            What has become of the job, if that ended it.
+        """
         failure = (error, error_class, now_ms, upstream_requests)
-        values = (ref.job_id, ref.chunk, claim, *failure)
-        await self._change(ref, Statement(_FAIL, values), now_ms)
-
-    async def count_dead_letter(self, ref: ChunkRef) -> None:
-        """Note that the queue has given up a message of a chunk."""
-        await self._database.batch([Statement(_DEAD_LETTER, (ref.job_id, ref.chunk))])
-
-    async def find_due(self, *, queued_ms: int, claimed_ms: int, limit: int) -> list[DueChunk]:
-        """
-        Return chunks to be sent again, the longest due first: those that nobody has begun and that
-        are due by *queued_ms*, and those that somebody has and that are due by *claimed_ms*.
-        """
-        rows = await self._database.rows(_DUE, queued_ms, claimed_ms, limit)
-        return [msgspec.convert(row, DueChunk) for row in rows]
-
-    async def mark_resent(self, sent: Iterable[tuple[ChunkRef, int]], *, now_ms: int) -> None:
-        """Note that chunks were sent again, and when each is due the next time."""
-        rows = msgspec.json.encode([[ref.job_id, ref.chunk, due_ms] for ref, due_ms in sent])
-        await self._database.batch([Statement(_RESENT, (rows.decode(), now_ms))])
-
-    async def _change(self, ref: ChunkRef, change: Statement, now_ms: int) -> bool:
-        recount = Statement(_RECOUNT, (ref.job_id, now_ms))
-        state = Statement(_IS_COMPLETE, (ref.job_id,))
-        return bool((await self._database.batch([change, recount, state]))[2].rows)
+        outcomes = await self._database.batch(
+            [
+                Statement(_FAIL, (ref.job_id, ref.chunk, claim, *failure)),
+                progress_table.recount(ref.job_id, now_ms=now_ms, is_hopeless=is_hopeless),
+            ]
+        )
+        return _ended(outcomes[1].rows)
 
 
-def _state(rows: list[dict[str, object]]) -> ChunkState | None:
-    if not rows:
-        return None
-    row = dict(rows[0])
-    names = row["points"]
-    row["points"] = msgspec.json.decode(names) if isinstance(names, str) else None
-    return msgspec.convert(row, ChunkState, strict=False)
+def _numbers(rows: list[dict[str, Any]]) -> list[int]:
+    return [int(row["chunk"]) for row in rows]
+
+
+def _ended(rows: list[dict[str, Any]]) -> JobStatus | None:
+    """Return the status in the rows of a recount, if the job has ended just now."""
+    status: JobStatus | None = rows[0]["status"] if rows else None
+    return status if status in TERMINAL else None
+
+
+def _state(rows: list[dict[str, Any]]) -> ChunkState | None:
+    return msgspec.convert(rows[0], ChunkState, strict=False) if rows else None
+
+
+def _points(state: ChunkState, rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the chunk's points from the parts that hold them."""
+    names: list[str] = []
+    for row in rows:
+        names += msgspec.json.decode(row["points"], type=list[str])
+    first = state.first_point - int(rows[0]["first_point"]) if rows else 0
+    return tuple(names[first : first + state.points_count])

@@ -42,7 +42,7 @@ DELETE FROM {table} WHERE job_id IN (
     SELECT h.job_id FROM json_each(?1) k CROSS JOIN job_history h ON h.job_id = k.value
 )
 """  # noqa: S608 - constants only
-    for table in ("job_chunks", "job_points", "queue_jobs")
+    for table in ("job_chunks", "job_points", "job_plans", "queue_jobs")
 )
 
 

@@ -22,7 +22,7 @@ ChunkStatus = Literal["queued", "processing", "completed", "failed"]
 Event = Literal["claimed", "retried", "completed", "failed", "cancelled", "put back"]
 
 # What becomes of a chunk. An event that a status does not name changes nothing.
-# Retried: put back into the queue after a failed attempt.
+# Retried: put back into the queue after a failed attempt. Put back: with its job, which failed.
 CHUNK_TRANSITIONS: dict[ChunkStatus, dict[Event, ChunkStatus]] = {
     "queued": {"claimed": "processing", "completed": "completed", "failed": "failed"},
     "processing": {
@@ -30,6 +30,7 @@ CHUNK_TRANSITIONS: dict[ChunkStatus, dict[Event, ChunkStatus]] = {
         "retried": "queued",
         "completed": "completed",
         "failed": "failed",
+        "put back": "queued",
     },
     "completed": {},
     "failed": {"put back": "queued"},
@@ -41,8 +42,9 @@ _COUNTED: dict[Event, JobStatus] = {
     "completed": "completed",
     "failed": "failed",
 }
-# What becomes of a job. Its chunks, counted, tell the event: all are completed; one has failed and
-# none is open; one waits after a failed attempt; none does, and one was claimed.
+# What becomes of a job. Its chunks tell the event: all are completed, the check after the last one
+# too; one has failed and none is open; one waits after a failed attempt; none does, and one was
+# claimed.
 JOB_TRANSITIONS: dict[JobStatus, dict[Event, JobStatus]] = {
     "queued": {**_COUNTED, "cancelled": "cancelled"},
     "processing": {**_COUNTED, "cancelled": "cancelled"},
@@ -55,6 +57,10 @@ JOB_TRANSITIONS: dict[JobStatus, dict[Event, JobStatus]] = {
 JOB_STATUSES: tuple[JobStatus, ...] = tuple(JOB_TRANSITIONS)
 ACTIVE = tuple(each for each, row in JOB_TRANSITIONS.items() if "completed" in row)
 TERMINAL = tuple(each for each in JOB_STATUSES if each not in ACTIVE)
+
+# Chunks of a job that are made ahead: four consumers (max_concurrency in wrangler.toml) run two
+# side by side, and as many wait, so that no consumer waits for a chunk to be made.
+CHUNKS_AHEAD = 2 * 4 * 2
 CHUNK_OPEN = tuple(each for each, row in CHUNK_TRANSITIONS.items() if "completed" in row)
 CHUNK_ENDED = tuple(each for each in CHUNK_TRANSITIONS if each not in CHUNK_OPEN)
 
@@ -64,30 +70,15 @@ def sql_list(statuses: Iterable[JobStatus | ChunkStatus]) -> str:
     return "({})".format(", ".join(f"'{each}'" for each in statuses))
 
 
+# The queues, the most urgent first.
+PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
+
+
 class ChunkRef(msgspec.Struct, frozen=True, rename="camel"):
     """What a queue message says: which chunk of which job."""
 
     job_id: str
     chunk: int
-
-
-class ChunkSpec(msgspec.Struct, frozen=True, array_like=True):
-    """
-    A chunk as it is planned.
-
-    Attributes:
-        chunk: Its number in the job.
-        first_point, points_count: Its part of the job's points.
-        start_ms, end_ms: Its part of the job's range.
-        estimated: Samples.
-    """
-
-    chunk: int
-    first_point: int
-    points_count: int
-    start_ms: int
-    end_ms: int
-    estimated: int
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         batch_size: Points in a chunk, at most, unless each page holds the whole site.
         max_active_jobs: Jobs of one key that may be unfinished at once.
         max_queued_samples: Estimated samples of them together.
+        max_hourly_samples: Estimated samples that one key may submit in an hour, whatever becomes
+            of them.
         result_bytes_min: Stored bytes from which a result is materialised.
     """
 
@@ -30,4 +32,5 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 50
     max_active_jobs: int = 20
     max_queued_samples: int = 50_000_000
+    max_hourly_samples: int = 500_000_000
     result_bytes_min: int = RESULT_BYTES_MIN

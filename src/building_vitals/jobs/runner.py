@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import msgspec
 
-from building_vitals.cache.coverage import Cover, gaps_of
-from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.need import Need
-from building_vitals.cache.segments import DirectoryMissing, Piece, cut_piece_text, pieces
+from building_vitals.cache.need import Need, Progress
 from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import (
     AppError,
@@ -29,15 +26,18 @@ from building_vitals.errors import (
     UpstreamLimited,
     UpstreamTimeout,
 )
+from building_vitals.jobs.check import JobCheck
+from building_vitals.jobs.checks_table import JobChecks
 from building_vitals.jobs.chunks_table import ChunkState, JobChunks, Result
 from building_vitals.jobs.claim import GOES_ON_SHARE_MIN, Claim, WorkStopped
+from building_vitals.jobs.filling import ChunkFilling, FillerFor
+from building_vitals.jobs.messages_table import ChunkMessages
 from building_vitals.jobs.model import CHUNK_ENDED, TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.retrying import failure_class, failure_text, retry_delay_s
 from building_vitals.jobs.submission import RESEND_AFTER_MS
-from building_vitals.ports import Invocation
-
-RunLater = Callable[[Coroutine[Any, Any, None]], None]
+from building_vitals.ports import Invocation, ObjectStore
+from building_vitals.statement_count import StatementCount
 
 # A chunk that takes longer is put back, and goes on from what is stored of it; a consumer has 15
 # minutes for all its messages.
@@ -51,7 +51,8 @@ EARLY_MS = 500
 # A low job gives way to more urgent ones, but not for ever.
 LOW_PATIENCE_MS = 1_800_000
 LOW_DELAY_S_MIN, LOW_DELAY_S_MAX = 2, 60
-# Messages the queue may give up before a chunk counts as failed that has attempts left.
+# Messages the queue may give up, with no claim in between, before a chunk counts as failed that has
+# attempts left.
 DEAD_LETTERS_MAX = 3
 
 
@@ -63,37 +64,55 @@ class Verdict(NamedTuple):
         outcome: What happened, for the log.
         retry_s: Seconds after which it is to be delivered again; None for never.
         unreadable_samples: Left out of the chunk, because they cannot be read.
+        ends_job: Whether the job has ended by it.
     """
 
     outcome: str
     retry_s: int | None = None
     unreadable_samples: int = 0
+    ends_job: bool = False
 
 
 class ChunkRunner:
-    """
-    Runs chunks.
-
-    *filler_for* gives a filler that hands its work behind an answer to the function; *on_complete*
-    is awaited with the job that a chunk has completed.
-    """
+    """Runs chunks, and the check after a job's last one; *on_complete* is awaited with its id."""
 
     def __init__(
         self,
         *,
-        chunks: JobChunks,
-        filler_for: Callable[[RunLater], SegmentFiller],
+        database: StatementCount,
+        objects: ObjectStore,
+        filler_for: FillerFor,
         store: SegmentStore,
-        index: SegmentIndex,
         sender: ChunkSender,
         options: JobOptions,
         on_complete: Callable[[str], Awaitable[object]],
         invocation: Invocation,
     ) -> None:
-        self._chunks = chunks
-        self._filler_for = filler_for
-        self._store = store
-        self._index = index
+        """
+        Args:
+            database: The tables, and how many statements the invocation has run.
+            objects: The bucket.
+            filler_for: Gives a filler that hands its work behind an answer to the function.
+            store: The segments' objects.
+            sender: The queues.
+            options: Of jobs.
+            on_complete: Awaited with each job that is complete.
+            invocation: Clock, faults, identities.
+        """
+        self._database = database
+        self._chunks = JobChunks(database)
+        self._messages = ChunkMessages(database)
+        self._filling = ChunkFilling(
+            filler_for=filler_for, store=store, index=SegmentIndex(database)
+        )
+        self._check = JobCheck(
+            checks=JobChecks(database),
+            filler_for=filler_for,
+            store=store,
+            objects=objects,
+            is_spent=lambda: database.is_spent,
+            clock=invocation.clock,
+        )
         self._sender = sender
         self._clock = invocation.clock
         self._options = options
@@ -101,14 +120,23 @@ class ChunkRunner:
         self._on_complete = on_complete
         self._on_fault = invocation.on_fault
 
-    async def run(self, ref: ChunkRef) -> Verdict:
+    async def run(self, ref: ChunkRef, *, delivery: int = 1) -> Verdict:
         """
         Run a chunk, unless somebody else does or its job has ended.
 
+        Args:
+            ref: The chunk.
+            delivery: The how manieth delivery of its message this is.
+
         Raises:
-            Unavailable: the database can't be reached; nothing is decided then.
+            Unavailable: the database or the queue can't be reached.
         """
-        claim = Claim(self._chunks, ref, self._new_id(), self._clock)
+
+        async def send_made(made: list[int]) -> None:
+            await self._send(ref.job_id, made, state.priority if state else "normal")
+
+        state: ChunkState | None = None
+        claim = Claim(self._chunks, ref, self._new_id(), self._clock, send_made)
         state = await claim.take(
             attempts_max=self._options.max_retries + 1, patience_ms=LOW_PATIENCE_MS
         )
@@ -116,31 +144,34 @@ class ChunkRunner:
             return Verdict("ended")
         if state.claim == claim.claim_id:
             return await self._work(ref, claim, state)
-        return await self._not_claimed(ref, state)
+        return await self._not_claimed(ref, state, delivery)
 
-    async def _not_claimed(self, ref: ChunkRef, state: ChunkState) -> Verdict:
+    async def _not_claimed(self, ref: ChunkRef, state: ChunkState, delivery: int) -> Verdict:
         """Decide on a message whose chunk could not be claimed."""
         now_ms = self._clock.now_ms()
         if state.status == "failed":
             return Verdict("ended")
         if state.status == "processing" and state.claim_expires_ms > now_ms:
-            # Sent again: the queue counts deliveries, and a message too many must not end in the
-            # dead letter queue on account of a chunk that is well.
+            # Who works on the chunk has a message of its own. One that comes again is that: its
+            # consumer may have died.
             delay_s = _seconds(state.claim_expires_ms - now_ms)
-            await self._sender.send([ref], state.priority, delay_s=delay_s)
-            return Verdict("claimed")
+            return Verdict("claimed", delay_s if delivery > 1 else None)
         if state.attempts > self._options.max_retries:
-            await self._fail_crashed(ref, state)
-            return Verdict("failed")
+            return await self._fail_crashed(ref, state)
         if state.next_ms > now_ms:
-            delay_s = _seconds(state.next_ms - now_ms)
-            await self._sender.send([ref], state.priority, delay_s=delay_s)
-            return Verdict("early")
-        # Only a low job that gives way is left.
-        waited_s = (now_ms - state.created_ms) // 1000
-        delay_s = min(max(LOW_DELAY_S_MIN, waited_s // 2), LOW_DELAY_S_MAX)
+            delay_s, outcome = _seconds(state.next_ms - now_ms), "early"
+        else:
+            # Only a low job that gives way is left.
+            waited_s = (now_ms - state.created_ms) // 1000
+            delay_s = min(max(LOW_DELAY_S_MIN, waited_s // 2), LOW_DELAY_S_MAX)
+            outcome = "gave way"
+        # Sent again: the queue counts deliveries, and this one must not use them up.
+        next_ms = now_ms + 1000 * delay_s
+        await self._messages.defer(
+            ref, now_ms=now_ms, next_ms=next_ms - EARLY_MS, due_ms=next_ms + RESEND_AFTER_MS
+        )
         await self._sender.send([ref], state.priority, delay_s=delay_s)
-        return Verdict("gave way")
+        return Verdict(outcome)
 
     async def handle_dead_letter(self, ref: ChunkRef) -> Verdict:
         """
@@ -159,24 +190,26 @@ class ChunkRunner:
             return Verdict("claimed")
         is_over = state.attempts > self._options.max_retries
         if is_over or state.dead_letters + 1 >= DEAD_LETTERS_MAX:
-            await self._fail_crashed(ref, state)
-            return Verdict("failed")
-        await self._chunks.count_dead_letter(ref)
+            return await self._fail_crashed(ref, state)
+        await self._messages.count_dead_letter(ref)
         await self._sender.send([ref], state.priority)
         return Verdict("sent again")
 
-    async def _fail_crashed(self, ref: ChunkRef, state: ChunkState) -> None:
+    async def _fail_crashed(self, ref: ChunkRef, state: ChunkState) -> Verdict:
         """Mark a chunk as failed whose consumers died without a word."""
-        await self._chunks.fail(
+        before = f"; before that: {state.error}" if state.error else ""
+        ended = await self._chunks.fail(
             ref,
             None,
             now_ms=self._clock.now_ms(),
-            error=f"chunk {ref.chunk} was begun {state.attempts} times and never came to an end",
+            error=f"chunk {ref.chunk} was begun {state.attempts} times and never came to an end"
+            + before,
             error_class="crash",
         )
+        return Verdict("failed", ends_job=ended is not None)
 
     async def _work(self, ref: ChunkRef, claim: Claim, state: ChunkState) -> Verdict:
-        """Fill a claimed chunk, and say how it went."""
+        """Do what a claimed chunk is for, and say how it went."""
         now_ms = self._clock.now_ms()
         need = Need(
             site=state.site,
@@ -190,6 +223,8 @@ class ChunkRunner:
         work = _Work(ref, claim, state, need)
         heartbeat = asyncio.ensure_future(claim.keep())
         try:
+            if ref.chunk >= state.total_chunks:
+                return await self._check_job(work)
             result = await self._fill(work)
         except WorkStopped:
             return Verdict("stopped")
@@ -204,71 +239,77 @@ class ChunkRunner:
             return await self._give_up(work, error, is_retryable=True)
         finally:
             heartbeat.cancel()
+        return await self._finish(work, result)
+
+    async def _finish(self, work: _Work, result: Result) -> Verdict:
+        """Mark a chunk as done, and have those that come next run."""
+        ref, now_ms = work.ref, self._clock.now_ms()
+        end = await self._chunks.finish(
+            ref,
+            result,
+            now_ms=now_ms,
+            due_ms=now_ms + RESEND_AFTER_MS,
+            is_spared=work.claim.is_spared,
+        )
+        ends_job = end.job_status is not None
+        try:
+            if end.made == [work.state.total_chunks]:
+                # The check comes at once: nobody is to wait for a message.
+                ends_job |= (await self.run(ChunkRef(ref.job_id, end.made[0]))).ends_job
+            else:
+                await self._send(ref.job_id, end.made, work.state.priority)
+        except Unavailable as error:
+            # The chunk is done all the same, and the maintenance run sends what comes next.
+            self._on_fault("send chunks", error)
+        return Verdict("completed", None, result.unreadable_samples, ends_job)
+
+    async def _check_job(self, work: _Work) -> Verdict:
+        """Check whether all of a job is known: complete it, or have chunks run again."""
+        ref, claim = work.ref, work.claim
+        outcome = await self._check.run(
+            ref, claim.claim_id, work.state, deadline_ms=work.need.deadline_ms
+        )
+        if outcome.undone:
+            await self._send(ref.job_id, outcome.undone, work.state.priority)
+            return Verdict("data gone")
+        if not outcome.is_complete:
+            return await self._put_back(work, 0, outcome="goes on")
         now_ms = self._clock.now_ms()
-        if await self._chunks.finish(ref, result, now_ms=now_ms, is_spared=claim.is_spared):
+        end = await self._chunks.finish(
+            ref, Result(0, 0, 0), now_ms=now_ms, due_ms=now_ms, is_spared=claim.is_spared
+        )
+        if end.job_status == "completed":
             await self._on_complete(ref.job_id)
-        return Verdict("completed", unreadable_samples=result.unreadable_samples)
+        return Verdict("completed", ends_job=end.job_status is not None)
+
+    async def _send(self, job_id: str, made: list[int], priority: str) -> None:
+        """Send the messages of chunks that were made: so few that they are one call."""
+        if made:
+            await self._sender.send([ChunkRef(job_id, n) for n in made], priority)
 
     async def _fill(self, work: _Work) -> Result:
-        """
-        Make a chunk's data known and return what they are.
+        """Fill a chunk, as long as somebody needs it and the invocation may go on."""
 
-        Raises:
-            WorkStopped: nobody needs them.
-            AppError: they can't be had.
-        """
-        need = work.need
-        behind: list[Coroutine[Any, Any, None]] = []
-        filler = self._filler_for(behind.append)
-        try:
-            segments = await filler.look_up(need)
-            work.missing_share = need.missing_share(gaps_of(filler.cover(need, segments)))
-            filling = await filler.fill(need, segments, work.claim.on_progress)
-        finally:
-            for each in behind:
-                await each
-        if behind:
-            # What was fetched counts once it can be found.
-            covered = filler.cover(need, await filler.look_up(need))
-            if gaps_of(covered):
-                raise Unavailable(
-                    f"what was fetched for chunk {work.ref.chunk} could not be stored"
+        async def on_progress(progress: Progress) -> None:
+            await work.claim.on_progress(progress)
+            if self._database.is_nearly_out:
+                raise UpstreamTimeout(
+                    "the consumer has used up its statements; the chunk goes on in another one",
+                    retryable=True,
                 )
-        else:
-            covered = filling.covers
-        samples, text_bytes = await self._measure(need, covered)
-        return Result(samples, text_bytes, filling.upstream_requests, filling.unreadable)
+
+        def on_begin(missing_share: float) -> None:
+            work.missing_share = max(work.missing_share, missing_share)
+
+        return await self._filling.fill(work.need, on_progress, on_begin)
 
     async def _goes_on(self, work: _Work) -> bool:
         """Return whether a failed attempt has stored a good part, as the index has it."""
-        filler = self._filler_for(_drop)
         try:
-            covered = filler.cover(work.need, await filler.look_up(work.need))
+            left = await self._filling.missing_share(work.need)
         except Unavailable:
             return False
-        left = work.need.missing_share(gaps_of(covered))
         return work.missing_share - left >= GOES_ON_SHARE_MIN
-
-    async def _measure(self, need: Need, covered: list[Cover]) -> tuple[int, int]:
-        """Return samples and bytes of text; only frames that the chunk's range cuts are read."""
-        try:
-            found = _pieces(covered)
-        except DirectoryMissing:
-            segments = await self._index.find(
-                need.site, need.points, need.time_range, directories=True
-            )
-            found = _pieces(self._filler_for(_drop).cover(need, segments))
-        cut = [piece for piece in found if piece.frame is not None]
-        whole = [piece for piece in found if piece.frame is None]
-        samples = sum(piece.count for piece in whole)
-        text_bytes = sum(piece.text_bytes for piece in whole)
-        if cut:
-            blobs = await self._store.read(cut, {})
-            for piece in cut:
-                count, text = cut_piece_text(piece, blobs.piece(piece))
-                samples += count
-                text_bytes += len(text)
-        return samples, text_bytes
 
     async def _put_back(
         self, work: _Work, delay_s: int, *, outcome: str, error: AppError | None = None
@@ -313,7 +354,8 @@ class ChunkRunner:
 
     async def _give_up(self, work: _Work, error: Exception, *, is_retryable: bool) -> Verdict:
         """
-        Put a chunk back for another attempt, or let it fail for good.
+        Put a chunk back for another attempt, or let it fail for good: the job with it, at once,
+        where no attempt can do better.
 
         Once a chunk of a job has failed for good, the others get no second attempt: the job fails
         anyway, and a retry of the job runs all that have failed.
@@ -322,15 +364,16 @@ class ChunkRunner:
         attempts = work.state.attempts - work.claim.is_spared
         is_last = attempts > self._options.max_retries or work.state.is_doomed
         if is_last or not is_retryable:
-            await self._chunks.fail(
+            ended = await self._chunks.fail(
                 work.ref,
                 work.claim.claim_id,
                 now_ms=now_ms,
                 error=failure_text(error),
                 error_class=failure_class(error),
                 upstream_requests=work.claim.requests,
+                is_hopeless=not is_retryable,
             )
-            return Verdict("failed")
+            return Verdict("failed", ends_job=ended is not None)
         delay_s = self._delay_s(max(attempts, 1), error)
         next_ms = now_ms + delay_s * 1000
         await self._chunks.release(
@@ -344,7 +387,9 @@ class ChunkRunner:
             error_class=failure_class(error),
             upstream_requests=work.claim.requests,
         )
-        return Verdict("retrying", delay_s)
+        # Sent again: there may be more attempts than the queue delivers a message.
+        await self._sender.send([work.ref], work.state.priority, delay_s=delay_s)
+        return Verdict("retrying")
 
 
 class _Work(msgspec.Struct):
@@ -364,13 +409,5 @@ class _Work(msgspec.Struct):
     missing_share: float = 0.0
 
 
-def _pieces(covered: list[Cover]) -> list[Piece]:
-    return [piece for cover in covered for each in cover.known for piece in pieces(*each)]
-
-
 def _seconds(delay_ms: int) -> int:
     return math.ceil(delay_ms / 1000) + 1
-
-
-def _drop(work: Coroutine[Any, Any, None]) -> None:
-    work.close()

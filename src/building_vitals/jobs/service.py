@@ -137,7 +137,7 @@ class ChartQueueService:
 
     async def retry_job(self, job_id: str, caller: Caller) -> Job:
         """
-        Put a failed job back: its failed chunks run again, and fetch only the gaps.
+        Put a failed job back: its open chunks run again, and fetch only the gaps.
 
         Raises:
             NotFound: there is no such job.

@@ -12,7 +12,7 @@ from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.errors import RateLimited, TooLarge, Unavailable
 from building_vitals.instants import DAY_MS
 from building_vitals.jobs.chunking import plan_chunks
-from building_vitals.jobs.jobs_table import Jobs, NewJob, SubmissionOutcome
+from building_vitals.jobs.jobs_table import Jobs, NewJob, OwnerLimits, SubmissionOutcome
 from building_vitals.jobs.model import ChunkRef, ChunkSender
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ports import Invocation
@@ -20,8 +20,8 @@ from building_vitals.upstream.port import Upstream
 
 # https://developers.cloudflare.com/queues/platform/limits/
 MESSAGES_PER_SEND_MAX = 100
-# A chunk that nobody has begun this long after its message was sent may be sent again. That is
-# soon, because a message too many costs one look at D1; each further wait is four times as long.
+# A chunk that nobody has begun this long after its message was sent may be looked at: whether the
+# message is lost or merely waits. Each further wait is four times as long.
 RESEND_AFTER_MS = 5000
 RESEND_AFTER_MS_MAX = 3_600_000
 RESEND_FACTOR = 4
@@ -67,20 +67,22 @@ class JobSubmission:
         active = await self._jobs.find_active(owner, identity)
         if active is not None:
             return Queued(active, False)
-        samples_max = self._options.max_queued_samples
+        samples_max = min(self._options.max_queued_samples, self._options.max_hourly_samples)
         if estimated > samples_max:
             raise TooLarge(
                 f"request too large: {estimated} estimated samples; {samples_max} are allowed"
             )
         job = await self._plan(request, owner, identity, estimated)
-        submitted = await self._jobs.submit(
-            job, active_jobs_max=self._options.max_active_jobs, queued_samples_max=samples_max
+        options = self._options
+        limits = OwnerLimits(
+            options.max_active_jobs, options.max_queued_samples, options.max_hourly_samples
         )
+        submitted = await self._jobs.submit(job, limits)
         if submitted.job_id is None:
-            raise self._limited(submitted, estimated)
+            raise await self._limited(submitted, job)
         if submitted.is_new:
             try:
-                await self.send(job.job_id, [each.chunk for each in job.chunks], job.priority)
+                await self.send(job.job_id, submitted.made, job.priority)
             except Unavailable:
                 await self._jobs.remove(job.job_id)
                 raise
@@ -106,19 +108,22 @@ class JobSubmission:
             priority=request.priority,
             estimated=estimated,
             metadata={"userId": request.user_id} if request.user_id else {},
-            chunks=plan_chunks(
+            plan=plan_chunks(
                 points_count,
                 request.time_range,
                 batch_size=self._options.batch_size,
                 samples_per_day=min(max(rate, SAMPLES_PER_DAY_MIN), SAMPLES_PER_DAY_MAX),
                 takes_site=costs.takes_site(points_count, request.time_range.duration_ms),
                 requests_of=costs.requests,
+                name_bytes=points_count * max(len(name.encode()) for name in request.points),
             ),
+            is_site_known=duration_ms > 0,
             now_ms=now_ms,
             due_ms=now_ms + RESEND_AFTER_MS,
         )
 
-    def _limited(self, submitted: SubmissionOutcome, estimated: int) -> RateLimited:
+    async def _limited(self, submitted: SubmissionOutcome, job: NewJob) -> RateLimited:
+        """Return the limit that a job is over."""
         options = self._options
         if submitted.active_jobs >= options.max_active_jobs:
             return RateLimited(
@@ -126,10 +131,22 @@ class JobSubmission:
                 f"{options.max_active_jobs} are allowed",
                 retry_after_s=30,
             )
+        queued = submitted.queued_samples + job.estimated
+        if queued > options.max_queued_samples:
+            return RateLimited(
+                f"too many queued samples: {queued} with this request; "
+                f"{options.max_queued_samples} are allowed",
+                retry_after_s=30,
+            )
+        submitted_samples = submitted.hourly_samples + job.estimated
+        freed_ms = await self._jobs.freed_ms(
+            job.owner, submitted_samples - options.max_hourly_samples, now_ms=job.now_ms
+        )
         return RateLimited(
-            f"too many queued samples: {submitted.queued_samples + estimated} with this request; "
-            f"{options.max_queued_samples} are allowed",
-            retry_after_s=30,
+            f"too many samples submitted within an hour: {submitted_samples} with this request, "
+            f"jobs that were cancelled or failed included; {options.max_hourly_samples} are "
+            "allowed (MAX_HOURLY_SAMPLES)",
+            retry_after_s=max(1, -(-(freed_ms - job.now_ms) // 1000)),
         )
 
     async def send(self, job_id: str, chunks: Sequence[int], priority: str) -> None:
@@ -163,8 +180,12 @@ def resend_after_ms(sends: int) -> int:
 
 
 def canonical_request(request: TimeseriesRequest) -> bytes:
-    """Return what two requests for the same data share: site, sorted points, range, as JSON."""
-    return msgspec.json.encode([request.site, sorted(request.points), *request.time_range])
+    """
+    Return what two requests for the same answer share: site, points, range, as JSON.
+
+    The order of points is that of the answer, so other orders are other requests.
+    """
+    return msgspec.json.encode([request.site, request.points, *request.time_range])
 
 
 def request_hash(request: TimeseriesRequest) -> str:

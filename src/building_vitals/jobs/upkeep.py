@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from building_vitals.instants import DAY_MS, MINUTE_MS
-from building_vitals.jobs.chunks_table import DueChunk, JobChunks
 from building_vitals.jobs.history_table import JobHistory
-from building_vitals.jobs.model import TERMINAL, ChunkRef, ChunkSender
+from building_vitals.jobs.messages_table import ChunkMessages, DueChunk, QueueProgress
+from building_vitals.jobs.model import PRIORITIES, TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.results import JobResultService
 from building_vitals.jobs.results_table import JobResults
-from building_vitals.jobs.submission import MESSAGES_PER_SEND_MAX, resend_after_ms
+from building_vitals.jobs.submission import (
+    MESSAGES_PER_SEND_MAX,
+    RESEND_AFTER_MS,
+    resend_after_ms,
+)
 from building_vitals.ports import Database, ObjectStore
 from building_vitals.upkeep import (
     LENGTHY,
@@ -30,9 +35,17 @@ JOB_AGE_MS = 7 * DAY_MS
 # Chunks sent again in one run; the longest due come first, the others in the next run.
 RESENT_MAX = 1000
 # Chunks that will be due so soon count as due: after a crash a run is asked for once, and the next
-# run by itself may be minutes away. A living claim is renewed 2 s before it is due.
+# run by itself may be minutes away. A living claim is renewed 3 s before it is due.
 QUEUED_AHEAD_MS = 30_000
 CLAIMED_AHEAD_MS = 2_500
+# A consumer may hold a message that long before it comes to it (BATCH_MS_MAX in handlers/queue.py,
+# and the chunk before it), while others deal with later ones.
+OVERTAKEN_MS = 780_000
+# Between two chunks nobody works on any.
+IDLE_MS = 10_000
+# Of messages that were sent again in vain already, so many are sent in one run to each queue.
+PROBES_MAX = 10
+STALLED_MAX = 100
 
 
 class OldJobs:
@@ -87,39 +100,77 @@ class LostChunks:
     """
     Sends again what seems lost: chunks nobody has begun, and chunks whose claim nobody renews.
 
+    A message that merely waits is no lost one. It waits as long as its queue has not come to one
+    that was sent much later, and somebody works on chunks of that queue. Where nobody does, all may
+    have been lost, as when a local runtime is killed: each is sent again once, then, as consumers
+    may have stopped, a few of them ever more rarely.
+
     A message too many does no harm: its consumer finds the chunk claimed or done.
     """
 
     name = "lost chunks"
     rank = URGENT
 
-    def __init__(self, chunks: JobChunks, sender: ChunkSender) -> None:
-        self._chunks = chunks
+    def __init__(self, messages: ChunkMessages, sender: ChunkSender) -> None:
+        self._messages = messages
         self._sender = sender
 
     async def run(self, now_ms: int) -> int:
         """Send messages for the chunks that are due; return how many."""
-        due = await self._chunks.find_due(
+        await self._make_stalled(now_ms)
+        alive_ms = now_ms + CLAIMED_AHEAD_MS
+        queues = await self._messages.queues(alive_ms=alive_ms)
+        reached = {each.priority: each for each in queues}
+        idle = {name for name in PRIORITIES if _is_idle(reached.get(name), now_ms)}
+        due = await self._messages.find_due(
             queued_ms=now_ms + QUEUED_AHEAD_MS,
-            claimed_ms=now_ms + CLAIMED_AHEAD_MS,
+            claimed_ms=alive_ms,
+            sent_ms={
+                name: now_ms - RESEND_AFTER_MS
+                if name in idle
+                else reached[name].reached_ms - OVERTAKEN_MS
+                for name in PRIORITIES
+            },
             limit=RESENT_MAX,
         )
-        by_priority: dict[str, list[DueChunk]] = {}
+        groups: dict[tuple[int, int], list[DueChunk]] = {}
+        probes: Counter[str] = Counter()
         for each in due:
-            by_priority.setdefault(each.priority, []).append(each)
-        for priority in sorted(by_priority, key=("high", "normal", "low").index):
-            group = by_priority[priority]
+            is_probe = each.priority in idle and each.sends > 1 and not each.claim_expires_ms
+            probes[each.priority] += is_probe
+            if is_probe and probes[each.priority] > PROBES_MAX:
+                continue
+            delay_s = -(-max(0, each.claim_expires_ms - now_ms) // 1000)
+            groups.setdefault((PRIORITIES.index(each.priority), delay_s), []).append(each)
+        for (priority, delay_s), group in sorted(groups.items(), key=lambda item: item[0]):
             for start in range(0, len(group), MESSAGES_PER_SEND_MAX):
-                await self._send(group[start : start + MESSAGES_PER_SEND_MAX], priority, now_ms)
-        return len(due)
+                some = group[start : start + MESSAGES_PER_SEND_MAX]
+                await self._send(some, PRIORITIES[priority], delay_s, now_ms)
+        return sum(map(len, groups.values()))
 
-    async def _send(self, due: Sequence[DueChunk], priority: str, now_ms: int) -> None:
-        await self._sender.send([each.ref for each in due], priority)
+    async def _make_stalled(self, now_ms: int) -> None:
+        """Make the next chunks of active jobs that have none, should that ever come to be."""
+        for job_id, priority in await self._messages.stalled(limit=STALLED_MAX):
+            made = await self._messages.make(job_id, now_ms=now_ms, due_ms=now_ms + RESEND_AFTER_MS)
+            if made:
+                await self._sender.send([ChunkRef(job_id, n) for n in made], priority)
+
+    async def _send(
+        self, due: Sequence[DueChunk], priority: str, delay_s: int, now_ms: int
+    ) -> None:
+        await self._sender.send([each.ref for each in due], priority, delay_s=delay_s)
         sent: list[tuple[ChunkRef, int]] = [
             (each.ref, max(now_ms, each.claim_expires_ms) + resend_after_ms(each.sends + 1))
             for each in due
         ]
-        await self._chunks.mark_resent(sent, now_ms=now_ms)
+        await self._messages.mark_resent(sent, now_ms=now_ms)
+
+
+def _is_idle(queue: QueueProgress | None, now_ms: int) -> bool:
+    """Return whether nobody works on chunks of a queue, nor has just begun one."""
+    if queue is None:
+        return True
+    return not queue.is_served and now_ms - queue.claimed_ms >= IDLE_MS
 
 
 class LostResults:
@@ -141,7 +192,7 @@ def steps(
 ) -> list[Step]:
     """Return the steps of the maintenance run that concern jobs."""
     return [
-        LostChunks(JobChunks(database), sender),
+        LostChunks(ChunkMessages(database), sender),
         OldJobs(JobHistory(database)),
         OldResults(JobResults(database), objects),
         LostResults(results),

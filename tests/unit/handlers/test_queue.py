@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from building_vitals.handlers.queue import consume
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
+from building_vitals.statement_count import STATEMENTS_MAX, STATEMENTS_SPENT
 from fakes.job_world import JobWorld
 from fakes.queues import FakeMessage
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -13,14 +17,14 @@ WANTED = Range(EPOCH_MS - 5 * DAY_MS, EPOCH_MS - 2 * DAY_MS)
 
 
 @in_virtual_time
-async def test_each_chunk_that_ends_may_have_ended_the_job() -> None:
-    """They are told after each completed or failed chunk, and of nothing else."""
+async def test_the_end_of_a_job_is_told_once() -> None:
+    """By the chunk that ended it, and by nothing else."""
     async with JobWorld(jobs=JobOptions(batch_size=1)) as world:
         job_id = await world.submit(["a", "b", "c"], WANTED)
         await world.run(job_id)
-        assert [job_id] * 3 == world.perhaps_ended
+        assert [job_id] == world.ended
         await world.consume([FakeMessage(world.queues.sent[0], "normal")])
-        assert [job_id] * 3 == world.perhaps_ended
+        assert [job_id] == world.ended
         assert [] == world.dead_letters
 
 
@@ -48,3 +52,39 @@ async def test_a_message_given_up_is_told() -> None:
             told.outcome,
             told.attempts,
         )
+
+
+@in_virtual_time
+async def test_no_chunk_is_begun_with_half_of_the_statements_spent() -> None:
+    """Ten chunks in one batch, of many pages each: the rest is sent again, none is lost."""
+    async with JobWorld(jobs=JobOptions(batch_size=1)) as world:
+        await world.ask(["known"], WANTED)
+        await world.settle()
+        world.upstream.page_ms = 10_000
+        points = [f"p{n}" for n in range(10)]
+        job_id = await world.submit(points, Range(EPOCH_MS - 60 * DAY_MS, EPOCH_MS - DAY_MS))
+        job = await world.run(job_id, within_s=100_000)
+        assert "completed" == job.status
+        counts = [app.statements.statements for app in world.consumers]
+        assert STATEMENTS_SPENT < max(counts) < STATEMENTS_MAX
+        messages = [line for line in world.lines if line["event"] == "queue"]
+        assert {1} == {line["delivery"] for line in messages}
+
+
+@pytest.mark.parametrize("queue", ["chart-processing-high", "chart-processing-queue"])
+@in_virtual_time
+async def test_what_is_put_back_goes_to_its_own_queue(queue: str) -> None:
+    """A message that can't be sent again is left to the queue's own retry."""
+    async with JobWorld() as world:
+        await world.submit(["a"], WANTED)
+        ref, app = world.queues.sent[0], world.consumer()
+        app.statements.statements = STATEMENTS_SPENT
+        message, strange = FakeMessage(ref, "normal"), FakeMessage(ref, "normal")
+        world.queues.clear()
+        await consume(queue, [message], app)
+        assert "ack" == message.verdict
+        expected = "high" if queue.endswith("high") else "normal"
+        assert [1] == [len(world.queues.take(expected))]
+        world.queues.failures.next("send")
+        await consume(queue, [strange], app)
+        assert 1 == strange.verdict

@@ -5,23 +5,31 @@ from __future__ import annotations
 import pytest
 
 from building_vitals.instants import DAY_MS, HOUR_MS
-from building_vitals.jobs.chunking import CHUNK_SAMPLES, CHUNKS_MAX, plan_chunks
-from building_vitals.jobs.model import ChunkSpec
+from building_vitals.jobs.chunking import (
+    CHUNK_SAMPLES,
+    CHUNKS_MAX,
+    NAME_BYTES_MAX,
+    JobPlan,
+    plan_chunks,
+)
 from building_vitals.ranges import Range
+from fakes.job_plans import PlannedChunk, chunks_of
 
 MINUTES_5 = 288
 PAGE = 50_000
 
 
-def plan(points: int, time_range: Range, *, batch: int, rate: float) -> list[ChunkSpec]:
+def chunks_for(points: int, time_range: Range, *, batch: int, rate: float) -> list[PlannedChunk]:
     """Return the chunks of a job for which each request is as good as another."""
-    return plan_chunks(
-        points,
-        time_range,
-        batch_size=batch,
-        samples_per_day=rate,
-        takes_site=False,
-        requests_of=lambda *_: 1,
+    return chunks_of(
+        plan_chunks(
+            points,
+            time_range,
+            batch_size=batch,
+            samples_per_day=rate,
+            takes_site=False,
+            requests_of=lambda *_: 1,
+        )
     )
 
 
@@ -46,7 +54,7 @@ TENTH = CHUNK_SAMPLES / 10
 )
 def test_points_are_spread_evenly(points: int, batch: int, sizes: list[int]) -> None:
     """As few chunks as the batch allows, none much smaller than the others."""
-    chunks = plan(points, Range(0, DAY_MS), batch=batch, rate=1)
+    chunks = chunks_for(points, Range(0, DAY_MS), batch=batch, rate=1)
     assert sizes == [chunk.points_count for chunk in chunks]
     assert [sum(sizes[:n]) for n in range(len(sizes))] == [chunk.first_point for chunk in chunks]
 
@@ -71,20 +79,20 @@ def test_points_are_spread_evenly(points: int, batch: int, sizes: list[int]) -> 
 )
 def test_time_is_cut_where_frames_close(time_range: Range, rate: float, edges: list[int]) -> None:
     """At whole days, or hours where the parts are short, so that no frame is cut."""
-    chunks = plan(1, time_range, batch=1, rate=rate)
+    chunks = chunks_for(1, time_range, batch=1, rate=rate)
     assert edges == [chunks[0].start_ms, *(chunk.end_ms for chunk in chunks)]
 
 
 def test_estimates_are_never_nothing() -> None:
     """A chunk without any expected sample still counts, or its job would have no progress."""
-    [chunk] = plan(1, Range(0, 1), batch=1, rate=0.0)
+    [chunk] = chunks_for(1, Range(0, 1), batch=1, rate=0.0)
     assert 1 == chunk.estimated
 
 
 def test_the_largest_request_has_a_bounded_number_of_chunks() -> None:
     """5,000 points one by one over 20 years of a sample a second."""
     years = Range(0, 7305 * DAY_MS)
-    chunks = plan(5000, years, batch=1, rate=86_400)
+    chunks = chunks_for(5000, years, batch=1, rate=86_400)
     assert CHUNKS_MAX == len(chunks)
     assert list(range(CHUNKS_MAX)) == [chunk.chunk for chunk in chunks]
 
@@ -104,7 +112,7 @@ def test_points_are_grouped_so_that_requests_are_few(
     points: int, days: int, batch: int, groups: int
 ) -> None:
     """A group of 40 points over four days is a page, one of 50 is two."""
-    chunks = plan_chunks(
+    plan = plan_chunks(
         points,
         Range(0, days * DAY_MS),
         batch_size=batch,
@@ -112,6 +120,8 @@ def test_points_are_grouped_so_that_requests_are_few(
         takes_site=False,
         requests_of=pages_of,
     )
+    chunks = chunks_of(plan)
+    assert len(chunks) == plan.chunks_count
     assert groups == len({chunk.first_point for chunk in chunks})
     assert points == sum(chunk.points_count for chunk in chunks if not chunk.start_ms)
     assert max(chunk.points_count for chunk in chunks) <= batch
@@ -132,7 +142,7 @@ def test_pages_of_the_whole_site_are_cut_by_time_only(
     All points are one group, whatever a batch may hold: each page is fetched once for all, and no
     part costs more than the page at its end.
     """
-    chunks = plan_chunks(
+    plan = plan_chunks(
         points,
         Range(0, days * DAY_MS),
         batch_size=50,
@@ -140,9 +150,36 @@ def test_pages_of_the_whole_site_are_cut_by_time_only(
         takes_site=True,
         requests_of=pages_of,
     )
+    chunks = chunks_of(plan)
+    assert len(chunks) == plan.chunks_count
     assert {(0, points)} == {(chunk.first_point, chunk.points_count) for chunk in chunks}
     assert hours_each == [(chunk.end_ms - chunk.start_ms) // HOUR_MS for chunk in chunks]
     assert all(chunk.estimated <= CHUNK_SAMPLES for chunk in chunks)
     pages = sum(pages_of(chunk.points_count, chunk.end_ms - chunk.start_ms) for chunk in chunks)
     least = pages_of(points, days * DAY_MS)
     assert least <= pages < least + len(chunks)
+
+
+@pytest.mark.parametrize("takes_site", [True, False])
+def test_names_of_a_group_fit_into_a_parameter(*, takes_site: bool) -> None:
+    """D1 takes 2 MB: 5,000 points with names of 2 kB are ten groups at least, pages or no."""
+    plan = plan_chunks(
+        5000,
+        Range(0, DAY_MS),
+        batch_size=1000,
+        samples_per_day=1.0,
+        takes_site=takes_site,
+        requests_of=lambda *_: 1,
+        name_bytes=5000 * 2048,
+    )
+    sizes = [chunk.points_count for chunk in chunks_of(plan)]
+    assert 5000 == sum(sizes)
+    assert max(sizes) * 2048 <= NAME_BYTES_MAX
+
+
+def test_estimates_of_a_plan_are_those_of_its_chunks() -> None:
+    """Together, but for rounding; a chunk of which nothing is expected counts one."""
+    plan = JobPlan([0, 3, 5], [0, DAY_MS, 3 * DAY_MS], 100.0)
+    assert (4, 1500) == (plan.chunks_count, plan.estimated)
+    assert plan.estimated == sum(chunk.estimated for chunk in chunks_of(plan))
+    assert 4 == JobPlan([0, 3, 5], [0, 1, 2], 1.0).estimated

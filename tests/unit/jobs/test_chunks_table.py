@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from building_vitals.jobs.chunks_table import Result
+from building_vitals.jobs.chunks_table import ChunkOutcome, Result
 from building_vitals.jobs.model import ChunkRef
 from fakes.job_tables import NOW_MS, JobTables
 
@@ -40,7 +41,7 @@ async def test_a_claim_is_one_consumers(tables: JobTables) -> None:
     """It gets the points of its chunk; the next one gets nothing until the claim has expired."""
     await tables.submit()
     mine = await tables.claim(1)
-    assert ("me", ("b",), 1, LATER_MS) == (
+    assert ("me", ("p3",), 1, LATER_MS) == (
         mine.claim,
         mine.points,
         mine.attempts,
@@ -48,7 +49,7 @@ async def test_a_claim_is_one_consumers(tables: JobTables) -> None:
     )
     for now_ms, owner, points, attempts in (
         (LATER_MS - 1, "me", None, 1),
-        (LATER_MS, "other", ("b",), 2),
+        (LATER_MS, "other", ("p3",), 2),
     ):
         state = await tables.claim(1, "other", now_ms=now_ms)
         assert (owner, points, attempts) == (state.claim, state.points, state.attempts)
@@ -119,12 +120,12 @@ async def test_only_the_holder_changes_a_chunk(tables: JobTables) -> None:
     await release(tables, is_counted=True, claim="other")
     await tables.chunks.fail(FIRST, "other", now_ms=NOW_MS, error="x", error_class="crash")
     times: dict[str, Any] = {"now_ms": NOW_MS, "expires_ms": NOW_MS + 1, "due_ms": NOW_MS}
-    assert not await tables.chunks.renew(FIRST, "other", share=0.9, **times)
+    assert None is await tables.chunks.renew(FIRST, "other", share=0.9, **times)
     assert not await tables.chunks.goes_on(FIRST, "other")
     state = await tables.chunks.look(FIRST)
     assert state is not None
     assert ("processing", "me", 0) == (state.status, state.claim, state.progress)
-    assert await tables.chunks.renew(FIRST, "me", share=0.5, **times)
+    assert [] == await tables.chunks.renew(FIRST, "me", share=0.5, **times)
     assert await tables.chunks.goes_on(FIRST, "me")
 
 
@@ -139,20 +140,32 @@ async def test_progress_is_weighted_by_size_and_never_falls(tables: JobTables) -
         assert (kept, expected) == (state.progress, (await tables.job()).progress)
 
 
-async def test_the_last_chunk_completes_the_job(tables: JobTables) -> None:
+async def finish(tables: JobTables, chunk: int, *sizes: int, now_ms: int = NOW_MS) -> ChunkOutcome:
+    """Finish a chunk with samples, bytes and requests."""
+    ref = ChunkRef("job", chunk)
+    return await tables.chunks.finish(ref, Result(*sizes), now_ms=now_ms, due_ms=now_ms + 5_000)
+
+
+async def test_the_check_after_the_last_chunk_completes_the_job(tables: JobTables) -> None:
     """Sums are exact, and to finish twice counts once, whoever holds the claim."""
     await tables.submit()
     await tables.claim()
-    assert not await tables.chunks.finish(FIRST, Result(10, 70, 2), now_ms=NOW_MS)
-    assert not await tables.chunks.finish(FIRST, Result(99, 99, 9), now_ms=NOW_MS)
+    nothing = ChunkOutcome([], None)
+    assert nothing == await finish(tables, 0, 10, 70, 2)
+    assert nothing == await finish(tables, 0, 99, 99, 9)
     assert ("processing", 75, 1) == (
         (await tables.job()).status,
         (await tables.job()).progress,
         (await tables.job()).completed_chunks,
     )
-    assert await tables.chunks.finish(LAST, Result(1, 7, 1), now_ms=NOW_MS + 5)
+    assert ChunkOutcome([2], None) == await finish(tables, 1, 1, 7, 1, now_ms=NOW_MS + 5)
+    assert nothing == await finish(tables, 1, 1, 7, 1, now_ms=NOW_MS + 6)
+    assert ("processing", 99) == ((await tables.job()).status, (await tables.job()).progress)
+    ended = ChunkOutcome([], "completed")
+    assert ended == await finish(tables, 2, 0, 0, 0, now_ms=NOW_MS + 7)
+    assert nothing == await finish(tables, 2, 0, 0, 0, now_ms=NOW_MS + 8)
     job = await tables.job()
-    assert ("completed", 100, 2, 11, 77, NOW_MS + 5) == (
+    assert ("completed", 100, 2, 11, 77, NOW_MS + 7) == (
         job.status,
         job.progress,
         job.completed_chunks,
@@ -162,6 +175,18 @@ async def test_the_last_chunk_completes_the_job(tables: JobTables) -> None:
     )
 
 
+async def test_a_failure_without_hope_ends_the_job_at_once(tables: JobTables) -> None:
+    """Its other chunks are left as they are, and the job has ended once."""
+    await tables.submit()
+    await tables.claim()
+    failure: dict[str, Any] = {"error": "no such site", "error_class": "bad_request"}
+    fail = partial(tables.chunks.fail, FIRST, "me", now_ms=NOW_MS, is_hopeless=True, **failure)
+    assert "failed" == await fail()
+    assert None is await fail()
+    assert ("failed", "no such site") == ((await tables.job()).status, (await tables.job()).error)
+    assert None is (await tables.claim(1)).claim
+
+
 async def test_a_job_fails_when_nothing_more_can_come(tables: JobTables) -> None:
     """One bad chunk lets the others end first; until then the job goes on, and each chunk knows."""
     await tables.submit()
@@ -169,7 +194,7 @@ async def test_a_job_fails_when_nothing_more_can_come(tables: JobTables) -> None
     await tables.chunks.fail(FIRST, "me", now_ms=NOW_MS, error="no", error_class="upstream")
     other = await tables.claim(1)
     assert ("processing", True) == (other.job_status, other.is_doomed)
-    await tables.chunks.finish(LAST, Result(1, 7, 1), now_ms=NOW_MS + 5)
+    await tables.chunks.finish(LAST, Result(1, 7, 1), now_ms=NOW_MS + 5, due_ms=NOW_MS)
     job = await tables.job()
     assert ("failed", "no", "upstream", NOW_MS + 5) == (
         job.status,
@@ -204,43 +229,10 @@ async def test_a_cancelled_job_is_left_alone(tables: JobTables) -> None:
     await tables.claim()
     await tables.jobs.cancel("job", now_ms=NOW_MS)
     assert not await tables.chunks.goes_on(FIRST, "me")
-    assert not await tables.chunks.renew(FIRST, "me", now_ms=1, expires_ms=2, due_ms=3, share=1)
+    assert None is await tables.chunks.renew(FIRST, "me", now_ms=1, expires_ms=2, due_ms=3, share=1)
     await tables.chunks.fail(FIRST, "me", now_ms=NOW_MS, error="x", error_class="crash")
     assert None is (await tables.claim(1)).claim
     assert ("cancelled", None) == ((await tables.job()).status, (await tables.job()).error)
-
-
-async def test_chunks_are_due_by_who_has_them(tables: JobTables) -> None:
-    """Those nobody has begun and those somebody has, by an instant each, the longest due first."""
-    await tables.submit()
-    await tables.claim()
-
-    async def due(queued_ms: int, claimed_ms: int, limit: int = 9) -> list[int]:
-        found = await tables.chunks.find_due(
-            queued_ms=NOW_MS + queued_ms, claimed_ms=NOW_MS + claimed_ms, limit=limit
-        )
-        return [each.chunk for each in found]
-
-    assert [] == await due(59_999, 4_999)
-    assert [1] == await due(60_000, 4_999)
-    assert [0, 1] == await due(60_000, 5_000)
-    assert [0] == await due(60_000, 5_000, limit=1)
-    await tables.chunks.mark_resent([(FIRST, NOW_MS + 70_000)], now_ms=NOW_MS)
-    assert [1] == await due(60_000, 60_000)
-    await tables.chunks.finish(FIRST, Result(1, 1, 1), now_ms=NOW_MS)
-    await tables.chunks.mark_resent([(FIRST, NOW_MS)], now_ms=NOW_MS)
-    assert [1] == await due(60_000, 60_000)
-    await tables.jobs.cancel("job", now_ms=NOW_MS)
-    assert [] == await due(10**9, 10**9)
-
-
-async def test_dead_letters_are_counted(tables: JobTables) -> None:
-    """Of the chunk they were about."""
-    await tables.submit()
-    await tables.chunks.count_dead_letter(FIRST)
-    await tables.chunks.count_dead_letter(FIRST)
-    states = [await tables.chunks.look(ref) for ref in (FIRST, LAST)]
-    assert [2, 0] == [state.dead_letters for state in states if state is not None]
 
 
 async def test_requests_of_attempts_that_failed_are_counted(tables: JobTables) -> None:
@@ -258,7 +250,7 @@ async def test_requests_of_attempts_that_failed_are_counted(tables: JobTables) -
         **failure,
     )
     await tables.claim()
-    await tables.chunks.finish(FIRST, Result(1, 1, 4), now_ms=NOW_MS)
+    await tables.chunks.finish(FIRST, Result(1, 1, 4), now_ms=NOW_MS, due_ms=NOW_MS)
     await tables.claim(1)
     await tables.chunks.fail(LAST, "me", upstream_requests=5, **failure)
     rows = tables.look("SELECT upstream_requests FROM queue_jobs")

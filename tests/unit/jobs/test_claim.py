@@ -18,6 +18,7 @@ from building_vitals.jobs.claim import (
     WorkStopped,
 )
 from building_vitals.jobs.model import ChunkRef
+from building_vitals.statement_count import StatementCount
 from fakes.job_tables import JobTables
 from fakes.virtual_time import LoopClock, in_virtual_time
 
@@ -29,6 +30,23 @@ def came(share: float, *, stored: float = 0.0, requests: int = 1) -> Progress:
     return Progress(share, stored, requests)
 
 
+class SteppingClock(LoopClock):
+    """
+    The loop's clock as somebody has set it back.
+
+    Attributes:
+        stepped_back_ms: By how much.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stepped_back_ms = 0
+
+    def now_ms(self) -> int:
+        """Return the present instant."""
+        return super().now_ms() - self.stepped_back_ms
+
+
 class Desk(JobTables):
     """
     A claimed chunk of 300 of a job's 400 samples.
@@ -36,12 +54,18 @@ class Desk(JobTables):
     Attributes:
         clock: The running loop's.
         claim_of: The claim.
+        sent: Chunks that it had sent.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = LoopClock()
-        self.claim_of = Claim(self.chunks, FIRST, "me", self.clock)
+        self.clock = SteppingClock()
+        self.sent: list[int] = []
+        self.claim_of = Claim(self.chunks, FIRST, "me", self.clock, self.keep_sent)
+
+    async def keep_sent(self, made: list[int]) -> None:
+        """Keep chunks that are to be sent."""
+        self.sent += made
 
     async def begin(self) -> None:
         """Submit the job, and claim its chunk."""
@@ -61,7 +85,7 @@ class Desk(JobTables):
 async def test_there_is_no_claim_on_an_unknown_job() -> None:
     """There is nothing to work on."""
     with JobTables() as tables:
-        claim = Claim(tables.chunks, FIRST, "me", LoopClock())
+        claim = Claim(tables.chunks, FIRST, "me", LoopClock(), Desk().keep_sent)
         assert None is await claim.take(attempts_max=4, patience_ms=0)
 
 
@@ -99,18 +123,62 @@ async def test_a_claim_that_is_lost_is_not_kept() -> None:
 
 
 @in_virtual_time
-async def test_pages_are_written_once_a_second() -> None:
-    """In between pages look, at most every 400 ms, whether the job is still wanted."""
+async def test_pages_are_written_every_few_seconds() -> None:
+    """In between pages look, at most every other second, whether the job is still wanted."""
     with Desk() as desk:
         await desk.begin()
-        for wait_ms, looks in ((0, 1), (LOOK_MS - 1, 1), (1, 2)):
+        await desk.claim_of.on_progress(came(0.05))
+        await desk.clock.sleep(LOOK_MS)
+        desk.failures.calls.clear()
+        for wait_ms, looks in ((0, 1), (LOOK_MS - 1, 1)):
             await desk.clock.sleep(wait_ms)
             await desk.claim_of.on_progress(came(0.1))
             assert {"rows": looks} == desk.failures.calls
         await desk.clock.sleep(PROGRESS_MS)
         await desk.claim_of.on_progress(came(0.5))
-        assert {"rows": 2, "batch": 1} == desk.failures.calls
+        assert {"rows": 1, "batch": 1} == desk.failures.calls
         assert CLAIM_MS == desk.expires_ms
+
+
+@in_virtual_time
+async def test_the_first_page_makes_the_chunks_that_come_next() -> None:
+    """It is written at once, for now the site is known to answer; later ones make nothing."""
+    with Desk() as desk:
+        await desk.submit(estimates=(300, 100, 100, 100), is_site_known=False)
+        await desk.claim_of.take(attempts_max=4, patience_ms=0)
+        await desk.claim_of.on_progress(came(0.0))
+        assert [] == desk.sent
+        await desk.claim_of.on_progress(came(0.1))
+        assert [1, 2, 3] == desk.sent
+        await desk.clock.sleep(PROGRESS_MS)
+        await desk.claim_of.on_progress(came(0.2))
+        assert [1, 2, 3] == desk.sent
+
+
+@in_virtual_time
+async def test_a_clock_that_steps_back_costs_no_claim() -> None:
+    """By a second, again and again: renewals come all the same, in good time."""
+    with Desk() as desk:
+        await desk.begin()
+        keeper = asyncio.ensure_future(desk.claim_of.keep())
+        for _ in range(5):
+            desk.clock.stepped_back_ms += 1000
+            await desk.clock.sleep(RENEW_MS + 1000)
+            assert desk.expires_ms >= CLAIM_MS - RENEW_MS - 1500
+        keeper.cancel()
+
+
+@in_virtual_time
+async def test_pages_that_bring_nothing_change_nothing_of_the_job() -> None:
+    """The claim alone is renewed then: one statement."""
+    with Desk() as desk:
+        await desk.begin()
+        counted = StatementCount(desk)
+        desk.claim_of._chunks._database = counted
+        keeper = asyncio.ensure_future(desk.claim_of.keep())
+        await desk.clock.sleep(60_000)
+        keeper.cancel()
+        assert 14 <= counted.statements <= 60_000 // RENEW_MS
 
 
 @in_virtual_time

@@ -21,7 +21,7 @@ def tables() -> Iterator[JobTables]:
 
 async def fail(tables: JobTables, job_id: str = "job", *, at_ms: int = NOW_MS) -> None:
     """Complete the first chunk of a job and fail the second."""
-    await tables.chunks.finish(ChunkRef(job_id, 0), Result(1, 1, 1), now_ms=at_ms)
+    await tables.chunks.finish(ChunkRef(job_id, 0), Result(1, 1, 1), now_ms=at_ms, due_ms=at_ms)
     await tables.chunks.fail(
         ChunkRef(job_id, 1), None, now_ms=at_ms, error="no", error_class="upstream"
     )
@@ -78,11 +78,11 @@ async def test_a_removed_job_leaves_nothing(tables: JobTables) -> None:
     """Other jobs stay as they are."""
     await tables.submit("other")
     await tables.submit()
-    assert ("a", "b") == await tables.jobs.points("job")
+    assert ("p0", "p1", "p2", "p3") == await tables.jobs.points("job")
     await tables.jobs.remove("job")
     assert None is await tables.jobs.find("job")
     assert () == await tables.jobs.points("job")
-    for table in ("queue_jobs", "job_points", "job_chunks"):
+    for table in ("queue_jobs", "job_points", "job_plans", "job_chunks"):
         rows = tables.look(f"SELECT DISTINCT job_id FROM {table}")
         assert [{"job_id": "other"}] == rows
 

@@ -8,7 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from building_vitals.errors import Unavailable, UpstreamError, UpstreamLimited
+from building_vitals.errors import (
+    Unavailable,
+    UpstreamError,
+    UpstreamLimited,
+    UpstreamSiteUnknown,
+)
 from building_vitals.instants import DAY_MS
 from building_vitals.jobs.documents import job_document
 from building_vitals.jobs.options import JobOptions
@@ -386,6 +391,9 @@ async def test_attempts_that_failed_stay_counted_when_others_come_back() -> None
 async def test_chunks_of_a_job_that_has_failed_do_not_go_on() -> None:
     """The job fails anyway: a chunk ends with the attempt that is under way, or the next one."""
     async with JobWorld(jobs=JobOptions(max_retries=0, batch_size=1)) as world:
+        await world.ask(["known"], days(4, 1))
+        await world.settle()
+        world.upstream.asked.clear()
 
         def failing(asking: Asking, page: int) -> bool:
             return asking.points == ("a",) or page == 1
@@ -394,3 +402,116 @@ async def test_chunks_of_a_job_that_has_failed_do_not_go_on() -> None:
         job = await world.run(await world.submit(["a", "b"], days(30, 2)))
         assert "failed" == job.status
         assert 2 == sum(each.points == ("b",) for each in world.upstream.asked)
+
+
+@in_virtual_time
+async def test_a_failure_that_cannot_be_cured_costs_one_request() -> None:
+    """A job of hundreds of chunks on a site that does not exist fails with its first one."""
+    async with JobWorld(jobs=JobOptions(batch_size=1)) as world:
+
+        async def refused(_: int) -> None:
+            raise UpstreamSiteUnknown("no such site", upstream_status=404)
+
+        world.upstream.during = refused
+        job_id = await world.submit([f"p{n}" for n in range(232)], days(4, 1))
+        job = await world.run(job_id)
+        assert ("failed", 232, 0, "no such site", "bad_request") == (
+            job.status,
+            job.total_chunks,
+            job.completed_chunks,
+            job.error,
+            job.error_class,
+        )
+        assert 1 == len(world.upstream.asked)
+        assert [job_id] == world.ended
+
+
+@in_virtual_time
+async def test_the_others_stop_when_a_failure_cannot_be_cured() -> None:
+    """Chunks that wait are not begun, and a retry runs all that are left, once each."""
+    async with JobWorld(jobs=JobOptions(batch_size=1)) as world:
+        await world.ask(["known"], days(4, 1))
+        await world.settle()
+        points = [f"p{n}" for n in range(40)]
+
+        async def refused(_: int) -> None:
+            if world.upstream.asked[-1].points == ("p4",):
+                raise UpstreamError("upstream answered 401", upstream_status=401)
+
+        world.upstream.during = refused
+        job_id = await world.submit(points, days(4, 1))
+        job = await world.run(job_id)
+        assert ("failed", "upstream answered 401") == (job.status, job.error)
+        assert job.completed_chunks <= 6
+        world.upstream.during = nothing
+        world.upstream.asked.clear()
+        await world.service_of_jobs.retry_job(job_id, READER_OF_ALL)
+        assert "completed" == (await world.run(job_id)).status
+        assert world.truth(points, days(4, 1)) == await world.result(job_id)
+        names = [each.points for each in world.upstream.asked]
+        assert len(names) == len(set(names)) <= 40
+
+
+async def nothing(_: int) -> None:
+    """Let a page come."""
+
+
+@in_virtual_time
+async def test_as_many_attempts_as_configured_with_the_reason() -> None:
+    """21 of them, though the queue gives up a message after four deliveries."""
+    async with JobWorld(jobs=JobOptions(max_retries=20, retry_delay=10)) as world:
+        world.upstream.failing = lambda *_: True
+        job = await world.run(await world.submit(["a"], days(4, 1)), within_s=10**6)
+        assert ("failed", "upstream answered 503", 20) == (job.status, job.error, job.retry_count)
+        assert 21 == len(world.upstream.asked)
+        assert [] == world.dead_letters
+
+
+@in_virtual_time
+async def test_a_crash_at_the_end_keeps_the_reason_before_it() -> None:
+    """What is known of earlier attempts is said, too."""
+    async with JobWorld(jobs=JobOptions(max_retries=1)) as world:
+        world.upstream.failing = lambda *_: True
+        job_id = await world.submit(["a"], days(4, 1))
+        await world.deliver()
+        while not (job := await world.look(job_id)).is_over:
+            await world.deliver(death=Death(3, is_after=False))
+            await world.clock.sleep(5_000)
+            await world.maintenance.run()
+        assert "begun 2 times" in str(job.error)
+        assert "before that: upstream answered 503" in str(job.error)
+
+
+@in_virtual_time
+async def test_a_message_too_many_is_no_more_than_that() -> None:
+    """While somebody works on its chunk it is dropped; the one that comes again is kept."""
+    async with JobWorld() as world:
+        world.upstream.page_ms = 60_000
+        job_id = await world.submit(["a"], days(4, 1))
+        ref = world.queues.sent[0]
+        work = asyncio.ensure_future(world.deliver())
+        await world.clock.sleep(1000)
+        surplus, again = FakeMessage(ref, "normal"), FakeMessage(ref, "normal", 2)
+        await world.consume([surplus, again])
+        assert "ack" == surplus.verdict
+        assert isinstance(again.verdict, int)
+        assert 0 == world.queues.waiting
+        await work
+        assert "completed" == (await world.look(job_id)).status
+
+
+@in_virtual_time
+async def test_an_end_is_told_once() -> None:
+    """However often the last chunk is delivered, and once more for an end after a retry."""
+    async with JobWorld(jobs=JobOptions(batch_size=1, max_retries=0)) as world:
+        world.upstream.failing = lambda *_: True
+        job_id = await world.submit(["a", "b"], days(4, 1))
+        await world.run(job_id)
+        assert [job_id] == world.ended
+        world.upstream.failing = lambda *_: False
+        await world.service_of_jobs.retry_job(job_id, READER_OF_ALL)
+        await world.run(job_id)
+        assert [job_id] * 2 == world.ended
+        for ref in dict.fromkeys(world.queues.sent):
+            await world.consume([FakeMessage(ref, "normal")])
+        assert [job_id] * 2 == world.ended

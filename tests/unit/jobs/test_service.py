@@ -25,15 +25,18 @@ from fakes.world import days
 
 @in_virtual_time
 async def test_the_same_active_request_is_the_same_job() -> None:
-    """Thirty submissions at once are one job with one message a chunk, in any order of points."""
+    """
+    Thirty submissions at once are one job, of which one chunk goes ahead; with the points in
+    another order it is another answer, and so another job.
+    """
     async with JobWorld(jobs=SMALL) as world:
         time_range = days(5, 2)
         ids = await asyncio.gather(
-            *(world.submit(["a", "b", "c"], time_range, caller=READER) for _ in range(29)),
-            world.submit(["c", "b", "a"], time_range, caller=READER),
+            *(world.submit(["a", "b", "c"], time_range, caller=READER) for _ in range(30)),
         )
         assert 1 == len(set(ids))
-        assert 2 == len(world.queues.sent)
+        assert 1 == len(world.queues.sent)
+        assert ids[0] != await world.submit(["c", "b", "a"], time_range, caller=READER)
         assert ids[0] != await world.submit(["a", "b", "c"], time_range, caller=OTHER)
 
 
@@ -100,7 +103,7 @@ async def test_one_bad_chunk_leaves_the_others_alone() -> None:
 
 @in_virtual_time
 async def test_cancelling_stops_the_fetching() -> None:
-    """After a cancel no chunk is begun, and those under way stop at their page."""
+    """After a cancel no chunk is begun; those under way, here one page each, come to their end."""
     async with JobWorld(jobs=SMALL) as world:
         world.upstream.page_ms = 1000
         points = [f"p{n}" for n in range(12)]
@@ -114,7 +117,7 @@ async def test_cancelling_stops_the_fetching() -> None:
             await world.maintenance.run()
         assert world.upstream.requests <= requests + 2
         job = await world.look(job_id)
-        assert ("cancelled", 0) == (job.status, job.completed_chunks)
+        assert ("cancelled", 1) == (job.status, job.completed_chunks)
         assert 0 == world.queues.waiting
         assert [] == world.database.look("SELECT * FROM fetch_leases")
         with pytest.raises(Conflict):
@@ -220,3 +223,70 @@ async def test_lists_of_jobs_have_pages() -> None:
                     break
             assert sorted(expected) == sorted(found)
             assert len(expected) == len(found)
+
+
+@in_virtual_time
+async def test_each_asker_gets_its_own_order() -> None:
+    """The same points in another order are a job of their own, which fetches nothing again."""
+    async with JobWorld(jobs=SMALL) as world:
+        first = await world.submit(["a", "b", "c"], days(5, 2))
+        await world.run(first)
+        sent = world.upstream.samples_sent
+        second = await world.submit(["c", "a", "b"], days(5, 2))
+        await world.run(second)
+        assert sent == world.upstream.samples_sent
+        for job_id, order in ((first, ["a", "b", "c"]), (second, ["c", "a", "b"])):
+            result = await world.result(job_id)
+            assert result is not None
+            assert order == list(result)
+
+
+@in_virtual_time
+async def test_submitting_and_cancelling_costs_little_and_has_a_limit() -> None:
+    """
+    Of a job of thousands of chunks a few rows and messages are made; what was cancelled counts
+    against the limit of an hour, until the hour is over.
+    """
+    options = JobOptions(batch_size=1, max_hourly_samples=3_000_000, max_active_jobs=2)
+    async with JobWorld(jobs=options) as world:
+        points, time_range = [f"p{n}" for n in range(1000)], days(11, 1)
+        for _ in range(3):
+            job_id = await world.submit(points, time_range)
+            assert 1000 <= (await world.look(job_id)).total_chunks
+            await world.service_of_jobs.cancel_job(job_id, READER_OF_ALL)
+            await world.clock.sleep(60_000)
+        text = r"4000000 with this request, .+; 3000000 are allowed \(MAX_HOURLY_SAMPLES\)"
+        with pytest.raises(RateLimited, match=text) as caught:
+            await world.submit(points, time_range)
+        assert 3600 - 3 * 60 == caught.value.retry_after_s
+        assert 3 == len(world.queues.sent)
+        assert 3 == len(world.database.look("SELECT * FROM job_chunks"))
+        await world.deliver()
+        assert [] == world.upstream.asked
+        await world.clock.sleep(1000 * (caught.value.retry_after_s or 0) - 1)
+        with pytest.raises(RateLimited):
+            await world.submit(points, time_range)
+        await world.clock.sleep(1)
+        await world.submit(points, time_range)
+
+
+@in_virtual_time
+async def test_names_of_ten_megabytes_are_kept() -> None:
+    """5,000 points of 512 characters of 4 bytes: no value is over what D1 takes."""
+    async with JobWorld(jobs=JobOptions(batch_size=1000)) as world:
+        points = [f"{n:04}" + "\U0001f3e2" * 508 for n in range(5000)]
+        job_id = await world.submit(points, days(1.1, 1))
+        assert tuple(points) == await world.jobs.points(job_id)
+        parts = world.database.look("SELECT length(CAST(points AS BLOB)) AS n FROM job_points")
+        assert max(each["n"] for each in parts) <= 1_100_000
+        state = await world.chunks.claim(
+            world.queues.sent[0],
+            "me",
+            now_ms=0,
+            expires_ms=0,
+            due_ms=0,
+            attempts_max=9,
+            patience_ms=0,
+        )
+        assert state is not None
+        assert tuple(points[: state.points_count]) == state.points

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.errors import RateLimited, TooLarge, Unavailable
 from building_vitals.instants import DAY_MS
+from building_vitals.jobs.model import CHUNKS_AHEAD
 from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.submission import (
-    MESSAGES_PER_SEND_MAX,
     RESEND_AFTER_MS,
     RESEND_AFTER_MS_MAX,
     JobSubmission,
@@ -19,7 +20,6 @@ from building_vitals.jobs.submission import (
     resend_after_ms,
 )
 from building_vitals.ranges import Range
-from fakes.failures import Fault
 from fakes.history import History
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -43,9 +43,11 @@ def submission(world: JobWorld, **options: int) -> JobSubmission:
     )
 
 
-def test_the_order_of_points_makes_no_other_request() -> None:
-    """What has the same data is the same, whatever else the request says."""
-    assert request_hash(request("a", "b")) == request_hash(request("b", "a"))
+def test_a_request_is_what_its_answer_is() -> None:
+    """Another order of points is another answer; what else a request says makes no difference."""
+    one = request("a", "b")
+    assert request_hash(one) == request_hash(replace(one, priority="high", timeout_ms=5))
+    assert request_hash(one) != request_hash(request("b", "a"))
     assert request_hash(request("a", "b")) != request_hash(request("a"))
 
 
@@ -55,7 +57,7 @@ async def test_one_owner_has_one_active_job_for_a_request() -> None:
     async with JobWorld() as world:
         service = submission(world)
         first = await service.submit(request("a", "b"), "one", 10)
-        again = await service.submit(request("b", "a"), "one", 10)
+        again = await service.submit(request("a", "b"), "one", 10)
         other = await service.submit(request("a", "b"), "other", 10)
         assert (True, False, True) == (first.is_new, again.is_new, other.is_new)
         assert first.job_id == again.job_id != other.job_id
@@ -78,14 +80,20 @@ async def test_limits_of_an_owner() -> None:
 
 
 @in_virtual_time
-async def test_messages_go_in_lots_the_queue_takes() -> None:
-    """One message per chunk, a hundred at most at a time."""
+async def test_a_few_chunks_are_made_ahead() -> None:
+    """Of a site that is known to have samples; of another one goes ahead."""
     async with JobWorld() as world:
-        queued = await submission(world, batch_size=1).submit(request(*POINTS), "one", 10)
-        assert [(queued.job_id, n) for n in range(150)] == [
-            (each.job_id, each.chunk) for each in world.queues.sent
+        service = submission(world, batch_size=1)
+        unknown = await service.submit(request(*POINTS), "one", 10)
+        assert [0] == [each.chunk for each in world.queues.sent]
+        assert 150 == (await world.look(unknown.job_id)).total_chunks
+        await world.ask(["known"], request("known").time_range)
+        await world.settle()
+        known = await service.submit(request(*POINTS), "other", 10)
+        assert [(known.job_id, n) for n in range(CHUNKS_AHEAD)] == [
+            (each.job_id, each.chunk) for each in world.queues.sent[1:]
         ]
-        assert -(-150 // MESSAGES_PER_SEND_MAX) == world.queues.failures.calls["send"]
+        assert 2 == world.queues.failures.calls["send"]
 
 
 @in_virtual_time
@@ -95,20 +103,8 @@ async def test_without_any_message_there_is_no_job() -> None:
         world.queues.failures.next("send")
         with pytest.raises(Unavailable):
             await submission(world, batch_size=1).submit(request(*POINTS), "one", 10)
-        for table in ("queue_jobs", "job_chunks", "job_points"):
+        for table in ("queue_jobs", "job_chunks", "job_points", "job_plans"):
             assert [] == world.database.look(f"SELECT * FROM {table}")
-
-
-@in_virtual_time
-async def test_with_some_messages_there_is_one() -> None:
-    """What could not be sent is reported, and left to the maintenance run."""
-    async with JobWorld() as world:
-        world.queues.failures.by_chance(
-            lambda _: Fault.REFUSED if world.queues.failures.calls["send"] > 1 else None
-        )
-        queued = await submission(world, batch_size=1).submit(request(*POINTS), "one", 10)
-        assert (True, MESSAGES_PER_SEND_MAX) == (queued.is_new, len(world.queues.sent))
-        assert ["send chunks"] == [where for where, _ in world.reported]
 
 
 @in_virtual_time
@@ -140,7 +136,7 @@ async def test_an_unseen_site_is_cut_by_what_the_upstream_expects() -> None:
             # 8,640 samples a day by what the upstream says, 288 by what has come.
             await service.submit(request(point, days=60), "one", 10)
             counts.append(
-                world.database.look("SELECT count(*) AS count FROM job_chunks")[0]["count"]
+                world.database.look("SELECT sum(total_chunks) AS n FROM queue_jobs")[0]["n"]
             )
             await world.ask([point], Range(EPOCH_MS - 90 * DAY_MS, EPOCH_MS - 61 * DAY_MS))
             await world.settle()
