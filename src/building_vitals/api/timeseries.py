@@ -138,6 +138,10 @@ def timeseries_reply(call: Call, answer: TimeseriesAnswer, question: Question) -
 async def _queue(call: Call, question: Question) -> Reply:
     """Make a large request a job, and return its address."""
     app = call.app
+    if call.request.method == "HEAD":
+        # What a GET would say, but for the address: a look makes no job.
+        described = [("Content-Type", "application/json"), ("X-Route-Type", "queued"), NO_STORE]
+        return Reply(status=202, headers=described)
     await app.limits.admit_job(call.caller)
     queued = await app.jobs.queue_large_request(question.request, call.caller, question.estimated)
     if queued.is_new:

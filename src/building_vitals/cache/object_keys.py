@@ -49,12 +49,12 @@ def dataset_object_key(site: str, points: Iterable[str], time_range: Range, form
 
 def result_object_key(site: str, job_id: str, nonce: str) -> str:
     """
-    Return the key of a job's result: `results/{site}/{sha256}`, apart from datasets, which go by
-    their age.
+    Return the key of a job's result: `results/{site}/{job}/{id}`, which tells whose it is.
 
-    The site is valid; the nonce is random, so that no object ever takes another one's key.
+    The site and the job's identity are valid, so free of `/`; the nonce is random, so that no
+    object ever takes another one's key.
     """
-    return f"{RESULTS_PREFIX}{site}/{_identity('result', site, job_id, nonce)}"
+    return f"{RESULTS_PREFIX}{site}/{job_id}/{_identity('result', site, job_id, nonce)[:40]}"
 
 
 def _identity(*parts: str) -> str:

@@ -39,6 +39,10 @@ WHERE expires_ms < ?1 AND (object_etag IS NULL OR expires_ms < ?2) ORDER BY expi
 _PURGED = """
 SELECT job_id, object_key FROM job_results WHERE site = ?1 AND expires_ms = 0 LIMIT 1000
 """
+_NAMED = """
+SELECT r.object_key FROM json_each(?1) k CROSS JOIN job_results r
+    ON r.job_id = k.value ->> 0 AND r.object_key = k.value ->> 1
+"""
 _DROP = """
 DELETE FROM job_results WHERE (job_id, object_key) IN (
     SELECT value ->> 0, value ->> 1 FROM json_each(?1)
@@ -131,6 +135,11 @@ class JobResults:
     async def purged(self, site: str) -> list[ResultPlace]:
         """Return a site's purged results, at most 1,000."""
         return _places(await self._database.rows(_PURGED, site))
+
+    async def named(self, places: Sequence[ResultPlace]) -> set[str]:
+        """Return those of some objects that are results which somebody knows of."""
+        rows = await self._database.rows(_NAMED, json_parameter(places))
+        return {row["object_key"] for row in rows}
 
     async def drop(self, places: Sequence[ResultPlace]) -> None:
         """Forget results."""

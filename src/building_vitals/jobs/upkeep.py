@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
+from building_vitals.cache.object_keys import RESULTS_PREFIX
 from building_vitals.instants import DAY_MS, MINUTE_MS
 from building_vitals.jobs.history_table import JobHistory
 from building_vitals.jobs.messages_table import ChunkMessages, DueChunk, QueueProgress
 from building_vitals.jobs.model import PRIORITIES, TERMINAL, ChunkRef, ChunkSender
-from building_vitals.jobs.results import JobResultService
-from building_vitals.jobs.results_table import JobResults
+from building_vitals.jobs.results import UNFINISHED_MS, JobResultService
+from building_vitals.jobs.results_table import JobResults, ResultPlace
 from building_vitals.jobs.submission import (
     MESSAGES_PER_SEND_MAX,
     RESEND_AFTER_MS,
@@ -31,6 +32,8 @@ from building_vitals.upkeep import (
 JOBS_AT_ONCE = 100
 # Nobody reads a result that was never finished; it goes so soon that it can be made again.
 UNFINISHED_GRACE_MS = 10 * MINUTE_MS
+# Pages of the bucket's listing that one run looks at, a thousand results each.
+PAGES_MAX = 3
 JOB_AGE_MS = 7 * DAY_MS
 # Chunks sent again in one run; the longest due come first, the others in the next run.
 RESENT_MAX = 1000
@@ -74,7 +77,11 @@ class OldJobs:
 
 
 class OldResults:
-    """Deletes results of jobs that have expired or were purged: first the object, then its row."""
+    """
+    Deletes results of jobs that have expired or were purged: first the object, then its row.
+
+    Objects that no row names, for their writer died, go by their age.
+    """
 
     name = "old results"
     rank = ROUTINE
@@ -93,7 +100,27 @@ class OldResults:
         if places:
             await self._objects.delete([each.object_key for each in places])
             await self._results.drop(places)
-        return len(places)
+        return len(places) + await self._sweep(now_ms)
+
+    async def _sweep(self, now_ms: int) -> int:
+        """Delete objects of which nobody knows; return how many."""
+        total, cursor = 0, None
+        for _ in range(PAGES_MAX):
+            page = await self._objects.list(prefix=RESULTS_PREFIX, cursor=cursor)
+            old = [
+                ResultPlace(each.key.split("/")[-2], each.key)
+                for each in page.objects
+                if each.uploaded_ms < now_ms - UNFINISHED_MS - OBJECT_GRACE_MS
+            ]
+            named = await self._results.named(old) if old else set()
+            orphans = [each.object_key for each in old if each.object_key not in named]
+            if orphans:
+                await self._objects.delete(orphans)
+                total += len(orphans)
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return total
 
 
 class LostChunks:

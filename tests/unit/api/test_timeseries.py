@@ -61,6 +61,18 @@ async def test_a_large_request_becomes_a_job() -> None:
 
 
 @in_virtual_time
+async def test_a_look_makes_no_job() -> None:
+    """HEAD says what GET would, but for an address that does not exist."""
+    async with JobWorld() as world:
+        reply = await called(world, "HEAD /api/timeseries", f"{QUERY}&route=queued")
+        headers = headers_of(reply)
+        assert (202, "queued", b"") == (reply.status, headers["X-Route-Type"], bytes(reply.body))
+        assert "Location" not in headers
+        assert [] == world.database.look("SELECT * FROM queue_jobs")
+        assert 0 == world.queues.waiting
+
+
+@in_virtual_time
 async def test_a_post_asks_by_its_body() -> None:
     """The body's members are the parameters of the query."""
     async with JobWorld() as world:

@@ -258,3 +258,33 @@ async def test_only_completed_jobs_have_results(status: str) -> None:
         await results.drop(await results.expired(before_ms=10 * EPOCH_MS, limit=10))
         world.database.connection.execute(f"UPDATE queue_jobs SET status = '{status}'")
         assert not await results.begin(job_id, "site", days(9, 3), "key", expires_ms=EPOCH_MS)
+
+
+@in_virtual_time
+async def test_a_result_lives_as_long_as_it_says() -> None:
+    """Neither the clean-up of datasets nor its own takes it before; then it goes."""
+    async with JobWorld() as world:
+        job_id = await complete(world, days(9, 3))
+        [row] = world.database.look("SELECT expires_ms FROM job_results")
+        old = OldResults(JobResults(world.database), world.objects)
+        await world.clock.sleep(row["expires_ms"] - world.clock.now_ms() - 1)
+        await world.app.datasets.cleanup()
+        assert 0 == await old.run(world.clock.now_ms())
+        assert 1 == len(materialised(world))
+        assert (await found(world, job_id))[1] is not None
+        await world.clock.sleep(OBJECT_GRACE_MS + 2)
+        assert 1 == await old.run(world.clock.now_ms())
+        assert [] == materialised(world)
+
+
+@in_virtual_time
+async def test_a_result_that_nobody_knows_of_goes_by_its_age() -> None:
+    """Its writer may still be about to make it known; one that is known stays."""
+    async with JobWorld() as world:
+        await complete(world, days(9, 3))
+        await world.objects.put(f"{RESULTS_PREFIX}site/job_x/abc", b"x", content_type="x")
+        old = OldResults(JobResults(world.database), world.objects)
+        assert 0 == await old.run(world.clock.now_ms())
+        await world.clock.sleep(UNFINISHED_MS + OBJECT_GRACE_MS + 1)
+        assert 1 == await old.run(world.clock.now_ms())
+        assert 1 == len(materialised(world))
