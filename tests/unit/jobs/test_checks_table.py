@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ async def test_only_the_holder_has_chunks_run_again(tables: JobTables, claim: st
     checks = await all_done(tables)
     state = CheckState(2, 1, 3)
     is_mine = claim == "me"
-    times = {"now_ms": NOW_MS, "due_ms": NOW_MS + 5_000}
+    times: dict[str, Any] = {"now_ms": NOW_MS, "due_ms": NOW_MS + 5_000}
     assert is_mine == await checks.undo(CHECK, claim, state, [1], **times)
     job = await tables.job()
     expected = (1, 10, 70) if is_mine else (2, 21, 140)
