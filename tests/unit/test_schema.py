@@ -106,3 +106,29 @@ def test_every_table_is_strict() -> None:
     tables = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+) \(.*?\n\) ([^;]*);", SCHEMA, re.S)
     assert set(TABLES) <= {name for name, _ in tables}
     assert [] == [name for name, options in tables if "STRICT" not in options]
+
+
+def test_jobs_under_way_are_carried_over() -> None:
+    """Their points become a part, and what their chunks had come to stands in the job's row."""
+    name = next(path for path in MIGRATIONS if path.stem.endswith("job_windows"))
+    connection = built(
+        path.read_text(encoding="utf-8") for path in MIGRATIONS if path.name < name.name
+    )
+    connection.execute(
+        "INSERT INTO queue_jobs (job_id, request_hash, owner, site, points_count, start_ms, end_ms,"
+        " priority, status, total_chunks, estimated_size, metadata, created_ms, updated_ms)"
+        " VALUES ('j', 'h', 'o', 'hq', 2, 0, 9, 'low', 'processing', 3, 9, '{}', 1, 1)"
+    )
+    connection.execute("""INSERT INTO job_points VALUES ('j', '["a","b"]')""")
+    for chunk, status, attempts in ((0, "completed", 3), (1, "completed", 1), (2, "queued", 2)):
+        connection.execute(
+            "INSERT INTO job_chunks (job_id, chunk, first_point, points_count, start_ms, end_ms,"
+            " estimated, status, attempts, upstream_requests, sent_ms, next_ms)"
+            " VALUES ('j', ?, 0, 1, 0, 9, 10, ?, ?, 4, 0, 0)",
+            (chunk, status, attempts),
+        )
+    connection.executescript(name.read_text(encoding="utf-8"))
+    assert [("j", 0, 2, '["a","b"]')] == connection.execute("SELECT * FROM job_points").fetchall()
+    columns = "planned_estimated, done_estimated, done_retries, done_requests"
+    found = connection.execute(f"SELECT {columns} FROM queue_jobs").fetchall()
+    assert [(30, 20, 2, 8)] == found

@@ -124,3 +124,11 @@ async def test_a_failed_job_goes_on_where_it_was(tables: PlannedJob) -> None:
     assert list(range(1, CHUNKS_AHEAD)) == sorted(revived or [])
     assert (1, 1) == ((await tables.job()).completed_chunks, (await tables.job()).samples_count)
     assert [CHUNKS_AHEAD, CHUNKS_AHEAD + 1] == await tables.finish(3)
+
+
+async def test_a_job_without_a_plan_comes_to_its_check(tables: PlannedJob) -> None:
+    """One that was queued before plans were kept has all its chunks already."""
+    await tables.submit(estimates=(300, 100))
+    tables.look("DELETE FROM job_plans")
+    assert [] == await tables.finish(0)
+    assert [2] == await tables.finish(1)
