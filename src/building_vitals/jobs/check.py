@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.need import Need
-from building_vitals.cache.store import LostObjects, SegmentStore
+from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import Unavailable
 from building_vitals.jobs.checks_table import CheckChunk, CheckState, JobChecks
 from building_vitals.jobs.chunks_table import ChunkState
@@ -138,7 +138,7 @@ class JobCheck:
             return True
         lost = await self._lost(covered, seen)
         if lost:
-            await self._store.forget_lost(job.site, LostObjects(lost))
+            await self._store.lost(lost)
         return bool(lost)
 
     async def _lost(self, covered: Sequence[Cover], seen: set[str]) -> list[str]:

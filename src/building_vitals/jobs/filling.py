@@ -71,10 +71,10 @@ class ChunkFilling:
             unreadable += filling_unreadable
             try:
                 samples, text_bytes = await self._measure(need, covered)
-            except LostObjects as lost:
-                await self._store.forget_lost(need.site, lost)
-            else:
-                return Result(samples, text_bytes, requests, unreadable)
+            except LostObjects:
+                # The index has forgotten them by now: the next look-up finds gaps there.
+                continue
+            return Result(samples, text_bytes, requests, unreadable)
         raise Unavailable("objects get lost again and again: what was stored could not be read")
 
     async def _fill(
