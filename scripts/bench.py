@@ -1,7 +1,7 @@
 """
 Runs the benchmarks and prints what they measure.
 
-Usage: python3 scripts/bench.py [site|cached|jobs|leaving|startup]... [--rounds N]
+Usage: python3 scripts/bench.py [site|cached|jobs|leaving|memory|startup]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from devtools.layout import VENV
 from devtools.signals import Stopped, StopSignals
 from devtools.toolchain import set_up
 
-NAMES = ("site", "cached", "jobs", "leaving", "startup")
+NAMES = ("site", "cached", "jobs", "leaving", "memory", "startup")
 
 
 def main(arguments: list[str]) -> None:
@@ -39,7 +39,8 @@ def main(arguments: list[str]) -> None:
         metavar="|".join(NAMES),
         help="site: charts and jobs of a real site; cached: hits, misses, sliding ranges, storage; "
         "jobs: jobs and downloads; leaving: users who zoom and leave, for a minute; "
-        "startup: what an isolate compiles at its start; default all",
+        "memory: the heap after large requests; startup: what an isolate compiles at its start; "
+        "default all",
     )
     parser.add_argument(
         "--rounds", type=_rounds, default=5, metavar="N", help="repetitions per figure; default 5"
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> None:
         bench_cached,
         bench_jobs,
         bench_leaving,
+        bench_memory,
         bench_site,
         bench_startup,
     )
@@ -62,6 +64,7 @@ def main(arguments: list[str]) -> None:
         "jobs": bench_jobs.main,
         "startup": bench_startup.main,
         "leaving": bench_leaving.main,
+        "memory": bench_memory.main,
     }
     for name in asked.names or NAMES:
         benchmarks[name](asked.rounds)

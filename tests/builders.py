@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from building_vitals.cache.freshness import Freshness
-from building_vitals.cache.segments import Piece, Segment, segment_of
+from building_vitals.cache.segments import Piece, Segment, cut_piece_text, segment_of
 from building_vitals.jobs.model import Job
 from building_vitals.ranges import Range
 from building_vitals.series.frames import Series, SeriesBuilder
@@ -114,6 +114,11 @@ def stored(
     series = Samples(held).within(of_range).series(sizes)
     segment = segment_of(point, of_range, series, fetched_ms=fetched_ms, key=key, offset=padding)
     return Stored(segment, b"\xaa" * padding + series.data + b"\xbb" * 3)
+
+
+def count_of(piece: Piece, data: bytes | memoryview) -> int:
+    """Return the samples that a piece gives."""
+    return piece.count if piece.frame is None else cut_piece_text(piece, data)[0]
 
 
 class Sent(NamedTuple):

@@ -89,6 +89,12 @@ const schema = readFileSync(join(options.root, "schema.sql"), "utf8").replace(/-
 // A trigger's body holds semicolons of its own.
 for (const statement of schema.match(/\s*CREATE TRIGGER[\s\S]*?END;|[^;]+;/g))
   if (statement.trim()) await database.prepare(statement).run();
+if (options.seed) {
+  const bucket = await miniflare.getR2Bucket("TIMESERIES_CACHE", "app");
+  const seed = JSON.parse(readFileSync(join(options.seed, "seed.json"), "utf8"));
+  for (const { key, file } of seed.objects) await bucket.put(key, readFileSync(join(options.seed, file)));
+  for (const { sql, values } of seed.statements) await database.prepare(sql).bind(...values).run();
+}
 writeFileSync(options.ready, "");
 process.on("SIGTERM", async () => {
   await miniflare.dispose();

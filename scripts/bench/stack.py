@@ -39,7 +39,11 @@ class Stack:
 
 @contextmanager
 def running(
-    variables: Mapping[str, str] | None = None, *, traits: Traits = FAITHFUL, root: Path = ROOT
+    variables: Mapping[str, str] | None = None,
+    *,
+    traits: Traits = FAITHFUL,
+    root: Path = ROOT,
+    seed: Path | None = None,
 ) -> Iterator[Stack]:
     """
     Run everything for as long as the block lasts.
@@ -48,6 +52,7 @@ def running(
         variables: Of the Worker.
         traits: Of the upstream.
         root: Folder of the project that runs.
+        seed: Folder by `seeding.write_seed`: what the cache knows from the start.
     """
     with (
         FakeUpstream(traits=traits) as upstream,
@@ -60,6 +65,7 @@ def running(
         options = {
             "root": str(root),
             "ready": str(ready),
+            "seed": None if seed is None else str(seed),
             "ports": ports,
             "compatibilityDate": COMPATIBILITY_DATE,
             "vars": {

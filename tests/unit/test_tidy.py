@@ -43,7 +43,7 @@ NO_CODE = {
 PURE = {
     *("instants", "ranges", "names", "errors"),
     *("series.columns", "series.downsample", "series.folding", "series.frames"),
-    *("series.sample_text", "series.splicing", "series.values"),
+    *("series.sample_text", "series.splicing", "series.thinning", "series.values"),
     *("upstream.costs", "upstream.point_names", "upstream.profile", "upstream.quota"),
     *("upstream.ace.backoff", "upstream.ace.comparison", "upstream.ace.cursors"),
     *("upstream.ace.planning", "upstream.ace.settings", "upstream.ace.targets"),
@@ -54,7 +54,7 @@ PURE = {
     *("answers.question", "answers.routing", "answers.pieces"),
     *("answers.formats.registry", "answers.formats.encoder", "answers.formats.text_rows"),
     *("answers.formats.spliced_json", "answers.formats.json_text", "answers.formats.csv_rows"),
-    *("answers.formats.ndjson_rows", "answers.formats.msgpack_rows"),
+    *("answers.formats.ndjson_rows", "answers.formats.msgpack_rows", "answers.formats.runs"),
     *("access.caller", "access.api_keys", "access.options", "access.origins", "access.streams"),
     *("jobs.chunking", "jobs.retrying", "datasets.dataset"),
     *("statistics.durations", "statistics.events", "statistics.metrics"),

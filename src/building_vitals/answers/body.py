@@ -10,41 +10,103 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from building_vitals.answers.answer import CacheReport
 from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.pieces import PointPieces
 from building_vitals.cache.segments import Piece, cut_piece_text
-from building_vitals.cache.store import Blobs, SegmentStore
+from building_vitals.cache.store import READ_GAP_BYTES_MAX, Blobs, SegmentStore
 from building_vitals.errors import AppError
 from building_vitals.instants import HOUR_MS
 from building_vitals.ports import Clock
 from building_vitals.upkeep import STREAM_MS_MAX
 
-# Stored bytes that are read and encoded at a time; larger answers are streamed.
-BATCH_BYTES_MAX = 2_097_152
+# Answers up to this size are made as a whole; larger ones are streamed.
+WHOLE_BYTES_MAX = 2_097_152
+# Stored bytes that are read and encoded at a time.
+BATCH_BYTES_MAX = 1_048_576
 # Bytes of an answer in text that are put together before they go out.
-PENDING_BYTES_MAX = 1_048_576
+PENDING_BYTES_MAX = 524_288
 
 
-# Parts with the first and the last piece (exclusive) that belong to the batch.
-Batch = list[tuple[PointPieces, int, int]]
+class Slice(NamedTuple):
+    """
+    What a batch takes of one piece.
+
+    Attributes:
+        part: The point.
+        piece: None for a point without any.
+        window: The bytes to be read, as a piece: all of it, or a part of a large one.
+        begins, ends: Whether the point begins or ends with it.
+        is_last: Whether the piece ends with it.
+    """
+
+    part: PointPieces
+    piece: Piece | None = None
+    window: Piece | None = None
+    begins: bool = True
+    ends: bool = True
+    is_last: bool = True
 
 
-def batches(parts: Sequence[PointPieces]) -> Iterator[Batch]:
-    """Yield the pieces in order, some at a time."""
-    batch: Batch = []
+def batches(parts: Sequence[PointPieces]) -> Iterator[list[Slice]]:
+    """
+    Yield all of the parts in order, some at a time, at least one batch.
+
+    A batch reads at most `BATCH_BYTES_MAX`, what lies between its pieces and is read along
+    included, or a single frame that must be cut.
+    """
+    batch: list[Slice] = []
     size = 0
-    for part in parts:
-        first = 0
-        for n, piece in enumerate(part.pieces):
-            if size and size + piece.stored_bytes > BATCH_BYTES_MAX:
-                if n > first:
-                    batch.append((part, first, n))
+    before: Piece | None = None
+    for each in _slices(parts):
+        if each.window is not None:
+            cost = each.window.stored_bytes + _read_along(before, each.window)
+            if size and size + cost > BATCH_BYTES_MAX:
                 yield batch
-                batch, size, first = [], 0, n
-            size += piece.stored_bytes
-        batch.append((part, first, len(part.pieces)))
+                batch, size, cost = [], 0, each.window.stored_bytes
+            size += cost
+            before = each.window
+        batch.append(each)
     yield batch
+
+
+def _read_along(before: Piece | None, piece: Piece) -> int:
+    """Return the bytes between two pieces that are read rather than left out."""
+    if before is None or before.key != piece.key:
+        return 0
+    between = piece.offset - before.offset - before.stored_bytes
+    return between if 0 < between <= READ_GAP_BYTES_MAX else 0
+
+
+def _slices(parts: Sequence[PointPieces]) -> Iterator[Slice]:
+    for part in parts:
+        if not part.pieces:
+            yield Slice(part)
+        for n, piece in enumerate(part.pieces):
+            windows = _windows(piece)
+            for w, window in enumerate(windows):
+                is_last = w == len(windows) - 1
+                yield Slice(
+                    part,
+                    piece,
+                    window,
+                    begins=n == 0 and w == 0,
+                    ends=is_last and n == len(part.pieces) - 1,
+                    is_last=is_last,
+                )
+
+
+def _windows(piece: Piece) -> list[Piece]:
+    """Return the parts that a piece is read in."""
+    if piece.frame is not None or piece.stored_bytes <= BATCH_BYTES_MAX:
+        return [piece]
+    end = piece.offset + piece.stored_bytes
+    return [
+        msgspec.structs.replace(piece, offset=start, stored_bytes=min(BATCH_BYTES_MAX, end - start))
+        for start in range(piece.offset, end, BATCH_BYTES_MAX)
+    ]
 
 
 class AnswerCut(AppError):
@@ -79,61 +141,82 @@ async def encoded(
         LostObjects: an object is gone or not what the index says, and the index has forgotten it;
             when that is before the first bytes, the answer can be planned again.
     """
-    waiting = list(batches(source.parts))
-    ahead = asyncio.ensure_future(_read(waiting[0], source))
+    waiting = batches(source.parts)
+    batch: list[Slice] | None = next(waiting)
+    ahead = asyncio.ensure_future(_read(batch or [], source))
     try:
-        for n, batch in enumerate(waiting):
-            blobs = await ahead
-            if n + 1 < len(waiting):
-                ahead = asyncio.ensure_future(_read(waiting[n + 1], source))
-            for part, first, stop in batch:
-                if first == 0:
+        while batch is not None:
+            blobs, following = await ahead, next(waiting, None)
+            if following is not None:
+                ahead = asyncio.ensure_future(_read(following, source))
+            for each in batch:
+                if each.begins:
                     count = None
                     if encoder.is_counted:
-                        is_at_hand = stop == len(part.pieces)
-                        count = await _count(part, source, blobs if is_at_hand else None)
-                    encoder.begin_point(part.point, count)
-                for piece in part.pieces[first:stop]:
-                    await _encode(piece, blobs, source, encoder, report)
+                        is_at_hand = each.part is not batch[-1].part or batch[-1].ends
+                        count = await _count(each.part, source, blobs if is_at_hand else None)
+                    encoder.begin_point(each.part.point, count)
+                steps = _steps(each, blobs, source, encoder, report)
+                while await _advance(each, steps, source):
                     if encoder.pending >= PENDING_BYTES_MAX:
                         yield encoder.take()
-                if stop == len(part.pieces):
-                    encoder.end_point(part.error)
+                if each.ends:
+                    encoder.end_point(each.part.error)
+            del blobs
             data = encoder.take()
             if data:
                 yield data
+            batch = following
     finally:
         ahead.cancel()
 
 
-async def _encode(
-    piece: Piece, blobs: Blobs, source: ByteSource, encoder: Encoder, report: CacheReport
-) -> None:
+async def _advance(each: Slice, steps: Iterator[None], source: ByteSource) -> bool:
+    """Take the next step; return whether there was one."""
     try:
-        count = encoder.add(piece, blobs.piece(piece))
+        next(steps)
+    except StopIteration:
+        return False
     except ValueError as error:
-        raise await source.store.lost([piece.key]) from error
-    if piece.key not in source.fresh:
-        report.samples_from_cache += count
+        keys = [] if each.piece is None else [each.piece.key]
+        raise await source.store.lost(keys) from error
+    return True
 
 
-async def _read(batch: Batch, source: ByteSource) -> Blobs:
-    selected = [piece for part, first, stop in batch for piece in part.pieces[first:stop]]
-    return await source.store.read(selected, source.fresh)
+def _steps(
+    each: Slice, blobs: Blobs, source: ByteSource, encoder: Encoder, report: CacheReport
+) -> Iterator[None]:
+    """Put in a slice, and what is chosen of a point at its end; yield between two steps."""
+    piece, window = each.piece, each.window
+    if piece is not None and window is not None:
+        is_stored = piece.key not in source.fresh
+        for count in encoder.add(piece, blobs.piece(window), is_last=each.is_last):
+            if is_stored:
+                report.samples_from_cache += count
+            yield
+    if each.ends:
+        for _ in encoder.choose():
+            yield
+
+
+async def _read(batch: Sequence[Slice], source: ByteSource) -> Blobs:
+    windows = [each.window for each in batch if each.window is not None]
+    return await source.store.read(windows, source.fresh)
 
 
 async def _count(part: PointPieces, source: ByteSource, blobs: Blobs | None) -> int:
     """
-    Return the samples of a point: cut frames have to be looked into.
+    Return the samples of a point: cut frames have to be looked into, some at a time.
 
     *blobs* holds all of its pieces; None where they have not been read.
     """
     count = sum(piece.count for piece in part.pieces if piece.frame is None)
     cut = [piece for piece in part.pieces if piece.frame is not None]
-    if not cut:
-        return count
-    found = blobs or await source.store.read(cut, source.fresh)
-    return count + sum(cut_piece_text(piece, found.piece(piece))[0] for piece in cut)
+    for batch in batches([PointPieces(part.point, cut)]) if cut else ():
+        found = blobs or await _read(batch, source)
+        for piece in (each.piece for each in batch if each.piece is not None):
+            count += cut_piece_text(piece, found.piece(piece))[0]
+    return count
 
 
 async def body(

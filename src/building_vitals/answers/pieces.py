@@ -83,11 +83,6 @@ def object_keys(parts: Sequence[PointPieces]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def most_samples(parts: Sequence[PointPieces]) -> int:
-    """Return the most samples that one point may have."""
-    return max((sum(piece.count for piece in part.pieces) for part in parts), default=0)
-
-
 def total_text_bytes(parts: Sequence[PointPieces]) -> int:
     """Return the bytes of all pieces' text."""
     return sum(piece.text_bytes for part in parts for piece in part.pieces)

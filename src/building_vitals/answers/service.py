@@ -14,14 +14,13 @@ from building_vitals.answers.answer import (
     TimeseriesAnswer,
     answer_meta,
 )
-from building_vitals.answers.body import BATCH_BYTES_MAX, ByteSource, body, encoded
+from building_vitals.answers.body import WHOLE_BYTES_MAX, ByteSource, body, encoded
 from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.answers.pieces import (
     PointPieces,
     entity_tag,
-    most_samples,
     object_keys,
     resolve,
     total_stored_bytes,
@@ -38,13 +37,11 @@ from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Filling, Need
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.store import LostObjects, SegmentStore
-from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
+from building_vitals.errors import AppError, Unavailable, UpstreamTimeout
 from building_vitals.ports import Invocation
 
 # Times that an answer is planned because objects were gone.
 LOST_OBJECTS_ATTEMPTS_MAX = 3
-# Samples of one point that are held at once, so that some can be chosen.
-CHOSEN_FROM_MAX = 1_000_000
 # When a request that is too large to be answered without the cache may be tried again.
 UNCACHED_RETRY_S = 10
 
@@ -285,18 +282,13 @@ class EnhancedTimeseriesService:
         if not filling.fetched and self._recent.resume(answer, question, self._clock.now_ms()):
             return answer
         max_points = question.request.max_points
-        if max_points is not None and (most := most_samples(parts)) > CHOSEN_FROM_MAX:
-            raise TooLarge(
-                f"max_points can choose from {CHOSEN_FROM_MAX} samples of a point: here one has "
-                f"{most}; ask for a shorter range"
-            )
         encoder = encoder_for(
             question.format, len(parts), gzip=question.gzip, max_points=max_points
         )
         source = ByteSource(parts, filling.fresh, self._store)
         is_spliced = isinstance(encoder, SplicedJson)
         size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
-        if size > BATCH_BYTES_MAX:
+        if size > WHOLE_BYTES_MAX:
             answer.rest = body(source, encoder, report, meta, self._clock)
             answer.first = await anext(answer.rest)
             return answer

@@ -224,24 +224,19 @@ async def _size(source: ByteSource) -> int:
     """Return how many bytes `_spliced` will give; only frames that must be cut are read for it."""
     encoder, size = SplicedJson(), 0
     for batch in batches(source.parts):
-        cut = [
-            piece
-            for part, first, stop in batch
-            for piece in part.pieces[first:stop]
-            if piece.frame is not None
-        ]
+        cut = [each.piece for each in batch if each.piece is not None and each.piece.frame]
         blobs = await source.store.read(cut, {})
-        for part, first, stop in batch:
-            if first == 0:
-                encoder.begin_point(part.point)
-            for piece in part.pieces[first:stop]:
-                if piece.frame is None:
-                    encoder.pass_over(piece)
-                    size += piece.stored_bytes
-                else:
-                    encoder.add(piece, blobs.piece(piece))
-            if stop == len(part.pieces):
-                encoder.end_point(part.error)
+        for each in batch:
+            if each.begins:
+                encoder.begin_point(each.part.point)
+            if each.piece is not None and each.piece.frame is not None:
+                for _ in encoder.add(each.piece, blobs.piece(each.piece)):
+                    continue
+            elif each.piece is not None and each.is_last:
+                encoder.pass_over(each.piece)
+                size += each.piece.stored_bytes
+            if each.ends:
+                encoder.end_point(each.part.error)
         size += len(encoder.take())
     return size
 

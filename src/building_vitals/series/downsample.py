@@ -1,7 +1,8 @@
 """
-Fewer samples of a point for a chart, chosen so that what matters stays visible.
+Which samples of a point are kept for a chart, so that what matters stays visible.
 
-Separate because it is the only place where samples are left out of an answer on purpose.
+Separate because it is the only place where samples are left out of an answer on purpose. Pure: it
+works on lists that `thinning` fills and keeps short.
 
 Source: M4 (Jugel et al., "M4: A Visualization-Oriented Time Series Data Aggregation", VLDB 2014).
 The first, last, minimum and maximum of each bucket draw the same line as all samples do, where a
@@ -10,17 +11,17 @@ bucket is as wide as a pixel.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
-
-from building_vitals.series.sample_text import Samples, decode_values
 
 MAX_POINTS_MIN = 2
 SAMPLES_PER_BUCKET = 4
 CHANGES_PER_BUCKET = 2
+# Changes of a bucket that `thin` holds, from which the final ones are chosen.
+CHANGES_HELD = 4
 
 _NUMBERS = frozenset({int, float})
 _NESTED = frozenset({list, dict})
@@ -28,9 +29,9 @@ _NESTED = frozenset({list, dict})
 _NUMBER = object()
 
 
-def downsample(samples: Samples, max_points: int) -> Samples:
+def choose(times: list[int], values: list[Any], max_points: int) -> list[int]:
     """
-    Return at most *max_points* of the samples, in their order; all of them when there are no more.
+    Return the indices of the samples to keep, ascending, at most *max_points*; fewer are allowed.
 
     Kept, in this order while the limit allows: the first and the last sample, the smallest and the
     largest number, changes of state, and each bucket's first, last, smallest and largest number.
@@ -39,10 +40,11 @@ def downsample(samples: Samples, max_points: int) -> Samples:
     All that is not a number (text, booleans, null, arrays, objects) is a state, and being a number
     is one more. A change is the first sample of a run of one state, so that an outage shows where
     it begins and where it ends. Changes never take more than half of the room from a point's
-    numbers.
+    numbers. Where there are too many, the rarest states come first.
 
     Args:
-        samples: Times ascending, one sample each.
+        times: Epoch milliseconds, ascending, one for each sample.
+        values: As many.
         max_points: 2 or more.
 
     Raises:
@@ -52,21 +54,9 @@ def downsample(samples: Samples, max_points: int) -> Samples:
     """
     if max_points < MAX_POINTS_MIN:
         raise ValueError(f"max_points must be at least {MAX_POINTS_MIN}: got {max_points}")
-    if len(samples) <= max_points:
-        return samples
-    times = [time_ms for time_ms, _ in samples]
-    values = decode_values([raw for _, raw in samples])
-    return [samples[i] for i in sorted(_choose(times, values, max_points))]
-
-
-def _choose(times: list[int], values: list[Any], max_points: int) -> set[int]:
-    """Return the indices of the samples to keep; fewer than all of them are allowed."""
-    if _NUMBERS.issuperset(map(type, values)):
-        numeric: Sequence[int] = range(len(values))
-        numbers, number_times = values, times
-    else:
-        numeric = [i for i, value in enumerate(values) if type(value) in _NUMBERS]
-        numbers, number_times = [values[i] for i in numeric], [times[i] for i in numeric]
+    if len(times) <= max_points:
+        return list(range(len(times)))
+    numeric, numbers = _numbers(values)
     kept = set(_outline(len(values), numeric, numbers)[:max_points])
     numeric_kept = sum(type(values[i]) in _NUMBERS for i in kept)
 
@@ -77,14 +67,60 @@ def _choose(times: list[int], values: list[Any], max_points: int) -> set[int]:
 
     room = max_points - len(kept)
     if len(numeric) <= room:
-        return kept.union(numeric)
+        return sorted(kept.union(numeric))
     # Every number of the outline is its bucket's first, last, smallest or largest, too.
     buckets = (room + numeric_kept) // SAMPLES_PER_BUCKET
+    number_times = times if len(numeric) == len(times) else [times[i] for i in numeric]
     for lo, hi in _cut(number_times, times[0], times[-1], buckets):
-        part = numbers[lo:hi]
-        low, high = lo + part.index(min(part)), lo + part.index(max(part))
-        kept.update((numeric[lo], numeric[hi - 1], numeric[low], numeric[high]))
+        kept.update(_extremes(numeric, numbers, lo, hi))
+    return sorted(kept)
+
+
+def thin(times: list[int], values: list[Any], begin: int, width_ms: int) -> list[int]:
+    """
+    Return the indices of the samples from *begin* on that a bucket of *width_ms* may need.
+
+    Buckets begin at multiples of their width, so that those of twice the width are each made of two
+    whole ones, and what is thinned again is what would have been had it been thinned but once. Of
+    each bucket they are the first and the last sample, the first, last, smallest and largest
+    number, and changes of state: the last one, and the rarest of the others.
+    """
+    numeric, numbers = _numbers(values)
+    is_plain = len(numeric) == len(values)
+    changes = [] if is_plain else _find_changes(values)
+    states = _states(values) if changes else []
+    rarity = Counter(states[i] for i in changes)
+    kept: list[int] = []
+    lo = begin
+    while lo < len(times):
+        hi = bisect_left(times, times[lo] - times[lo] % width_ms + width_ms, lo)
+        if is_plain:
+            kept += sorted(set(_extremes(numeric, numbers, lo, hi)))
+        else:
+            found = {lo, hi - 1}
+            first, stop = bisect_left(numeric, lo), bisect_left(numeric, hi)
+            if first < stop:
+                found.update(_extremes(numeric, numbers, first, stop))
+            own = changes[bisect_left(changes, lo) : bisect_right(changes, hi - 1)]
+            found.update(_rarest(own[:-1], states, rarity, CHANGES_HELD - 1), own[-1:])
+            kept += sorted(found)
+        lo = hi
     return kept
+
+
+def _numbers(values: list[Any]) -> tuple[Sequence[int], list[Any]]:
+    """Return the places of the numbers, and the numbers."""
+    if _NUMBERS.issuperset(map(type, values)):
+        return range(len(values)), values
+    numeric = [i for i, value in enumerate(values) if type(value) in _NUMBERS]
+    return numeric, [values[i] for i in numeric]
+
+
+def _extremes(numeric: Sequence[int], numbers: list[Any], lo: int, hi: int) -> tuple[int, ...]:
+    """Return the places of the first, last, smallest and largest of some numbers, not none."""
+    part = numbers[lo:hi]
+    low, high = lo + part.index(min(part)), lo + part.index(max(part))
+    return numeric[lo], numeric[hi - 1], numeric[low], numeric[high]
 
 
 def _outline(count: int, numeric: Sequence[int], numbers: list[Any]) -> list[int]:
@@ -109,29 +145,37 @@ def _states(values: list[Any]) -> list[Any]:
     return states
 
 
-def _thin_changes(
-    changes: list[int], times: list[int], values: list[Any], room: int
-) -> Iterable[int]:
+def _thin_changes(changes: list[int], times: list[int], values: list[Any], room: int) -> list[int]:
     """
     Return at most *room* of the changes, from everywhere in the samples' range.
 
     Each bucket keeps its last change, so that the state it ends with is right, and of its changes
-    to another state the rarest: a point that flaps is seen to flap, and a short alarm is seen.
+    to another state the rarest: a point that flaps is seen to flap, and a short alarm is seen. Room
+    that is left then goes to the rarest of the others, wherever they are.
     """
     if len(changes) <= room:
         return changes
+    states = dict(zip(changes, _states([values[i] for i in changes]), strict=True))
+    rarity = Counter(states.values())
     if room < CHANGES_PER_BUCKET:
-        return changes[len(changes) - room :]
-    states = _states([values[i] for i in changes])
-    rarity = Counter(states)
+        return _rarest(changes, states, rarity, room)
     kept: list[int] = []
     change_times = [times[i] for i in changes]
     for lo, hi in _cut(change_times, times[0], times[-1], room // CHANGES_PER_BUCKET):
-        kept.append(changes[hi - 1])
-        others = [k for k in range(lo, hi - 1) if states[k] != states[hi - 1]]
-        if others:
-            kept.append(changes[min(others, key=lambda k: rarity[states[k]])])
-    return kept
+        last = changes[hi - 1]
+        others = [i for i in changes[lo : hi - 1] if states[i] != states[last]]
+        kept += [last, *_rarest(others, states, rarity, 1)]
+    left = set(changes).difference(kept)
+    return kept + _rarest(sorted(left), states, rarity, room - len(kept))
+
+
+def _rarest(
+    changes: list[int], states: Mapping[int, Any] | list[Any], rarity: Counter[Any], room: int
+) -> list[int]:
+    """Return at most *room* of the changes, those to the rarest states, the earlier of equals."""
+    if len(changes) <= room:
+        return changes
+    return sorted(changes, key=lambda i: rarity[states[i]])[:room]
 
 
 def _cut(times: list[int], first_ms: int, last_ms: int, buckets: int) -> Iterator[tuple[int, int]]:

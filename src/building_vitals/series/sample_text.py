@@ -119,7 +119,7 @@ def encode_samples(samples: Samples) -> bytes:
     return msgspec.json.encode(samples)[1:-1]
 
 
-def decode_values(raws: Sequence[msgspec.Raw]) -> list[Any]:
+def decode_values(raws: Sequence[msgspec.Raw | bytes]) -> list[Any]:
     """
     Return each value as Python has it: an int, float, str, bool or None, rarely a list or dict.
 

@@ -188,7 +188,7 @@ class Splicer:
         Append fragments of which only the CRCs are known.
 
         Args:
-            data: Whole fragments.
+            data: The fragments; what is missing of them follows with `add_rest`.
             length: Bytes of their text.
             crc: CRC-32 up to the end of that text, counted from where the series begins.
             crc_growth: Growth of the text from there.
@@ -201,6 +201,10 @@ class Splicer:
             total = multiply(before[1], total ^ before[0])
         self.crc = multiply(crc_growth, total) ^ crc
         self.text_bytes += length
+
+    def add_rest(self, data: bytes | memoryview) -> None:
+        """Append more bytes of the run that was appended last."""
+        self._parts.append(data)
 
     def take(self) -> bytes:
         """Return what has come together since the last call."""

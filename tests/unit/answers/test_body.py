@@ -17,7 +17,7 @@ from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.pieces import PointPieces, resolve
 from building_vitals.cache.coverage import Cover, cover
 from building_vitals.cache.segments import Piece
-from building_vitals.cache.store import LostObjects
+from building_vitals.cache.store import READ_GAP_BYTES_MAX, LostObjects
 from building_vitals.ranges import Range
 from building_vitals.upkeep import STREAM_MS_MAX
 from fakes.virtual_time import in_virtual_time
@@ -27,28 +27,56 @@ WHOLE = BATCH_BYTES_MAX
 
 
 def piece(stored_bytes: int) -> Piece:
-    """Return a piece of so many bytes."""
-    return Piece("k", "", 0, stored_bytes, 0, 0, 0, 0)
+    """Return a piece of so many bytes, of an object of its own."""
+    return Piece(f"k{stored_bytes}", "", 0, stored_bytes, 0, 0, 0, 0)
+
+
+def drawn(parts: list[PointPieces]) -> list[str]:
+    """Return each batch as text: `(` where a point begins, bytes of windows, `)` where it ends."""
+    return [
+        " ".join(
+            ("(" if each.begins else "")
+            + (str(each.window.stored_bytes) if each.window else "")
+            + ("" if each.is_last else "..")
+            + (")" if each.ends else "")
+            for each in batch
+        )
+        for batch in batches(parts)
+    ]
 
 
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [
-        pytest.param([[]], [[(0, 0, 0)]], id="a point without data"),
-        pytest.param([[1, 2], [3]], [[(0, 0, 2), (1, 0, 1)]], id="all at once"),
-        pytest.param([[WHOLE]], [[(0, 0, 1)]], id="just enough"),
-        pytest.param([[WHOLE, 1]], [[(0, 0, 1)], [(0, 1, 2)]], id="within a point"),
-        pytest.param([[WHOLE], [1]], [[(0, 0, 1)], [(1, 0, 1)]], id="between two points"),
-        pytest.param([[5, WHOLE], []], [[(0, 0, 1)], [(0, 1, 2), (1, 0, 0)]], id="before a point"),
-        pytest.param([[2 * WHOLE, 1]], [[(0, 0, 1)], [(0, 1, 2)]], id="a piece larger than that"),
+        pytest.param([], [""], id="no points"),
+        pytest.param([[]], ["()"], id="a point without data"),
+        pytest.param([[1, 2], [3]], ["(1 2) (3)"], id="all at once"),
+        pytest.param([[WHOLE]], [f"({WHOLE})"], id="just enough"),
+        pytest.param([[WHOLE, 1]], [f"({WHOLE}", "1)"], id="within a point"),
+        pytest.param([[WHOLE], [1]], [f"({WHOLE})", "(1)"], id="between two points"),
+        pytest.param([[5, WHOLE], []], ["(5", f"{WHOLE}) ()"], id="before a point"),
+        pytest.param(
+            [[1, 2 * WHOLE + 7, 2]],
+            ["(1", f"{WHOLE}..", f"{WHOLE}..", "7 2)"],
+            id="a piece larger than that",
+        ),
     ],
 )
-def test_batches(sizes: list[list[int]], expected: list[list[tuple[int, int, int]]]) -> None:
-    """Pieces in order, as many as go into a batch, at least one; every point is begun and ended."""
+def test_batches(sizes: list[list[int]], expected: list[str]) -> None:
+    """Pieces in order, as many as go into a batch; large ones in windows; every point once."""
     parts = [PointPieces(str(n), list(map(piece, each))) for n, each in enumerate(sizes)]
-    assert expected == [
-        [(int(part.point), first, stop) for part, first, stop in batch] for batch in batches(parts)
-    ]
+    assert expected == drawn(parts)
+
+
+def test_what_is_read_along_counts() -> None:
+    """Small pieces of large series, with what lies between them, are no small batch."""
+    gap = READ_GAP_BYTES_MAX - 10
+    found = [Piece("k", "", n * (10 + gap), 10, 0, 0, 0, 0) for n in range(100)]
+    sizes = [len(each) for each in batches([PointPieces("p", found)])]
+    most = BATCH_BYTES_MAX // (10 + gap)
+    assert (100, most) == (sum(sizes), max(sizes))
+    far = [msgspec.structs.replace(each, offset=each.offset * 2) for each in found]
+    assert [100] == [len(each) for each in batches([PointPieces("p", far)])]
 
 
 @pytest.mark.parametrize("format", ["json", "msgpack"])

@@ -13,7 +13,6 @@ from building_vitals.answers.pieces import (
     UNKNOWN_POINT,
     PointPieces,
     entity_tag,
-    most_samples,
     object_keys,
     resolve,
     total_stored_bytes,
@@ -130,15 +129,15 @@ def test_a_cut_needs_the_directory_of_frames() -> None:
     """A segment that was looked up without it can be given whole, and not cut."""
     bare = msgspec.structs.replace(FIRST.segment, frames=None)
     held = [Stored(bare, FIRST.blob)]
-    assert 3 == most_samples(resolve([covered(*held, text="0-50")]))
+    [whole] = resolve([covered(*held, text="0-50")])
+    assert [3] == [piece.count for piece in whole.pieces]
     with pytest.raises(DirectoryMissing):
         resolve([covered(*held, text="0-15")])
 
 
 def test_sums_are_those_of_all_pieces() -> None:
-    """Bytes add up over all points; samples count by point."""
+    """Bytes add up over all points."""
     parts = resolve([covered(FIRST, LAST), covered(LAST, text="50-100")])
-    assert (4, 0) == (most_samples(parts), most_samples([]))
     text = len("[10,1],[20,2],[40,3]") + 2 * len("[60,4]")
     assert text == total_text_bytes(parts)
     stored_bytes = FIRST.segment.stored_bytes + 2 * LAST.segment.stored_bytes

@@ -11,15 +11,14 @@ what WebAssembly slows most; `scripts/bench/bench_formats.py` measures it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import msgspec
 
-from building_vitals.cache.segments import Piece, cut_piece_text, verify
-from building_vitals.series.downsample import downsample
-from building_vitals.series.sample_text import decode_samples, encode_samples
-from building_vitals.series.splicing import inflate
+from building_vitals.answers.formats.runs import RunReader
+from building_vitals.cache.segments import Piece, cut_piece_text
+from building_vitals.series.thinning import PointThinning
 
 # Deflated while the client waits: speed before the last bytes.
 STREAM_COMPRESSION_LEVEL = 4
@@ -44,8 +43,27 @@ class Encoder(Protocol):
         """Begin the samples of a point: so many, which need not be said unless `is_counted`."""
         ...
 
-    def add(self, piece: Piece, data: bytes | memoryview) -> int:
-        """Append a piece's samples to the point begun last, and return how many they are."""
+    def add(self, piece: Piece, data: bytes | memoryview, *, is_last: bool = True) -> Iterator[int]:
+        """
+        Append the next bytes of a piece to the point begun last, some samples at a time.
+
+        Bytes of a piece follow each other, and *is_last* says that they are its last ones. Between
+        two steps, what is pending may be taken.
+
+        Yields:
+            How many samples of the piece are known to have been put in since the step before.
+
+        Raises:
+            ValueError: the bytes are not that piece.
+        """
+        ...
+
+    def choose(self) -> Iterator[int]:
+        """
+        Put in what is to be chosen of the point's samples, as `add` does; all have been seen now.
+
+        Nothing where all of them are wanted.
+        """
         ...
 
     def end_point(self, error: str | None = None) -> None:
@@ -91,25 +109,12 @@ class AnswerFormat(msgspec.Struct, frozen=True, kw_only=True):
     encoder: Callable[[BodyOptions], Encoder]
 
 
-def piece_text(piece: Piece, data: bytes | memoryview) -> tuple[int, bytes]:
-    """
-    Return the count and the JSON text of a piece's samples.
-
-    Raises:
-        ValueError: the bytes are not that piece.
-    """
-    if piece.frame is not None:
-        return cut_piece_text(piece, data)
-    verify(piece, data)
-    return piece.count, inflate(data, piece.text_bytes)
-
-
 class TextEncoder:
     """
     What the formats share that are made of the samples' text, gzipped or not.
 
-    Rows go out piece by piece, so that a point may have any number of samples; only where some of
-    them are to be chosen, all of a point's are held.
+    Rows go out run by run, so that a point may have any number of samples. Where some of them are
+    to be chosen, not many more than those are held.
     """
 
     is_counted = False
@@ -123,36 +128,60 @@ class TextEncoder:
         self._parts: list[bytes] = []
         self._point = ""
         self._announced = self._count = 0
-        self._texts: list[bytes] = []
+        self._has_rows = False
+        self._reader: RunReader | None = None
+        self._thinning: PointThinning | None = None
 
     def begin_point(self, point: str, count: int | None = None) -> None:
         """Begin the samples of a point."""
-        self._point, self._announced, self._count, self._texts = point, count or 0, 0, []
+        self._point, self._announced, self._count = point, count or 0, 0
+        self._has_rows = False
         if self._max_points is None:
             self._emit(self._opening())
+        else:
+            self._thinning = PointThinning(self._max_points)
 
-    def add(self, piece: Piece, data: bytes | memoryview) -> int:
-        """Append a piece's samples to the point begun last, and return how many they are."""
-        count, text = piece_text(piece, data)
-        if count and self._max_points is None:
+    def add(self, piece: Piece, data: bytes | memoryview, *, is_last: bool = True) -> Iterator[int]:
+        """Append the next bytes of a piece to the point begun last, run by run."""
+        if piece.frame is not None:
+            count, text = cut_piece_text(piece, data)
+            self._add_run(text)
+            self._count += count
+            yield count
+            return
+        reader = self._reader = self._reader or RunReader(piece)
+        for text in reader.read(data):
+            self._add_run(text)
+            yield 0
+        if is_last:
+            self._reader = None
+            self._add_run(reader.end())
+            self._count += piece.count
+            yield piece.count
+
+    def _add_run(self, text: bytes) -> None:
+        if text and self._thinning is not None:
+            self._thinning.add(text)
+        elif text:
             self._emit(self._rows(text))
-        elif count:
-            self._texts.append(text)
-        self._count += count
-        return count
+            self._has_rows = True
+
+    def choose(self) -> Iterator[int]:
+        """Choose from the samples of the point begun last, and put in those, run by run."""
+        thinning, self._thinning = self._thinning, None
+        if thinning is None:
+            return
+        self._announced = self._count = thinning.choose()
+        self._emit(self._opening())
+        for text in thinning.texts():
+            self._add_run(text)
+            yield 0
 
     def end_point(self, error: str | None = None) -> None:
         """End the point begun last; *error* says why it has no samples."""
-        if self._max_points is not None:
-            text, self._texts = b",".join(self._texts), []
-            if self._count > self._max_points:
-                kept = downsample(decode_samples(text), self._max_points)
-                self._count, text = len(kept), encode_samples(kept)
-            self._announced, self._count = self._count, 0
-            self._emit(self._opening())
-            if self._announced:
-                self._emit(self._rows(text))
-            self._count = self._announced
+        for _ in self.choose():
+            # Where it was not asked for before, it comes together here.
+            continue
         self._emit(self._closing(error))
         self.samples += self._count
 
@@ -179,7 +208,7 @@ class TextEncoder:
         return b""
 
     def _rows(self, text: bytes) -> bytes:
-        """Return rows of `_point`, of which `_count` have gone out before."""
+        """Return rows of `_point`; `_has_rows` says whether some have gone out before."""
         raise LookupError(f"a format says how its rows look: {text[:20]!r}")
 
     def _closing(self, _error: str | None) -> bytes:

@@ -21,7 +21,7 @@ class TextJson(TextEncoder):
         return separator + msgspec.json.encode(self._point) + b':{"samples":['
 
     def _rows(self, text: bytes) -> bytes:
-        return b"," + text if self._count else text
+        return b"," + text if self._has_rows else text
 
     def _closing(self, error: str | None) -> bytes:
         return b'],"count":%d,"error":%b}' % (self._count, msgspec.json.encode(error))

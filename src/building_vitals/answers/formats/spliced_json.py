@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from building_vitals.cache.segments import Piece, cut_fragment, cut_piece_text, verify
+from building_vitals.answers.formats.runs import PieceCheck
+from building_vitals.cache.segments import Piece, cut_fragment, cut_piece_text
 from building_vitals.series.splicing import Splicer
 
 # For the end of an answer: `_meta` of a hit takes 500 bytes, or 700 with the longest site.
@@ -79,6 +81,7 @@ class SplicedJson:
     def __init__(self) -> None:
         self.samples = 0
         self._splicer = Splicer()
+        self._check: PieceCheck | None = None
         # Pending glue: what lies between two pieces becomes one stored block.
         self._glue = b'{"data":{'
         self._point_samples = 0
@@ -116,21 +119,33 @@ class SplicedJson:
         self._points += 1
         self._point_samples = 0
 
-    def add(self, piece: Piece, data: bytes | memoryview) -> int:
-        """Append a piece's samples to the point begun last, and return how many they are."""
+    def add(self, piece: Piece, data: bytes | memoryview, *, is_last: bool = True) -> Iterator[int]:
+        """Append the next bytes of a piece to the point begun last."""
         if piece.frame is not None:
-            count, text = cut_piece_text(piece, data)
-            if not count:
-                return 0
-            if self._point_samples:
-                self._glue += b","
-            self._flush()
-            self._splicer.add_fragment(cut_fragment(text), text)
-            self._point_samples += count
-            return count
-        verify(piece, data)
-        self._add_run(piece, data)
-        return piece.count
+            yield self._add_cut(piece, data)
+            return
+        is_first = self._check is None
+        check = self._check = self._check or PieceCheck(piece)
+        check.add(memoryview(data))
+        if is_first:
+            self._add_run(piece, data)
+        else:
+            self._splicer.add_rest(data)
+        if is_last:
+            self._check = None
+            check.end()
+            yield piece.count
+
+    def _add_cut(self, piece: Piece, data: bytes | memoryview) -> int:
+        count, text = cut_piece_text(piece, data)
+        if not count:
+            return 0
+        if self._point_samples:
+            self._glue += b","
+        self._flush()
+        self._splicer.add_fragment(cut_fragment(text), text)
+        self._point_samples += count
+        return count
 
     def pass_over(self, piece: Piece) -> None:
         """Count in a piece that is not cut, without its bytes: `take` gives what lies around it."""
@@ -142,6 +157,10 @@ class SplicedJson:
         self._flush()
         self._splicer.add_run(data, piece.text_bytes, piece.crc, piece.crc_growth, piece.before)
         self._point_samples += piece.count
+
+    def choose(self) -> Iterator[int]:
+        """Return nothing: all samples are wanted."""
+        return iter(())
 
     def end_point(self, error: str | None = None) -> None:
         """End the point begun last; *error* says why it has no samples."""

@@ -36,7 +36,7 @@ def test_points_and_pieces_are_parted_by_commas(*, is_gzip: bool) -> None:
         encoder.begin_point(point)
         for held in (stored("0-50", samples("10:1")), stored("50-90", samples("60:2"))):
             for piece in pieces(held.segment, held.segment.range):
-                encoder.add(piece, held.bytes_of(piece))
+                assert 1 == sum(encoder.add(piece, held.bytes_of(piece)))
         encoder.end_point()
     body = encoder.take() + encoder.finish({"site": "hq"})
     of_point = b':{"samples":[[10,1],[60,2]],"count":2,"error":null}'

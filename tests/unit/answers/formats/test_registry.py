@@ -8,9 +8,9 @@ import json
 import msgpack
 import pytest
 
-from builders import Samples, Stored, samples, stored
+from builders import Samples, Stored, count_of, samples, stored
 from building_vitals.answers.formats.csv_rows import Csv
-from building_vitals.answers.formats.encoder import Encoder, piece_text
+from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.formats.json_text import TextJson
 from building_vitals.answers.formats.msgpack_rows import MessagePack
 from building_vitals.answers.formats.ndjson_rows import Ndjson
@@ -18,8 +18,8 @@ from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.cache.segments import pieces
 from building_vitals.ranges import Range
-from building_vitals.series.downsample import downsample
 from building_vitals.series.sample_text import decode_samples, encode_samples
+from building_vitals.series.thinning import PointThinning
 
 HELD = stored("0-100", samples('10:1.50 20:"on" 30:null'), sizes=[1, 1])
 ALL = Range(0, 100)
@@ -51,9 +51,9 @@ ONE = {
 def fill(encoder: Encoder, held: Stored, time_range: Range, point: str = "p") -> None:
     """Put a range of a segment in as a point."""
     read = [(piece, held.bytes_of(piece)) for piece in pieces(held.segment, time_range)]
-    encoder.begin_point(point, sum(piece_text(*each)[0] for each in read))
+    encoder.begin_point(point, sum(count_of(*each) for each in read))
     for each in read:
-        encoder.add(*each)
+        assert count_of(*each) == sum(encoder.add(*each))
     encoder.end_point()
 
 
@@ -136,9 +136,10 @@ def test_point_without_samples_says_why(
 def test_samples_are_chosen(format: Format, max_points: int) -> None:
     """With a limit, a body is the one that the chosen samples alone would have made."""
     many = Samples((t, str(t * 7 % 101)) for t in range(100))
-    chosen = decode_samples(many.text)
-    if len(many) > max_points:
-        chosen = downsample(chosen, max_points)
+    thinning = PointThinning(max_points)
+    thinning.add(many.text)
+    assert thinning.choose() <= max_points
+    chosen = decode_samples(b",".join(thinning.texts()))
     few = Samples((t, bytes(value).decode()) for t, value in chosen)
     assert few.text == encode_samples(chosen)
     limited = encoder_for(format, 1, gzip=False, max_points=max_points)

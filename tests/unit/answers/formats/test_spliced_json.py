@@ -23,6 +23,7 @@ def test_cuts_that_leave_nothing(*, compressed: bool) -> None:
     last = stored("50-100", samples("60:3 90:4"))
     encoder = encoder_for("json", 1, gzip=compressed)
     encoder.begin_point("p")
+    added = 0
     for held, time_range in (
         (first, Range(15, 35)),
         (first, Range(35, 50)),
@@ -31,10 +32,11 @@ def test_cuts_that_leave_nothing(*, compressed: bool) -> None:
         (last, Range(70, 80)),
     ):
         [piece] = pieces(held.segment, time_range)
-        encoder.add(piece, held.bytes_of(piece))
+        added += sum(encoder.add(piece, held.bytes_of(piece)))
     encoder.end_point()
     body = encoder.take() + encoder.finish({})
 
+    assert 2 == added
     read = json.loads(gzip.decompress(body) if compressed else body)
     assert {"samples": [[40, 2], [60, 3]], "count": 2, "error": None} == read["data"]["p"]
 
@@ -48,4 +50,4 @@ def test_other_bytes_never_reach_an_answer(*, compressed: bool) -> None:
         encoder.begin_point("p")
         [piece] = pieces(HELD.segment, time_range)
         with pytest.raises(ValueError):
-            encoder.add(piece, other.bytes_of(piece))
+            list(encoder.add(piece, other.bytes_of(piece)))

@@ -1,0 +1,283 @@
+"""
+Measures the WebAssembly heap: what each kind of large request makes of a fresh isolate.
+
+Usage: python3 scripts/bench.py memory
+
+The heap never shrinks, so its size behind a request is its peak. JavaScript's own memory is not in
+it: the isolate has 128 MB for both.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from bench.bench_cached import query
+from bench.page_upstream import START_MS as FETCH_START_MS
+from bench.seeding import DAY_MS, START_MS, Shape, write_seed
+from bench.stack import Stack, running
+
+PATH = "/api/timeseries"
+BAR_BYTES = 90_000_000
+TIMEOUT_S = 300
+READ_BYTES = 65_536
+JOB_SECONDS = 240
+MEBI = 1_048_576
+
+LONG = Shape("long", points=1, days=998, interval_ms=60_000)
+DENSE = Shape("dense", points=1, days=340, interval_ms=30_000)
+WIDE = Shape("wide", points=1_000, days=1, interval_ms=60_000)
+SHAPES = (LONG, DENSE, WIDE)
+# A miss of 195,840 samples.
+MISS_POINTS, MISS_HOURS = 34, 480
+HOUR_MS = 3_600_000
+
+
+class Result(NamedTuple):
+    """
+    What one scenario showed.
+
+    Attributes:
+        before, after: The heap, bytes.
+        seconds: What it took.
+        outcome: Statuses and sizes, for people.
+    """
+
+    before: int
+    after: int
+    seconds: float
+    outcome: str
+
+
+class Received(NamedTuple):
+    """An answer: its status, body bytes, whether it came whole, and its first bytes."""
+
+    status: int
+    size: int
+    is_whole: bool
+    head: bytes
+
+
+def fetch(
+    port: int, path: str, *, method: str = "GET", body: Any = None, gzip: bool = True
+) -> Received:
+    """Send a request and read its answer, forgetting it on the way."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    headers = {"Accept-Encoding": "gzip" if gzip else "identity"}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+    answer = connection.getresponse()
+    size, head = 0, b""
+    try:
+        while part := answer.read(READ_BYTES):
+            head = head or part
+            size += len(part)
+    except (http.client.IncompleteRead, ConnectionError):
+        return Received(answer.status, size, is_whole=False, head=head)
+    finally:
+        connection.close()
+    return Received(answer.status, size, is_whole=True, head=head)
+
+
+def heap(port: int) -> int:
+    """Return the isolate's heap, bytes."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    connection.request("GET", "/api/health")
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return int(answer.headers["X-Heap-Bytes"])
+
+
+def _told(answers: list[Received]) -> str:
+    statuses = Counter(str(each.status) + ("" if each.is_whole else " cut") for each in answers)
+    said = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
+    return f"{said}; {sum(each.size for each in answers) / MEBI:.1f} MiB"
+
+
+def stored(
+    shape: Shape, *, gzip: bool, stack: Stack, times: int = 1, method: str = "GET", **more: Any
+) -> str:
+    """Ask for all that is known of a shape."""
+    app = stack.ports["app"]
+    body = {
+        "site": shape.site,
+        "points": shape.names,
+        "start_time": START_MS,
+        "end_time": shape.end_ms,
+        "route": "cached",
+        **more,
+    }
+    if shape.points == 1:
+        path = f"/api/timeseries?{urlencode({**body, 'points': shape.names[0]})}"
+        return _told(at_once(times, lambda _: fetch(app, path, method=method, gzip=gzip)))
+    # Long lists of points do not fit an address.
+    return _told(at_once(times, lambda _: fetch(app, PATH, method="POST", body=body, gzip=gzip)))
+
+
+def at_once(count: int, ask: Callable[[int], Received]) -> list[Received]:
+    """Send requests side by side."""
+    answers: list[Received] = []
+
+    def one(n: int) -> None:
+        answers.append(ask(n))
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def misses(count: int, stack: Stack, points: int = MISS_POINTS, hours: int = MISS_HOURS) -> str:
+    """Ask for samples of as many sites, of which nothing is known, at once."""
+    app, end_ms = stack.ports["app"], FETCH_START_MS + hours * HOUR_MS
+    asked = [
+        stack.upstream.add_generated(
+            f"cold-{n}",
+            points=points,
+            start_ms=FETCH_START_MS,
+            end_ms=end_ms,
+        )
+        for n in range(count)
+    ]
+
+    def ask(n: int) -> Received:
+        body = {
+            "site": f"cold-{n}",
+            "points": asked[n],
+            "start_time": FETCH_START_MS,
+            "end_time": end_ms,
+            "route": "cached",
+        }
+        return fetch(app, PATH, method="POST", body=body)
+
+    return _told(at_once(count, ask))
+
+
+def job(stack: Stack) -> str:
+    """Have a job fetch 30-second data of a site that was never seen."""
+    app, days = stack.ports["app"], 20
+    names = stack.upstream.add_generated(
+        "jobs",
+        points=20,
+        interval_s=30,
+        start_ms=FETCH_START_MS,
+        end_ms=FETCH_START_MS + days * DAY_MS,
+    )
+    body = {
+        "site": "jobs",
+        "points": names,
+        "start_time": FETCH_START_MS,
+        "end_time": FETCH_START_MS + days * DAY_MS,
+        "route": "queued",
+    }
+    queued = fetch(app, PATH, method="POST", body=body, gzip=False)
+    job_id = json.loads(queued.head)["jobId"]
+    deadline = time.monotonic() + JOB_SECONDS
+    while True:
+        found = json.loads(fetch(app, f"/api/jobs/{job_id}", gzip=False).head)
+        if found["status"] in ("completed", "failed") or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    answer = fetch(app, f"/api/jobs/{job_id}/data?format=csv")
+    return f"{found['status']}, {found['samplesCount']:,} samples; data {_told([answer])}"
+
+
+def large_page(stack: Stack) -> str:
+    """Ask for a day of one point where the day is a page of 172,800 samples."""
+    names = stack.upstream.add_generated(
+        "pages",
+        points=2,
+        interval_s=1,
+        start_ms=FETCH_START_MS,
+        end_ms=FETCH_START_MS + DAY_MS,
+    )
+    path = query("pages", names, FETCH_START_MS, FETCH_START_MS + DAY_MS, route="cached")
+    return _told([fetch(stack.ports["app"], path)])
+
+
+@contextmanager
+def _seeded(now_ms: int) -> Iterator[Path]:
+    with TemporaryDirectory() as home:
+        write_seed(Path(home), SHAPES, now_ms)
+        yield Path(home)
+
+
+def scenarios() -> dict[str, Callable[[Stack], str]]:
+    """Return what is measured, each for an isolate of its own."""
+    found: dict[str, Callable[[Stack], str]] = {}
+    labels = {
+        LONG: "1 point x 998 d, 1 min",
+        DENSE: "1 point x 340 d, 30 s",
+        WIDE: "1,000 points x 1 d, 1 min",
+    }
+    for shape, label in labels.items():
+        ask = partial(_stored, shape)
+        found[f"{label}: CSV"] = ask(gzip=False, format="csv")
+        found[f"{label}: CSV, gzip"] = ask(gzip=True, format="csv")
+        found[f"{label}: NDJSON"] = ask(gzip=False, format="ndjson")
+        found[f"{label}: MessagePack"] = ask(gzip=True, format="msgpack")
+        found[f"{label}: JSON"] = ask(gzip=False, format="json")
+        found[f"{label}: JSON, gzip"] = ask(gzip=True, format="json")
+        found[f"{label}: max_points=1000"] = ask(gzip=True, max_points=1000)
+    ask = partial(_stored, LONG)
+    found["1 point x 998 d, 1 min: max_points=100000"] = ask(gzip=True, max_points=100_000)
+    found["1 point x 998 d, 1 min: HEAD"] = ask(gzip=True, format="csv", method="HEAD")
+    found["1 point x 998 d, 1 min: CSV, 10 at once"] = ask(gzip=True, format="csv", times=10)
+    found["misses of 195,840 samples, 8 at once"] = partial(misses, 8)
+    found["misses of 195,840 samples, 20 at once"] = partial(misses, 20)
+    found["misses of 204,000 samples of 1,000 points, 8 at once"] = partial(
+        misses, 8, points=1_000, hours=17
+    )
+    found["job of 30-s data never seen, 1,152,000 samples"] = job
+    found["a page of 172,800 samples"] = large_page
+    return found
+
+
+def _stored(shape: Shape, **options: Any) -> Callable[[Stack], str]:
+    return lambda stack: stored(shape, stack=stack, **options)
+
+
+def measure(run: Callable[[Stack], str], seed: Path) -> Result:
+    """Run a scenario in an isolate of its own."""
+    with running({"DEV_METRICS": "1"}, seed=seed) as stack:
+        app = stack.ports["app"]
+        before, began = heap(app), time.perf_counter()
+        outcome = run(stack)
+        seconds = time.perf_counter() - began
+        return Result(before, heap(app), seconds, outcome)
+
+
+def main(_rounds: int = 1) -> None:
+    """Measure it all; BENCH_ONLY in the environment chooses scenarios by a part of their name."""
+    asked = os.environ.get("BENCH_ONLY", "")
+    print(f"WebAssembly heap, MB, a fresh isolate each; the bar is {BAR_BYTES / 1e6:.0f}")
+    print(f"{'':52} before  after      s  outcome")
+    worst = 0
+    with _seeded(int(time.time() * 1000)) as seed:
+        for label, run in scenarios().items():
+            if asked not in label:
+                continue
+            found = measure(run, seed)
+            worst = max(worst, found.after)
+            mark = "" if found.after <= BAR_BYTES else "  OVER"
+            print(
+                f"{label:52} {found.before / 1e6:6.0f} {found.after / 1e6:6.0f} "
+                f"{found.seconds:6.1f}  {found.outcome}{mark}",
+                flush=True,
+            )
+    print(f"largest: {worst / 1e6:.0f} MB: {'within' if worst <= BAR_BYTES else 'beyond'} the bar")
