@@ -133,6 +133,7 @@ class App:
             gate=self._gate,
             state=self.isolate.upstream,
             profiles=self.profiles,
+            memory=self.isolate.memory,
             # Nobody's chart hangs on what a job finds out, and a consumer has no time to lose.
             run_later=None if self._is_queued else self.invocation.run_later,
             is_awaited=not self._is_queued,

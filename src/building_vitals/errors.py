@@ -18,6 +18,7 @@ AppError                       500   base: code, status, retryable, retry_after_
 │  ├─ UpstreamLimited          502   the upstream's rate limit, or the Worker's own quota, held on
 │  └─ UpstreamTimeout          504   the upstream did not answer in time
 │     └─ UpstreamBusy          504   another request was still fetching the same data
+├─ Overloaded                  503   the isolate has no memory to spare; says when to retry
 ├─ Unavailable                 503   a binding (R2, D1, Queues) is missing or down
 ├─ Misconfigured               503   a var or secret of the Worker is not allowed
 └─ CorruptSegment              500   a stored segment failed its checks; the reader drops it
@@ -208,6 +209,14 @@ class Misconfigured(AppError):
 
     code = "misconfigured"
     status = 503
+
+
+class Overloaded(AppError):
+    """The isolate does all that its memory allows, and had none to spare in time."""
+
+    code = "overloaded"
+    status = 503
+    retryable = True
 
 
 class CorruptSegment(AppError):

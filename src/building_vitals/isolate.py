@@ -18,6 +18,7 @@ from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.waiting import Waiting
 from building_vitals.maintenance.health import HealthMemory
 from building_vitals.maintenance.overdue import LastLook
+from building_vitals.memory import MemoryBudget
 from building_vitals.settings import Settings
 from building_vitals.statistics.recorder import Outbox
 from building_vitals.upstream.ace.calls import UpstreamState
@@ -39,6 +40,7 @@ class Isolate:
         allowances: What of each key's allowance is in use.
         streams: The event streams that are open, by key.
         health: What was found when the health was last looked at.
+        memory: What requests hold of the isolate's memory.
         waiting: Needs that wait for another request's fetch.
         failures: Fetches that failed some seconds ago.
         outbox: Requests that wait to be recorded.
@@ -59,6 +61,7 @@ class Isolate:
         self.allowances = AllowanceMemory()
         self.streams = OpenStreams()
         self.health = HealthMemory()
+        self.memory = MemoryBudget()
         self.waiting = Waiting()
         self.failures = Failures()
         self.outbox = Outbox()

@@ -30,7 +30,8 @@ ROOMS = (
     *("statistics", "maintenance", "app", "api", "handlers", "platform", "entry"),
 )
 ROOT_MODULES = {
-    *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "statement_count"),
+    *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "memory"),
+    *("statement_count",),
 }
 APP_MODULES = {"settings", "isolate", "adapters", "app"}
 
@@ -46,8 +47,12 @@ PURE = {
     *("series.sample_text", "series.splicing", "series.thinning", "series.values"),
     *("upstream.costs", "upstream.point_names", "upstream.profile", "upstream.quota"),
     *("upstream.ace.backoff", "upstream.ace.comparison", "upstream.ace.cursors"),
-    *("upstream.ace.planning", "upstream.ace.settings", "upstream.ace.targets"),
-    *("upstream.ace.wire", "upstream.ace.nesting"),
+    *(
+        "upstream.ace.planning",
+        "upstream.ace.settings",
+        "upstream.ace.targets",
+    ),
+    *("upstream.ace.wire", "upstream.ace.nesting", "upstream.ace.sizing"),
     *("cache.freshness", "cache.segments", "cache.coverage", "cache.fetch_plan", "cache.need"),
     *("cache.failures", "cache.lease", "cache.patience"),
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),

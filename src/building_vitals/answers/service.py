@@ -37,7 +37,7 @@ from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Filling, Need
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.store import LostObjects, SegmentStore
-from building_vitals.errors import AppError, Unavailable, UpstreamTimeout
+from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
 from building_vitals.ports import Invocation
 
 # Times that an answer is planned because objects were gone.

@@ -21,6 +21,7 @@ from building_vitals.cache.need import Need, Progress
 from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import (
     AppError,
+    Overloaded,
     Unavailable,
     UpstreamBusy,
     UpstreamLimited,
@@ -228,7 +229,7 @@ class ChunkRunner:
             result = await self._fill(work)
         except WorkStopped:
             return Verdict("stopped")
-        except UpstreamBusy:
+        except (UpstreamBusy, Overloaded):
             return await self._put_back(work, BUSY_DELAY_S, outcome="busy")
         except AppError as error:
             if error.retryable and not state.is_doomed and await self._goes_on(work):

@@ -115,6 +115,8 @@ class Calls:
         self.gate = gate
         self.deadline_ms = deadline_ms
         self.report = FetchReport()
+        # Most bytes of an answer with samples.
+        self.page_bytes_max = settings.page_bytes_max
         self._state = UpstreamState() if state is None else state
         self._is_token_suspect: bool | None = None
         self._token_door = asyncio.Lock()
@@ -185,7 +187,7 @@ class Calls:
             headers=headers,
             body=target.body,
             timeout_ms=timeout_ms,
-            body_max=settings.page_bytes_max if target.has_samples else settings.list_bytes_max,
+            body_max=self.page_bytes_max if target.has_samples else settings.list_bytes_max,
         )
         if answer.status == _OK and settings.token is not None:
             self._state.has_worked = True

@@ -7,7 +7,8 @@ cursors and retries. Its result is complete, or an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 
 from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
 from building_vitals.instants import is_recent
+from building_vitals.memory import MemoryBudget
 from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.calibration import Calibration, RunLater
@@ -23,6 +25,7 @@ from building_vitals.upstream.ace.page_stream import FilterIgnored
 from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.ace.sample_fetch import SampleFetch
 from building_vitals.upstream.ace.settings import UpstreamSettings
+from building_vitals.upstream.ace.sizing import answer_bytes_max, fetch_bytes, small
 from building_vitals.upstream.ace.targets import SITES_PATH, list_target, site_path, site_target
 from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing
 from building_vitals.upstream.port import Items, SampleSink, UpstreamGate
@@ -33,6 +36,12 @@ from building_vitals.upstream.profiles import SiteProfiles
 SITES_PER_PAGE = 1_000
 POINTS_PER_PAGE = 5_000
 LIST_PAGES_MAX = 100
+
+# An invocation lives no longer.
+FETCH_MS_MAX = 900_000
+# How long a fetch waits for memory: a share of its time, and at most.
+PATIENCE_SHARE = 0.75
+PATIENCE_MS_MAX = 25_000
 
 # How long the client remembers whether a site exists, and for how many sites.
 SITE_KNOWN_MS = 300_000
@@ -56,6 +65,7 @@ class AceClient:
         gate: UpstreamGate | None = None,
         state: UpstreamState | None = None,
         profiles: SiteProfiles,
+        memory: MemoryBudget | None = None,
         run_later: RunLater | None = None,
         is_awaited: bool = True,
     ) -> None:
@@ -67,6 +77,7 @@ class AceClient:
             gate: The Worker's own quota.
             state: What has been seen of the upstream, by all requests of the isolate.
             profiles: What is learned of the upstream.
+            memory: What the isolate's requests hold of its memory; None: a budget of its own.
             run_later: Has the two ways of asking compared behind an answer; None: they are not.
             is_awaited: Whether somebody waits for the fetches.
         """
@@ -76,6 +87,7 @@ class AceClient:
         self._gate = gate
         self._profiles = profiles
         self._is_awaited = is_awaited
+        self._memory = MemoryBudget() if memory is None else memory
         self._state = UpstreamState() if state is None else state
         self._calibration = Calibration(
             calls_until=self._calls,
@@ -160,17 +172,55 @@ class AceClient:
         )
         costs = await self.costs(site)
         keeps_tail = self._calibration.is_due(costs.profile)
-        try:
-            await fetch.run(costs, source=source, keeps_tail=keeps_tail)
-        except FilterIgnored:
-            profile = replace(self._profiles.known(site), is_filter_heeded=False)
-            self._profiles.change(site, profile)
-            await fetch.run(self._costs(profile), source=source, keeps_tail=keeps_tail)
+        async with self._sized(calls, costs, len(unique), time_range, source) as (sized, way):
+            try:
+                await fetch.run(sized, source=way, keeps_tail=keeps_tail)
+            except FilterIgnored:
+                profile = replace(self._profiles.known(site), is_filter_heeded=False)
+                self._profiles.change(site, profile)
+                unfiltered = replace(sized, profile=profile)
+                await fetch.run(unfiltered, source=source, keeps_tail=keeps_tail)
         if fetch.seen is not None:
             self._profiles.learn(site, fetch.seen)
         if fetch.tail is not None:
             self._calibration.compare_later(site, fetch.tail)
         return calls.report
+
+    @asynccontextmanager
+    async def _sized(
+        self,
+        calls: Calls,
+        costs: SiteCosts,
+        points_count: int,
+        time_range: Range,
+        source: Source | None,
+    ) -> AsyncIterator[tuple[SiteCosts, Source | None]]:
+        """
+        Hold the memory of a fetch, and give what sizes its answers and where to get them from.
+
+        Raises:
+            Overloaded: it was not free in time.
+        """
+        duration_ms, in_flight = time_range.duration_ms, self._settings.max_in_flight
+        now_ms = self._clock.now_ms()
+        size = fetch_bytes(costs, points_count, duration_ms, in_flight)
+        if size > self._memory.free_bytes(now_ms, is_awaited=self._is_awaited):
+            # The way stays that larger answers would have been asked for.
+            is_by_point = costs.way(points_count, duration_ms, source) == "points"
+            source = source or ("points" if is_by_point else "pages")
+            costs = small(costs)
+            size = fetch_bytes(costs, points_count, duration_ms, in_flight)
+        calls.page_bytes_max = answer_bytes_max(costs, self._settings.page_bytes_max)
+        deadline_ms = now_ms + FETCH_MS_MAX if calls.deadline_ms is None else calls.deadline_ms
+        patience_ms = int((deadline_ms - now_ms) * PATIENCE_SHARE)
+        async with self._memory.share(
+            size,
+            clock=self._clock,
+            wait_until_ms=now_ms + min(patience_ms, PATIENCE_MS_MAX),
+            until_ms=deadline_ms + self._settings.page_timeout_ms,
+            is_awaited=self._is_awaited,
+        ):
+            yield costs, source
 
     async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
         """

@@ -50,12 +50,14 @@ class SiteCosts(msgspec.Struct, frozen=True):
         calls: What the operator decided.
         page_size: Samples on a page, as configured.
         is_awaited: Whether somebody waits for the fetch.
+        answer_samples: Of an answer without pages, about.
     """
 
     profile: SiteProfile
     calls: CallsVar
     page_size: int
     is_awaited: bool = True
+    answer_samples: int = ANSWER_SAMPLES
 
     @property
     def samples_per_day(self) -> float:
@@ -158,10 +160,17 @@ class SiteCosts(msgspec.Struct, frozen=True):
     def _calls(self, count: int, groups: int, duration_ms: int) -> int:
         return groups * self.parts(-(-count // groups), duration_ms)
 
+    def samples(self, points_count: int, duration_ms: int) -> float:
+        """Return the samples that answers to a fetch bring, surplus ones included, estimated."""
+        per_day = points_count * self.samples_per_day
+        if self.way(points_count, duration_ms) == "site":
+            per_day = self.site_samples_per_day or per_day
+        return per_day * duration_ms / DAY_MS
+
     def parts(self, names_count: int, duration_ms: int) -> int:
         """Return into how many calls the samples of one group of names are divided."""
         samples = names_count * duration_ms / DAY_MS * self.samples_per_day
-        return max(1, -int(-samples // ANSWER_SAMPLES))
+        return max(1, -int(-samples // self.answer_samples))
 
     def _pages(self, way: Way, points_count: int, duration_ms: int) -> int | None:
         if way == "filter":

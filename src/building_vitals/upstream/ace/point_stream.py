@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import Sequence
 
 from building_vitals.errors import UpstreamError
-from building_vitals.instants import HOUR_MS
+from building_vitals.instants import HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace.calls import AnswerCut, Call
+from building_vitals.upstream.ace.calls import AnswerCut, AnswerTooLarge, Call
 from building_vitals.upstream.ace.context import FetchContext
 from building_vitals.upstream.ace.targets import points_target, split_evenly
 from building_vitals.upstream.ace.wire import PageRefused, decode_samples
@@ -77,6 +77,8 @@ class PointStream:
                     for half in split_evenly(part, 2):
                         await self._fetch(names, half)
                     return
+                if isinstance(cut, AnswerTooLarge) and await self._divided(names, part):
+                    return
                 await call.retry(cut)
                 continue
             except UpstreamError as refusal:
@@ -94,6 +96,19 @@ class PointStream:
             if lie is None:
                 return
             await call.distrust(lie)
+
+    async def _divided(self, names: Sequence[str], part: Range) -> bool:
+        """Fetch in parts what is too much of a short time; return False for what has none."""
+        if len(names) > 1:
+            middle = len(names) // 2
+            await self._fetch(names[:middle], part)
+            await self._fetch(names[middle:], part)
+        elif part.duration_ms > MINUTE_MS:
+            for half in split_evenly(part, 2):
+                await self._fetch(names, half)
+        else:
+            return False
+        return True
 
     async def _taken(
         self, call: Call, body: bytes | None, names: Sequence[str], part: Range

@@ -34,8 +34,8 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_in_flight: Most requests of one fetch at once.
         request_line_max: Bytes of a request's first line, method and version included: servers of
             the upstream's kind refuse longer ones. Longer lists of points go into several requests.
-        page_bytes_max: Most bytes of a page of samples, decompressed. 100,000 samples are 16 MB;
-            the page is in memory twice for a moment, of the isolate's 128 MB.
+        page_bytes_max: Most bytes of an answer with samples, decompressed. 50,000 are 8 MB; they
+            are in memory twice for a moment, of the isolate's 128 MB.
         list_bytes_max: Most bytes of any other answer; a list's page of 5,000 points is 8 MB, and
             several times that once decoded.
     """
@@ -50,7 +50,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry_delay_max_ms: int = 30_000
     max_in_flight: int = 4
     request_line_max: int = 4_094
-    page_bytes_max: int = 32 * 1024 * 1024
+    page_bytes_max: int = 16 * 1024 * 1024
     list_bytes_max: int = 16 * 1024 * 1024
 
     def __repr__(self) -> str:

@@ -248,8 +248,9 @@ async def test_answer_larger_than_the_worker_reads_is_asked_for_in_parts(
     upstream.faults.always(site, kind, **options)
     with pytest.raises(AnswerTooLarge, match="sent a larger answer than the Worker reads"):
         await Guest(upstream, site, calls, **limits).fetch(points)
-    # Pages of 1,000 and of 500; parts of 24 hours, 12, 6, 3 and less, down to one.
-    assert (2 if calls == "site" else 6) == upstream.requests_for(site) - 3
+    # Pages of 1,000 and of 500; parts of 24 hours, 12, 6, 3 and less, down to one, then of one
+    # point, then of minutes.
+    assert (2 if calls == "site" else 13) == upstream.requests_for(site) - 3
     upstream.faults.clear(site)
 
 
