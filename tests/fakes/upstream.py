@@ -195,6 +195,13 @@ class FakeUpstream:
             }
             self._set_site(site, Site(_site_item(site), ListedSource(items, texts)))
 
+    def remove_points(self, site: str, names: Iterable[str]) -> None:
+        """Take points that set_points made away from their site, with their samples."""
+        with self._lock:
+            for name in names:
+                self._listed[site].pop(name, None)
+        self.set_points(site, {})
+
     def add_samples(self, site: str, point: str, samples: Iterable[tuple[int, Wire]]) -> None:
         """Add late samples to a point that set_points made."""
         with self._lock:

@@ -16,6 +16,7 @@ NEEDED = ("scripts", "src", "tests", "requirements")
 TOLD = {
     "api_key": ("create,list,revoke", "--name", "--role", "--sites", "--expires", "--remote"),
     "bench": ("cached|jobs", "--rounds"),
+    "chaos": ("--operations", "--seed", "--without-rule", "--without-fault", "--keep"),
     "demo_upstream": (
         *("--port", "--token", "--latency-ms", "--ms-per-1000-samples", "--rate-limit", "--csv"),
         *("--site", "--kind", "--filter", "--cursor", "--times", "--slashes", "--unknown-site"),

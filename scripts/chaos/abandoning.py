@@ -1,0 +1,91 @@
+"""Jobs that are cancelled while they fetch: what is fetched for them afterwards."""
+
+from __future__ import annotations
+
+import json
+import time
+from threading import Lock
+from typing import Any
+
+from chaos.ground import ABANDONED, START_MS, now_ms
+from chaos.jobs import NOTICE_MS, Jobs
+from chaos.scene import Scene, Visitor
+from chaos.workload import DAY_MS, Ask, Step
+
+OK = 200
+WATCH_S = 2.0
+
+
+class Abandoning:
+    """
+    Cancels jobs of a site that nobody else asks for, one after the other.
+
+    Args:
+        scene: Of the run.
+        jobs: Takes the jobs.
+    """
+
+    def __init__(self, scene: Scene, jobs: Jobs) -> None:
+        self._scene, self._jobs = scene, jobs
+        self._abandoned: tuple[int, str] | None = None
+        self._lock = Lock()
+
+    def abandon(self, step: Step, visitor: Visitor) -> None:
+        """Submit a job that takes long, cancel it once it fetches; later nothing may be fetched."""
+        del visitor
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if not self.check(step.number):
+                return
+            self._abandon(step)
+        finally:
+            self._lock.release()
+
+    def _abandon(self, step: Step) -> None:
+        scene, number = self._scene, step.number
+        scene.send("DELETE", "/api/cache", [("site", ABANDONED)])
+        names = sorted(each["name"] for each in self._points())
+        if not names:
+            return
+        start_ms = START_MS + int(step.draws[0] * DAY_MS)
+        ask = Ask(
+            ABANDONED, tuple(names), start_ms, start_ms + 18 * DAY_MS,
+            "queued", "json", True, True, False, None, None,
+        )  # fmt: skip
+        scene.upstream.clear_log(ABANDONED)
+        job = self._jobs.send_job(number, ask)
+        if job is None:
+            return
+        deadline = time.monotonic() + WATCH_S
+        while time.monotonic() < deadline and not scene.upstream.fetches(ABANDONED):
+            time.sleep(0.02)
+        self._jobs.cancel_job(number, job)
+        if job.cancelled_ms is not None:
+            self._abandoned = (job.cancelled_ms, job.job_id)
+
+    def _points(self) -> list[dict[str, Any]]:
+        reply, _ = self._scene.send("GET", f"/api/sites/{ABANDONED}/points")
+        return list(json.loads(reply.body)["items"]) if reply.status == OK else []
+
+    def check(self, number: int) -> bool:
+        """See that nothing was fetched for the last cancelled job; False: it is too soon."""
+        if self._abandoned is None:
+            return True
+        cancelled_ms, job_id = self._abandoned
+        if now_ms() < cancelled_ms + NOTICE_MS:
+            return False
+        late = [
+            each.time_ms - cancelled_ms
+            for each in self._scene.upstream.fetches(ABANDONED)
+            if each.time_ms > cancelled_ms + NOTICE_MS
+        ]
+        if late:
+            self._scene.record.note(
+                number,
+                "cancelled",
+                f"DELETE /api/jobs/{job_id}",
+                f"{len(late)} upstream requests up to {max(late)} ms after its acknowledgement",
+            )
+        self._abandoned = None
+        return True

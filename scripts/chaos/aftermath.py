@@ -1,0 +1,216 @@
+"""What must hold once nothing is made to fail: everything is well again within a bounded time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+
+from chaos.abandoning import Abandoning
+from chaos.asking import Asking
+from chaos.ground import ABANDONED, ALPHA, BETA, JOBS, LIVE, now_ms
+from chaos.jobs import NOTICE_MS, Job, Jobs
+from chaos.oracle import Purge
+from chaos.reading import FORMATS
+from chaos.scene import Scene, Visitor
+from chaos.workload import DAY_MS, HOUR_MS, Ask, SiteShape, Step
+from integration.harness.state_files import opened
+
+# All jobs have ended by then, those that were sent again included: lost messages are found by the
+# maintenance run, after at most half a minute each.
+JOBS_S = 120.0
+POLL_S = 1.0
+MAINTENANCE_S = 5.0
+MAINTENANCE_RUNS = 12
+# A lease lives less long after the death of its holder.
+LEASES_S = 20.0
+AGED_MS = 3 * HOUR_MS
+CALM_S = 15.0
+AFTERWARDS = -1
+ENDED_WELL = {"completed", "cancelled"}
+SEGMENTS = "segments/"
+
+
+class Aftermath:
+    """
+    Goes through it.
+
+    Args:
+        scene: Of the run, with nobody else using it.
+        asking: Asks for samples.
+        jobs: All of the run.
+        abandoning: Knows the last cancelled job.
+    """
+
+    def __init__(self, scene: Scene, asking: Asking, jobs: Jobs, abandoning: Abandoning) -> None:
+        self._scene, self._asking, self._jobs = scene, asking, jobs
+        self._abandoning = abandoning
+        self._visitor = Visitor()
+
+    def run(self) -> None:
+        """Judge everything; see the module."""
+        self._calm()
+        self._jobs_end()
+        self._charts(is_strict=False)
+        self._charts(is_strict=True)
+        self._purge_all()
+        self._charts(is_strict=True)
+        self._leases()
+        self._orphans()
+
+    def _note(self, rule: str, request: str, text: str) -> None:
+        self._scene.record.note(AFTERWARDS, rule, request, text)
+
+    def _calm(self) -> None:
+        """End all faults, and wait until none explains anything."""
+        scene = self._scene
+        for site in (ALPHA, BETA, JOBS, LIVE):
+            scene.upstream.faults.clear(site.name)
+        scene.upstream.start()
+        scene.upstream.faults.release_all()
+        scene.runtime.act("up")
+        scene.windows.close(now_ms())
+        deadline = time.monotonic() + CALM_S
+        while time.monotonic() < deadline and scene.explains(502, None, now_ms()):
+            time.sleep(0.2)
+        if not scene.runtime.is_alive():
+            self._note("crash", "workerd", "it is dead")
+        time.sleep(NOTICE_MS / 1000 + 0.2)
+        self._abandoning.check(AFTERWARDS)
+
+    def _maintain(self) -> int:
+        """Run the maintenance; return how much it changed."""
+        reply, _ = self._scene.send("POST", "/api/maintenance/run", timeout_ms=60_000)
+        if reply.status != 200:
+            self._scene.check_refusal(
+                AFTERWARDS, "POST /api/maintenance/run", reply, site=None, since_ms=now_ms()
+            )
+            return 0
+        return sum(step["changed"] or 0 for step in json.loads(reply.body)["steps"])
+
+    def _jobs_end(self) -> None:
+        """See that every job ends, and that those end well that are sent again now."""
+        self._wait_for(self._jobs.jobs)
+        failed = [job for job in self._jobs.jobs if job.ended == "failed"]
+        for job in failed:
+            if not self._is_explained(job):
+                self._note("job", f"GET /api/jobs/{job.job_id}", "it failed without any fault")
+            path = f"/api/queue/dlq/failures/{job.job_id}/retry"
+            began_ms = now_ms()
+            reply, _ = self._scene.send("POST", path)
+            job.ended, job.retried_ms = None, began_ms - NOTICE_MS - 1
+            if reply.status != 202:
+                self._scene.check_refusal(
+                    AFTERWARDS, f"POST {path}", reply, site=None, since_ms=began_ms
+                )
+        self._wait_for(failed)
+        for job in failed:
+            if job.ended not in (None, *ENDED_WELL):
+                self._note("job", f"GET /api/jobs/{job.job_id}", f"sent again, and {job.ended}")
+        for number, job in enumerate(self._jobs.jobs):
+            if job.ended == "completed" and job.ask.site != ABANDONED:
+                self._jobs.read_data(AFTERWARDS, job, FORMATS[number % len(FORMATS)])
+
+    def _is_explained(self, job: Job) -> bool:
+        until_ms, windows = now_ms(), self._scene.windows
+        return any(
+            windows.explaining(kind, job.ask.site, job.sent_ms, until_ms)
+            for kind in ("upstream", "database", "worker")
+        )
+
+    def _wait_for(self, jobs: list[Job]) -> None:
+        """Poll until jobs have ended; those that do not are told of."""
+        deadline, maintained = time.monotonic() + JOBS_S, 0.0
+        while active := [job for job in jobs if job.ended is None]:
+            if time.monotonic() > deadline:
+                for job in active:
+                    text = f"has not ended {JOBS_S:.0f} s after the last fault; {job.progress} %"
+                    self._note("stuck", f"GET /api/jobs/{job.job_id}", text)
+                return
+            if time.monotonic() - maintained > MAINTENANCE_S:
+                self._maintain()
+                maintained = time.monotonic()
+            for job in active:
+                self._jobs.look(AFTERWARDS, job)
+            time.sleep(POLL_S)
+
+    def _charts(self, *, is_strict: bool) -> None:
+        """Ask for everything there is, in each format."""
+        scene = self._scene
+        if is_strict:
+            # From now on no object is missing: what was lost has been asked for once.
+            for window in scene.windows.explaining("objects", None, 0, now_ms()):
+                window.ended_ms, window.linger_ms = 0, 0
+        for site in (ALPHA, BETA, JOBS, LIVE):
+            for output in FORMATS:
+                self._asking.ask(
+                    Step(AFTERWARDS, "ask", chart(site, output), (0, 0, 0)), self._visitor
+                )
+
+    def _purge_all(self) -> None:
+        """Forget everything, so that only the newest data may be shown."""
+        for site in (ALPHA, BETA, JOBS, LIVE):
+            sent_ms = now_ms()
+            reply, _ = self._scene.send("DELETE", "/api/cache", [("site", site.name)])
+            if reply.status != 200:
+                self._note("unexplained", "DELETE /api/cache", f"status {reply.status}")
+                continue
+            self._scene.truth.purges.append(Purge(site.name, None, None, None, sent_ms, now_ms()))
+            # Requests count as later than a purge from the next millisecond on.
+            time.sleep(0.002)
+
+    def _leases(self) -> None:
+        """See that nobody holds a lease once nobody fetches."""
+        deadline = time.monotonic() + LEASES_S
+        while held := self._held():
+            if time.monotonic() > deadline:
+                text = f"{held} leases are held after {LEASES_S:.0f} s of silence"
+                self._note("lease", "fetch_leases", text)
+                return
+            time.sleep(0.5)
+
+    def _held(self) -> int:
+        with opened(self._scene.runtime.state, "fetch_leases") as database:
+            sql = "SELECT count(*) FROM fetch_leases WHERE expires_ms > ?"
+            return int(database.execute(sql, [now_ms()]).fetchone()[0])
+
+    def _orphans(self) -> None:
+        """Age all objects, run the maintenance, and see that index and bucket agree."""
+        scene = self._scene
+        scene.runtime.stop()
+        with opened(scene.runtime.state, "_mf_objects", to_change=True) as bucket:
+            bucket.execute("UPDATE _mf_objects SET uploaded = uploaded - ?", [AGED_MS])
+        scene.runtime.start(scene.profile.variables)
+        for _ in range(MAINTENANCE_RUNS):
+            if not self._maintain():
+                break
+        present = set(scene.runtime.objects())
+        with opened(scene.runtime.state, "cache_segments") as database:
+            named = keys_of(database)
+        missing = {key for key in named if key not in present} - scene.damaged
+        if missing:
+            self._note("index", "cache_segments", f"{len(missing)} objects are not in the bucket")
+        orphans = {key for key in present - named if key.startswith(SEGMENTS)}
+        if orphans:
+            text = f"{len(orphans)} objects are not in the index: {sorted(orphans)[:2]}"
+            self._note("orphans", "cache_segments", text)
+        self._charts(is_strict=True)
+
+
+def keys_of(database: sqlite3.Connection) -> set[str]:
+    """Return the keys of all objects that the index names."""
+    rows = database.execute(
+        "SELECT object_key FROM cache_segments WHERE object_key <> '' "
+        "UNION SELECT object_key FROM cache_metadata"
+    )
+    return {row[0] for row in rows}
+
+
+def chart(site: SiteShape, output: str) -> Ask:
+    """Return the question for all of a site."""
+    is_live = site is LIVE
+    start_ms, end_ms = (HOUR_MS, 0) if is_live else (site.start_ms - DAY_MS, site.end_ms + DAY_MS)
+    return Ask(
+        site.name, site.points, start_ms, end_ms,
+        "cached", output, True, False, is_live, None, None,
+    )  # fmt: skip

@@ -1,0 +1,98 @@
+// Runs the Worker in workerd over a state folder that outlives it, and changes that state behind the
+// Worker's back when it is told to. Takes a JSON document as its first argument; makes the file
+// `ready`, with workerd's process id, when all is there; ends at SIGTERM.
+//
+// POST / to the control port takes {"action": ...}:
+//   lose, spoil: {"key"} deletes an object, or changes a byte;
+//   down, up: takes the index's tables away from the database, and gives them back.
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { appWorker, applySchema } from "../devtools/app_worker.mjs";
+
+const options = JSON.parse(process.argv[2]);
+const AWAY = "_away";
+const TABLES = ["cache_segments", "queue_jobs", "fetch_leases"];
+
+const miniflare = new Miniflare(convertV4MiniflareOptions({
+  host: "127.0.0.1",
+  port: options.ports.front,
+  resourcePersistencePath: options.state,
+  workers: [
+    { name: "front", modules: true, script: "export default { fetch: () => new Response() }" },
+    appWorker({
+      root: options.root,
+      compatibilityDate: options.compatibilityDate,
+      vars: options.vars,
+      bucket: "chaos",
+      database: "chaos",
+      port: options.ports.app,
+    }),
+  ],
+}));
+
+const database = await miniflare.getD1Database("DB", "app");
+const bucket = await miniflare.getR2Bucket("TIMESERIES_CACHE", "app");
+
+async function tables() {
+  const found = await database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  return new Set(found.results.map((row) => row.name));
+}
+
+async function rename(isDown) {
+  const present = await tables();
+  for (const name of TABLES) {
+    const [from, to] = isDown ? [name, name + AWAY] : [name + AWAY, name];
+    if (present.has(from) && !present.has(to))
+      await database.prepare(`ALTER TABLE ${from} RENAME TO ${to}`).run();
+  }
+}
+
+async function spoil(key) {
+  const object = await bucket.get(key);
+  if (object === null) return;
+  const bytes = new Uint8Array(await object.arrayBuffer());
+  if (bytes.length) bytes[Math.floor(bytes.length / 2)] ^= 0x55;
+  await bucket.put(key, bytes, {
+    httpMetadata: object.httpMetadata,
+    customMetadata: object.customMetadata,
+  });
+}
+
+const ACTIONS = {
+  lose: ({ key }) => bucket.delete(key),
+  spoil: ({ key }) => spoil(key),
+  down: () => rename(true),
+  up: () => rename(false),
+};
+
+// A run that was killed while the tables were away left them so.
+await rename(false);
+await applySchema(database, options.root);
+
+createServer(async (request, response) => {
+  let text = "";
+  for await (const chunk of request) text += chunk;
+  try {
+    const asked = JSON.parse(text);
+    const result = await ACTIONS[asked.action](asked);
+    response.end(JSON.stringify(result ?? null));
+  } catch (error) {
+    response.statusCode = 500;
+    response.end(String(error));
+  }
+}).listen(options.ports.control, "127.0.0.1", () => {
+  const mine = readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).find((name) => {
+    try {
+      const [, parent] = readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1].split(" ");
+      return Number(parent) === process.pid && /workerd/.test(readFileSync(`/proc/${name}/cmdline`));
+    } catch {
+      return false;
+    }
+  });
+  writeFileSync(options.ready, mine ?? "");
+});
+process.on("SIGTERM", async () => {
+  await miniflare.dispose();
+  process.exit(0);
+});
