@@ -26,6 +26,8 @@ MAINTENANCE_RUNS = 12
 LEASES_S = 20.0
 AGED_MS = 3 * HOUR_MS
 CALM_S = 15.0
+# The next asking fetches what was lost; others may be reading it at that moment.
+CUTS_PER_OBJECT = 6
 AFTERWARDS = -1
 ENDED_WELL = {"completed", "cancelled"}
 SEGMENTS = "segments/"
@@ -50,6 +52,7 @@ class Aftermath:
     def run(self) -> None:
         """Judge everything; see the module."""
         self._calm()
+        self._cuts()
         self._jobs_end()
         self._charts(is_strict=False)
         self._charts(is_strict=True)
@@ -77,6 +80,13 @@ class Aftermath:
             self._note("crash", "workerd", "it is dead")
         time.sleep(NOTICE_MS / 1000 + 0.2)
         self._abandoning.check(AFTERWARDS)
+
+    def _cuts(self) -> None:
+        """See that no object has cut more downloads than can have been under way at once."""
+        scene = self._scene
+        allowed = scene.record.faults["object rotten"] + len(scene.damaged)
+        if scene.cuts > allowed * CUTS_PER_OBJECT:
+            self._note("cut", "all", f"{scene.cuts} answers were cut; {allowed} objects damaged")
 
     def _maintain(self) -> int:
         """Run the maintenance; return how much it changed."""

@@ -42,7 +42,7 @@ def shape(name: str, points: int, days: int, interval_ms: int) -> SiteShape:
 
 ALPHA = shape("alpha", 8, 4, 15 * MINUTE_MS)
 BETA = shape("beta", 12, 2, 10 * MINUTE_MS)
-JOBS = shape("jobs", 8, 24, 30 * MINUTE_MS)
+JOBS = shape("jobs", 8, 20, HOUR_MS)
 LIVE = shape("live", 3, 0, LIVE_INTERVAL_MS)
 
 

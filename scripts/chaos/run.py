@@ -161,9 +161,10 @@ class Run:
 
     def _restart(self) -> None:
         scene = self._scene
-        scene.runtime.kill()
-        scene.profile = self._profiles[scene.runtime.starts % len(self._profiles)]
-        scene.runtime.start(scene.profile.variables)
+        with scene.control:
+            scene.runtime.kill()
+            scene.profile = self._profiles[scene.runtime.starts % len(self._profiles)]
+            scene.runtime.start(scene.profile.variables)
         scene.gate.set()
 
     def _see_that_it_lives(self, step: Step) -> None:

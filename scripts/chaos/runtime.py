@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ class Runtime:
         """Kill workerd with SIGKILL, in the middle of what it does, and end what ran it."""
         assert self._child is not None
         assert self._workerd
-        os.kill(self._workerd, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(self._workerd, signal.SIGKILL)
         self._child.end()
 
     def stop(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import http.client
 import socket
 import struct
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from threading import Event, Lock
+from threading import Event, Lock, RLock
 from urllib.parse import urlencode
 
 from chaos.faults import Windows
@@ -29,6 +30,7 @@ RESET = struct.pack("ii", 1, 0)
 LEFT_MS = TIMEOUT_MS
 
 Parameters = Sequence[tuple[str, object]]
+DEATH_S = 0.5
 NO_ANSWER = 0
 CUT = -1
 SERVER_ERROR = 500
@@ -78,8 +80,9 @@ class Scene:
     Attributes:
         profile: Of the Worker that runs now.
         gate: Open while a Worker runs.
+        control: Held by who changes the Worker's state behind its back, or kills it.
         damaged: Objects that were lost or spoilt.
-        cuts: Answers that were cut, as lost objects may explain.
+        cuts: Answers that were cut, which only lost objects explain.
     """
 
     runtime: Runtime
@@ -90,6 +93,7 @@ class Scene:
     record: Record
     profile: Profile
     gate: Event = field(default_factory=Event)
+    control: AbstractContextManager[bool] = field(default_factory=RLock)
     flights: Flights = field(default_factory=Flights)
     damaged: set[str] = field(default_factory=set)
     cuts: int = 0
@@ -144,13 +148,19 @@ class Scene:
             except TimeoutError:
                 return
 
+    def is_dead(self) -> bool:
+        """Return whether workerd has died by itself, which shows a little later."""
+        time.sleep(DEATH_S)
+        return not self.runtime.is_alive()
+
     def explains(self, status: int, site: str | None, since_ms: int) -> bool:
         """Return whether a fault of these moments explains a status."""
+        kinds = [kind for kind, statuses in EXPLAINED.items() if status in statuses]
+        return self._explains(kinds, site, since_ms)
+
+    def _explains(self, kinds: Sequence[str], site: str | None, since_ms: int) -> bool:
         until_ms = now_ms()
-        return any(
-            status in statuses and self.windows.explaining(kind, site, since_ms, until_ms)
-            for kind, statuses in EXPLAINED.items()
-        )
+        return any(self.windows.explaining(kind, site, since_ms, until_ms) for kind in kinds)
 
     def check_refusal(
         self,
@@ -169,7 +179,7 @@ class Scene:
         if reply.status in deserved:
             return
         if self.explains(reply.status, site, since_ms):
-            if reply.status == CUT:
+            if reply.status == CUT and not self._explains(("upstream", "worker"), site, since_ms):
                 self.cuts += 1
             return
         rule = "unexplained" if reply.status >= SERVER_ERROR else "undeserved"

@@ -261,21 +261,20 @@ class Upkeep:
 
     def _damage(self, step: Step, kind: str, act: Callable[[str], object]) -> None:
         scene = self._scene
+        keys = scene.runtime.objects()
+        if not keys:
+            return
+        key = keys[int(step.draws[0] * len(keys))]
+        window = scene.windows.open(kind, None, now_ms(), "objects", linger_ms=LINGER_OBJECTS_MS)
+        window.ended_ms = window.began_ms
         try:
-            keys = scene.runtime.objects()
-            if not keys:
-                return
-            key = keys[int(step.draws[0] * len(keys))]
-            scene.windows.open(
-                kind, None, now_ms(), "objects", linger_ms=LINGER_OBJECTS_MS
-            ).ended_ms = now_ms()
-            act(key)
-            scene.damaged.add(key)
-            scene.record.injected(kind)
+            with scene.control:
+                act(key)
         except OSError:
-            # The runtime was killed meanwhile.
-            if scene.runtime.is_alive():
+            if not scene.is_dead():
                 raise
+        scene.damaged.add(key)
+        scene.record.injected(kind)
 
     def _rot(self, draw: float) -> None:
         """Change a byte in the middle of one of the bucket's files."""
@@ -300,11 +299,12 @@ class Upkeep:
         window = scene.windows.open("database down", None, now_ms(), "database")
         scene.record.injected("database down")
         try:
-            scene.runtime.act("down")
-            time.sleep(DATABASE_S)
-            scene.runtime.act("up")
-        except OSError:
-            # Killed meanwhile: the next start gives the tables back.
-            if scene.runtime.is_alive():
+            with scene.control:
+                scene.runtime.act("down")
+                time.sleep(DATABASE_S)
                 scene.runtime.act("up")
+        except OSError:
+            # The next start gives the tables back.
+            if not scene.is_dead():
+                raise
         window.ended_ms = now_ms()

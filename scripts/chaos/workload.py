@@ -184,14 +184,14 @@ class Workload:
         if chance.random() < 0.12:
             return self._live_ask()
         site = chance.choice(self._sites)
-        count = chance.choice((1, 1, 2, 3, 5, len(site.points)))
+        count = chance.choice((1, 1, 1, 2, 3, 5, len(site.points)))
         points = tuple(chance.sample(site.points, min(count, len(site.points))))
         if chance.random() < 0.03:
             points = (*points, f"{site.name}/never was")
         hours = (site.end_ms - site.start_ms) // HOUR_MS
         start_ms = site.start_ms + chance.randrange(-1, hours) * HOUR_MS
         start_ms += chance.choice((0, 0, 0, 1, -1, 450_000))
-        length_ms = chance.choice((1, HOUR_MS, 6 * HOUR_MS, DAY_MS, DAY_MS, 2 * DAY_MS))
+        length_ms = chance.choice((1, HOUR_MS, 6 * HOUR_MS, 6 * HOUR_MS, DAY_MS, 2 * DAY_MS))
         return self._formed(
             site.name, points, start_ms, start_ms + length_ms, route=chance.choice(ROUTES)
         )
