@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from chaos.scene import Scene, Visitor
 from chaos.upkeep import Upkeep
 from chaos.workload import Step, Workload
 from devtools.children import Children
+from devtools.console import StepFailed
 from devtools.toolchain import Toolchain
 from fakes.upstream import FakeUpstream
 
@@ -129,12 +131,22 @@ class Run:
             while (step := self._next()) is not None:
                 self._scene.gate.wait()
                 began_s = time.monotonic()
-                self._handlers[step.operation](step, visitor)
+                self._do(step, visitor)
                 self._scene.record.did(step.operation, time.monotonic() - began_s)
                 if step.operation != "kill":
                     self._see_that_it_lives(step)
         except BaseException as error:
             self._failure = error
+
+    def _do(self, step: Step, visitor: Visitor) -> None:
+        """Do an operation; what goes wrong here, and not with an answer, is told of too."""
+        try:
+            self._handlers[step.operation](step, visitor)
+        except StepFailed:
+            raise
+        except Exception as error:
+            text = "".join(traceback.format_exception(error)[-3:])
+            self._scene.record.note(step.number, "command", step.operation, text)
 
     def _next(self) -> Step | None:
         with self._lock:
