@@ -29,7 +29,7 @@ from building_vitals.cache.keeping import Keeper
 from building_vitals.cache.lease import Gaps, Lease, OtherLease
 from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.need import Filling, Need, Progress, Resolution
-from building_vitals.cache.patience import WAIT_MIN_MS, next_look_ms, outside
+from building_vitals.cache.patience import WAIT_MAX_MS, WAIT_MIN_MS, next_look_ms, outside
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentStore
 from building_vitals.cache.toll import Charge, Toll, require_size
@@ -258,7 +258,10 @@ class SegmentFiller:
         if left_ms <= 0:
             busy = "another request is fetching the same data and has not finished in time"
             return self._stand_in(attempt, UpstreamBusy(busy, retryable=True))
-        wait_ms = next_look_ms(awaited, now_ms) if attempt.is_waiting else WAIT_MIN_MS
+        wait_ms = WAIT_MIN_MS
+        if attempt.is_waiting:
+            pause_ms = max(self._waiting.pause_ms, min(attempt.lag_ms, WAIT_MAX_MS))
+            wait_ms = max(next_look_ms(awaited, now_ms), pause_ms)
         attempt.is_waiting = True
         attempt.next_ms = now_ms + min(wait_ms, left_ms)
         self._waiting.add(attempt.waiter, need)

@@ -12,6 +12,9 @@ from building_vitals.cache.need import Need
 
 # A request that died while it waited is not fetched for.
 WAITING_MAX = 500
+# Looks of all who wait in an isolate are so far apart: they must not take its time from the fetch.
+LOOK_MS = 8
+PAUSE_MS_MAX = 400
 
 
 class Waiting:
@@ -28,6 +31,11 @@ class Waiting:
     def remove(self, waiter: str) -> None:
         """Let it wait no longer."""
         self._needs.pop(waiter, None)
+
+    @property
+    def pause_ms(self) -> int:
+        """How long each waits at least between two looks."""
+        return min(LOOK_MS * len(self._needs), PAUSE_MS_MAX)
 
     def behind(self, lease: Lease, now_ms: int) -> list[Need]:
         """Return the needs that the holder of a lease keeps waiting."""

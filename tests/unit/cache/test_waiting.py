@@ -6,7 +6,7 @@ import pytest
 
 from building_vitals.cache.lease import Lease
 from building_vitals.cache.need import Need
-from building_vitals.cache.waiting import WAITING_MAX, Waiting
+from building_vitals.cache.waiting import LOOK_MS, PAUSE_MS_MAX, WAITING_MAX, Waiting
 from building_vitals.ranges import Range
 
 LEASE = Lease("lease", "hq", ("a", "b"), Range(100, 200), 1_000)
@@ -55,3 +55,12 @@ def test_the_number_of_those_who_wait_is_bounded() -> None:
     for n in range(WAITING_MAX + 5):
         waiting.add(str(n), need())
     assert WAITING_MAX == len(waiting.behind(LEASE, 0))
+
+
+def test_many_who_wait_look_seldom() -> None:
+    """So that all together look about as often as a few."""
+    waiting, found = Waiting(), []
+    for n in range(100):
+        waiting.add(str(n), need())
+        found.append(waiting.pause_ms)
+    assert (LOOK_MS, 10 * LOOK_MS, PAUSE_MS_MAX) == (found[0], found[9], found[-1])
