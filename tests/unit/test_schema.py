@@ -73,6 +73,18 @@ def test_profiles_are_added_to_what_is_there() -> None:
     assert [(0,)] == connection.execute("SELECT is_by_point FROM cache_segments").fetchall()
 
 
+def test_marks_of_purges_stay_marks() -> None:
+    """A mark of the release before stands for all of its site, and for ever."""
+    number = next(n for n, path in enumerate(MIGRATIONS) if path.name == "0006_purges.sql")
+    connection = built(path.read_text(encoding="utf-8") for path in MIGRATIONS[:number])
+    connection.execute("INSERT INTO cache_purges VALUES ('hq', 17)")
+    connection.executescript(MIGRATIONS[number].read_text(encoding="utf-8"))
+    [mark] = connection.execute("SELECT * FROM cache_purges").fetchall()
+
+    assert ("hq", "", 17) == (*mark[:2], mark[4])
+    assert mark[2] < 0 < 10**14 < mark[3]
+
+
 def test_migrations_are_numbered_without_gaps() -> None:
     """wrangler applies them by name."""
     numbers = [path.name[:4] for path in MIGRATIONS]
