@@ -216,6 +216,14 @@ def test_output_filter(line: bytes, shown: bytes | None) -> None:
     assert shown_lines(["very-secret"])(line) == shown
 
 
+def test_keys_in_addresses_are_blotted_out() -> None:
+    """wrangler writes a line for each request, and a client may put its key anywhere."""
+    key = "bv_" + "aB3_-" * 8 + "xyz"
+    for sent in (key, key.replace("_", "%5F")):
+        line = f"[wrangler:info] GET /nope/{sent} 404 Not Found (2ms)\n".encode()
+        assert b"[wrangler:info] GET /nope/bv_*** 404 Not Found (2ms)\n" == shown_lines([])(line)
+
+
 @pytest.mark.parametrize("runtime", ["packed", "official"])
 def test_local_flags_belong_to_the_packed_runtime(tmp_path: Path, runtime: str) -> None:
     """Cloudflare's own runtime is run as production is: without flags, without our workerd."""
