@@ -28,6 +28,7 @@ from building_vitals.series.columns import (
     woven_text,
 )
 from building_vitals.series.frames import (
+    FRAME_SAMPLES_MAX,
     FRAME_SAMPLES_MIN,
     Series,
     SeriesBuilder,
@@ -198,6 +199,9 @@ class _PointFold:
                 midnight_ms = floor_day(times[full - 1]) + DAY_MS
                 if midnight_ms < part_end_ms:
                     stop, end_ms = bisect_left(times, midnight_ms, full, stop), midnight_ms
+            if stop - start > FRAME_SAMPLES_MAX:
+                stop = start + FRAME_SAMPLES_MAX
+                end_ms = times[stop]
             if stop == total and not is_last:
                 break
             if stop > start:

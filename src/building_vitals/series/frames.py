@@ -21,6 +21,9 @@ from building_vitals.series.splicing import fragment, growth, inflate, multiply,
 
 # A frame closes at the first UTC midnight after it holds this many samples.
 FRAME_SAMPLES_MIN = 512
+# Or, of a point with a sample a second or more, when it holds as many: a frame that is cut is
+# inflated as a whole.
+FRAME_SAMPLES_MAX = 8_192
 
 COMMA = stored(b",")
 

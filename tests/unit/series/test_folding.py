@@ -11,7 +11,7 @@ from builders import Sent, samples
 from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.ranges import Range
 from building_vitals.series.folding import Folder, PointSeries, SampleTooOld
-from building_vitals.series.frames import FRAME_SAMPLES_MIN
+from building_vitals.series.frames import FRAME_SAMPLES_MAX, FRAME_SAMPLES_MIN
 from building_vitals.series.splicing import inflate
 from building_vitals.series.values import NumberText
 from spellings import UNREADABLE_TIMES
@@ -344,3 +344,17 @@ def test_frames_that_reach_beyond_what_is_complete_are_taken_apart() -> None:
     assert [("p", 0, DAY_MS + 10 * MINUTE_MS, 1450)] == spans(folder.take_known())
     assert 4 * 1440 - 1450 == folder.held
     assert 4 * 1440 - 1450 == sum(each.series.count for each in finished(folder))
+
+
+def test_frames_of_dense_samples_close_before_midnight() -> None:
+    """A day of samples a second is no single frame, and few of them are open."""
+    folder = Folder(["p"], DAY)
+    for first in range(0, 40_000, 5_000):
+        folder.add_page([sent(T0 + 1_000 * n, n) for n in range(first, first + 5_000)])
+        assert len(folder._folds["p"].times) <= FRAME_SAMPLES_MAX
+    folder.add_page([sent(T0 + 500, "late")])
+    [fold] = finished(folder)
+    counts = [frame.count for frame in fold.series.frames]
+    assert [FRAME_SAMPLES_MAX] * 4 == counts[:4]
+    assert 40_001 == sum(counts)
+    assert text_of(fold).startswith(f'[{T0},0],[{T0 + 500},"late"],[{T0 + 1_000},1],')

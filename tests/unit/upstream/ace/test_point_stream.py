@@ -10,7 +10,7 @@ import pytest
 
 from building_vitals.errors import UpstreamError
 from building_vitals.instants import DAY_MS, HOUR_MS, parse_iso
-from building_vitals.ports import HttpAnswer
+from building_vitals.ports import HttpAnswer, HttpTooLarge
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.calls import AnswerCut
 from building_vitals.upstream.profile import SiteProfile
@@ -84,6 +84,25 @@ async def test_short_parts_that_die_end_the_fetch() -> None:
 
     assert [(0, 2), (0, 1), (0, 1), (0, 1)] == ranges_asked(bench)
     assert CUT.detail == failure.detail
+
+
+async def test_an_hour_that_is_too_much_is_divided_by_names_then_by_time() -> None:
+    """Dense points: what is more than the Worker reads comes in parts, and the whole is there."""
+    rows = [(name, str(n), T[n]) for n in range(3) for name in "abcd"]
+    fake = FakeAce("hq", rows)
+
+    def upstream(sent: SentRequest) -> HttpAnswer:
+        asked = {each["name"] for each in json.loads(sent.body or b"")["points"]}
+        minutes = parse_iso(sent.query["end_time"]) - parse_iso(sent.query["start_time"])
+        if len(asked) > 1 or (asked == {"a"} and minutes > HOUR_MS / 2 + 1_000):
+            raise HttpTooLarge("the body has more than 9 bytes")
+        return fake(sent)
+
+    bench = Bench(otherwise=upstream, **BY_POINT)
+    await bench.fetch(*"abcd")
+
+    assert [4, 2, 1, 1, 1, 1, 2, 1, 1] == [len(each) for each in bench.names_asked()]
+    assert sorted(rows) == sorted(bench.sink.samples)
 
 
 async def test_too_many_names_are_divided_and_the_number_is_learned() -> None:
