@@ -276,7 +276,9 @@ def test_purge_of_a_range(chart: Chart) -> None:
     assert "hit" == chart.ask(0, 1)[0]
     assert "miss" == chart.ask(2, 3)[0]
     assert 3 == purge(chart, start_time=iso(START_MS + 2 * DAY_MS))
-    assert 3 == purge(chart, end_time=iso(START_MS + DAY_MS // 4))
+    # A share of the samples that is no whole number.
+    assert 3 == purge(chart, start_time=START_MS + 1_234_567, end_time=START_MS + 1_234_568)
+    assert 6 == purge(chart, end_time=iso(START_MS + DAY_MS // 4))
     assert ("partial", [[0, 0.25]], 3 * 72, 3 * 216, 1) == chart.ask(0, 1)
     assert "hit" == chart.ask(0, 1)[0]
 

@@ -30,7 +30,8 @@ SERIES_VALUES = """value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->>
 def samples_of_part(samples: str, part: tuple[str, str], whole: tuple[str, str]) -> str:
     """Return an expression for about how many samples a part of a segment has; 0 only of none."""
     share = f"({part[1]} - {part[0]}) / ({whole[1]} - {whole[0]})"
-    return f"iif({samples} = 0, 0, max(1, ({samples}) * {share}))"
+    # D1 binds each number as a fraction, and a strict table takes none for a whole number.
+    return f"iif({samples} = 0, 0, max(1, CAST(({samples}) * {share} AS INTEGER)))"
 
 
 def segment_row(segment: Segment, expires_ms: int, *more: object) -> list[object]:

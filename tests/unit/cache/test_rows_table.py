@@ -36,4 +36,7 @@ def test_a_part_has_its_share_of_the_samples(samples: int, part: int, expected: 
     """Of any samples at least one, so that it is not taken for empty."""
     with FakeDatabase() as database:
         sql = samples_of_part("?1", ("100", "100 + ?2"), ("0", "1000"))
-        assert [{"n": expected}] == database.look(f"SELECT {sql} AS n", samples, part)
+        for given in (part, float(part)):
+            assert [{"n": expected, "kind": "integer"}] == database.look(
+                f"SELECT {sql} AS n, typeof({sql}) AS kind", samples, given
+            )
