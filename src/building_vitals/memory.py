@@ -2,8 +2,8 @@
 The memory that the requests of an isolate may take together.
 
 An isolate has 128 MB for JavaScript and WebAssembly, for all its requests; WebAssembly's part never
-shrinks. So what takes much of it asks first. Plain numbers: whoever waits looks again by a timer of
-his own, because what one request resolves for another would run in the wrong one's context. What an
+shrinks. So a fetch asks first. Plain numbers: a request that waits looks again by a timer of its
+own, because what one request resolves for another would run in the wrong one's context. What an
 invocation held that was killed is free again when its time is over.
 """
 
@@ -55,7 +55,7 @@ class MemoryBudget:
 
     def free_bytes(self, now_ms: int, *, is_awaited: bool = True) -> int:
         """Return what a newcomer could take at once; 0 where others wait."""
-        self._bury(now_ms)
+        self._drop_dead(now_ms)
         if any(each.is_awaited or not is_awaited for each in self._waiting.values()):
             return 0
         return self._free(is_awaited=is_awaited)
@@ -68,7 +68,7 @@ class MemoryBudget:
             free = min(free, self._jobs_bytes_max - by_jobs)
         return max(free, 0)
 
-    def _bury(self, now_ms: int) -> None:
+    def _drop_dead(self, now_ms: int) -> None:
         """Forget the shares of those who are dead."""
         for shares in (self._held, self._waiting):
             for owner in [owner for owner, each in shares.items() if each.until_ms <= now_ms]:
@@ -123,7 +123,7 @@ class MemoryBudget:
 
     def _take(self, owner: int, share: _Share, now_ms: int) -> bool:
         """Take a share if it is free and nobody comes first; else wait."""
-        self._bury(now_ms)
+        self._drop_dead(now_ms)
         self._waiting[owner] = _Share(share.size, share.is_awaited, now_ms + SILENT_MS)
         first = min(self._waiting, key=lambda each: (not self._waiting[each].is_awaited, each))
         if first != owner or share.size > self._free(is_awaited=share.is_awaited):

@@ -136,8 +136,8 @@ class AceClient:
         Give the sink every sample the upstream has of these points in this range.
 
         The cheaper way is taken: calls by point, or pages, of the whole site or filtered where the
-        upstream heeds a filter. A filtered page with points that its filter does not name shows
-        that filters are ignored; the fetch starts over without.
+        upstream heeds a filter. A page with points that its filter does not name shows that filters
+        are ignored; the fetch starts over without.
 
         Args:
             site: Its name.
@@ -155,6 +155,7 @@ class AceClient:
             UpstreamSiteUnknown: there is no such site.
             UpstreamLimited: the upstream's rate limit, or the Worker's quota, held on.
             UpstreamTimeout: an answer, or the whole fetch, took too long.
+            Overloaded: no memory was free in time.
             UpstreamError: the upstream failed, refused, or sent an invalid answer.
         """
         calls = self._calls(deadline_ms)
@@ -171,20 +172,23 @@ class AceClient:
             require_site=partial(self._require_site, calls, site),
         )
         costs = await self.costs(site)
-        keeps_tail = self._calibration.is_due(costs.profile)
+        run = partial(fetch.run, keeps_tail=self._calibration.is_due(costs.profile))
         async with self._sized(calls, costs, len(unique), time_range, source) as (sized, way):
             try:
-                await fetch.run(sized, source=way, keeps_tail=keeps_tail)
+                await run(sized, source=way)
             except FilterIgnored:
                 profile = replace(self._profiles.known(site), is_filter_heeded=False)
                 self._profiles.change(site, profile)
-                unfiltered = replace(sized, profile=profile)
-                await fetch.run(unfiltered, source=source, keeps_tail=keeps_tail)
+                await run(replace(sized, profile=profile), source=source)
+        self._learn(site, fetch)
+        return calls.report
+
+    def _learn(self, site: str, fetch: SampleFetch) -> None:
+        """Take up what a fetch has shown of a site."""
         if fetch.seen is not None:
             self._profiles.learn(site, fetch.seen)
         if fetch.tail is not None:
             self._calibration.compare_later(site, fetch.tail)
-        return calls.report
 
     @asynccontextmanager
     async def _sized(
