@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -11,9 +12,12 @@ from chaos.ground import ABANDONED, START_MS, now_ms
 from chaos.jobs import NOTICE_MS, Jobs
 from chaos.scene import Scene, Visitor
 from chaos.workload import DAY_MS, Ask, Step
+from fakes.upstream import LoggedRequest
 
 OK = 200
 WATCH_S = 2.0
+# A chunk that was claimed at the moment of the cancelling may begin so much later.
+CLAIM_MS = 1_500
 
 
 class Abandoning:
@@ -75,17 +79,27 @@ class Abandoning:
         cancelled_ms, job_id = self._abandoned
         if now_ms() < cancelled_ms + NOTICE_MS:
             return False
-        late = [
-            each.time_ms - cancelled_ms
-            for each in self._scene.upstream.fetches(ABANDONED)
-            if each.time_ms > cancelled_ms + NOTICE_MS
-        ]
-        if late:
-            self._scene.record.note(
-                number,
-                "cancelled",
-                f"DELETE /api/jobs/{job_id}",
-                f"{len(late)} upstream requests up to {max(late)} ms after its acknowledgement",
-            )
+        begun, late = split(self._scene.upstream.fetches(ABANDONED), cancelled_ms + CLAIM_MS)
+        begun_parts = {part_of(each) for each in begun}
+        others = [each for each in late if part_of(each) not in begun_parts]
+        if others:
+            last_ms = others[-1].time_ms - cancelled_ms
+            text = f"{len(others)} upstream requests of other chunks, up to {last_ms} ms after it"
+            self._scene.record.note(number, "cancelled", f"DELETE /api/jobs/{job_id}", text)
         self._abandoned = None
         return True
+
+
+def split(
+    requests: Sequence[LoggedRequest], moment_ms: int
+) -> tuple[list[LoggedRequest], list[LoggedRequest]]:
+    """Return the requests up to a moment, and those after it."""
+    return (
+        [each for each in requests if each.time_ms <= moment_ms],
+        [each for each in requests if each.time_ms > moment_ms],
+    )
+
+
+def part_of(request: LoggedRequest) -> object:
+    """Return what requests for one chunk have in common: its points, else where it ends."""
+    return request.names or request.params.get("end_time")

@@ -6,12 +6,13 @@ from itertools import pairwise
 
 import pytest
 
+from chaos.abandoning import part_of, split
 from chaos.ground import ALPHA, JOBS, LIVE, START_MS, Ground, new_value, now_ms
 from chaos.jobs import faults_of
 from chaos.oracle import ABSENT, Truth
 from chaos.profiles import PROFILES, policy_of, profiles_of
 from chaos.record import Record
-from fakes.upstream import FakeUpstream
+from fakes.upstream import FakeUpstream, LoggedRequest
 
 DAY_MS = 86_400_000
 
@@ -136,6 +137,19 @@ def test_an_odd_job_is_caught(
     """Progress never falls, an end is final, a completed job has its data."""
     assert [] == list(faults_of(JOB, 100, "completed"))
     assert list(faults_of({**JOB, **changed}, progress, ended))
+
+
+def test_requests_of_one_chunk_are_told_from_others() -> None:
+    """A page belongs to the chunk that ends where it ends, a call by point to that of its points."""
+
+    def logged(time_ms: int, names: tuple[str, ...] | None, end: str) -> LoggedRequest:
+        return LoggedRequest("s", "", "GET", "/", {"end_time": end}, {}, b"", names, time_ms)
+
+    pages = [logged(1, None, "a"), logged(2, None, "a"), logged(9, None, "b")]
+    begun, late = split(pages, 2)
+    assert [1, 2] == [each.time_ms for each in begun]
+    assert {part_of(each) for each in begun}.isdisjoint(part_of(each) for each in late)
+    assert part_of(logged(1, ("p",), "a")) == part_of(logged(5, ("p",), "b"))
 
 
 def test_a_rule_that_is_set_aside_is_counted_alone() -> None:
