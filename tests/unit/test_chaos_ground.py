@@ -140,7 +140,7 @@ def test_an_odd_job_is_caught(
 
 
 def test_requests_of_one_chunk_are_told_from_others() -> None:
-    """A page belongs to the chunk that ends where it ends, a call by point to that of its points."""
+    """A page is of the chunk that ends where it ends, a call by point of that of its points."""
 
     def logged(time_ms: int, names: tuple[str, ...] | None, end: str) -> LoggedRequest:
         return LoggedRequest("s", "", "GET", "/", {"end_time": end}, {}, b"", names, time_ms)
