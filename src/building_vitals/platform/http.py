@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -170,11 +169,13 @@ class RuntimeClock:
     """
     The runtime's time, for one invocation; in production it stands still while Python computes.
 
-    Begun by JavaScript's clock: Python's runs ahead (`steady`).
+    JavaScript's clock, as Python's own counts a millisecond for each look at it: it runs ahead, and
+    falls back.
     """
 
     def __init__(self) -> None:
-        self._time = SteadyTime(int(js.Date.now()), time.monotonic)
+        clock_ms = js.Date.now
+        self._time = SteadyTime(lambda: int(clock_ms()))
 
     def now_ms(self) -> int:
         """Return the present instant, epoch milliseconds; it never goes back."""

@@ -1,9 +1,7 @@
 """
-The time of one invocation, which never goes back.
+The time of one invocation, which never goes back although the machine's clock may.
 
-The machine's clock is set back now and then, and Python's own on this runtime is, all the time: it
-counts a millisecond for each look at it, and so runs ahead until the next real one comes. Free of
-JavaScript, so that it runs in CPython.
+Free of JavaScript, so that it runs in CPython.
 """
 
 from __future__ import annotations
@@ -12,22 +10,19 @@ from collections.abc import Callable
 
 
 class SteadyTime:
-    """Counts on from a first instant; a step back of what it counts by is left out."""
+    """Begins with what a clock says, and counts on by what passes there; a step back is none."""
 
-    def __init__(self, start_ms: int, ticks_s: Callable[[], float]) -> None:
+    def __init__(self, clock_ms: Callable[[], int]) -> None:
         """
         Args:
-            start_ms: The present instant, epoch milliseconds.
-            ticks_s: Returns seconds since whenever.
+            clock_ms: Returns the machine's time, epoch milliseconds.
         """
-        self._start_ms = start_ms
-        self._ticks_s = ticks_s
-        self._last_s = ticks_s()
-        self._passed_s = 0.0
+        self._clock_ms = clock_ms
+        self._last_ms = self._now_ms = clock_ms()
 
     def now_ms(self) -> int:
         """Return the present instant, epoch milliseconds."""
-        tick_s = self._ticks_s()
-        self._passed_s += max(0.0, tick_s - self._last_s)
-        self._last_s = tick_s
-        return self._start_ms + int(self._passed_s * 1000)
+        clock_ms = self._clock_ms()
+        self._now_ms += max(0, clock_ms - self._last_ms)
+        self._last_ms = clock_ms
+        return self._now_ms
