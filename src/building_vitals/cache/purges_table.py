@@ -78,12 +78,14 @@ UPDATE job_results SET expires_ms = 0 WHERE site = ?1 AND end_ms > ?2 AND start_
 """
 _PURGE_POINTS_RESULTS = """
 UPDATE job_results SET expires_ms = 0 WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3
-    AND coalesce((
-        SELECT EXISTS (
-            SELECT 1 FROM json_each(j.points) p
-            WHERE p.value IN (SELECT value FROM json_each(?4))
-        ) FROM job_points j WHERE j.job_id = job_results.job_id
-    ), 1)
+    AND (
+        NOT EXISTS (SELECT 1 FROM job_points j WHERE j.job_id = job_results.job_id)
+        OR EXISTS (
+            SELECT 1 FROM job_points j CROSS JOIN json_each(j.points) p
+            WHERE j.job_id = job_results.job_id
+                AND p.value IN (SELECT value FROM json_each(?4))
+        )
+    )
 """
 
 

@@ -164,3 +164,24 @@ async def test_more_names_than_a_parameter_holds_are_purged() -> None:
         assert [(names[0], 1)] * 2 + [(names[-1], 1)] * 2 + [("other", 0)] == [
             (row["point"], row["is_cut"]) for row in found
         ]
+
+
+async def test_a_result_is_purged_by_any_of_its_points() -> None:
+    """A job's points are kept in parts: each is looked at, and other jobs' results are left."""
+    with FakeDatabase() as database:
+        for job_id, parts in (("j", ['["a"]', '["b","c"]']), ("other", ['["d"]']), ("old", [])):
+            database.look(
+                "INSERT INTO job_results (job_id, site, start_ms, end_ms, object_key, expires_ms) "
+                "VALUES (?1, 'site', 0, 10, 'k', 99)",
+                job_id,
+            )
+            for first, points in enumerate(parts):
+                database.look(
+                    "INSERT INTO job_points VALUES (?1, ?2, 1, ?3)", job_id, first, points
+                )
+        await SegmentIndex(database).purge("site", ["c"], Range(5, 6), now_ms=1)
+        # Whose points are no longer kept may have any.
+        assert [("j", 0), ("old", 0), ("other", 99)] == [
+            (row["job_id"], row["expires_ms"])
+            for row in database.look("SELECT job_id, expires_ms FROM job_results ORDER BY job_id")
+        ]
