@@ -46,6 +46,7 @@ TITLES = {
     "upstream_limited": "Upstream rate limit reached",
     "upstream_timeout": "Upstream time-out",
     "unavailable": "Service unavailable",
+    "overloaded": "Too much at once",
     "misconfigured": "Worker not set up correctly",
     "internal": "Internal error",
 }
