@@ -23,10 +23,11 @@ from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.results import JobResultService
 from building_vitals.jobs.runner import ChunkRunner
 from building_vitals.jobs.upkeep import LostChunks
-from building_vitals.maintenance.run import Maintenance
+from building_vitals.maintenance.run import Maintenance, MaintenanceRun
 from building_vitals.maintenance.state_table import MaintenanceState
 from building_vitals.ranges import Range
 from building_vitals.statistics.events import DeadLetterEvent
+from fakes.database import begin_invocation
 from fakes.queues import PRIORITIES, FakeMessage
 from fakes.world import World, WorldApp, read_body, read_json
 
@@ -55,6 +56,11 @@ class Death:
         self.is_dead = asyncio.Event()
         self._at_call = at_call
         self._is_after = is_after
+        self._is_buried = False
+
+    def bury(self) -> None:
+        """Let tasks that are cancelled end: their last calls fail, instead of never ending."""
+        self._is_buried = True
 
     async def around(self, call: Callable[[], Any]) -> Any:
         """Carry out a call, or die at it."""
@@ -68,6 +74,8 @@ class Death:
 
     async def _die(self) -> None:
         self.is_dead.set()
+        if self._is_buried:
+            raise asyncio.CancelledError
         await asyncio.get_running_loop().create_future()
 
 
@@ -88,6 +96,15 @@ class Mortal:
             return await self._death.around(lambda: method(*args, **kwargs))
 
         return call
+
+
+class CountedMaintenance(Maintenance):
+    """Maintenance each run of which is an invocation of its own."""
+
+    async def run(self) -> MaintenanceRun:
+        """Run every step."""
+        begin_invocation()
+        return await super().run()
 
 
 class JobWorld(World):
@@ -113,12 +130,18 @@ class JobWorld(World):
         self.dead_letters: list[DeadLetterEvent] = []
         self.ended: list[str] = []
         self.consumers: list[WorldApp] = []
+        self._deaths: list[Death] = []
         self.service_of_jobs = self.app.jobs
-        self.maintenance = Maintenance(
+        self.maintenance = CountedMaintenance(
             [LostChunks(ChunkMessages(self.database), self.queues)],
             MaintenanceState(self.database),
             self.invocation,
         )
+
+    async def __aexit__(self, *_: object) -> None:
+        for death in self._deaths:
+            death.bury()
+        await super().__aexit__()
 
     def runner(self, death: Death | None = None) -> ChunkRunner:
         """Return a runner of an isolate of its own, which may die."""
@@ -128,6 +151,8 @@ class JobWorld(World):
         """Return the services of an isolate of its own, which may die."""
         app = self.make_app(wrap=lambda port: port if death is None else Mortal(port, death))
         app.analytics = self._statistics
+        if death is not None:
+            self._deaths.append(death)
         self.consumers.append(app)
         return app
 
@@ -153,6 +178,7 @@ class JobWorld(World):
         **options: Any,
     ) -> str:
         """Queue a request; return its job."""
+        begin_invocation()
         request = TimeseriesRequest(site, tuple(points), time_range, **options)
         estimated = estimated_samples(len(request.points), time_range)
         queued = await self.service_of_jobs.queue_large_request(request, caller, estimated)
@@ -162,7 +188,13 @@ class JobWorld(World):
         self, messages: Sequence[FakeMessage], queue: str = "chunks", death: Death | None = None
     ) -> None:
         """Let a consumer deal with a batch, to its end or its death."""
-        work = asyncio.ensure_future(consume(queue, messages, self.consumer(death)))
+        consumer = self.consumer(death)
+
+        async def invoke() -> None:
+            begin_invocation()
+            await consume(queue, messages, consumer)
+
+        work = asyncio.ensure_future(invoke())
         if death is None:
             await work
         else:
@@ -202,6 +234,7 @@ class JobWorld(World):
 
     async def look(self, job_id: str, caller: Caller = ANYBODY) -> Job:
         """Return a job, having seen that its progress never falls."""
+        begin_invocation()
         job = await self.service_of_jobs.get_job_status(job_id, caller)
         seen = self.progress.setdefault(job_id, [0])
         assert seen[-1] <= job.progress
