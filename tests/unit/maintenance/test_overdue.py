@@ -105,7 +105,7 @@ async def test_a_run_whose_end_cannot_be_noted_is_a_run() -> None:
     site.database.failures.always("*")
     [done] = (await site.maintenance().run()).steps
     assert ("counted", 1) == (done.name, done.changed)
-    assert ["maintenance: end of the run"] == [where for where, _ in site.reported]
+    assert ["maintenance: end"] == [where for where, _ in site.reported]
 
 
 async def test_overdue_maintenance_is_run_by_one_request() -> None:

@@ -266,7 +266,7 @@ async def test_objects_count_their_hits() -> None:
     bench = Bench()
     for key, created_ms in (("old", EPOCH_MS - 10), ("fresh", EPOCH_MS + 5)):
         bench.database.look(
-            "INSERT INTO cache_metadata VALUES (?1, 'hq', 0, 1, 1, 1, 1, 1, 1, 3, ?2, ?2, 0)",
+            "INSERT INTO cache_metadata VALUES (?1, 'hq', 0, 1, 1, 1, 1, 1, 1, 3, ?2, ?2, 0, NULL)",
             key,
             created_ms,
         )
@@ -285,7 +285,7 @@ async def test_sampled_requests_stand_for_all() -> None:
     """At a rate of 0.3 about a third has a row, and all figures are about those of all requests."""
     bench = Bench(rate=0.3)
     bench.database.look(
-        "INSERT INTO cache_metadata VALUES ('k', 'hq', 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)"
+        "INSERT INTO cache_metadata VALUES ('k', 'hq', 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, NULL)"
     )
     for n in range(3000):
         bench.record(request_id=str(n), duration_ms=n % 40, object_keys=("k",))
@@ -449,7 +449,9 @@ async def test_a_database_of_its_own_keeps_requests_off_the_main_one() -> None:
     """Rows and sums are written there; hits of objects, and jobs, stay where those are."""
     bench = Bench()
     main = FakeDatabase()
-    main.look("INSERT INTO cache_metadata VALUES ('k', 'hq', 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)")
+    main.look(
+        "INSERT INTO cache_metadata VALUES ('k', 'hq', 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, NULL)"
+    )
     table = RequestAnalytics(bench.database, main)
     await table.record([WeightedRequest(msgspec.structs.replace(EVENT, object_keys=("k",)), 1)])
     assert 1 == len(bench.database.look("SELECT * FROM request_analytics"))

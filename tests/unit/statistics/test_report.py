@@ -213,7 +213,7 @@ async def test_a_million_rows_do_not_slow_it_down() -> None:
             for n in range(count):
                 database.look(
                     "INSERT OR IGNORE INTO cache_metadata "
-                    "VALUES (?1, 'hq', 0, 1, 1, 1, 1, 1, 1, 0, ?2, 0, 0)",
+                    "VALUES (?1, 'hq', 0, 1, 1, 1, 1, 1, 1, 0, ?2, 0, 0, NULL)",
                     str(n),
                     n,
                 )

@@ -83,7 +83,7 @@ async def test_objects_count_requests_that_found_them(
 ) -> None:
     """An object made for a request was no hit of it; hits are weighted."""
     database.look(
-        "INSERT INTO cache_metadata VALUES ('k', 'hq', 0, 1, 1, 5, 30, 10, 3, 0, ?1, ?1, 9)",
+        "INSERT INTO cache_metadata VALUES ('k', 'hq', 0, 1, 1, 5, 30, 10, 3, 0, ?1, ?1, 9, NULL)",
         created_ms,
     )
     await RequestAnalytics(database).record(
