@@ -14,7 +14,7 @@ import msgspec
 
 from building_vitals.answers.answer import CacheReport
 from building_vitals.answers.formats.encoder import Encoder
-from building_vitals.answers.pieces import PointPieces
+from building_vitals.answers.pieces import PointPieces, total_stored_bytes
 from building_vitals.cache.segments import Piece, cut_piece_text
 from building_vitals.cache.store import READ_GAP_BYTES_MAX, Blobs, SegmentStore
 from building_vitals.errors import AppError
@@ -22,10 +22,11 @@ from building_vitals.instants import HOUR_MS
 from building_vitals.ports import Clock
 from building_vitals.upkeep import STREAM_MS_MAX
 
-# Answers up to this size are made as a whole; larger ones are streamed.
-WHOLE_BYTES_MAX = 2_097_152
 # Stored bytes that are read and encoded at a time.
 BATCH_BYTES_MAX = 1_048_576
+# Answers up to this size are made as a whole, larger ones streamed. One call of the bucket reads as
+# much: that is a batch and the one that is read ahead of it.
+WHOLE_BYTES_MAX = 2 * BATCH_BYTES_MAX
 # Bytes of an answer in text that are put together before they go out.
 PENDING_BYTES_MAX = 524_288
 
@@ -55,15 +56,19 @@ def batches(parts: Sequence[PointPieces]) -> Iterator[list[Slice]]:
     Yield all of the parts in order, some at a time, at least one batch.
 
     A batch reads at most `BATCH_BYTES_MAX`, what lies between its pieces and is read along
-    included, or a single frame that must be cut.
+    included, or a single frame that must be cut. All is one batch up to `WHOLE_BYTES_MAX`.
     """
+    whole = [piece for part in parts for piece in part.pieces]
+    read_along = sum(map(_read_along, [None, *whole], whole))
+    is_whole = total_stored_bytes(parts) + read_along <= WHOLE_BYTES_MAX
+    most = WHOLE_BYTES_MAX if is_whole else BATCH_BYTES_MAX
     batch: list[Slice] = []
     size = 0
     before: Piece | None = None
-    for each in _slices(parts):
+    for each in _slices(parts, most):
         if each.window is not None:
             cost = each.window.stored_bytes + _read_along(before, each.window)
-            if size and size + cost > BATCH_BYTES_MAX:
+            if size and size + cost > most:
                 yield batch
                 batch, size, cost = [], 0, each.window.stored_bytes
             size += cost
@@ -80,12 +85,12 @@ def _read_along(before: Piece | None, piece: Piece) -> int:
     return between if 0 < between <= READ_GAP_BYTES_MAX else 0
 
 
-def _slices(parts: Sequence[PointPieces]) -> Iterator[Slice]:
+def _slices(parts: Sequence[PointPieces], most: int) -> Iterator[Slice]:
     for part in parts:
         if not part.pieces:
             yield Slice(part)
         for n, piece in enumerate(part.pieces):
-            windows = _windows(piece)
+            windows = _windows(piece, most)
             for w, window in enumerate(windows):
                 is_last = w == len(windows) - 1
                 yield Slice(
@@ -98,14 +103,14 @@ def _slices(parts: Sequence[PointPieces]) -> Iterator[Slice]:
                 )
 
 
-def _windows(piece: Piece) -> list[Piece]:
-    """Return the parts that a piece is read in."""
-    if piece.frame is not None or piece.stored_bytes <= BATCH_BYTES_MAX:
+def _windows(piece: Piece, most: int) -> list[Piece]:
+    """Return the parts that a piece is read in, each of *most* bytes but for the last."""
+    if piece.frame is not None or piece.stored_bytes <= most:
         return [piece]
     end = piece.offset + piece.stored_bytes
     return [
-        msgspec.structs.replace(piece, offset=start, stored_bytes=min(BATCH_BYTES_MAX, end - start))
-        for start in range(piece.offset, end, BATCH_BYTES_MAX)
+        msgspec.structs.replace(piece, offset=start, stored_bytes=min(most, end - start))
+        for start in range(piece.offset, end, most)
     ]
 
 

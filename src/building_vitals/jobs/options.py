@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from building_vitals.answers.body import BATCH_BYTES_MAX
+from building_vitals.answers.body import WHOLE_BYTES_MAX
 
-# A smaller answer is one batch of pieces anyway.
-RESULT_BYTES_MIN = BATCH_BYTES_MAX
+# A smaller answer is made as a whole anyway.
+RESULT_BYTES_MIN = WHOLE_BYTES_MAX
 # How often a client should ask how a job is doing.
 POLL_INTERVAL_MS = 2000
 

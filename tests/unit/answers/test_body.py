@@ -12,7 +12,14 @@ import pytest
 
 from builders import every, span, stored
 from building_vitals.answers.answer import CacheReport
-from building_vitals.answers.body import BATCH_BYTES_MAX, AnswerCut, ByteSource, batches, body
+from building_vitals.answers.body import (
+    BATCH_BYTES_MAX,
+    WHOLE_BYTES_MAX,
+    AnswerCut,
+    ByteSource,
+    batches,
+    body,
+)
 from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.pieces import PointPieces, resolve
 from building_vitals.cache.coverage import Cover, cover
@@ -23,7 +30,7 @@ from building_vitals.upkeep import STREAM_MS_MAX
 from fakes.virtual_time import in_virtual_time
 from fakes.world import World
 
-WHOLE = BATCH_BYTES_MAX
+BATCH, WHOLE = BATCH_BYTES_MAX, WHOLE_BYTES_MAX
 
 
 def piece(stored_bytes: int) -> Piece:
@@ -51,13 +58,14 @@ def drawn(parts: list[PointPieces]) -> list[str]:
         pytest.param([], [""], id="no points"),
         pytest.param([[]], ["()"], id="a point without data"),
         pytest.param([[1, 2], [3]], ["(1 2) (3)"], id="all at once"),
-        pytest.param([[WHOLE]], [f"({WHOLE})"], id="just enough"),
-        pytest.param([[WHOLE, 1]], [f"({WHOLE}", "1)"], id="within a point"),
-        pytest.param([[WHOLE], [1]], [f"({WHOLE})", "(1)"], id="between two points"),
-        pytest.param([[5, WHOLE], []], ["(5", f"{WHOLE}) ()"], id="before a point"),
+        pytest.param([[WHOLE]], [f"({WHOLE})"], id="a piece that is just small enough"),
+        pytest.param([[BATCH, 1], [BATCH - 1]], [f"({BATCH} 1) ({BATCH - 1})"], id="just enough"),
+        pytest.param([[BATCH, BATCH, 1]], [f"({BATCH}", f"{BATCH}", "1)"], id="within a point"),
+        pytest.param([[BATCH, BATCH], [1]], [f"({BATCH}", f"{BATCH})", "(1)"], id="between points"),
+        pytest.param([[5, BATCH, BATCH], []], ["(5", f"{BATCH}", f"{BATCH}) ()"], id="before one"),
         pytest.param(
-            [[1, 2 * WHOLE + 7, 2]],
-            ["(1", f"{WHOLE}..", f"{WHOLE}..", "7 2)"],
+            [[1, 2 * BATCH + 7, 2]],
+            ["(1", f"{BATCH}..", f"{BATCH}..", "7 2)"],
             id="a piece larger than that",
         ),
     ],
@@ -72,6 +80,7 @@ def test_what_is_read_along_counts() -> None:
     """Small pieces of large series, with what lies between them, are no small batch."""
     gap = READ_GAP_BYTES_MAX - 10
     found = [Piece("k", "", n * (10 + gap), 10, 0, 0, 0, 0) for n in range(100)]
+    assert WHOLE < len(found) * gap
     sizes = [len(each) for each in batches([PointPieces("p", found)])]
     most = BATCH_BYTES_MAX // (10 + gap)
     assert (100, most) == (sum(sizes), max(sizes))
