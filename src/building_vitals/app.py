@@ -8,7 +8,7 @@ the platform allows for start-up.
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +19,6 @@ from building_vitals.access.key_access import Access, KeyAccess, OpenAccess
 from building_vitals.access.keys_table import ApiKeys
 from building_vitals.access.limits import RequestLimits
 from building_vitals.access.origins import host_name, is_loopback
-from building_vitals.adapters import Platform
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.service import EnhancedTimeseriesService
 from building_vitals.cache.compactor import Compactor
@@ -27,30 +26,17 @@ from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.store import SegmentStore
-from building_vitals.datasets.cache import R2CacheService
-from building_vitals.isolate import Isolate
 from building_vitals.maintenance.health import HealthService
 from building_vitals.maintenance.overdue import OverdueMaintenance
 from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.maintenance.run import Maintenance
 from building_vitals.maintenance.state_table import MaintenanceState
 from building_vitals.ports import Invocation
-from building_vitals.settings import Settings
-from building_vitals.sites.directory import SiteDirectory
-from building_vitals.statement_count import StatementCount
 from building_vitals.statistics.figures_table import Statistics
 from building_vitals.statistics.recorder import AnalyticsService
 from building_vitals.statistics.report import StatisticsService
 from building_vitals.statistics.requests_table import RequestAnalytics
-from building_vitals.upstream.ace.client import AceClient
-from building_vitals.upstream.ace.own_points import OwnPoints
-from building_vitals.upstream.ace.planning import SiteCosts
-from building_vitals.upstream.ace.report import UpstreamReports
-from building_vitals.upstream.gate import UpstreamQuota
-from building_vitals.upstream.port import Upstream
-from building_vitals.upstream.profiles import SiteProfiles
-from building_vitals.upstream.profiles_table import UpstreamProfiles
-from building_vitals.upstream.quota_table import UpstreamQuotas
+from building_vitals.upstream_services import UpstreamServices
 
 if TYPE_CHECKING:
     from building_vitals.jobs.filling import RunLater
@@ -59,32 +45,8 @@ if TYPE_CHECKING:
     from building_vitals.jobs.service import ChartQueueService
 
 
-class App:
-    """
-    The services of one invocation.
-
-    *is_queued* where the work is that of jobs, for which nobody waits.
-
-    Attributes:
-        statements: The database, with the count of what it was asked.
-    """
-
-    def __init__(
-        self,
-        platform: Platform,
-        isolate: Isolate,
-        settings: Settings,
-        *,
-        is_queued: bool = False,
-    ) -> None:
-        self.statements = StatementCount(platform.database)
-        self.platform = msgspec.structs.replace(platform, database=self.statements)
-        self.isolate = isolate
-        self.settings = settings
-        self.invocation = platform.invocation
-        self.clock = platform.invocation.clock
-        self.log = platform.log
-        self._is_queued = is_queued
+class App(UpstreamServices):
+    """The services of one invocation, each made when it is first used."""
 
     @property
     def recent(self) -> RecentAnswers:
@@ -122,67 +84,6 @@ class App:
     def freshness(self) -> Freshness:
         """The rule that says until when segments count as known."""
         return self.settings.cache.freshness()
-
-    @cached_property
-    def upstream(self) -> AceClient:
-        """The client of the upstream."""
-        return AceClient(
-            self.platform.http,
-            self.clock,
-            self.settings.upstream,
-            gate=self._gate,
-            state=self.isolate.upstream,
-            profiles=self.profiles,
-            memory=self.isolate.memory,
-            # Nobody's chart hangs on what a job finds out, and a consumer has no time to lose.
-            run_later=None if self._is_queued else self.invocation.run_later,
-            is_awaited=not self._is_queued,
-        )
-
-    @property
-    def _profiles_table(self) -> UpstreamProfiles:
-        return UpstreamProfiles(self.platform.database, self.settings.upstream.base_url)
-
-    @cached_property
-    def profiles(self) -> SiteProfiles:
-        """What has been learned of the upstream's sites."""
-        return SiteProfiles(
-            table=self._profiles_table,
-            memory=self.isolate.profiles,
-            invocation=self.invocation,
-        )
-
-    @cached_property
-    def upstream_report(self) -> UpstreamReports:
-        """Reads the document of `/api/upstream`."""
-        settings = self.settings.upstream
-        return UpstreamReports(
-            table=self._profiles_table,
-            costs=partial(SiteCosts, calls=settings.calls, page_size=settings.page_size),
-            url=settings.base_url,
-            calls=settings.calls,
-            page_size=settings.page_size,
-            clock=self.clock,
-        )
-
-    @cached_property
-    def source(self) -> Upstream:
-        """The upstream, held to the points of the request's site."""
-        return OwnPoints(self.upstream, self.sites, self.isolate.point_names, self.clock)
-
-    @property
-    def _gate(self) -> UpstreamQuota | None:
-        """The Worker's own quota; None where `UPSTREAM_REQUESTS_PER_MINUTE` is 0."""
-        limit = self.settings.upstream_requests_per_minute
-        if not limit:
-            return None
-        return UpstreamQuota(
-            quotas=UpstreamQuotas(self.platform.database),
-            grant=self.isolate.queued_grant if self._is_queued else self.isolate.grant,
-            limit=limit,
-            is_queued=self._is_queued,
-            invocation=self.invocation,
-        )
 
     @cached_property
     def index(self) -> SegmentIndex:
@@ -305,31 +206,6 @@ class App:
             sender=self.platform.queues,
             options=self.settings.jobs,
             on_complete=self.results.materialise,
-            invocation=self.invocation,
-        )
-
-    @cached_property
-    def datasets(self) -> R2CacheService:
-        """The cache of whole documents."""
-        options = self.settings.cache
-        return R2CacheService(
-            self.platform.objects,
-            self.clock,
-            default_ttl=options.default_ttl,
-            max_cache_age=options.max_cache_age,
-            compression=options.compression,
-            compressor=self.platform.compressor,
-        )
-
-    @cached_property
-    def sites(self) -> SiteDirectory:
-        """Lists sites and points."""
-        return SiteDirectory(
-            listings=self.upstream,
-            datasets=self.datasets,
-            names=self.isolate.point_names,
-            options=self.settings.cache,
-            timeout_ms=self.settings.routing.direct_timeout,
             invocation=self.invocation,
         )
 

@@ -36,29 +36,6 @@ async def test_keys_are_asked_for_unless_the_mode_is_open() -> None:
         assert isinstance(make_app(world, auth_mode="").access, KeyAccess)
 
 
-@in_virtual_time
-async def test_without_a_limit_nobody_counts_requests_upstream() -> None:
-    """A limit of 0 is none: the database hears of no request."""
-    async with World() as world:
-        await make_app(world, upstream_requests_per_minute=0).upstream.list_sites()
-        assert {} == world.database.failures.calls
-        await make_app(world, upstream_requests_per_minute=100).upstream.list_sites()
-        assert [{"used": 5}] == world.database.look("SELECT used FROM upstream_quota")
-
-
-@pytest.mark.parametrize(
-    ("is_queued", "left"),
-    [pytest.param(False, (4, 0), id="requests"), pytest.param(True, (0, 4), id="jobs")],
-)
-@in_virtual_time
-async def test_jobs_have_a_grant_of_their_own(is_queued: bool, left: tuple[int, int]) -> None:
-    """What a consumer was granted is not spent by charts, nor the reverse."""
-    async with World() as world:
-        app = make_app(world, is_queued=is_queued, upstream_requests_per_minute=100)
-        await app.upstream.list_sites()
-        assert left == (app.isolate.grant.left, app.isolate.queued_grant.left)
-
-
 @pytest.mark.parametrize(
     ("lease_seconds", "chunk_lease_ms"),
     [

@@ -33,7 +33,7 @@ ROOT_MODULES = {
     *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "memory"),
     *("statement_count",),
 }
-APP_MODULES = {"settings", "isolate", "adapters", "app"}
+APP_MODULES = {"settings", "isolate", "adapters", "app", "upstream_services"}
 
 LIBRARIES = {"msgspec"}
 NO_CODE = {
