@@ -56,7 +56,6 @@ BAD_REQUESTS: Sequence[BadRequest] = (
     _series(max_points=1),
     _series(max_points=100_001),
     _series(max_points="many"),
-    _series(max_point=2),
     _series(timeout=0),
     BadRequest(
         TOO_MUCH,

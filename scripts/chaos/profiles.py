@@ -22,6 +22,7 @@ COMMON: Mapping[str, str] = {
     "BATCH_SIZE": "4",
     "MAX_ACTIVE_JOBS": "100000",
     "MAX_QUEUED_SAMPLES": "1000000000000",
+    "KEY_SAMPLES_AT_ONCE": "0",
 }
 PROFILES: Sequence[Mapping[str, str]] = (
     {

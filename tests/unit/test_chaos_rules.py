@@ -244,6 +244,8 @@ def test_stale_needs_a_failing_upstream() -> None:
         {"cache": {"status": "miss", "samplesFromCache": 7, "samplesFetched": 0}},
         {"cache": {"status": "hit", "samplesFromCache": 6, "samplesFetched": 1}},
         {"cache": {"status": "hit", "samplesFromCache": 3, "samplesFetched": 0}},
+        {"cache": {"status": "partial", "samplesFromCache": 8, "samplesFetched": 0}},
+        {"cache": {"status": "partial", "samplesFromCache": 3, "samplesFetched": 3}},
     ],
 )
 def test_wrong_figures_are_caught(meta: dict[str, Any]) -> None:
@@ -251,8 +253,19 @@ def test_wrong_figures_are_caught(meta: dict[str, Any]) -> None:
     cache = meta.get("cache")
     if cache is not None:
         cache["upstreamRequests"] = 0
-    answer = reply("json", body_of("json", ROWS, **meta))
+    status = cache["status"] if cache is not None else "hit"
+    answer = reply("json", body_of("json", ROWS, **meta), status)
     assert {"meta"} == rules(judge_samples(truth(), POLICY, ASKED, answer))
+
+
+def test_more_may_have_been_fetched_than_the_answer_has() -> None:
+    """What was fetched along for others counts, and a hit may have looked for a point in vain."""
+    along = {"status": "partial", "samplesFromCache": 3, "samplesFetched": 9, "upstreamRequests": 1}
+    answer = reply("json", body_of("json", ROWS, cache=along), "partial")
+    assert [] == judge_samples(truth(), POLICY, ASKED, answer).faults
+    vain = {"status": "hit", "samplesFromCache": 7, "samplesFetched": 0, "upstreamRequests": 1}
+    answer = reply("json", body_of("json", ROWS, cache=vain))
+    assert [] == judge_samples(truth(), POLICY, ASKED, answer).faults
 
 
 @pytest.mark.parametrize(
