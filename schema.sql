@@ -167,7 +167,7 @@ CREATE TABLE IF NOT EXISTS job_results (
   start_ms INTEGER NOT NULL,
   end_ms INTEGER NOT NULL,
   object_key TEXT NOT NULL,
-  expires_ms INTEGER NOT NULL,   -- 0: purged
+  expires_ms INTEGER NOT NULL,   -- below 0: purged, and when
   object_etag TEXT,              -- null: it is being made
   answer_etag TEXT NOT NULL DEFAULT '',
   stored_bytes INTEGER NOT NULL DEFAULT 0,   -- bytes of the object

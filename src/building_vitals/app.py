@@ -249,12 +249,10 @@ class App(UpstreamServices):
     @cached_property
     def cache_admin(self) -> CacheAdmin:
         """Lists objects and purges segments."""
-        from building_vitals.jobs.results_table import JobResults
 
         return CacheAdmin(
             objects=self.platform.objects,
             index=self.index,
-            results=JobResults(self.platform.database),
             sites=self.sites,
             invocation=self.invocation,
         )

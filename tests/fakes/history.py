@@ -7,6 +7,7 @@ Separate from the HTTP fakes because the services' tests ask it hundreds of thou
 from __future__ import annotations
 
 import asyncio
+import random
 import zlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import lru_cache
@@ -246,3 +247,17 @@ class History:
         await asyncio.sleep(self.page_ms / 1000)
         if self.failing(asking, number):
             raise UpstreamError("upstream answered 503", upstream_status=503, retryable=True)
+
+
+class LongTexts(History):
+    """Few samples, of much text that hardly shrinks."""
+
+    @staticmethod
+    def value(point: str, at_ms: int, version: int) -> str:
+        """Return a text of ten thousand letters."""
+        return random.Random(f"{point}{at_ms}{version}").randbytes(5_000).hex()
+
+    @classmethod
+    def answered(cls, point: str, at_ms: int, version: int) -> str:
+        """Return the text as it is."""
+        return f"x{cls.value(point, at_ms, version)}"[1:]

@@ -135,20 +135,14 @@ FROM (
 
 _PROBE = "SELECT site FROM cache_segments LIMIT 1"
 
-# Objects that were made known, but whose segments have all gone. Before a purge they are noted, so
-# that those it leaves behind can be told from others, which answers may still be read from.
+# Objects that were made known, but whose segments have all gone. Answers may still be read from
+# them: the clean-up counts from here how long they stay.
 _MARK_ORPHANS = """
 UPDATE cache_metadata SET orphaned_ms = ?2
 WHERE site = ?1 AND orphaned_ms IS NULL
     AND NOT EXISTS (
         SELECT 1 FROM cache_segments s WHERE s.object_key = cache_metadata.object_key
     )
-"""
-_ORPHANS = """
-SELECT m.object_key FROM cache_metadata m
-WHERE m.site = ?1 AND m.orphaned_ms IS NULL
-    AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = m.object_key)
-LIMIT 1000
 """
 _DROP_OBJECTS = """
 DELETE FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
@@ -289,15 +283,16 @@ class SegmentIndex:
         """
         Forget *time_range* of some points, also what is being fetched of it.
 
-        None for *points* is all of the site.
+        None for *points* is all of the site. Objects that hold nothing since are left to the
+        clean-up.
 
         Returns:
             How many segments it has touched.
         """
-        _, *outcomes = await self._remove(
+        outcomes = await self._remove(
             [
-                Statement(_MARK_ORPHANS, (site, now_ms)),
                 *purge_statements(site, points, time_range, now_ms=now_ms),
+                Statement(_MARK_ORPHANS, (site, now_ms)),
             ]
         )
         return sum(outcome.changes for outcome in outcomes[FORGETTING])
@@ -305,10 +300,6 @@ class SegmentIndex:
     async def probe(self) -> None:
         """Return when the database answers and has the tables."""
         await self._database.rows(_PROBE)
-
-    async def orphans(self, site: str) -> list[str]:
-        """Return objects whose last segments the latest purge of a site took, at most 1,000."""
-        return [row["object_key"] for row in await self._database.rows(_ORPHANS, site)]
 
     async def drop_objects(self, keys: Sequence[str]) -> None:
         """Remove the rows of objects."""

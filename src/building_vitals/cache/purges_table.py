@@ -74,16 +74,18 @@ ON CONFLICT (site, point, start_ms, end_ms)
 
 # Copies of purged data, also those being made. A job whose points are no longer kept may have any.
 _PURGE_SITE_RESULTS = """
-UPDATE job_results SET expires_ms = 0 WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3
+UPDATE job_results SET expires_ms = -?4
+WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3 AND expires_ms > 0
 """
 _PURGE_POINTS_RESULTS = """
-UPDATE job_results SET expires_ms = 0 WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3
+UPDATE job_results SET expires_ms = -?4
+WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3 AND expires_ms > 0
     AND (
         NOT EXISTS (SELECT 1 FROM job_points j WHERE j.job_id = job_results.job_id)
         OR EXISTS (
             SELECT 1 FROM job_points j CROSS JOIN json_each(j.points) p
             WHERE j.job_id = job_results.job_id
-                AND p.value IN (SELECT value FROM json_each(?4))
+                AND p.value IN (SELECT value FROM json_each(?5))
         )
     )
 """
@@ -102,7 +104,7 @@ def purge_statements(
         return [
             Statement(_MARK_SITE, (site, *times, now_ms)),
             *(Statement(sql, (site, *times)) for sql in _PURGE_SITE),
-            Statement(_PURGE_SITE_RESULTS, (site, *times)),
+            Statement(_PURGE_SITE_RESULTS, (site, *times, now_ms)),
         ]
     return [
         statement
@@ -110,7 +112,7 @@ def purge_statements(
         for statement in (
             Statement(_MARK_POINTS, (site, *times, now_ms, names)),
             *(Statement(sql, (site, *times, names)) for sql in _PURGE_POINTS),
-            Statement(_PURGE_POINTS_RESULTS, (site, *times, names)),
+            Statement(_PURGE_POINTS_RESULTS, (site, *times, now_ms, names)),
         )
     ]
 

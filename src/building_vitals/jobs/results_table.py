@@ -32,12 +32,11 @@ WHERE status = 'completed' AND updated_ms BETWEEN ?1 AND ?2 AND data_size >= ?3
     AND NOT EXISTS (SELECT 1 FROM job_results WHERE job_id = job.job_id)
 ORDER BY updated_ms LIMIT ?4
 """
+# A purged result was read until it was purged: expires_ms says when that was, below 0.
 _EXPIRED = """
 SELECT job_id, object_key FROM job_results
-WHERE expires_ms < ?1 AND (object_etag IS NULL OR expires_ms < ?2) ORDER BY expires_ms LIMIT ?3
-"""
-_PURGED = """
-SELECT job_id, object_key FROM job_results WHERE site = ?1 AND expires_ms = 0 LIMIT 1000
+WHERE expires_ms < ?1 AND (object_etag IS NULL OR abs(expires_ms) < ?2)
+ORDER BY expires_ms LIMIT ?3
 """
 _NAMED = """
 SELECT r.object_key FROM json_each(?1) k CROSS JOIN job_results r
@@ -127,14 +126,11 @@ class JobResults:
         """
         Return results that expired before an instant or were purged.
 
-        Those that can be read stay until they had expired before *readable_before_ms*.
+        Those that could be read stay until they had expired, or were purged, before
+        *readable_before_ms*.
         """
         readable_ms = before_ms if readable_before_ms is None else readable_before_ms
         return _places(await self._database.rows(_EXPIRED, before_ms, readable_ms, limit))
-
-    async def purged(self, site: str) -> list[ResultPlace]:
-        """Return a site's purged results, at most 1,000."""
-        return _places(await self._database.rows(_PURGED, site))
 
     async def named(self, places: Sequence[ResultPlace]) -> set[str]:
         """Return those of some objects that are results which somebody knows of."""

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.errors import AppError
 from building_vitals.fields import Count, IsoTime
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
-from building_vitals.jobs.results_table import JobResults
 from building_vitals.ports import Invocation, ObjectStore
 from building_vitals.ranges import Range
 from building_vitals.sites.directory import SiteDirectory
@@ -43,17 +41,13 @@ class CacheAdmin:
         *,
         objects: ObjectStore,
         index: SegmentIndex,
-        results: JobResults,
         sites: SiteDirectory,
         invocation: Invocation,
     ) -> None:
         self._objects = objects
         self._index = index
-        self._results = results
         self._sites = sites
         self._clock = invocation.clock
-        self._run_later = invocation.run_later
-        self._on_fault = invocation.on_fault
 
     async def list_objects(self, *, prefix: str, limit: int, cursor: str | None) -> CacheObjects:
         """Return a page of the bucket's objects."""
@@ -74,6 +68,9 @@ class CacheAdmin:
         """
         Purge what is known, also what is being fetched; return how many segments that touched.
 
+        No answer has purged data from now on. Answers under way go on, so the clean-up deletes
+        the objects, OBJECT_GRACE_MS later.
+
         Args:
             site: Its name.
             points: Only these; None for all, and where the range is None, too, for the site's
@@ -86,24 +83,9 @@ class CacheAdmin:
         deleted = await self._index.purge(
             site, points, time_range or EVER, now_ms=self._clock.now_ms()
         )
-        self._run_later(self._remove_orphans(site))
         if points is None and time_range is None:
             await self._sites.forget(site)
         return deleted
-
-    async def _remove_orphans(self, site: str) -> None:
-        """Delete the objects of a site that hold nothing since a purge, and its purged results."""
-        try:
-            keys = await self._index.orphans(site)
-            if keys:
-                await self._objects.delete(keys)
-                await self._index.drop_objects(keys)
-            results = await self._results.purged(site)
-            if results:
-                await self._objects.delete([each.object_key for each in results])
-                await self._results.drop(results)
-        except AppError as error:
-            self._on_fault("purge", error)
 
 
 def _number(text: str | None) -> int | None:

@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,7 @@ from building_vitals.cache.store import LostObjects
 from building_vitals.errors import AppError
 from building_vitals.instants import DAY_MS, parse_iso
 from building_vitals.ranges import Range
-from fakes.history import History
+from fakes.history import LongTexts
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import World, days, read_body
@@ -91,20 +90,6 @@ async def filled(world: World) -> list[str]:
         await world.settle()
     await world.clock.sleep(10_000)
     return sorted(world.objects.infos)
-
-
-class LongTexts(History):
-    """Few samples, of much text that hardly shrinks."""
-
-    @staticmethod
-    def value(point: str, at_ms: int, version: int) -> str:
-        """Return a text of ten thousand letters."""
-        return random.Random(f"{point}{at_ms}{version}").randbytes(5_000).hex()
-
-    @classmethod
-    def answered(cls, point: str, at_ms: int, version: int) -> str:
-        """Return the text as it is."""
-        return f"x{cls.value(point, at_ms, version)}"[1:]
 
 
 async def harm_and_ask_again(reader: str, moment: str, harm: str, n: int) -> None:

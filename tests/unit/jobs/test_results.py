@@ -16,7 +16,6 @@ from building_vitals.jobs.options import JobOptions
 from building_vitals.jobs.results import LOST_AFTER_MS, UNFINISHED_MS
 from building_vitals.jobs.results_table import JobResult, JobResults
 from building_vitals.jobs.upkeep import UNFINISHED_GRACE_MS, LostResults, OldResults
-from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.ranges import Range
 from building_vitals.upkeep import OBJECT_GRACE_MS
 from fakes.failures import Fault
@@ -191,16 +190,10 @@ async def test_what_is_not_worth_it_is_looked_into_once() -> None:
 
 @in_virtual_time
 async def test_a_purge_takes_results_with_it() -> None:
-    """Purged results are not found any more, and their objects go with those of the segments."""
+    """Purged results are not found any more; their objects go when nobody can read them."""
     async with JobWorld() as world:
         job_id = await complete(world, days(9, 3))
-        admin = CacheAdmin(
-            objects=world.objects,
-            index=world.index,
-            results=JobResults(world.database),
-            sites=world.app.sites,
-            invocation=world.invocation,
-        )
+        admin = world.app.cache_admin
         await admin.purge("elsewhere", None, None)
         await admin.purge("site", None, days(30, 20))
         await admin.purge("site", ["of no job"], None)
@@ -208,8 +201,14 @@ async def test_a_purge_takes_results_with_it() -> None:
         assert 0 < await admin.purge("site", ["a"], days(5, 4))
         assert (await found(world, job_id))[1] is None
         await world.settle()
-        assert [] == materialised(world)
         assert await world.result(job_id) is None
+        clean_up = OldResults(JobResults(world.database), world.objects)
+        for _ in range(2):
+            assert 0 == await clean_up.run(world.clock.now_ms())
+            assert 1 == len(materialised(world))
+            await world.clock.sleep(OBJECT_GRACE_MS)
+        assert 1 == await clean_up.run(world.clock.now_ms() + 1)
+        assert [] == materialised(world)
 
 
 @in_virtual_time
@@ -227,7 +226,10 @@ async def test_a_purge_reaches_a_result_that_is_being_made() -> None:
         await world.index.purge("site", ["a"], EVER, now_ms=world.clock.now_ms())
         await results.finish(job_id, result, expires_ms=10 * EPOCH_MS)
         assert (await found(world, job_id))[1] is None
-        assert [job_id] == [each.job_id for each in await results.purged("site")]
+        # Nobody can have read it.
+        await world.clock.sleep(1)
+        gone = await results.expired(before_ms=world.clock.now_ms(), readable_before_ms=0, limit=9)
+        assert [job_id] == [each.job_id for each in gone]
 
 
 @in_virtual_time

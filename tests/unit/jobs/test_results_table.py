@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from building_vitals.cache.purges_table import purge_statements
 from building_vitals.jobs.results_table import JobResult, JobResults, ResultPlace
 from building_vitals.ranges import Range
 from fakes.database import FakeDatabase
@@ -70,7 +71,7 @@ async def test_a_note_that_is_gone_is_not_finished(database: FakeDatabase, *, pu
     """A purge in the middle wins, and so does whoever wrote the note."""
     await begin(database, "completed", key="k" if purged else "other")
     if purged:
-        database.look("UPDATE job_results SET expires_ms = 0")
+        database.look("UPDATE job_results SET expires_ms = -7")
     await JobResults(database).finish("completed", RESULT, expires_ms=1_000)
     assert None is await find(database, 0)
 
@@ -103,9 +104,25 @@ async def test_results_go_by_job_and_object(database: FakeDatabase) -> None:
     await begin(database, "completed", expires_ms=50)
     assert [] == await results.expired(before_ms=50, limit=9)
     assert [place] == await results.expired(before_ms=51, limit=9)
-    assert [] == await results.purged("hq")
     await results.drop([ResultPlace("completed", "older")])
-    database.look("UPDATE job_results SET expires_ms = 0")
-    assert ([place], []) == (await results.purged("hq"), await results.purged("lab"))
+    assert [place] == await results.expired(before_ms=51, limit=9)
     await results.drop([place])
-    assert [] == await results.purged("hq")
+    assert [] == await results.expired(before_ms=51, limit=9)
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+async def test_a_purged_result_stays_while_it_may_be_read(
+    database: FakeDatabase, *, is_finished: bool
+) -> None:
+    """Purged at 40, however long it had to live; nobody reads one that was never finished."""
+    results, place = JobResults(database), ResultPlace("completed", "k")
+    await begin(database, "completed", expires_ms=1_000)
+    if is_finished:
+        await results.finish("completed", RESULT, expires_ms=1_000)
+    for now_ms in (40, 45):
+        await database.batch(purge_statements("hq", None, RANGE, now_ms=now_ms))
+    assert None is await find(database, 0)
+    for readable_ms, expected in ((40, [] if is_finished else [place]), (41, [place])):
+        assert expected == await results.expired(
+            before_ms=41, readable_before_ms=readable_ms, limit=9
+        )

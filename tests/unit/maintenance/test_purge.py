@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from building_vitals.errors import Unavailable
-from building_vitals.instants import DAY_MS
+from building_vitals.instants import DAY_MS, MINUTE_MS
 from building_vitals.maintenance.purge import CacheObject
 from building_vitals.ranges import Range
+from building_vitals.upkeep import OBJECT_GRACE_MS
+from fakes.history import LongTexts
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World, days
+from fakes.world import World, days, read_json
 
 
 @in_virtual_time
@@ -49,7 +51,7 @@ async def test_objects_say_what_they_hold() -> None:
 async def test_a_purge_takes_what_it_names(
     points: list[str] | None, time_range: Range | None, deleted: int
 ) -> None:
-    """All, some points, some time, or both; objects that hold nothing since then go, too."""
+    """All, some points, some time, or both; what held it is left to the clean-up."""
     async with World() as world:
         for first in (4, 7):
             await world.ask(["a", "b"], days(first, first - 1))
@@ -57,13 +59,47 @@ async def test_a_purge_takes_what_it_names(
         assert deleted == await world.app.cache_admin.purge("site", points, time_range)
         await world.settle()
         left = world.database.look("SELECT object_key FROM cache_segments")
-        known = world.database.look("SELECT object_key FROM cache_metadata")
+        known = world.database.look("SELECT object_key, orphaned_ms FROM cache_metadata")
         assert 4 - deleted == len(left)
-        assert (
-            {row["object_key"] for row in left}
-            == {row["object_key"] for row in known}
-            == set(world.objects.infos)
-        )
+        assert {row["object_key"] for row in known} == {
+            key for key in world.objects.infos if key.startswith("timeseries/")
+        }
+        assert {row["object_key"] for row in left} == {
+            row["object_key"] for row in known if row["orphaned_ms"] is None
+        }
+
+
+@in_virtual_time
+async def test_an_answer_goes_on_while_its_data_are_purged() -> None:
+    """A slow download of 45 objects is whole, whatever is purged, compacted and cleaned up."""
+    async with World(history=LongTexts, interval_ms=3_600_000) as world:
+        for day in range(60, 15, -1):
+            await world.ask(["a"], days(day, day - 1))
+        await world.settle()
+        await world.clock.sleep(10_000)
+        need = world.need(["a"], days(60, 15))
+        answer = await world.service.fetch_timeseries(world.question(need.points, need.time_range))
+        assert answer.rest is not None
+        body, reads = bytes(answer.first), 0
+        harms = {
+            1: world.compactor.compact(need),
+            2: world.app.cache_admin.purge("site", ["a"], None),
+            3: world.app.cache_admin.purge("site", None, None),
+        }
+        async for chunk in answer.rest:
+            body += chunk
+            reads += 1
+            if reads in harms:
+                await harms.pop(reads)
+            await world.clock.sleep(10 * MINUTE_MS)
+            await world.app.maintenance.run()
+        assert {} == harms
+        assert 45 * 24 == len(read_json(answer, body, is_gzip=True).samples["a"])
+        # For everybody else it has gone, at once; the bytes go when nobody can read them.
+        await world.clock.sleep(OBJECT_GRACE_MS)
+        await world.app.maintenance.run()
+        assert [] == [key for key in world.objects.infos if key.startswith("timeseries/")]
+        assert [] == world.database.look("SELECT 1 FROM cache_metadata")
 
 
 @in_virtual_time
