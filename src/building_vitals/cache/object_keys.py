@@ -57,6 +57,11 @@ def result_object_key(site: str, job_id: str, nonce: str) -> str:
     return f"{RESULTS_PREFIX}{site}/{job_id}/{_identity('result', site, job_id, nonce)[:40]}"
 
 
+def job_of(result_key: str) -> str:
+    """Return the job whose result has a key."""
+    return result_key.split("/")[-2]
+
+
 def _identity(*parts: str) -> str:
     """Return a digest that no other parts have: the length before each keeps neighbours apart."""
     digest = hashlib.sha256()

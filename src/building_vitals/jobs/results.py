@@ -20,7 +20,7 @@ from building_vitals.cache.coverage import covers, gaps_of
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Need
-from building_vitals.cache.object_keys import result_object_key
+from building_vitals.cache.object_keys import job_of, result_object_key
 from building_vitals.cache.segments import DirectoryMissing
 from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import AppError
@@ -39,6 +39,8 @@ UNFINISHED_MS = 3_600_000
 LOST_AFTER_MS = 300_000
 LOST_UNTIL_MS = 4 * UNFINISHED_MS
 LOST_AT_ONCE = 3
+# A larger one would not be made again in the 30 seconds that remain behind an answer.
+REMADE_BYTES_MAX = 134_217_728
 CONTENT_TYPE = "application/json"
 
 
@@ -66,6 +68,7 @@ class JobResultService:
         self._freshness = freshness
         self._new_id = invocation.new_id
         self._on_fault = invocation.on_fault
+        self._run_later = invocation.run_later
         self._bytes_min = bytes_min
 
     async def materialise(self, job_id: str) -> bool:
@@ -112,6 +115,18 @@ class JobResultService:
             limit=LOST_AT_ONCE,
         )
         return sum([await self.materialise(job_id) for job_id in lost])
+
+    async def _replace(self, result: JobResult) -> None:
+        """Forget a result whose object is gone, and make it again unless it is very large."""
+        job_id = job_of(result.object_key)
+        try:
+            await self._results.drop([ResultPlace(job_id, result.object_key)])
+        except AppError as error:
+            # The next reader tries again.
+            self._on_fault("job result", error)
+            return
+        if result.stored_bytes <= REMADE_BYTES_MAX:
+            await self.materialise(job_id)
 
     async def _give_up(self, place: ResultPlace) -> None:
         """Forget a result that could not be stored, so that it can be tried again."""
@@ -187,7 +202,11 @@ class JobResultService:
         return None
 
     async def answer(self, question: Question, result: JobResult) -> TimeseriesAnswer | None:
-        """Return the answer made from a result; None when it is wanted in another form, or gone."""
+        """
+        Return the answer made from a result; None when it is wanted in another form, or gone.
+
+        One that is gone is made again behind the answer.
+        """
         request = question.request
         if question.form != _form(request.site, request.time_range):
             return None
@@ -199,6 +218,7 @@ class JobResultService:
             return answer
         found = await self._objects.open(result.object_key, object_etag=result.object_etag)
         if found is None:
+            self._run_later(self._replace(result))
             return None
         sealed = SealedJson(
             data=bytearray(),

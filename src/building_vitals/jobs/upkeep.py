@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from building_vitals.cache.object_keys import RESULTS_PREFIX
+from building_vitals.cache.object_keys import RESULTS_PREFIX, job_of
 from building_vitals.instants import DAY_MS, MINUTE_MS
 from building_vitals.jobs.history_table import JobHistory
 from building_vitals.jobs.messages_table import ChunkMessages, DueChunk, QueueProgress
@@ -108,7 +108,7 @@ class OldResults:
         for _ in range(PAGES_MAX):
             page = await self._objects.list(prefix=RESULTS_PREFIX, cursor=cursor)
             old = [
-                ResultPlace(each.key.split("/")[-2], each.key)
+                ResultPlace(job_of(each.key), each.key)
                 for each in page.objects
                 if each.uploaded_ms < now_ms - UNFINISHED_MS - OBJECT_GRACE_MS
             ]

@@ -7,7 +7,12 @@ from itertools import combinations
 
 import pytest
 
-from building_vitals.cache.object_keys import dataset_object_key, segment_object_key
+from building_vitals.cache.object_keys import (
+    dataset_object_key,
+    job_of,
+    result_object_key,
+    segment_object_key,
+)
 from building_vitals.ranges import Range
 
 WANTED = Range(1_735_689_600_000, 1_735_776_000_000)
@@ -80,3 +85,8 @@ def test_no_object_takes_the_key_of_another() -> None:
         for fetched_ms, nonce in cases
     }
     assert 3 == len(keys)
+
+
+def test_a_result_tells_whose_it_is() -> None:
+    """Its key names the job."""
+    assert "job_7" == job_of(result_object_key("hq", "job_7", "nonce"))

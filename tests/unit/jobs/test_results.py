@@ -131,6 +131,47 @@ async def test_what_is_lost_or_changed_is_no_answer() -> None:
         assert world.truth(POINTS, days(9, 3)) == await world.result(job_id)
 
 
+@pytest.mark.parametrize("harm", ["lost", "overwritten"])
+@in_virtual_time
+async def test_a_lost_result_is_made_again_once(harm: str) -> None:
+    """The answers meanwhile are spliced; the next ones come from the new object."""
+    async with JobWorld() as world:
+        job_id = await complete(world, days(9, 3))
+        [key] = materialised(world)
+        before = await answer(world, job_id)
+        if harm == "lost":
+            world.objects.lose(key)
+        else:
+            world.objects.overwrite(key, b"something else")
+        assert [None] * 3 == await asyncio.gather(*(answer(world, job_id) for _ in range(3)))
+        await world.settle()
+        [again] = [each for each in materialised(world) if each != key]
+        after = await answer(world, job_id)
+        assert after is not None is not before
+        assert after.answer_etag == before.answer_etag
+        assert (again, world.truth(POINTS, days(9, 3))) == (
+            *[row["object_key"] for row in world.database.look("SELECT * FROM job_results")],
+            await world.result(job_id),
+        )
+        assert [] == world.reported
+
+
+@in_virtual_time
+async def test_a_lost_result_that_cannot_be_made_again_is_left() -> None:
+    """A database that refuses is told of; the answer is spliced, and the next reader tries."""
+    async with JobWorld() as world:
+        job_id = await complete(world, days(9, 3))
+        _, result = await found(world, job_id)
+        assert result is not None
+        world.objects.lose(result.object_key)
+        world.database.failures.next("batch", fault=Fault.REFUSED)
+        asked = world.question([], days(9, 3), route="queued")
+        assert await world.results().answer(asked, result) is None
+        await world.settle()
+        assert ["job result"] == [where for where, _ in world.reported]
+        assert result == (await found(world, job_id))[1]
+
+
 @pytest.mark.parametrize("fault", Fault)
 @in_virtual_time
 async def test_a_bucket_that_fails_leaves_a_job_as_it_is(fault: Fault) -> None:

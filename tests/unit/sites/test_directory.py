@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -357,3 +358,41 @@ async def test_a_list_that_was_forgotten_is_read_again() -> None:
     assert [{"Zone", "new, point"}, {"Zone"}] == [set(found), set(other)]
     assert ["hq", "lab", "hq"] == [name for name, _ in desk.asked]
     await desk.settle()
+
+
+HARMS: dict[str, Callable[[FakeObjectStore, str], None]] = {
+    "lose": lambda objects, key: objects.lose(key),
+    "spoil first": lambda objects, key: objects.spoil(key, 0),
+    "spoil middle": lambda objects, key: objects.spoil(key, 40),
+    "spoil last": lambda objects, key: objects.spoil(key, -1),
+    "overwrite": lambda objects, key: objects.overwrite(key, b'{"items": []}'),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("reader", ["sites", "points", "own points"])
+@in_virtual_time
+async def test_a_list_that_is_lost_or_spoilt_is_read_again(reader: str, harm: str) -> None:
+    """Whoever asks gets the whole list of the upstream, and the one after that the kept one."""
+    desk = Desk()
+
+    async def read() -> set[str]:
+        # Each time in an isolate that remembers nothing.
+        directory = desk.directory_of(default_ttl=3600, names=PointNames())
+        if reader == "own points":
+            return {*await directory.own_points("hq", desk.points, deadline_ms=None)}
+        if reader == "sites":
+            found = await directory.sites(ANYBODY)
+        else:
+            found = await directory.points("hq", search=None, page=1, per_page=100)
+        return {item["name"] for item in found.items}
+
+    whole = {"hq", "lab"} if reader == "sites" else {*desk.points}
+    assert whole == await read()
+    await desk.settle()
+    [key] = desk.objects.infos
+    HARMS[harm](desk.objects, key)
+    for _ in range(2):
+        assert whole == await read()
+        await desk.settle()
+    assert 2 == len(desk.asked)
