@@ -134,18 +134,19 @@ class EnhancedTimeseriesService:
         self, question: Question, *, as_of_ms: int | None = None
     ) -> TimeseriesAnswer | None:
         """
-        Return the answer if all of it was known at *as_of_ms*, else None; nothing is fetched.
+        Return the answer if all of it was known at *as_of_ms*, else None; no sample is fetched.
 
         Left out, that is now. Answers of a moment past are not asked for every minute, and so
-        not compacted.
+        not compacted. Points that the site does not have are known to be empty: where it may be
+        that all gaps are theirs, the site's list is read unless it is kept.
         """
         is_past = as_of_ms is not None
         need = self._need(question, self._clock.now_ms() if as_of_ms is None else as_of_ms)
         generation = self._recent.generation
         segments = await self._filler.look_up(need)
         covers = self._filler.cover(need, segments, is_result=True)
-        # A job knows nothing of points that the site does not have.
-        if gaps_of(covers) and is_past and await self._filler.check_points(need, covers):
+        # A job knows nothing of points that the site does not have, and is not made of them alone.
+        if gaps_of(covers) and await self._filler.check_points(need, covers):
             covers = self._filler.cover(need, segments, is_result=True)
         if gaps_of(covers):
             return None

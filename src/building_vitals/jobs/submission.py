@@ -95,8 +95,20 @@ class JobSubmission:
             self._jobs.seen_rate(request.site), self._upstream.costs(request.site, for_job=True)
         )
         rate = samples / duration_ms * DAY_MS if duration_ms else costs.samples_per_day
-        points_count = len(request.points)
         now_ms = self._clock.now_ms()
+        unknown = self._upstream.unknown_points(request.site, request.points, now_ms)
+        places = [n for n, point in enumerate(request.points) if point not in unknown] or [0]
+        plan = plan_chunks(
+            len(places),
+            request.time_range,
+            batch_size=self._options.batch_size,
+            samples_per_day=min(max(rate, SAMPLES_PER_DAY_MIN), SAMPLES_PER_DAY_MAX),
+            takes_site=costs.takes_site(len(places), request.time_range.duration_ms),
+            requests_of=costs.requests,
+            name_bytes=len(places) * max(len(name.encode()) for name in request.points),
+        )
+        # Points that the site does not have lie in the groups of others, and cost nothing there.
+        bounds = [0, *(places[bound] for bound in plan.bounds[1:-1]), len(request.points)]
         return NewJob(
             # Random at its end: the same request may become a job again once this one has ended.
             job_id=f"job_{identity[:16]}{self._new_id()[:12]}",
@@ -108,15 +120,7 @@ class JobSubmission:
             priority=request.priority,
             estimated=estimated,
             metadata={"userId": request.user_id} if request.user_id else {},
-            plan=plan_chunks(
-                points_count,
-                request.time_range,
-                batch_size=self._options.batch_size,
-                samples_per_day=min(max(rate, SAMPLES_PER_DAY_MIN), SAMPLES_PER_DAY_MAX),
-                takes_site=costs.takes_site(points_count, request.time_range.duration_ms),
-                requests_of=costs.requests,
-                name_bytes=points_count * max(len(name.encode()) for name in request.points),
-            ),
+            plan=msgspec.structs.replace(plan, bounds=bounds),
             is_site_known=duration_ms > 0,
             now_ms=now_ms,
             due_ms=now_ms + RESEND_AFTER_MS,

@@ -11,6 +11,8 @@ import pytest
 
 from building_vitals.answers.pieces import UNKNOWN_POINT
 from building_vitals.cache.coverage import gaps_of
+from building_vitals.jobs.options import JobOptions
+from fakes.api_calls import called, document_of, headers_of
 from fakes.job_world import JobWorld
 from fakes.virtual_time import in_virtual_time
 from fakes.world import World, days, read_body
@@ -142,3 +144,72 @@ async def test_job_with_an_unknown_point_completes_and_says_so() -> None:
         assert {"a": (288, None), "x": (0, UNKNOWN_POINT)} == of_points(document)
         assert [("a",)] == [each.points for each in world.upstream.asked]
         assert [] == world.crashes
+
+
+@in_virtual_time
+async def test_invented_names_make_no_job() -> None:
+    """A large request of none but unknown points is answered at once, and nothing is stored."""
+    async with JobWorld() as world:
+        names = [f"x{n}" for n in range(5000)]
+        world.upstream.strangers = {*names}
+        body = {"site": "site", "points": names, "route": "queued"}
+        body |= {"start_time": PAST.start_ms, "end_time": PAST.end_ms}
+        for _ in range(3):
+            reply = await called(
+                world,
+                "POST /api/timeseries",
+                body=json.dumps(body).encode(),
+                content_type="application/json",
+                accept_encoding="gzip",
+            )
+            assert (200, "queued") == (reply.status, headers_of(reply)["X-Route-Type"])
+            document = await document_of(reply)
+            assert dict.fromkeys(names, (0, UNKNOWN_POINT)) == of_points(document)
+            await world.settle()
+        for table in ("queue_jobs", "job_points", "job_chunks", "cache_segments", "fetch_leases"):
+            assert [] == world.database.look(f"SELECT 1 FROM {table}")
+        assert ([], {}) == (world.upstream.asked, world.objects.infos)
+        assert not await world.deliver()
+
+
+@in_virtual_time
+async def test_invented_names_among_others_cost_no_chunk() -> None:
+    """A job has as many chunks as it would have without them, in the order asked for."""
+    async with JobWorld(jobs=JobOptions(batch_size=2)) as world:
+        own, names = [f"p{n}" for n in range(4)], [f"x{n}" for n in range(300)]
+        points = [*names[:100], *own[:3], *names[100:], own[3]]
+        world.upstream.strangers = {*names}
+        chunks = []
+        for asked in (own, points):
+            question = world.question(asked, days(20, 9), route="queued")
+            assert await world.service.answer_known(question) is None
+            job_id = await world.submit(asked, days(20, 9))
+            chunks.append((await world.look(job_id)).total_chunks)
+        assert chunks[0] == chunks[1] > 1
+        assert "completed" == (await world.run(job_id)).status
+        question = world.question(points, days(20, 9), route="queued")
+        answer = await world.service.answer_known(question)
+        assert answer is not None
+        document = json.loads(gzip.decompress(await read_body(answer)))
+        assert points == [*document["data"]]
+        expected = dict.fromkeys(names, (0, UNKNOWN_POINT))
+        assert expected | dict.fromkeys(own, (11 * 288, None)) == of_points(document)
+        assert {*own} == {name for each in world.upstream.asked for name in each.points}
+
+
+@pytest.mark.parametrize("route", ["direct", "cached"])
+@in_virtual_time
+async def test_invented_names_leave_nothing_behind(route: str) -> None:
+    """Neither a row nor an object, however often they are asked for, and no sample is asked for."""
+    async with World() as world:
+        names = [f"x{n}" for n in range(500)]
+        world.upstream.strangers = {*names}
+        for _ in range(3):
+            _, document = await answer_to(world, *names, route=route)
+            assert dict.fromkeys(names, (0, UNKNOWN_POINT)) == of_points(document)
+            await world.settle()
+        assert {} == world.objects.infos
+        assert [] == [each.points for each in world.upstream.asked if each.points]
+        assert 0 == world.upstream.samples_sent
+        for table in ("cache_segments", "cache_metadata", "fetch_leases"):
+            assert [] == world.database.look(f"SELECT 1 FROM {table}")
