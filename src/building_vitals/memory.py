@@ -19,8 +19,9 @@ from building_vitals.ports import Clock
 
 # All shares together. Python alone has 31 MB, and 90 MB is what WebAssembly may grow to.
 BUDGET_BYTES = 44_000_000
-# What jobs may hold of it: somebody waits for the rest.
-JOBS_BYTES = 20_000_000
+# What jobs may hold of it: a chunk by large pages. Somebody waits for the rest, which is as much as
+# a fetch by small answers takes at most.
+JOBS_BYTES = 26_000_000
 # How often a waiter looks again, and when it counts as dead because it did not.
 POLL_MS = 40
 SILENT_MS = 2_000
@@ -52,6 +53,10 @@ class MemoryBudget:
         self._held: dict[int, _Share] = {}
         self._waiting: dict[int, _Share] = {}
         self._number = 0
+
+    def bytes_max(self, *, is_awaited: bool) -> int:
+        """Return the most that anybody may hold."""
+        return self._bytes_max if is_awaited else self._jobs_bytes_max
 
     def free_bytes(self, now_ms: int, *, is_awaited: bool = True) -> int:
         """Return what a newcomer could take at once; 0 where others wait."""
@@ -100,7 +105,7 @@ class MemoryBudget:
         Raises:
             Overloaded: they were not free in time.
         """
-        size = min(size, self._bytes_max if is_awaited else self._jobs_bytes_max)
+        size = min(size, self.bytes_max(is_awaited=is_awaited))
         self._number += 1
         owner = self._number
         with self._given_back(owner):

@@ -8,13 +8,13 @@ cursors and retries. Its result is complete, or an error.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
-from building_vitals.errors import UpstreamError, UpstreamSiteUnknown
+from building_vitals.errors import Overloaded, UpstreamError, UpstreamSiteUnknown
 from building_vitals.instants import is_recent
 from building_vitals.memory import MemoryBudget
 from building_vitals.ports import Clock, HttpClient
@@ -25,7 +25,7 @@ from building_vitals.upstream.ace.page_stream import FilterIgnored
 from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.ace.sample_fetch import SampleFetch
 from building_vitals.upstream.ace.settings import UpstreamSettings
-from building_vitals.upstream.ace.sizing import answer_bytes_max, fetch_bytes, small
+from building_vitals.upstream.ace.sizing import FetchSizing, answer_bytes_max, fetch_sizing, small
 from building_vitals.upstream.ace.targets import SITES_PATH, list_target, site_path, site_target
 from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing
 from building_vitals.upstream.port import Items, SampleSink, UpstreamGate
@@ -172,14 +172,15 @@ class AceClient:
             require_site=partial(self._require_site, calls, site),
         )
         costs = await self.costs(site)
-        run = partial(fetch.run, keeps_tail=self._calibration.is_due(costs.profile))
+        keeps_tail = self._calibration.is_due(costs.profile)
         async with self._sized(calls, costs, len(unique), time_range, source) as (sized, way):
+            run = partial(fetch.run, in_flight=sized.in_flight, keeps_tail=keeps_tail)
             try:
-                await run(sized, source=way)
+                await run(sized.costs, source=way)
             except FilterIgnored:
                 profile = replace(self._profiles.known(site), is_filter_heeded=False)
                 self._profiles.change(site, profile)
-                await run(replace(sized, profile=profile), source=source)
+                await run(replace(sized.costs, profile=profile), source=source)
         self._learn(site, fetch)
         return calls.report
 
@@ -198,33 +199,51 @@ class AceClient:
         points_count: int,
         time_range: Range,
         source: Source | None,
-    ) -> AsyncIterator[tuple[SiteCosts, Source | None]]:
+    ) -> AsyncIterator[tuple[FetchSizing, Source | None]]:
         """
-        Hold the memory of a fetch, and give what sizes its answers and where to get them from.
+        Hold the memory of a fetch, and give its size and where to get the samples from.
 
         Raises:
             Overloaded: it was not free in time.
         """
-        duration_ms, in_flight = time_range.duration_ms, self._settings.max_in_flight
-        now_ms = self._clock.now_ms()
-        size = fetch_bytes(costs, points_count, duration_ms, in_flight)
-        if size > self._memory.free_bytes(now_ms, is_awaited=self._is_awaited):
-            # The way stays that larger answers would have been asked for.
-            is_by_point = costs.way(points_count, duration_ms, source) == "points"
-            source = source or ("points" if is_by_point else "pages")
-            costs = small(costs)
-            size = fetch_bytes(costs, points_count, duration_ms, in_flight)
-        calls.page_bytes_max = answer_bytes_max(costs, self._settings.page_bytes_max)
+        now_ms, memory, is_awaited = self._clock.now_ms(), self._memory, self._is_awaited
         deadline_ms = now_ms + FETCH_MS_MAX if calls.deadline_ms is None else calls.deadline_ms
-        patience_ms = int((deadline_ms - now_ms) * PATIENCE_SHARE)
-        async with self._memory.share(
-            size,
+        patience_ms = min(int((deadline_ms - now_ms) * PATIENCE_SHARE), PATIENCE_MS_MAX)
+        share = partial(
+            memory.share,
             clock=self._clock,
-            wait_until_ms=now_ms + min(patience_ms, PATIENCE_MS_MAX),
             until_ms=deadline_ms + self._settings.page_timeout_ms,
-            is_awaited=self._is_awaited,
-        ):
-            yield costs, source
+            is_awaited=is_awaited,
+        )
+        size_of = partial(
+            fetch_sizing,
+            points_count=points_count,
+            duration_ms=time_range.duration_ms,
+            in_flight=self._settings.max_in_flight,
+        )
+        bytes_max = memory.bytes_max(is_awaited=is_awaited)
+        size = size_of(costs, bytes_max=bytes_max)
+        async with AsyncExitStack() as held:
+            is_held = False
+            if not is_awaited:
+                # Large answers are worth waiting for where nobody waits: they take fewer requests.
+                with suppress(Overloaded):
+                    wait_until_ms = now_ms + patience_ms // 2
+                    await held.enter_async_context(share(size.bytes, wait_until_ms=wait_until_ms))
+                    is_held = True
+            if not is_held:
+                free = memory.free_bytes(self._clock.now_ms(), is_awaited=is_awaited)
+                least = size_of(small(costs), bytes_max=bytes_max if is_awaited else free)
+                if size.bytes > free and (is_awaited or least.bytes <= free):
+                    size = least
+                wait_until_ms = now_ms + patience_ms
+                await held.enter_async_context(share(size.bytes, wait_until_ms=wait_until_ms))
+            if size.costs != costs:
+                # The way stays that larger answers would have been asked for.
+                way = costs.way(points_count, time_range.duration_ms, source)
+                source = source or ("points" if way == "points" else "pages")
+            calls.page_bytes_max = answer_bytes_max(size.costs, self._settings.page_bytes_max)
+            yield size, source
 
     async def list_sites(self, *, deadline_ms: int | None = None) -> Items:
         """

@@ -58,13 +58,19 @@ class SampleFetch:
         self._require_site = require_site
 
     async def run(
-        self, costs: SiteCosts, *, source: Source | None = None, keeps_tail: bool = False
+        self,
+        costs: SiteCosts,
+        *,
+        in_flight: int,
+        source: Source | None = None,
+        keeps_tail: bool = False,
     ) -> None:
         """
         Fetch everything, the cheaper way.
 
         Args:
             costs: What each way costs.
+            in_flight: Streams that run at once.
             source: Where the samples are to come from; None for anywhere.
             keeps_tail: Whether the last samples are to be compared.
 
@@ -99,7 +105,7 @@ class SampleFetch:
             loose = [point for point in self._points if not fits_filter(point)]
             is_mixed = bool(loose)
             streams += self._point_streams(context, costs, loose)
-        await run_streams(streams, width=self._calls.settings.max_in_flight)
+        await run_streams(streams, width=in_flight)
         seen.now_ms = self._calls.clock.now_ms()
         self.seen = None if is_mixed else seen
         self.tail = context.tail

@@ -7,6 +7,8 @@ on side by side.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from building_vitals.series.frames import FRAME_SAMPLES_MIN
@@ -24,14 +26,50 @@ FLYING_BYTES = 150
 # point has those of a day beside what a frame begins with.
 OPEN_BYTES = 40
 OPEN_SAMPLES_MAX = 250_000
+# Pages of one query that are there at once: one is decoded while the next is on its way.
+PAGES_AT_ONCE = 2
 # A fetch takes as much, however small.
 FETCH_BYTES_MIN = 1_000_000
 # The least that an answer is read against: a page of a site may hold a few large values.
 ANSWER_BYTES_MIN = 2_000_000
 
 
+class FetchSizing(NamedTuple):
+    """
+    How large a fetch is made.
+
+    Attributes:
+        costs: With the size of its answers.
+        in_flight: Requests that it has under way at once, at most.
+        bytes: The memory that it takes, estimated.
+    """
+
+    costs: SiteCosts
+    in_flight: int
+    bytes: int
+
+
+def fetch_sizing(
+    costs: SiteCosts, points_count: int, duration_ms: int, in_flight: int, bytes_max: int
+) -> FetchSizing:
+    """
+    Return the largest size that a fetch may have within *bytes_max*.
+
+    Rather fewer answers at once than small ones: those take more requests. The smallest size of all
+    is returned where none fits.
+    """
+    sizes = [
+        FetchSizing(each, width, fetch_bytes(each, points_count, duration_ms, width))
+        for each in (costs, small(costs))
+        for width in range(in_flight, 0, -1)
+    ]
+    return next((each for each in sizes if each.bytes <= bytes_max), sizes[-1])
+
+
 def fetch_bytes(costs: SiteCosts, points_count: int, duration_ms: int, in_flight: int) -> int:
     """Return the memory that a fetch takes, estimated; *in_flight* answers are on their way."""
+    if costs.takes_site(points_count, duration_ms):
+        in_flight = PAGES_AT_ONCE
     samples = costs.samples(points_count, duration_ms)
     flying = min(samples, in_flight * max(costs.answer_samples, costs.page_samples))
     open_samples = points_count * (FRAME_SAMPLES_MIN + costs.samples_per_day)
