@@ -266,8 +266,11 @@ def test_a_permanent_fault_fails_the_job_until_it_is_retried(
     assert 409 == client.delete(f"/api/jobs/{job_id}").status
     failures = client.get("/api/queue/dlq/failures", {"limit": "1000"}).json()["failures"]
     mine = [each for each in failures if each["jobId"] == job_id]
-    assert [(site, "upstream")] * 2 == [(each["site"], each["class"]) for each in mine]
-    assert before + 2 == client.get("/api/queue/dlq/stats").json()["dlq"]["total"]
+    # Of a site that has given nothing yet, one chunk goes ahead of the others.
+    assert [(site, 0, "upstream")] == [
+        (each["site"], each["chunk"], each["class"]) for each in mine
+    ]
+    assert before + 1 == client.get("/api/queue/dlq/stats").json()["dlq"]["total"]
     upstream.faults.clear(site)
     answer = client.post(f"/api/queue/dlq/failures/{job_id}/retry")
     assert (202, "queued") == (answer.status, answer.json()["status"]), answer.text
@@ -345,7 +348,7 @@ def test_events_follow_a_job_to_its_end(
 def test_high_goes_before_a_backlog_and_low_after(
     client: Client, upstream: FakeUpstream, site: str
 ) -> None:
-    """With 100 normal chunks waiting, a high job completes first and a low one begins last."""
+    """With 60 normal chunks waiting, a high job completes first and a low one begins last."""
     names = {kind: f"{site}-{kind}" for kind in ("normal", "high", "low")}
     end_ms = START_MS + DAY_MS
     upstream.latency_ms[names["normal"]] = 25
@@ -354,21 +357,21 @@ def test_high_goes_before_a_backlog_and_low_after(
             name,
             start_ms=START_MS,
             end_ms=end_ms,
-            points=5000 if kind == "normal" else 60,
+            points=3000 if kind == "normal" else 60,
             interval_s=43_200,
         )
         for kind, name in names.items()
     }
     backlog = [
-        submit(client, names["normal"], points["normal"][first : first + 2500], 1)["jobId"]
-        for first in (0, 2500)
+        submit(client, names["normal"], points["normal"][first : first + 1500], 1)["jobId"]
+        for first in (0, 1500)
     ]
-    assert [50, 50] == [read_job(client, each)["totalChunks"] for each in backlog]
+    assert [30, 30] == [read_job(client, each)["totalChunks"] for each in backlog]
     low = submit(client, names["low"], points["low"], 1, priority="low")["jobId"]
     high = submit(client, names["high"], points["high"], 1, priority="high")["jobId"]
     assert "high" == ended(client, high)["priority"]
     done = [read_job(client, each)["completedChunks"] for each in backlog]
-    assert sum(done) < 75, done
+    assert sum(done) < 45, done
     assert 0 == upstream.requests_for(names["low"])
     for each in backlog:
         assert "completed" == ended(client, each, 90)["status"]
@@ -376,7 +379,7 @@ def test_high_goes_before_a_backlog_and_low_after(
     first_low = upstream.log(names["low"], *TIMESERIES)[0].time_ms
     # Without the page that is compared behind the first chunks.
     normal = upstream.log(names["normal"], "points_timeseries")
-    assert 100 == len(normal)
+    assert 60 == len(normal)
     assert first_low >= max(one.time_ms for one in normal)
 
 
