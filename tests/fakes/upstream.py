@@ -313,13 +313,23 @@ class FakeUpstream:
         """Return how many requests came for a site; `fetches` if no kind is named."""
         return len(self.log(site, *kinds) if kinds else self.fetches(site))
 
-    def samples_sent(self, site: str) -> int:
+    def samples_sent(self, site: str, *, patience_ms: int | None = None) -> int:
         """
         Return how many samples `fetches` got of a site, duplicates and unasked ones included.
 
-        Left out are those before and at the end of the half-open range that was meant.
+        Left out are those before and at the end of the half-open range that was meant. With
+        *patience_ms*, so are those of a request that comes again so long after its like: on a
+        machine that is busy, the first answer may have come too late.
         """
-        return sum(one.samples - self._samples_beside(one) for one in self.fetches(site))
+        asked: dict[tuple[object, ...], int] = {}
+        samples = 0
+        for one in self.fetches(site):
+            like = (one.path, one.body, *sorted(one.params.items()))
+            waited_ms = one.time_ms - asked.get(like, one.time_ms)
+            asked[like] = one.time_ms
+            if patience_ms is None or waited_ms < patience_ms:
+                samples += one.samples - self._samples_beside(one)
+        return samples
 
     def _samples_beside(self, asked: LoggedRequest) -> int:
         """Return how many samples a walk of pages gets from outside of the range meant."""

@@ -20,10 +20,13 @@ from integration.harness.worker_server import WorkerServer
 DAY_MS = 86_400_000
 START_MS = 1_735_689_600_000
 PAGE_SIZE = 1000
+# How long the Worker waits for an answer, and what it may be by the upstream's clock.
+PAGE_TIMEOUT_MS = 2000
+PATIENCE_MS = 1500
 # Small pages and short pauses, so that much can happen in little time.
 VARIABLES = {
     "UPSTREAM_PAGE_SIZE": str(PAGE_SIZE),
-    "UPSTREAM_PAGE_TIMEOUT": "2000",
+    "UPSTREAM_PAGE_TIMEOUT": str(PAGE_TIMEOUT_MS),
     "UPSTREAM_RETRY_DELAY": "10",
     "UPSTREAM_MAX_RETRIES": "3",
     "RETRY_DELAY": "10",
@@ -140,7 +143,7 @@ def test_a_job_of_a_thousand_points_is_exact(
     assert 200_000 == queued["estimatedSamples"]
     job = ended(client, queued["jobId"])
     assert 20 == job["totalChunks"] == job["completedChunks"]
-    assert 48_000 == job["samplesCount"] == upstream.samples_sent(site)
+    assert 48_000 == job["samplesCount"] == upstream.samples_sent(site, patience_ms=PATIENCE_MS)
     assert_exact(client, upstream, site, points, job)
     again = client.post(
         "/api/timeseries",
@@ -176,7 +179,8 @@ def test_thirty_identical_submissions_are_one_job(
         found = list(pool.map(lambda _: submit(client, site, points, 3)["jobId"], range(30)))
     assert 1 == len(set(found))
     job = ended(client, found[0])
-    assert 3 * 288 * 120 == job["samplesCount"] == upstream.samples_sent(site)
+    sent = upstream.samples_sent(site, patience_ms=PATIENCE_MS)
+    assert 3 * 288 * 120 == job["samplesCount"] == sent
     listed = client.get("/api/jobs", {"site": site}).json()
     assert [found[0]] == [each["jobId"] for each in listed["jobs"]]
     assert listed["nextCursor"] is None

@@ -58,6 +58,18 @@ def test_comparing_is_not_fetching(fake: FakeUpstream, site: str) -> None:
     assert fake.requests_for(site, "timeseries") == 4
 
 
+def test_what_came_too_late_is_not_counted(fake: FakeUpstream, site: str) -> None:
+    """Of equal requests the later is left out only where the first had its time."""
+    body = json.dumps({"points": [{"name": names_of(fake, site)[0]}]})
+    for _ in range(3):
+        call(fake, "/points/get_timeseries", body=body, **RANGE)
+    first, second, third = fake.fetches(site)
+    second.time_ms, third.time_ms = first.time_ms + 1499, first.time_ms + 2999
+    each = fake.samples_sent(site) // 3
+    assert each > 0
+    assert 2 * each == fake.samples_sent(site, patience_ms=1500)
+
+
 def test_sites_are_removed_by_their_beginning(fake: FakeUpstream, site: str) -> None:
     """A test's sites have names of one beginning; who has which point is told."""
     fake.set_points(f"{site}-b", {"b": []})

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from devtools.children import Children
 from devtools.layout import PYTHON_MODULES, ROOT, SCHEMA_SQL, WRANGLER_TOML
+from devtools.local_database import prepare_database
 from devtools.servers import HOST, HealthCheck, free_port, is_listening, start_server
 from devtools.signals import StopSignals
 from devtools.toolchain import Toolchain
-from devtools.wrangler import Wrangler, database_names
+from devtools.wrangler import Wrangler
 from fakes.upstream import FakeUpstream
 from integration.harness.client import Client
 
@@ -94,13 +95,12 @@ class ProjectCopy:
         )
         state, configuration = home / "state", ["--config", self._project / "wrangler.toml"]
         with Children(StopSignals()) as children:
-            for name in (*database_names(), *self._databases.values()):
-                command = wrangler.execute(state, name, SCHEMA_SQL)
-                children.run(
-                    f"database-{home.parent.name}",
-                    [*command, *configuration],
-                    env=Wrangler(self._tools, home).environment(),
-                )
+            # By a workerd that is called as always; those of every run come from a kept copy.
+            maker = Wrangler(self._tools, home)
+            prepare_database(maker, state, children)
+            for name in self._databases.values():
+                command = [*maker.execute(state, name, SCHEMA_SQL), *configuration]
+                children.run(f"database-{home.parent.name}", command, env=maker.environment())
             start_server(
                 children,
                 [*wrangler.dev(port=port, state=state, env_files=[variables]), *configuration],

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fakes.upstream import FakeUpstream
 from fakes.upstream_series import Wire
-from integration.harness.client import Answer, Client
+from integration.harness.client import Answer, Client, until
 from integration.harness.oracle import (
     DAY_MS,
     FORMATS,
@@ -108,6 +108,13 @@ class RandomSequence:
         """Without further faults, see that every point is right from end to end."""
         self._upstream.faults.clear(self._site)
         question = Question(self._site, self._points, START_MS - DAY_MS, START_MS + 7 * DAY_MS)
+
+        def is_new() -> bool:
+            answer = question.ask(self._client)
+            return answer.status == 200 and answer.headers["X-Cache-Status"] != "stale"
+
+        # A failure is remembered for some seconds.
+        until(is_new, what="answer without a failure")
         for output in FORMATS:
             assert_same_data(
                 self._upstream, question, question.ask(self._client, format=output), output
