@@ -22,6 +22,7 @@ SHARING = {
             "hostile_secrets",
             "openapi_answers",
             "point_call_faults",
+            "who_may_ask",
         ),
         "brittle": ("cached_faults", "direct_faults", "lessons"),
     }.items()
