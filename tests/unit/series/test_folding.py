@@ -255,6 +255,20 @@ def test_open_samples_are_few() -> None:
     assert len(sent_in_order) == fold.series.count
 
 
+def test_a_point_of_which_all_has_come_stays_open_no_longer() -> None:
+    """Its last frame is closed while other points' samples still come; a late one is merged."""
+    folder = Folder(["p", "q"], DAY)
+    for name in ("p", "q"):
+        folder.add_page([sent(T0 + n, n, name) for n in range(0, 200, 2)])
+    folder.advance(["p"], DAY.end_ms)
+    assert [0, 100] == [len(each.times) for each in folder._folds.values()]
+    folder.add_page([sent(T0 + 1, "late", "p"), sent(T0 + 4, "last", "p")])
+    p, q = finished(folder)
+    assert (101, 100) == (p.series.count, q.series.count)
+    text = text_of(p)
+    assert text.startswith(f'[{T0},0],[{T0 + 1},"late"],[{T0 + 2},2],[{T0 + 4},"last"],')
+
+
 def spans(folds: list[PointSeries]) -> list[tuple[str, int, int, int]]:
     """Return of each fold its point, its range counted from T0, and how many samples it has."""
     return [

@@ -92,8 +92,12 @@ class PointStream:
                 return
             if self._before is not None:
                 await self._before.done.wait()
-            lie = await self._taken(call, body, names, part)
+            async with self._context.desk:
+                lie = self._folded(call, body, part)
+            # Not held while what came is stored.
+            del body
             if lie is None:
+                await self._context.advance(names, part.end_ms)
                 return
             await call.distrust(lie)
 
@@ -110,16 +114,11 @@ class PointStream:
             return False
         return True
 
-    async def _taken(
-        self, call: Call, body: bytes | None, names: Sequence[str], part: Range
-    ) -> str | None:
+    def _folded(self, call: Call, body: bytes | None, part: Range) -> str | None:
         """Fold an answer, None for one without samples; or return why it is invalid."""
-        context = self._context
-        async with context.desk:
-            try:
-                samples = [] if body is None else decode_samples(body)
-            except PageRefused as refused:
-                return str(refused)
-            context.add(call, samples, part)
-        await context.advance(names, part.end_ms)
+        try:
+            samples = [] if body is None else decode_samples(body)
+        except PageRefused as refused:
+            return str(refused)
+        self._context.add(call, samples, part)
         return None
