@@ -151,6 +151,7 @@ class App(UpstreamServices):
             options=self.settings.routing,
             recent=self.recent,
             bypasses=self.isolate.bypasses,
+            streams=self.isolate.answer_streams,
             invocation=self.invocation,
         )
 

@@ -13,6 +13,7 @@ from building_vitals.access.key_access import KeyMemory
 from building_vitals.access.streams import OpenStreams
 from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.recent import RecentAnswers
+from building_vitals.answers.stream_limit import StreamLimit
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.waiting import Waiting
@@ -36,6 +37,7 @@ class Isolate:
         look_ups: Answers of the index, remembered for a second.
         recent: The latest answers to clients.
         bypasses: Requests that go past the cache.
+        answer_streams: Large answers that are being sent.
         keys: API keys, as the database had them.
         allowances: What of each key's allowance is in use.
         streams: The event streams that are open, by key.
@@ -57,6 +59,7 @@ class Isolate:
         self.look_ups = LookUps()
         self.recent = RecentAnswers(self.look_ups)
         self.bypasses = BypassLimit()
+        self.answer_streams = StreamLimit()
         self.keys = KeyMemory()
         self.allowances = AllowanceMemory()
         self.streams = OpenStreams()

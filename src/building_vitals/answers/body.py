@@ -7,14 +7,15 @@ Separate because direct, cached and queued requests are all answered from segmen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from building_vitals.answers.answer import CacheReport
 from building_vitals.answers.formats.encoder import Encoder
-from building_vitals.answers.pieces import PointPieces, total_stored_bytes
+from building_vitals.answers.pieces import PointPieces
+from building_vitals.answers.stream_limit import WIDE_BYTES, StreamPlace
 from building_vitals.cache.segments import Piece, cut_piece_text
 from building_vitals.cache.store import READ_GAP_BYTES_MAX, Blobs, SegmentStore
 from building_vitals.errors import AppError
@@ -22,13 +23,11 @@ from building_vitals.instants import HOUR_MS
 from building_vitals.ports import Clock
 from building_vitals.upkeep import STREAM_MS_MAX
 
-# Stored bytes that are read and encoded at a time.
-BATCH_BYTES_MAX = 1_048_576
-# Answers up to this size are made as a whole, larger ones streamed. One call of the bucket reads as
-# much: that is a batch and the one that is read ahead of it.
-WHOLE_BYTES_MAX = 2 * BATCH_BYTES_MAX
-# Bytes of an answer in text that are put together before they go out.
-PENDING_BYTES_MAX = 524_288
+# Answers up to this size are made as a whole; larger ones are streamed.
+WHOLE_BYTES_MAX = 2_097_152
+# Bytes of an answer in text that are put together before they go out, per stored byte that is read
+# at a time.
+PENDING_SHARE = 0.5
 
 
 class Slice(NamedTuple):
@@ -51,24 +50,26 @@ class Slice(NamedTuple):
     is_last: bool = True
 
 
-def batches(parts: Sequence[PointPieces]) -> Iterator[list[Slice]]:
+def batches(
+    parts: Sequence[PointPieces], window_bytes: Callable[[], int] = lambda: WIDE_BYTES
+) -> Iterator[list[Slice]]:
     """
     Yield all of the parts in order, some at a time, at least one batch.
 
-    A batch reads at most `BATCH_BYTES_MAX`, what lies between its pieces and is read along
-    included, or a single frame that must be cut. All is one batch up to `WHOLE_BYTES_MAX`.
+    A batch reads at most what *window_bytes* says when it is begun, what lies between its pieces
+    and is read along included, or a single frame that must be cut. Unless it says little, what is
+    no more than a whole answer is one batch: each batch is a read of the bucket.
     """
-    whole = [piece for part in parts for piece in part.pieces]
-    read_along = sum(map(_read_along, [None, *whole], whole))
-    is_whole = total_stored_bytes(parts) + read_along <= WHOLE_BYTES_MAX
-    most = WHOLE_BYTES_MAX if is_whole else BATCH_BYTES_MAX
+    bytes_max = window_bytes
+    if window_bytes() >= WIDE_BYTES and _read_bytes(parts) <= WHOLE_BYTES_MAX:
+        bytes_max = _whole_bytes
     batch: list[Slice] = []
     size = 0
     before: Piece | None = None
-    for each in _slices(parts, most):
+    for each in _slices(parts, bytes_max):
         if each.window is not None:
             cost = each.window.stored_bytes + _read_along(before, each.window)
-            if size and size + cost > most:
+            if size and size + cost > bytes_max():
                 yield batch
                 batch, size, cost = [], 0, each.window.stored_bytes
             size += cost
@@ -85,33 +86,48 @@ def _read_along(before: Piece | None, piece: Piece) -> int:
     return between if 0 < between <= READ_GAP_BYTES_MAX else 0
 
 
-def _slices(parts: Sequence[PointPieces], most: int) -> Iterator[Slice]:
+def _whole_bytes() -> int:
+    return WHOLE_BYTES_MAX
+
+
+def _read_bytes(parts: Sequence[PointPieces]) -> int:
+    """Return the bytes that are read for all pieces."""
+    size, before = 0, None
+    for part in parts:
+        for piece in part.pieces:
+            size += piece.stored_bytes + _read_along(before, piece)
+            before = piece
+    return size
+
+
+def _slices(parts: Sequence[PointPieces], bytes_max: Callable[[], int]) -> Iterator[Slice]:
     for part in parts:
         if not part.pieces:
             yield Slice(part)
         for n, piece in enumerate(part.pieces):
-            windows = _windows(piece, most)
-            for w, window in enumerate(windows):
-                is_last = w == len(windows) - 1
+            end = piece.offset + piece.stored_bytes
+            for window in _windows(piece, bytes_max):
+                is_last = window.offset + window.stored_bytes == end
                 yield Slice(
                     part,
                     piece,
                     window,
-                    begins=n == 0 and w == 0,
+                    begins=n == 0 and window.offset == piece.offset,
                     ends=is_last and n == len(part.pieces) - 1,
                     is_last=is_last,
                 )
 
 
-def _windows(piece: Piece, most: int) -> list[Piece]:
-    """Return the parts that a piece is read in, each of *most* bytes but for the last."""
-    if piece.frame is not None or piece.stored_bytes <= most:
-        return [piece]
-    end = piece.offset + piece.stored_bytes
-    return [
-        msgspec.structs.replace(piece, offset=start, stored_bytes=min(most, end - start))
-        for start in range(piece.offset, end, most)
-    ]
+def _windows(piece: Piece, bytes_max: Callable[[], int]) -> Iterator[Piece]:
+    """Yield the parts that a piece is read in."""
+    if piece.frame is not None or piece.stored_bytes <= bytes_max():
+        yield piece
+        return
+    start, end = piece.offset, piece.offset + piece.stored_bytes
+    while start < end:
+        size = min(bytes_max(), end - start)
+        yield msgspec.structs.replace(piece, offset=start, stored_bytes=size)
+        start += size
 
 
 class AnswerCut(AppError):
@@ -129,30 +145,44 @@ class ByteSource(NamedTuple):
         parts: What it is made of, in order.
         fresh: Objects at hand, by key.
         store: Reads the others.
+        place: Of a stream among others; None for what is made at once.
     """
 
     parts: Sequence[PointPieces]
     fresh: dict[str, bytes]
     store: SegmentStore
+    place: StreamPlace | None = None
+
+    def window_bytes(self) -> int:
+        """Return the stored bytes to be read at a time now."""
+        return WIDE_BYTES if self.place is None else self.place.window_bytes
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the next batch is to be read now while one is encoded."""
+        return self.place is None or self.place.reads_ahead
 
 
 async def encoded(
     source: ByteSource, encoder: Encoder, report: CacheReport
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """
-    Yield the body of an answer but for its end; the next batch is read while one is encoded.
+    Yield the body of an answer but for its end, no part of it held while it is looked at.
+
+    The next batch is read while one is encoded, unless many answers are under way.
 
     Raises:
         LostObjects: an object is gone or not what the index says, and the index has forgotten it;
             when that is before the first bytes, the answer can be planned again.
     """
-    waiting = batches(source.parts)
+    waiting = batches(source.parts, source.window_bytes)
     batch: list[Slice] | None = next(waiting)
-    ahead = asyncio.ensure_future(_read(batch or [], source))
+    ahead: asyncio.Future[Blobs] | None = None
     try:
         while batch is not None:
-            blobs, following = await ahead, next(waiting, None)
-            if following is not None:
+            blobs = await (ahead or _read(batch, source))
+            ahead, following = None, next(waiting, None)
+            if following is not None and source.reads_ahead:
                 ahead = asyncio.ensure_future(_read(following, source))
             for each in batch:
                 if each.begins:
@@ -163,17 +193,16 @@ async def encoded(
                     encoder.begin_point(each.part.point, count)
                 steps = _steps(each, blobs, source, encoder, report)
                 while await _advance(each, steps, source):
-                    if encoder.pending >= PENDING_BYTES_MAX:
+                    if encoder.pending >= PENDING_SHARE * source.window_bytes():
                         yield encoder.take()
                 if each.ends:
                     encoder.end_point(each.part.error)
             del blobs
-            data = encoder.take()
-            if data:
-                yield data
+            yield encoder.take()
             batch = following
     finally:
-        ahead.cancel()
+        if ahead is not None:
+            ahead.cancel()
 
 
 async def _advance(each: Slice, steps: Iterator[None], source: ByteSource) -> bool:
@@ -241,8 +270,19 @@ async def body(
         AnswerCut: the client has taken STREAM_MS_MAX: objects are only kept for so long.
     """
     until_ms = clock.now_ms() + STREAM_MS_MAX
-    async for data in encoded(source, encoder, report):
-        yield data
-        if clock.now_ms() >= until_ms:
-            raise AnswerCut(f"the answer was not read within {STREAM_MS_MAX // HOUR_MS} hours")
-    yield encoder.finish(meta(encoder.samples))
+    chunks = encoded(source, encoder, report)
+    try:
+        # In no name of its own: what is being sent would be held for as long as that takes.
+        while (found := [await anext(chunks, None)]) != [None]:
+            if found[0]:
+                yield found.pop() or b""
+            now_ms = clock.now_ms()
+            if source.place is not None:
+                source.place.touch(now_ms)
+            if now_ms >= until_ms:
+                raise AnswerCut(f"the answer was not read within {STREAM_MS_MAX // HOUR_MS} hours")
+        yield encoder.finish(meta(encoder.samples))
+    finally:
+        await chunks.aclose()
+        if source.place is not None:
+            source.place.leave()

@@ -29,6 +29,7 @@ from building_vitals.answers.pieces import (
 from building_vitals.answers.question import Question
 from building_vitals.answers.recent import AnswerPlan, RecentAnswers
 from building_vitals.answers.routing import RoutingOptions
+from building_vitals.answers.stream_limit import StreamLimit
 from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.coverage import gaps_of
 from building_vitals.cache.estimates import estimated_samples, longest_that_fits
@@ -59,6 +60,7 @@ class EnhancedTimeseriesService:
         options: RoutingOptions,
         recent: RecentAnswers,
         bypasses: BypassLimit,
+        streams: StreamLimit,
         invocation: Invocation,
     ) -> None:
         self._filler = filler
@@ -69,6 +71,7 @@ class EnhancedTimeseriesService:
         self._options = options
         self._recent = recent
         self._bypasses = bypasses
+        self._streams = streams
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
 
@@ -290,6 +293,7 @@ class EnhancedTimeseriesService:
         is_spliced = isinstance(encoder, SplicedJson)
         size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
         if size > WHOLE_BYTES_MAX:
+            source = source._replace(place=self._streams.enter(self._clock.now_ms()))
             answer.rest = body(source, encoder, report, meta, self._clock)
             answer.first = await anext(answer.rest)
             return answer

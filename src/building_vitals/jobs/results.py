@@ -263,4 +263,5 @@ async def _size(source: ByteSource) -> int:
 
 async def _spliced(source: ByteSource, encoder: SplicedJson) -> AsyncIterator[bytes]:
     async for chunk in encoded(source, encoder, CacheReport("hit")):
-        yield chunk
+        if chunk:
+            yield chunk

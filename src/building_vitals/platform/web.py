@@ -241,9 +241,14 @@ async def _pump(reply: Reply, writer: Any) -> None:
         return
     first, reply.body = to_js(_view(reply.body)), b""
     try:
-        await writer.write(first)
+        sent = writer.write(first)
+        del first
+        await sent
         async for chunk in rest:
-            await writer.write(to_js(chunk))
+            sent = writer.write(to_js(chunk))
+            # Not held twice while a slow client takes it.
+            del chunk
+            await sent
         await writer.close()
     except Exception:
         # Also when the client has gone: then there is nobody to tell.

@@ -12,16 +12,10 @@ import pytest
 
 from builders import every, span, stored
 from building_vitals.answers.answer import CacheReport
-from building_vitals.answers.body import (
-    BATCH_BYTES_MAX,
-    WHOLE_BYTES_MAX,
-    AnswerCut,
-    ByteSource,
-    batches,
-    body,
-)
+from building_vitals.answers.body import AnswerCut, ByteSource, batches, body
 from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.pieces import PointPieces, resolve
+from building_vitals.answers.stream_limit import WIDE_BYTES, WIDE_MAX, StreamLimit
 from building_vitals.cache.coverage import Cover, cover
 from building_vitals.cache.segments import Piece
 from building_vitals.cache.store import READ_GAP_BYTES_MAX, LostObjects
@@ -30,7 +24,7 @@ from building_vitals.upkeep import STREAM_MS_MAX
 from fakes.virtual_time import in_virtual_time
 from fakes.world import World
 
-BATCH, WHOLE = BATCH_BYTES_MAX, WHOLE_BYTES_MAX
+WIDE = WIDE_BYTES
 
 
 def piece(stored_bytes: int) -> Piece:
@@ -58,14 +52,13 @@ def drawn(parts: list[PointPieces]) -> list[str]:
         pytest.param([], [""], id="no points"),
         pytest.param([[]], ["()"], id="a point without data"),
         pytest.param([[1, 2], [3]], ["(1 2) (3)"], id="all at once"),
-        pytest.param([[WHOLE]], [f"({WHOLE})"], id="a piece that is just small enough"),
-        pytest.param([[BATCH, 1], [BATCH - 1]], [f"({BATCH} 1) ({BATCH - 1})"], id="just enough"),
-        pytest.param([[BATCH, BATCH, 1]], [f"({BATCH}", f"{BATCH}", "1)"], id="within a point"),
-        pytest.param([[BATCH, BATCH], [1]], [f"({BATCH}", f"{BATCH})", "(1)"], id="between points"),
-        pytest.param([[5, BATCH, BATCH], []], ["(5", f"{BATCH}", f"{BATCH}) ()"], id="before one"),
+        pytest.param([[2 * WIDE]], [f"({2 * WIDE})"], id="a whole answer is one read"),
+        pytest.param([[WIDE, WIDE, 1]], [f"({WIDE}", f"{WIDE}", "1)"], id="within a point"),
+        pytest.param([[WIDE], [WIDE], [1]], [f"({WIDE})", f"({WIDE})", "(1)"], id="between points"),
+        pytest.param([[5, WIDE, WIDE], []], ["(5", f"{WIDE}", f"{WIDE}) ()"], id="before a point"),
         pytest.param(
-            [[1, 2 * BATCH + 7, 2]],
-            ["(1", f"{BATCH}..", f"{BATCH}..", "7 2)"],
+            [[1, 2 * WIDE + 7, 2]],
+            ["(1", f"{WIDE}..", f"{WIDE}..", "7 2)"],
             id="a piece larger than that",
         ),
     ],
@@ -80,12 +73,47 @@ def test_what_is_read_along_counts() -> None:
     """Small pieces of large series, with what lies between them, are no small batch."""
     gap = READ_GAP_BYTES_MAX - 10
     found = [Piece("k", "", n * (10 + gap), 10, 0, 0, 0, 0) for n in range(100)]
-    assert WHOLE < len(found) * gap
     sizes = [len(each) for each in batches([PointPieces("p", found)])]
-    most = BATCH_BYTES_MAX // (10 + gap)
+    most = WIDE_BYTES // (10 + gap)
     assert (100, most) == (sum(sizes), max(sizes))
     far = [msgspec.structs.replace(each, offset=each.offset * 2) for each in found]
     assert [100] == [len(each) for each in batches([PointPieces("p", far)])]
+
+
+def test_windows_are_as_small_as_the_isolate_is_busy() -> None:
+    """What is read at a time is asked for anew: others may have come in the middle of a piece."""
+    sizes = iter([2, 2, 2, 7, 7, 7])
+    found = batches([PointPieces("p", [piece(5), piece(9)])], lambda: next(sizes, 7))
+    windows = [each.window for batch in found for each in batch if each.window]
+    assert 14 == sum(each.stored_bytes for each in windows)
+    assert 2 == windows[0].stored_bytes
+    assert 7 == windows[-2].stored_bytes + windows[-1].stored_bytes - 2
+
+
+@in_virtual_time
+async def test_nothing_is_read_ahead_where_many_answers_are_under_way() -> None:
+    """What waits for a slow reader is small then."""
+    held = stored("0-50", every(5, Range(0, 50)), key="k")
+    reads: list[int] = []
+    async with World() as world:
+        info = await world.objects.put("k", held.blob, content_type="t")
+        segment = msgspec.structs.replace(held.segment, object_etag=info.object_etag)
+        [part] = resolve([cover("p", [segment], span("0-50"))])
+        limit = StreamLimit()
+        places = [limit.enter(world.clock.now_ms()) for _ in range(WIDE_MAX + 1)]
+        for place in places[-2:]:
+            parts = [PointPieces(str(n), part.pieces) for n in range(3 * WIDE // len(held.blob))]
+            source = ByteSource(parts, {}, world.store, place)
+            before = world.objects.failures.calls["get"]
+            chunks = body(
+                source, encoder_for("csv", 1, gzip=False), CacheReport("hit"), _meta, world.clock
+            )
+            assert await anext(chunks)
+            await world.clock.sleep(1)
+            reads.append(world.objects.failures.calls["get"] - before)
+            await chunks.aclose()
+        assert [1, 2] == reads
+        assert limit.is_busy is False
 
 
 @pytest.mark.parametrize("format", ["json", "msgpack"])
