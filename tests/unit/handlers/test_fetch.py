@@ -10,6 +10,8 @@ import pytest
 
 from building_vitals.access.caller import Caller
 from building_vitals.access.options import AllowanceOptions
+from building_vitals.answers import service
+from building_vitals.answers.stream_limit import STREAMS_MAX
 from building_vitals.api.endpoint import Endpoint
 from building_vitals.api.messages import Reply
 from building_vitals.api.routes import ENDPOINTS
@@ -102,6 +104,33 @@ async def test_preflights_are_answered_from_the_table() -> None:
             reply.body,
             headers_of(reply)["Allow"],
         )
+
+
+@in_virtual_time
+async def test_an_isolate_without_memory_to_spare_says_when_to_come_again() -> None:
+    """A problem document with Retry-After, for large answers as for fetches; small ones go on."""
+    query = "site=site&points=a&start_time=0&end_time=86400000&route=cached"
+    async with JobWorld() as world:
+        assert 200 == (await called(world, "GET /api/timeseries", query)).status
+        await world.settle()
+        streams = world.app.isolate.answer_streams
+        for _ in range(STREAMS_MAX):
+            streams.enter(world.clock.now_ms())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(service, "WHOLE_BYTES_MAX", 10)
+            reply = await called(world, "GET /api/timeseries", f"{query}&format=csv")
+        document = await document_of(reply)
+        assert (503, "15", "no-store") == (
+            reply.status,
+            headers_of(reply)["Retry-After"],
+            headers_of(reply)["Cache-Control"],
+        )
+        assert "application/problem+json" == headers_of(reply)["Content-Type"]
+        assert ("urn:building-vitals:problem:overloaded", 503) == (
+            document["type"],
+            document["status"],
+        )
+        assert 200 == (await called(world, "GET /api/timeseries", query)).status
 
 
 @in_virtual_time
