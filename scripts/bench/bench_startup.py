@@ -52,17 +52,17 @@ def _measure() -> tuple[float, int]:
         for kept in (PYTHON_MODULES, ROOT / "schema.sql", ROOT / "scripts"):
             (root / kept.name).symlink_to(kept.resolve())
         with running(root=root) as stack:
-            [runtime] = _runtimes()
-            before = _cpu_by_thread(runtime)
+            [runtime] = runtimes()
+            before = cpu_by_thread(runtime)
             connection = http.client.HTTPConnection("127.0.0.1", stack.ports["app"])
             connection.request("GET", "/import")
             modules = int(json.load(connection.getresponse())["modules"])
-            after = _cpu_by_thread(runtime)
+            after = cpu_by_thread(runtime)
             connection.close()
     return max(time_ms - before.get(name, 0.0) for name, time_ms in after.items()), modules
 
 
-def _runtimes() -> list[int]:
+def runtimes() -> list[int]:
     """Return the runtimes that this program has started."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -85,7 +85,7 @@ def _runtimes() -> list[int]:
     ]
 
 
-def _cpu_by_thread(pid: int) -> dict[str, float]:
+def cpu_by_thread(pid: int) -> dict[str, float]:
     """Return the milliseconds that each thread of a process has run."""
     return {
         thread.name: int((thread / "schedstat").read_text().split()[0]) / NANOSECONDS
