@@ -215,6 +215,19 @@ def large_page(stack: Stack) -> str:
     return _told([fetch(stack.ports["app"], path)])
 
 
+def flawed(kind: str, stack: Stack) -> str:
+    """Ask for samples of which each answer is larger than any should be."""
+    site = f"flawed-{kind}"
+    end_ms = FETCH_START_MS + DAY_MS
+    names = stack.upstream.add_generated(site, points=2, start_ms=FETCH_START_MS, end_ms=end_ms)
+    stack.upstream.faults.always(site, kind)
+    path = query(site, names, FETCH_START_MS, end_ms, route="cached")
+    try:
+        return _told([fetch(stack.ports["app"], path)])
+    finally:
+        stack.upstream.faults.release(site)
+
+
 def slow(stack: Stack) -> str:
     """Ask for large answers side by side, read each slowly, and leave them."""
     app = stack.ports["app"]
@@ -281,6 +294,8 @@ def scenarios() -> dict[str, Callable[[Stack], str]]:
     )
     found["job of 30-s data never seen, 1,152,000 samples"] = job
     found["a page of 172,800 samples"] = large_page
+    found["an answer of 300 MB in 0.3 MB of gzip"] = partial(flawed, "gzip_bomb")
+    found["an endless answer"] = partial(flawed, "endless_body")
     return found
 
 
