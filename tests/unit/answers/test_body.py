@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 import gzip
 import json
 from typing import Any
@@ -111,6 +112,7 @@ async def test_nothing_is_read_ahead_where_many_answers_are_under_way() -> None:
             assert await anext(chunks)
             await world.clock.sleep(1)
             reads.append(world.objects.failures.calls["get"] - before)
+            assert isinstance(chunks, AsyncGenerator)
             await chunks.aclose()
         assert [1, 2] == reads
         assert limit.is_busy is False
