@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 import gzip
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
