@@ -48,18 +48,16 @@ def prepare_database(
         kept: Folder of empty databases, each by what it was made of.
     """
     migrations = sorted(MIGRATIONS.glob("*.sql"))
-    digest = hashlib.sha256()
-    for path in migrations:
-        digest.update(path.read_bytes())
+    applied = _digest(migrations)
     stamp, files = state / ".migrations", state / "v3" / "d1"
     is_made = stamp.is_file() and files.is_dir()
-    if is_made and stamp.read_text() == digest.hexdigest():
+    if is_made and stamp.read_text() == applied:
         return
     empty = kept / _ingredients(migrations)
     if not is_made and empty.is_dir():
         shutil.copytree(empty, files, dirs_exist_ok=True)
         keep_private(state)
-        write_whole(stamp, digest.hexdigest().encode())
+        write_whole(stamp, applied.encode())
         return
     databases = database_names()
     if is_made:
@@ -75,15 +73,20 @@ def prepare_database(
             children.run("database", command, env=wrangler.environment(), hold=[*hold])
         if not is_made:
             _keep(files, empty)
-        write_whole(stamp, digest.hexdigest().encode())
+        write_whole(stamp, applied.encode())
 
 
 def _ingredients(migrations: Sequence[Path]) -> str:
     """Return a name for what an empty database is made of, and where wrangler looks for it."""
+    return _digest([*migrations, SCHEMA_SQL, WRANGLER_TOML, PACKAGE_LOCK])[:16]
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """Return a digest of files and their names, by which wrangler tells migrations apart."""
     digest = hashlib.sha256()
-    for path in (*migrations, SCHEMA_SQL, WRANGLER_TOML, PACKAGE_LOCK):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _keep(files: Path, empty: Path) -> None:

@@ -77,6 +77,24 @@ def test_a_new_schema_makes_a_new_database(tmp_path: Path, monkeypatch: pytest.M
     assert ["execute", "execute"] == wrangler.calls
 
 
+def test_a_migration_of_another_name_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """wrangler tells migrations apart by their names alone: what it lacks is applied."""
+    wrangler, kept, state = FakeWrangler(tmp_path), tmp_path / "kept", tmp_path / "state"
+    migrations = tmp_path / "migrations"
+    monkeypatch.setattr(local_database, "MIGRATIONS", migrations)
+    migrations.mkdir()
+    (migrations / "0010_last.sql").write_text("-- the last")
+    state.mkdir()
+    prepared(wrangler, state, kept)
+    (migrations / "0010_last.sql").rename(migrations / "0009_last.sql")
+    assert "made, migrated" == prepared(wrangler, state, kept)
+    (tmp_path / "other").mkdir()
+    prepared(wrangler, tmp_path / "other", kept)
+    assert ["execute", "migrate", "execute"] == wrangler.calls
+
+
 def test_an_old_database_is_migrated_where_it_is(tmp_path: Path) -> None:
     """Its data stay."""
     wrangler, kept, state = FakeWrangler(tmp_path), tmp_path / "kept", tmp_path / "state"
