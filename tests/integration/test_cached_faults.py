@@ -24,7 +24,7 @@ from integration.harness.sequence import RandomSequence
 from integration.harness.tampering import tamper
 from integration.harness.worker_server import WorkerServer
 
-REQUESTS = 300
+REQUESTS = 200
 SEED = int(os.environ.get("SEQUENCE_SEED", "20250101"))
 PER_DAY = 288
 # The last by name.
