@@ -30,6 +30,9 @@ OPEN_SAMPLES_MAX = 250_000
 PAGES_AT_ONCE = 2
 # A fetch takes as much, however small.
 FETCH_BYTES_MIN = 1_000_000
+# The most that a chunk takes by calls by point of a site whose rate nobody has seen: an answer has
+# no bound but that of its bytes, and may be many times as large as reckoned.
+UNSEEN_BYTES_MAX = 20_000_000
 # The least that an answer is read against: a page of a site may hold a few large values.
 ANSWER_BYTES_MIN = 2_000_000
 
@@ -58,10 +61,17 @@ def fetch_sizing(
     Rather fewer answers at once than small ones: those take more requests. The smallest size of all
     is returned where none fits.
     """
+    widths = [*range(in_flight, 0, -1)]
+    tried = [(costs, width) for width in widths]
+    profile = costs.profile
+    is_seen = bool(profile.point_samples_per_day or profile.samples_per_day)
+    if not is_seen and not costs.is_awaited and costs.way(points_count, duration_ms) == "points":
+        bytes_max = min(bytes_max, UNSEEN_BYTES_MAX)
+        tried = tried[:1]
+    tried += [(small(costs), width) for width in widths]
     sizes = [
         FetchSizing(each, width, fetch_bytes(each, points_count, duration_ms, width))
-        for each in (costs, small(costs))
-        for width in range(in_flight, 0, -1)
+        for each, width in tried
     ]
     return next((each for each in sizes if each.bytes <= bytes_max), sizes[-1])
 

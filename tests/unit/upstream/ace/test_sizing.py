@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from building_vitals.errors import Overloaded
 from building_vitals.instants import DAY_MS
-from building_vitals.memory import JOBS_BYTES, MemoryBudget
+from building_vitals.memory import BUDGET_BYTES, JOBS_BYTES, MemoryBudget
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.client import AceClient
 from building_vitals.upstream.ace.planning import SiteCosts
@@ -58,6 +59,17 @@ def test_a_chunk_asks_for_large_answers(
     sizing = fetch_sizing(costs, points, DAY_MS, 4, JOBS_BYTES)
     assert (50_000, side_by_side) == (sizing.costs.page_samples, sizing.in_flight)
     assert sizing.bytes <= JOBS_BYTES
+
+
+def test_what_nobody_has_seen_is_asked_for_carefully() -> None:
+    """Calls by point may bring many times what is reckoned: a chunk's are small before that."""
+    costs = SiteCosts(SiteProfile(), "points", 50_000, is_awaited=False)
+    chunk = fetch_sizing(costs, 30, 20 * DAY_MS, 4, JOBS_BYTES)
+    assert (10_000, 4) == (chunk.costs.answer_samples, chunk.in_flight)
+    year = fetch_sizing(costs, 1, 365 * DAY_MS, 4, JOBS_BYTES)
+    assert (50_000, 4) == (year.costs.answer_samples, year.in_flight)
+    awaited = fetch_sizing(replace(costs, is_awaited=True), 30, 20 * DAY_MS, 4, BUDGET_BYTES)
+    assert 50_000 == awaited.costs.answer_samples
 
 
 def test_what_does_not_fit_is_made_as_small_as_can_be() -> None:
