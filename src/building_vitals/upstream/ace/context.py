@@ -108,9 +108,9 @@ def time_of(sample: WireSample) -> int | None:
     return instants_of([sample.time])[0]
 
 
-def _cut(samples: Sequence[WireSample], part: Range) -> list[WireSample]:
+def _cut(samples: Sequence[WireSample], part: Range) -> Sequence[WireSample]:
     """Return the samples in a part of the range, and those with an unreadable time."""
-    distinct = list(dict.fromkeys(sample.time for sample in samples))
+    distinct = list({sample.time for sample in samples})
     instants = zip(distinct, instants_of(distinct), strict=True)
     outside = {
         time
@@ -118,7 +118,7 @@ def _cut(samples: Sequence[WireSample], part: Range) -> list[WireSample]:
         if at_ms is not None and not part.start_ms <= at_ms < part.end_ms
     }
     if not outside:
-        return list(samples)
+        return samples
     return [sample for sample in samples if sample.time not in outside]
 
 
