@@ -7,7 +7,7 @@ Separate because direct, cached and queued requests are all answered from segmen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -259,7 +259,7 @@ async def body(
     report: CacheReport,
     meta: Callable[[int], object],
     clock: Clock,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """
     Yield the body of an answer, `samples_from_cache` of the report counted on the way.
 
