@@ -22,8 +22,10 @@ BUDGET_BYTES = 44_000_000
 # What jobs may hold of it: a chunk by large pages. Somebody waits for the rest, which is as much as
 # a fetch by small answers takes at most.
 JOBS_BYTES = 26_000_000
-# How often a waiter looks again, and when it counts as dead because it did not.
+# How often the first waiter looks again; each one behind it by so much more seldom, up to a most:
+# the looks of many would take the time of those who work. Who did not for longer counts as dead.
 POLL_MS = 40
+POLL_MS_MAX = 400
 SILENT_MS = 2_000
 # A waiter for whom this is too long is told to come back after as many seconds.
 RETRY_AFTER_S = 5
@@ -110,13 +112,25 @@ class MemoryBudget:
         owner = self._number
         with self._given_back(owner):
             while not self._take(owner, _Share(size, is_awaited, until_ms), clock.now_ms()):
-                if wait_until_ms is not None and clock.now_ms() + POLL_MS >= wait_until_ms:
+                now_ms, pause_ms = clock.now_ms(), self._pause_ms(owner)
+                if wait_until_ms is not None and now_ms + POLL_MS >= wait_until_ms:
                     raise Overloaded(
                         "too many large requests are under way: no memory was free in time",
                         retry_after_s=RETRY_AFTER_S,
                     )
-                await clock.sleep(POLL_MS)
+                if wait_until_ms is not None:
+                    pause_ms = min(pause_ms, wait_until_ms - now_ms - POLL_MS)
+                await clock.sleep(pause_ms)
             yield
+
+    def _pause_ms(self, owner: int) -> int:
+        """Return when a waiter is to look again, by its place in the line."""
+        ahead = sum(self._rank(each) < self._rank(owner) for each in self._waiting)
+        return min(POLL_MS * (1 + ahead), POLL_MS_MAX)
+
+    def _rank(self, waiter: int) -> tuple[bool, int]:
+        """Return what the line is ordered by."""
+        return not self._waiting[waiter].is_awaited, waiter
 
     @contextmanager
     def _given_back(self, owner: int) -> Iterator[None]:
@@ -130,7 +144,7 @@ class MemoryBudget:
         """Take a share if it is free and nobody comes first; else wait."""
         self._drop_dead(now_ms)
         self._waiting[owner] = _Share(share.size, share.is_awaited, now_ms + SILENT_MS)
-        first = min(self._waiting, key=lambda each: (not self._waiting[each].is_awaited, each))
+        first = min(self._waiting, key=self._rank)
         if first != owner or share.size > self._free(is_awaited=share.is_awaited):
             return False
         del self._waiting[owner]

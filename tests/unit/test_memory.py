@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from building_vitals.errors import Overloaded
-from building_vitals.memory import POLL_MS, SILENT_MS, MemoryBudget
+from building_vitals.memory import POLL_MS, POLL_MS_MAX, SILENT_MS, MemoryBudget
 from fakes.virtual_time import LoopClock, in_virtual_time
 
 
@@ -112,6 +112,27 @@ async def test_beyond_its_patience_a_request_is_refused() -> None:
     assert 500 - 2 * POLL_MS <= requests.clock.now_ms() - began_ms <= 500
     await asyncio.gather(*tasks)
     assert ["first", "large refused", "small"] == requests.log
+
+
+@in_virtual_time
+async def test_who_is_far_behind_looks_seldom() -> None:
+    """Many waiters would else keep an isolate busy; nothing stays free for long all the same."""
+    requests = Requests()
+    looks = 0
+    sleep = requests.clock.sleep
+
+    async def counted(delay_ms: int) -> None:
+        nonlocal looks
+        looks += delay_ms <= POLL_MS_MAX
+        await sleep(delay_ms)
+
+    requests.clock.sleep = counted  # type: ignore[method-assign]
+    began_ms = requests.clock.now_ms()
+    await asyncio.gather(*(requests.start(f"{n:02}", 50, 1_000) for n in range(20)))
+    assert sorted(requests.log) == requests.log
+    assert 10_000 <= requests.clock.now_ms() - began_ms <= 10_000 + 10 * POLL_MS_MAX
+    # Every 40 ms each, they would be 2,250.
+    assert looks < 700
 
 
 @in_virtual_time
