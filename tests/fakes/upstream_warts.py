@@ -18,7 +18,7 @@ from threading import Event
 from typing import Any
 
 from demo.cursors import decode_cursor, encode_cursor
-from demo.instants import BUCKET_MS, DAY_MS, MINUTE_MS, SECOND_MS, iso_text, naive_text, parse_ms
+from demo.instants import BUCKET_MS, DAY_MS, MINUTE_MS, iso_text, naive_text, parse_ms
 from demo.messages import Reply, Request, json_reply
 from demo.routes import Call
 from demo.sources import Position
@@ -465,8 +465,8 @@ def readable_times(ms: int) -> list[str]:
 
 
 def unreadable_times(ms: int) -> list[object]:
-    """Return times without a meaning, and one that may be taken for the instant."""
-    text = naive_text(ms - ms % SECOND_MS)
+    """Return times without a meaning, and one that may be taken for the instant alone."""
+    text = naive_text(ms)
     return [f"{text} UTC", "yesterday", "", ms, f"{text[:5]}13-45{text[10:]}", f"{text}.5.5"]
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import selectors
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, ParamSpec
 
 P = ParamSpec("P")
@@ -34,13 +36,45 @@ class _Selector(selectors.SelectSelector):
         return super().select(0)
 
 
+class _Task(asyncio.Task[Any]):
+    """Knows, as Pyodide's tasks do, whether anybody else wants to hear of its end."""
+
+    callbacks = 0
+
+    def add_done_callback(self, callback: Any, /, *, context: Context | None = None) -> None:
+        """Have a function called at the end, and count it."""
+        self.callbacks += 1
+        super().add_done_callback(callback, context=context)
+
+
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop on virtual time."""
+    """
+    An event loop on virtual time.
+
+    Attributes:
+        unheard: Failures of the Worker's tasks that nobody waited for at that moment. Pyodide's
+            event loop prints the stack of each as an unhandled exception, even if somebody asks
+            for it later.
+    """
 
     def __init__(self) -> None:
         self._virtual = _Selector()
         super().__init__(self._virtual)
         self._clock_resolution = RESOLUTION_S
+        self.unheard: list[BaseException] = []
+        self.set_task_factory(self._begin)
+
+    def _begin(
+        self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        task = _Task(work, loop=loop, **options)
+        if inspect.iscoroutine(work) and "building_vitals" in work.cr_code.co_filename:
+            task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: _Task) -> None:
+        if task.callbacks == 1 and not task.cancelled() and (error := task.exception()):
+            self.unheard.append(error)
 
     def time(self) -> float:
         """Return the seconds that have passed."""
@@ -53,7 +87,10 @@ def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P,
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            loop = runner.get_loop()
+            assert isinstance(loop, VirtualTimeLoop)
             runner.run(test(*args, **kwargs))
+            assert [] == loop.unheard
 
     return run
 

@@ -31,7 +31,7 @@ ROOMS = (
 )
 ROOT_MODULES = {
     *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "memory"),
-    *("statement_count",),
+    *("statement_count", "ahead"),
 }
 APP_MODULES = {"settings", "isolate", "adapters", "app", "upstream_services"}
 

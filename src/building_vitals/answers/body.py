@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from building_vitals.ahead import begin_ahead
 from building_vitals.answers.answer import CacheReport
 from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.pieces import PointPieces
@@ -177,13 +178,13 @@ async def encoded(
     """
     waiting = batches(source.parts, source.window_bytes)
     batch: list[Slice] | None = next(waiting)
-    ahead: asyncio.Future[Blobs] | None = None
+    ahead: asyncio.Task[Blobs] | None = None
     try:
         while batch is not None:
             blobs = await (ahead or _read(batch, source))
             ahead, following = None, next(waiting, None)
             if following is not None and source.reads_ahead:
-                ahead = asyncio.ensure_future(_read(following, source))
+                ahead = begin_ahead(_read(following, source))
             for each in batch:
                 if each.begins:
                     count = None

@@ -11,6 +11,7 @@ from typing import Any
 import js
 from pyodide.ffi import JsException, jsnull, to_js
 
+from building_vitals.ahead import begin_ahead
 from building_vitals.errors import Unavailable
 from building_vitals.platform.lookup import bare, require_binding
 from building_vitals.ports import ObjectInfo, ObjectPage
@@ -107,7 +108,7 @@ class R2Objects:
         # R2 wants to know the length of a stream beforehand, and refuses one that ends early.
         stream = js.FixedLengthStream.new(size)
         writer = stream.writable.getWriter()
-        put = asyncio.ensure_future(self._put(key, stream.readable, options))
+        put = begin_ahead(self._put(key, stream.readable, options))
         try:
             async for chunk in chunks:
                 await writer.write(to_js(chunk))

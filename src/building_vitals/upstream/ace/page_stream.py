@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from operator import le, ne
 
+from building_vitals.ahead import begin_ahead
 from building_vitals.errors import UpstreamError
 from building_vitals.upstream.ace.calls import AnswerCut, Call
 from building_vitals.upstream.ace.context import FetchContext, time_of
@@ -83,7 +84,7 @@ class PageStream:
             UpstreamError: a page could not be fetched; the sink has only some of the samples.
         """
         try:
-            self._ahead = asyncio.create_task(self._call.answer())
+            self._ahead = begin_ahead(self._call.answer())
             while self._ahead is not None:
                 await self._next_page()
         finally:
@@ -194,7 +195,7 @@ class PageStream:
         """Request the next page; return when the request has left: decoding blocks the network."""
         self._cursor = cursor
         self._call = self._begin(cursor)
-        self._ahead = asyncio.create_task(self._call.answer())
+        self._ahead = begin_ahead(self._call.answer())
         await self._context.calls.clock.turn()
 
     def _checked_cursor(self, page: Page, sent: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from building_vitals.upstream.ace.page_stream import PAGE_SIZE_LEAST
 from building_vitals.upstream.profile import SiteProfile
 from fakes.ace import HOUR, NOW_MS, PATH, Bench, FakeAce, T, Triple, place_cursor
 from fakes.http import SentRequest, answer, page
+from fakes.virtual_time import in_virtual_time
 
 WHOLE_SITE: dict[str, Any] = {"calls": "site", "profile": SiteProfile()}
 CUT = AnswerCut("upstream /x gave no whole answer", retryable=True)
@@ -31,6 +33,18 @@ async def test_one_request_is_ahead() -> None:
 
     assert bench.http.in_flight_max == 1
     assert sent == bench.sink.samples
+
+
+@in_virtual_time
+async def test_a_page_ahead_may_fail_before_it_is_wanted() -> None:
+    """The failure of a page on its way waits for the page before, and nothing prints it."""
+    bench = Bench(page(*minutes("ab", 0, 2), cursor="x"), otherwise=answer(400, {}), **WHOLE_SITE)
+
+    async def rest(report: object) -> None:
+        await asyncio.sleep(1)
+
+    failure = await bench.failure("a", on_page=rest)
+    assert 400 == failure.upstream_status
 
 
 @pytest.mark.parametrize("is_naive", [False, True])
