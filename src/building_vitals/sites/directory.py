@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Coroutine
 from typing import Annotated, Any
 
 import msgspec
 
 from building_vitals.access.caller import Caller
+from building_vitals.ahead import begin_ahead
 from building_vitals.cache.options import CacheOptions
 from building_vitals.datasets.cache import R2CacheService
 from building_vitals.datasets.dataset import DatasetKey
@@ -31,6 +33,8 @@ _POINTS_NAME = "\x01points"
 # Requests that wait for another one's reading of a list look again after so long: they may not wait
 # on one another directly.
 POLL_MS = 50
+# A reading says so often that it goes on.
+BEAT_MS = 500
 # What was read so lately is not read again, whatever the options say.
 LIST_LEAST_MS = 1_000
 
@@ -181,11 +185,26 @@ class SiteDirectory:
             if known is not None and known is not before:
                 return asked & known[1]
         now_ms = self._clock.now_ms()
-        with self._names.reading(site, now_ms):
-            items = _items(await self._listings.list_points(site, deadline_ms=deadline_ms))
+        with self._names.reading(site, now_ms) as beat:
+            listing = self._listings.list_points(site, deadline_ms=deadline_ms)
+            items = _items(await self._with_beats(listing, beat))
             self._names.put(site, (item["name"] for item in items), now_ms)
         self._run_later(self._keep(_points_key(site), {"fetchedMs": now_ms, "items": items}))
         return asked.intersection(item["name"] for item in items)
+
+    async def _with_beats(
+        self, listing: Coroutine[Any, Any, Items], beat: Callable[[int], None]
+    ) -> Items:
+        """Wait for a list, and tell now and then that this goes on."""
+        reading = begin_ahead(listing)
+        try:
+            while not reading.done():
+                await asyncio.wait([reading], timeout=BEAT_MS / 1000)
+                beat(self._clock.now_ms())
+            return await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
     def _remembered(self, site: str, asked: frozenset[str]) -> frozenset[str] | None:
         """Return what this isolate's memory tells; None where it does not."""

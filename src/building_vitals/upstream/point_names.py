@@ -7,7 +7,7 @@ alone, each time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from building_vitals.instants import is_recent
@@ -16,8 +16,8 @@ from building_vitals.instants import is_recent
 NAMES_REMEMBERED_MAX = 50_000
 # A list of this age tells that a point is unknown; points are added to sites now and then.
 RECHECK_MS = 60_000
-# A reader that is silent for so long has died.
-READING_MS_MAX = 20_000
+# A reader that is silent for so long has died: its client has gone, and its tasks with it.
+READING_MS_MAX = 2_000
 
 
 class PointNames:
@@ -26,23 +26,33 @@ class PointNames:
     def __init__(self) -> None:
         self._sites: dict[str, tuple[int, frozenset[str]]] = {}
         self._count = 0
-        self._readers: dict[str, int] = {}
+        # Who reads a site's list, and when that was last heard of.
+        self._readers: dict[str, tuple[object, int]] = {}
 
     @contextmanager
-    def reading(self, site: str, now_ms: int) -> Iterator[None]:
-        """Let others know that a site's list is being read."""
-        self._readers[site] = now_ms
+    def reading(self, site: str, now_ms: int) -> Iterator[Callable[[int], None]]:
+        """Let others know that a site's list is being read; gives what says that it goes on."""
+        mine = object()
+        self._readers[site] = (mine, now_ms)
+
+        def is_mine() -> bool:
+            # One that was silent has been given up: another may read by now.
+            return self._readers.get(site, (None, 0))[0] is mine
+
+        def beat(now_ms: int) -> None:
+            if is_mine():
+                self._readers[site] = (mine, now_ms)
+
         try:
-            yield
+            yield beat
         finally:
-            # One that took too long has been given up: another may read by now.
-            if self._readers.get(site) == now_ms:
+            if is_mine():
                 del self._readers[site]
 
     def is_being_read(self, site: str, now_ms: int) -> bool:
-        """Return whether another request is reading a site's list."""
-        began_ms = self._readers.get(site)
-        return began_ms is not None and is_recent(began_ms, now_ms, READING_MS_MAX)
+        """Return whether another request is reading a site's list, and lives."""
+        reader = self._readers.get(site)
+        return reader is not None and is_recent(reader[1], now_ms, READING_MS_MAX)
 
     def put(self, site: str, names: Iterable[str], read_ms: int) -> None:
         """Remember a site's names as of *read_ms*; a full memory starts again."""

@@ -303,6 +303,34 @@ async def test_reader_that_dies_is_waited_for_so_long_and_no_longer() -> None:
 
 
 @in_virtual_time
+async def test_reader_that_is_slow_is_not_taken_for_dead() -> None:
+    """It says that it goes on: those who wait get its list, and nobody reads another one."""
+    desk = Desk()
+    desk.takes_s = 4 * READING_MS_MAX / 1000
+    asking = [desk.directory.own_points("hq", ["Zone"], deadline_ms=None) for _ in range(3)]
+    assert [frozenset({"Zone"})] * 3 == await asyncio.gather(*asking)
+    assert 1 == len(desk.asked)
+    await desk.settle()
+
+
+@in_virtual_time
+async def test_reader_whose_client_goes_ends_its_reading() -> None:
+    """A cancelled reader asks for nothing more, and the next one begins at once."""
+    desk = Desk()
+    desk.takes_s = 10
+    first = asyncio.ensure_future(desk.directory.own_points("hq", ["Zone"], deadline_ms=None))
+    await asyncio.sleep(1)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+    desk.takes_s = 1
+    began_ms = desk.clock.now_ms()
+    await desk.directory.own_points("hq", ["Zone"], deadline_ms=None)
+    assert 1_000 == desk.clock.now_ms() - began_ms
+    await desk.settle()
+
+
+@in_virtual_time
 async def test_who_waits_for_a_reader_goes_by_its_own_deadline() -> None:
     """Then it asks by itself, and the upstream's client says that there is no time left."""
     desk = Desk()

@@ -87,6 +87,20 @@ def test_readers_are_known_while_they_live() -> None:
     assert not names.is_being_read("hq", late_ms)
 
 
+def test_reader_lives_as_long_as_it_says_so() -> None:
+    """Silence counts from the last word; one that was given up says nothing of its successor."""
+    names = PointNames()
+    late_ms = READ_MS + READING_MS_MAX
+    with names.reading("hq", READ_MS) as beat:
+        beat(late_ms - 1)
+        assert names.is_being_read("hq", late_ms)
+        with names.reading("hq", 2 * late_ms):
+            beat(3 * late_ms)
+            assert not names.is_being_read("hq", 3 * late_ms)
+        beat(late_ms)
+        assert not names.is_being_read("hq", late_ms)
+
+
 def test_reader_that_fails_reads_no_longer() -> None:
     """The next one may begin at once."""
     names = PointNames()
