@@ -58,7 +58,8 @@ class Asking:
             )
         if reply.status == OK and not reply.body:
             return
-        if reply.body:
+        # Without a status, the body says why there is no answer.
+        if reply.status > 0 and reply.body:
             self._scene.record.note(step.number, "head", line(ask), f"a body: {reply.body[:80]!r}")
         # A problem without its document cannot be judged.
         is_explained = is_hasty(ask) or self._scene.explains(reply.status, ask.site, began_ms)
