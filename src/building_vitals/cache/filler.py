@@ -264,7 +264,7 @@ class SegmentFiller:
             wait_ms = max(next_look_ms(awaited, now_ms), pause_ms)
         attempt.is_waiting = True
         attempt.next_ms = now_ms + min(wait_ms, left_ms)
-        self._waiting.add(attempt.waiter, need)
+        self._waiting.add(attempt.waiter, need, now_ms)
         await self._clock.sleep(min(wait_ms, left_ms))
         return None
 

@@ -23,8 +23,11 @@ class Waiting:
     def __init__(self) -> None:
         self._needs: dict[str, Need] = {}
 
-    def add(self, waiter: str, need: Need) -> None:
-        """Let a need wait."""
+    def add(self, waiter: str, need: Need, now_ms: int) -> None:
+        """Let a need wait; those whose time was over have died without a word."""
+        if waiter not in self._needs:
+            living = self._needs.items()
+            self._needs = {name: each for name, each in living if each.deadline_ms > now_ms}
         if len(self._needs) < WAITING_MAX:
             self._needs[waiter] = need
 
