@@ -80,7 +80,7 @@ class Step(NamedTuple):
 
 
 WEIGHTS = {
-    "ask": 520, "same": 60, "repeat": 60, "head": 20, "leave": 50,
+    "ask": 440, "same": 90, "repeat": 110, "head": 20, "leave": 50,
     "submit": 30, "poll": 45, "data": 40, "cancel": 8, "events": 6, "jobs": 10, "retry": 6,
     "abandon": 3, "search": 20, "sites": 8, "stats": 8, "health": 15, "objects": 8, "failures": 6,
     "purge": 30, "maintenance": 10, "bad": 40, "correct": 30, "late": 20, "grow": 30, "appear": 3,
@@ -88,7 +88,9 @@ WEIGHTS = {
 }  # fmt: skip
 # Which operations need a question.
 ASKING = {"ask", "same", "head", "leave", "submit", "purge", "correct", "late"}
-ROUTES = (None, None, "cached", "cached", "cached", "cached", "direct")
+# Without a route, nearly all of these are small enough to go past the cache, which costs most and
+# shows least.
+ROUTES = (None, *("cached",) * 6, "direct")
 FAULT_STEPS = (8, 40)
 OUTAGE_STEPS = (5, 15)
 
