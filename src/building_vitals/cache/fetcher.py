@@ -22,6 +22,7 @@ from building_vitals.ports import Clock
 from building_vitals.ranges import Range, merge
 from building_vitals.series.columns import Sample
 from building_vitals.series.folding import Folder, PointSeries, SampleTooOld
+from building_vitals.upstream.costs import FetchCosts
 from building_vitals.upstream.port import FetchCount, Upstream
 from building_vitals.upstream.profile import Source
 
@@ -37,6 +38,8 @@ HELD_SAMPLES_MAX = 250_000
 HELD_MS_MAX = 30_000
 # Where somebody waits, seldom: but who leaves takes the invocation along, half a minute later.
 HELD_AWAITED_MS_MAX = 10_000
+# Below this share done, a fetch says nothing about how long the rest of it takes.
+SHARE_MIN = 0.02
 
 
 class FetchOutcome(msgspec.Struct):
@@ -98,6 +101,7 @@ class GapFetcher:
         fetches: Sequence[UpstreamQuery],
         now_ms: int,
         *,
+        costs: FetchCosts | None = None,
         source: Source | None = None,
         on_progress: OnProgress | None = None,
         store: Store | None = None,
@@ -109,6 +113,7 @@ class GapFetcher:
             need: Whose fetches they are.
             fetches: The plan.
             now_ms: When it begins.
+            costs: By which it was planned, where progress is to tell how much slower it is.
             source: Which calls are to give the samples; None for the cheaper ones.
             on_progress: Awaited after each page.
             store: Awaited with what came, now and then, so that little is held and little is
@@ -122,6 +127,7 @@ class GapFetcher:
             asked_ms=sum(map(_asked_ms, fetches)),
             clock=self._clock,
             held_max=self._held_max,
+            costs=costs,
             source=source,
             on_progress=on_progress,
             store=store,
@@ -147,12 +153,24 @@ class _FetchState(msgspec.Struct):
         folder: What its pages go to; None once it has ended.
         count: Its requests so far; None until a page has come.
         covered: The share that is complete, from 0 to 1.
+        begun_ms: When it was begun.
+        planned_ms: How long it was planned to take; 0 where that is not known.
+        slowness: How many times longer it takes, by what has come; 0 while nothing says.
     """
 
     asked_ms: int
     folder: Folder | None
     count: FetchCount | None = None
     covered: float = 0.0
+    begun_ms: int = 0
+    planned_ms: int = 0
+    slowness: float = 0.0
+
+    def come_to(self, covered: float, now_ms: int) -> None:
+        """Note which share is complete by now."""
+        self.covered = covered
+        if covered >= SHARE_MIN and self.planned_ms > 0:
+            self.slowness = max(0, now_ms - self.begun_ms) / (covered * self.planned_ms)
 
 
 class _FetchRun:
@@ -173,6 +191,7 @@ class _FetchRun:
         asked_ms: int,
         clock: Clock,
         held_max: tuple[int, int],
+        costs: FetchCosts | None,
         source: Source | None,
         on_progress: OnProgress | None,
         store: Store | None,
@@ -185,6 +204,7 @@ class _FetchRun:
         self._asked_ms = asked_ms
         self._clock = clock
         self._held_samples_max, self._held_ms_max = held_max
+        self._costs = costs
         self._source = source
         self._on_progress = on_progress
         self._store = store
@@ -198,7 +218,10 @@ class _FetchRun:
     async def fetch(self, fetch: UpstreamQuery) -> None:
         """Run one fetch, and keep what is complete of it however it ends."""
         folder = Folder(fetch.points, fetch.time_range, self._settled_ms)
-        state = _FetchState(_asked_ms(fetch), folder)
+        state = _FetchState(_asked_ms(fetch), folder, begun_ms=self._clock.now_ms())
+        if self._costs is not None:
+            size = len(fetch.points), fetch.time_range.duration_ms
+            state.planned_ms = self._costs.fetch_ms(*size)
         self._states.append(state)
         try:
             state.count = await self._upstream.fetch_samples(
@@ -216,7 +239,8 @@ class _FetchRun:
             # For the requests that it took.
             with suppress(AppError):
                 await self._report()
-        state.covered, state.folder = folder.covered, None
+        state.come_to(folder.covered, self._clock.now_ms())
+        state.folder = None
         self.outcome.add(self._own(state, folder.finish()))
         self.outcome.unreadable += folder.unreadable
         self._count_requests()
@@ -238,7 +262,7 @@ class _FetchRun:
         """Deal with a page that has come."""
         state.count = count
         if state.folder is not None:
-            state.covered = state.folder.covered
+            state.come_to(state.folder.covered, self._clock.now_ms())
         if self._store is not None:
             async with self._storing:
                 try:
@@ -252,8 +276,11 @@ class _FetchRun:
     async def _report(self) -> None:
         self._count_requests()
         if self._on_progress is not None:
+            # Fetches go side by side: the first that is there says how fast they are, not how much
+            # of the time is over.
+            slowness = max((state.slowness for state in self._states), default=0.0)
             await self._on_progress(
-                Progress(self._share(), self._stored_share, self.outcome.requests)
+                Progress(self._share(), self._stored_share, self.outcome.requests, slowness)
             )
 
     def _count_requests(self) -> None:

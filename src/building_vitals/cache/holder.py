@@ -38,8 +38,6 @@ from building_vitals.upstream.profile import Source
 ALONG_SAMPLES_MAX = 5_000
 # Who fetches along keeps so many times the planned duration in hand before the own deadline.
 ALONG_TIMES = 2
-# Below this share done, progress says nothing about the rest.
-SHARE_MIN = 0.02
 # A holder whose expectation has changed by this factor says so at once, but not all the time.
 CHANGE_MIN = 1.5
 CHANGE_EVERY_MS = 500
@@ -131,11 +129,11 @@ class LeaseHolder:
             heartbeat.plan(plan_ms(fetches, costs))
 
             async def report(progress: Progress) -> None:
-                heartbeat.note(progress.share)
+                heartbeat.note(progress)
                 if on_progress is not None:
                     await on_progress(progress)
 
-            came = await self._carry_out(need, fetches, source, report)
+            came = await self._carry_out(need, fetches, costs, source, report)
             failed = None if self._is_background else self._failed(lease, missing, came)
             self._run_later(self._keeper.end(came.made, lease, failed))
             return came
@@ -149,6 +147,7 @@ class LeaseHolder:
         self,
         need: Need,
         fetches: Sequence[UpstreamQuery],
+        costs: FetchCosts,
         source: Source | None,
         on_progress: OnProgress,
     ) -> Came:
@@ -160,7 +159,13 @@ class LeaseHolder:
                 segments.extend((await self._keeper.store(made)).segments)
 
         outcome = await self._fetcher.fetch(
-            need, fetches, fetched_ms, source=source, on_progress=on_progress, store=store
+            need,
+            fetches,
+            fetched_ms,
+            costs=costs,
+            source=source,
+            on_progress=on_progress,
+            store=store,
         )
         made = self._keeper.object_of(need.site, outcome.point_series, fetched_ms)
         segments += made.segments if made else []
@@ -247,19 +252,23 @@ class _Heartbeat:
         self._on_fault = on_fault
         self._planned_ms = lease.ends_ms - lease.begun_ms
         self._told_ms, self._told_at_ms = self._planned_ms, clock.now_ms()
-        self._share, self._noted_ms = 0.0, 0
+        self._before_ms, self._slowness, self._noted_ms = 0, 1.0, 0
         self._tasks = {asyncio.ensure_future(self._beat())}
 
     def plan(self, planned_ms: int) -> None:
-        """Expect the fetch to take so long."""
-        self._planned_ms = planned_ms
+        """Expect the fetch, which begins now, to take so long."""
+        self._planned_ms, self._before_ms = planned_ms, self._elapsed_ms()
 
-    def note(self, share: float) -> None:
+    def note(self, progress: Progress) -> None:
         """Note how much of it has come; tell others where that changes the expectation."""
-        self._share, self._noted_ms = share, self._elapsed_ms()
+        self._slowness, self._noted_ms = progress.slowness or 1.0, self._elapsed_ms()
         told_ms, now_ms = max(self._told_ms, 1), self._clock.now_ms()
         ratio = max(self._expected_ms() / told_ms, told_ms / max(self._expected_ms(), 1))
-        if ratio >= CHANGE_MIN and now_ms - self._told_at_ms >= CHANGE_EVERY_MS and share < 1:
+        if (
+            ratio >= CHANGE_MIN
+            and now_ms - self._told_at_ms >= CHANGE_EVERY_MS
+            and progress.share < 1
+        ):
             task = asyncio.ensure_future(self._renew())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -271,9 +280,8 @@ class _Heartbeat:
 
     def _expected_ms(self) -> int:
         """Return how long all of it probably takes."""
-        elapsed_ms, whole_ms = self._elapsed_ms(), self._planned_ms
-        if self._share >= SHARE_MIN:
-            whole_ms = round(self._noted_ms / self._share)
+        elapsed_ms = self._elapsed_ms()
+        whole_ms = self._before_ms + round(self._planned_ms * self._slowness)
         # Late: by as long again as nothing has come.
         return whole_ms if elapsed_ms <= whole_ms else 2 * elapsed_ms - self._noted_ms
 

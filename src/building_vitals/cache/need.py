@@ -69,16 +69,21 @@ class Progress(msgspec.Struct, frozen=True):
         share: What is known, or has come by now.
         stored_share: What this fetch has stored.
         requests: Those it has taken.
+        slowness: How many times longer than planned it takes, by what has come; 0 while nothing
+            says.
     """
 
     share: float
     stored_share: float
     requests: int
+    slowness: float = 0.0
 
     def beside(self, known_share: float) -> Progress:
         """Return the progress of a need of which a share had been known before."""
         left = 1 - known_share
-        return Progress(known_share + left * self.share, left * self.stored_share, self.requests)
+        return msgspec.structs.replace(
+            self, share=known_share + left * self.share, stored_share=left * self.stored_share
+        )
 
 
 class Need(msgspec.Struct, frozen=True):

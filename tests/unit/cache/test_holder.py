@@ -58,6 +58,27 @@ async def test_others_are_told_when_it_will_end(believed_ms: int, ends: list[int
 
 
 @in_virtual_time
+async def test_a_small_fetch_that_is_there_first_says_how_fast_they_are_not_what_is_left() -> None:
+    """A tenth of the data at twice the time planned: all takes twice as long, not twenty times."""
+    async with World(page_size=5000) as world:
+        await world.ask(["a"], Range(TEN_DAYS.start_ms - DAY_MS, TEN_DAYS.start_ms))
+        await world.settle()
+        world.upstream.page_ms, world.upstream.believed_page_ms = 2000, 1000
+        calls: list[int] = []
+
+        async def during(number: int) -> None:
+            calls.append(number)
+            await asyncio.sleep(2 if len(calls) == 2 else 0)
+
+        world.upstream.during = during
+        whole = Range(TEN_DAYS.start_ms - 2 * DAY_MS, TEN_DAYS.end_ms)
+        asking = asyncio.ensure_future(world.ask(["a"], whole))
+        _, ends_ms = await told(world, 2.1)
+        assert 2000 == ends_ms
+        await asking
+
+
+@in_virtual_time
 async def test_a_hanging_request_is_expected_to_hang_on() -> None:
     """As long again as it has hung."""
     async with World(page_size=5000) as world:
