@@ -8,21 +8,25 @@ from typing import Any
 import msgspec
 
 from building_vitals.cache.lease import Lease, OtherLease
+from building_vitals.instants import SKEW_MS
 from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.ranges import Range
 
 # Those that live and share a point and an instant with a lease, whose values are ?1 to ?10. Who
 # fetches for people heeds no lease of background work; a job heeds no failure: it has its own pace.
-_OTHERS = """
+# One that would live longer than a lease does is of a clock that was set back since: nobody renews
+# it, or its holder says so with the next beat.
+_OTHERS = f"""
 FROM fetch_leases l
-WHERE l.site = ?2 AND l.expires_ms > ?7 AND l.start_ms < ?5 AND l.end_ms > ?4
+WHERE l.site = ?2 AND l.expires_ms > ?7 AND l.expires_ms <= ?6 + {SKEW_MS}
+    AND l.start_ms < ?5 AND l.end_ms > ?4
     AND l.lease_id <> ?1 AND l.is_background <= ?9 AND (l.failure IS NULL OR ?9 = 0)
     AND l.lease_id NOT IN (SELECT value FROM json_each(?10))
     AND EXISTS (
         SELECT 1 FROM json_each(l.points) h
         WHERE h.value IN (SELECT value FROM json_each(?3))
     )
-"""
+"""  # noqa: S608 - constants only
 # Taken unless another one is in the way.
 _TAKE = f"""
 INSERT INTO fetch_leases (
@@ -30,7 +34,7 @@ INSERT INTO fetch_leases (
 )
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (SELECT 1 {_OTHERS})
 """
-# ?6 and ?8 have no say here, and every value must be named.
+# ?8 has no say here, and every value must be named.
 _LOOK = f"""
 SELECT l.lease_id, l.start_ms, l.end_ms, l.expires_ms, l.begun_ms, l.ends_ms, l.failure,
     json_array_length(l.points) AS points_count,
@@ -38,16 +42,19 @@ SELECT l.lease_id, l.start_ms, l.end_ms, l.expires_ms, l.begun_ms, l.ends_ms, l.
         SELECT json_group_array(h.value) FROM json_each(l.points) h
         WHERE h.value IN (SELECT value FROM json_each(?3))
     ) AS shared
-{_OTHERS} AND ?6 >= 0 AND ?8 >= 0
+{_OTHERS} AND ?8 >= 0
 """  # noqa: S608 - constants of this module
-# A clock that steps back must not shorten a lease.
 _WIDEN = """
 UPDATE fetch_leases SET points = ?2, start_ms = ?3, end_ms = ?4 WHERE lease_id = ?1
 """
-_RENEW = """
-UPDATE fetch_leases SET expires_ms = max(expires_ms, ?2), ends_ms = ?3
+# A clock that steps back a little must not shorten a lease; of one that was set back, the end would
+# count for nothing.
+_RENEW = f"""
+UPDATE fetch_leases SET
+    expires_ms = CASE WHEN expires_ms <= ?2 + {SKEW_MS} THEN max(expires_ms, ?2) ELSE ?2 END,
+    ends_ms = ?3
 WHERE lease_id = ?1 AND failure IS NULL
-"""
+"""  # noqa: S608 - constants only
 _RELEASE = "DELETE FROM fetch_leases WHERE lease_id = ?1"
 _FAIL = """
 UPDATE fetch_leases SET points = ?2, start_ms = ?3, end_ms = ?4, expires_ms = ?5, failure = ?6

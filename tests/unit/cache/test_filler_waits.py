@@ -339,3 +339,35 @@ async def test_a_clock_that_steps_back_does_no_harm() -> None:
         answers: list[Got] = await asyncio.gather(*found)
         assert all(world.truth(["a"], past(2)) == got.samples for got in answers)
         assert 1 == len(world.upstream.asked)
+
+
+@pytest.mark.parametrize("is_background", [False, True], ids=["person", "job"])
+@in_virtual_time
+async def test_a_clock_set_back_by_minutes_revives_no_dead_holder(*, is_background: bool) -> None:
+    """Its lease would last ten minutes more: who comes then fetches at once."""
+    async with World() as world:
+        world.upstream.page_ms = 2000
+        dying = asyncio.ensure_future(world.ask(["a"], past(2)))
+        await asyncio.sleep(1)
+        await world.die(dying)
+        world.clock.step(-600_000)
+        began_ms = world.clock.now_ms()
+        filler = world.app.filler_for(world.run_later) if is_background else world.filler
+        filling = await filler.fill(world.need(["a"], past(2)), [])
+        assert 576 == filling.samples_fetched
+        assert world.clock.now_ms() - began_ms <= 2500
+
+
+@in_virtual_time
+async def test_a_living_holder_whose_clock_is_set_back_is_heeded_again_from_its_next_beat() -> None:
+    """Ten minutes back: a lease of the future is put right, neither lost nor for ever."""
+    async with World() as world:
+        world.upstream.page_ms = 20_000
+        asking = asyncio.ensure_future(world.ask(["a"], past(2)))
+        await asyncio.sleep(1)
+        world.clock.step(-600_000)
+        await asyncio.sleep(4)
+        [row] = world.database.look(LEASES)
+        left_ms = row["expires_ms"] - world.clock.now_ms()
+        assert 0 < left_ms <= world.options.lease_seconds * 1000
+        assert world.truth(["a"], past(2)) == (await asking).samples
