@@ -80,6 +80,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Return the seconds that have passed."""
         return self._virtual.passed_s
 
+    def stall(self, ms: int) -> None:
+        """Let time pass in which nothing else runs: somebody computes."""
+        self._virtual.passed_s += ms / 1000
+
 
 def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """Make a test of a coroutine: it runs on a loop of its own, on virtual time."""
@@ -120,3 +124,12 @@ class LoopClock:
     def jitter(self) -> float:
         """Return a number in the middle."""
         return 0.5
+
+
+async def hog(*, busy_ms: int, free_ms: int = 10) -> None:
+    """Compute for *busy_ms* again and again, with short pauses in between, until cancelled."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    while True:
+        loop.stall(busy_ms)
+        await asyncio.sleep(free_ms / 1000)
