@@ -11,6 +11,7 @@ import pytest
 from builders import every, stored
 from building_vitals.cache.compactor import GATHERED_MIN, OBJECTS_MAX, Compactor, gathered
 from building_vitals.cache.coverage import Cover
+from building_vitals.cache.freshness import STRETCHES
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import LostObjects
@@ -333,3 +334,53 @@ def test_nothing_is_gathered_that_would_be_of_no_use() -> None:
     assert Compactor.is_due(covers)
     assert not Compactor.is_due(covers[:20])
     assert not Compactor.is_due(covers[-OBJECTS_MAX:][-GATHERED_MIN:])
+
+
+async def fill(world: World, first: float, last: float, by: float) -> None:
+    """Have days before the tests' present fetched, so many at a time."""
+    while first > last:
+        await world.ask(["a"], days(first, max(last, first - by)))
+        await world.settle()
+        await world.clock.sleep(1000)
+        first -= by
+
+
+@in_virtual_time
+async def test_what_was_fetched_before_midnight_is_known_after_it() -> None:
+    """92 days and the hours up to now, fetched at 23:30 and joined: a hit at 00:10."""
+    async with World() as world:
+        await world.clock.sleep(23 * HOUR_MS + 30 * MINUTE_MS)
+        await fill(world, 92, 0, 8)
+        now_ms = world.clock.now_ms()
+        whole = Range(EPOCH_MS - 92 * DAY_MS, now_ms - now_ms % STEP_MS)
+        await world.ask(["a"], whole)
+        await world.settle()
+        await world.compactor.compact(world.need(["a"], whole))
+        asked = len(world.upstream.asked)
+        await world.clock.sleep(40 * MINUTE_MS)
+        got = await world.ask(["a"], whole)
+        assert ("hit", []) == (got.report.status, got.report.fetched)
+        assert (asked, world.truth(["a"], whole)) == (len(world.upstream.asked), got.samples)
+
+
+@in_virtual_time
+async def test_joining_takes_a_stretch_of_a_life_at_the_most() -> None:
+    """Of days fetched at noon and at night, joined, those of the night live on after noon."""
+    async with World() as world:
+        for hour, first in ((12, 92), (23, 46)):
+            await world.clock.sleep(EPOCH_MS + hour * HOUR_MS - world.clock.now_ms())
+            await fill(world, first, first - 46, 5)
+        whole = days(92, 0)
+        await world.compactor.compact(world.need(["a"], whole))
+        rows = world.database.look("SELECT count(*) AS n FROM cache_segments")
+        assert 2 == rows[0]["n"]
+        for hour, fetched in (
+            (36 - 24 // STRETCHES, []),
+            (36.1, [days(92, 46)]),
+            (47 - 24 // STRETCHES, []),
+            (47.1, [days(46, 0)]),
+        ):
+            await world.clock.sleep(EPOCH_MS + int(hour * HOUR_MS) - world.clock.now_ms())
+            got = await world.ask(["a"], whole)
+            await world.settle()
+            assert fetched == got.report.fetched, hour
