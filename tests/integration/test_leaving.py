@@ -73,6 +73,20 @@ def test_a_miss_that_is_left_is_in_nobodys_way(stack: Stack) -> None:
     assert "hit" == client.get(path_of("left", points, 0, 14)).json()["_meta"]["cache"]["status"]
 
 
+@pytest.mark.parametrize("route", ["direct", "cached"])
+def test_a_list_that_was_being_read_is_in_nobodys_way(stack: Stack, route: str) -> None:
+    """Who leaves while the site's list of points is read leaves nobody waiting for that."""
+    upstream, client = stack.upstream, Client(f"http://127.0.0.1:{stack.ports['app']}")
+    site = f"listed-{route}"
+    points = upstream.add_generated(site, points=3, start_ms=START_MS, end_ms=START_MS + 2 * DAY_MS)
+    upstream.latency_ms[site] = LATENCY_MS
+    assert b"" == leave(stack.ports["app"], path_of(site, points, 0, 0.5, route=route), after_s=1.0)
+    upstream.latency_ms[site] = 0
+    answer = client.get(path_of(site, points, 1, 1.5, route=route, timeout=2 * PATIENCE_MS))
+    assert 200 == answer.status, answer.text
+    assert 3 * DAY_MS // 2 // INTERVAL_MS == answer.json()["_meta"]["samplesCount"]
+
+
 def test_a_miss_that_is_left_is_stored(stack: Stack) -> None:
     """Nobody asks again until it is there: a hit then, fetched once."""
     upstream, client = stack.upstream, Client(f"http://127.0.0.1:{stack.ports['app']}")
