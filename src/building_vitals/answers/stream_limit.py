@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from building_vitals.errors import Overloaded
 
-# Streams that are open at once: 30 slow readers take 48 MB of a fresh isolate. And those of them that
-# are made of large parts, read ahead.
+# Streams that are open at once: 30 take 48 MB of a fresh isolate.
 STREAMS_MAX = 32
+# Those of them that are made of large parts, read ahead.
 WIDE_MAX = 6
 # Stored bytes that are read and encoded at a time.
 WIDE_BYTES = 1_048_576

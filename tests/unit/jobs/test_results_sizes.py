@@ -54,10 +54,10 @@ async def store_all(world: JobWorld, points: list[str], days: int, parts: int, f
         await world.store.commit(stored, now_ms=world.clock.now_ms())
 
 
-async def data(world: JobWorld, job_id: str, query: str = "", **headers: str) -> Reply:
+async def data(world: JobWorld, job_id: str, query: str = "", encoding: str = "identity") -> Reply:
     """Return what the data of a job are answered with."""
     begin_invocation()
-    return await called(world, f"GET /api/jobs/{job_id}/data", query, **headers)
+    return await called(world, f"GET /api/jobs/{job_id}/data", query, accept_encoding=encoding)
 
 
 async def body_of(reply: Reply) -> bytes:
@@ -90,7 +90,7 @@ async def test_the_data_of_the_largest_jobs_are_whole(days: int, parts: int, fra
 
         _, result = await world.service_of_jobs.get_job_with_result(job_id, ANYBODY)
         assert result is not None
-        reply = await data(world, job_id, accept_encoding="gzip")
+        reply = await data(world, job_id, encoding="gzip")
         assert (200, True) == (reply.status, reply.stored is not None)
         document = json.loads(gzip.decompress(await body_of(reply)))
         assert points == [*document["data"]]
