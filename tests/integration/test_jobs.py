@@ -366,19 +366,15 @@ def test_high_goes_before_a_backlog_and_low_after(
         )
         for kind, name in names.items()
     }
-    backlog = [
-        submit(client, names["normal"], points["normal"][first : first + 1500], 1)["jobId"]
-        for first in (0, 1500)
-    ]
-    assert [30, 30] == [read_job(client, each)["totalChunks"] for each in backlog]
+    # One job: a second might be cut by the rate that the first has shown by then.
+    backlog = submit(client, names["normal"], points["normal"], 1)["jobId"]
+    assert 60 == read_job(client, backlog)["totalChunks"]
     low = submit(client, names["low"], points["low"], 1, priority="low")["jobId"]
     high = submit(client, names["high"], points["high"], 1, priority="high")["jobId"]
     assert "high" == ended(client, high)["priority"]
-    done = [read_job(client, each)["completedChunks"] for each in backlog]
-    assert sum(done) < 45, done
+    assert read_job(client, backlog)["completedChunks"] < 45
     assert 0 == upstream.requests_for(names["low"])
-    for each in backlog:
-        assert "completed" == ended(client, each, 90)["status"]
+    assert "completed" == ended(client, backlog, 90)["status"]
     assert "completed" == ended(client, low, 90)["status"]
     first_low = upstream.log(names["low"], *TIMESERIES)[0].time_ms
     # Without the page that is compared behind the first chunks.

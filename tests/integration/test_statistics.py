@@ -440,7 +440,11 @@ def age(server: WorkerServer, orphan: str, now_ms: int) -> None:
             "UPDATE queue_jobs SET updated_ms = ?1, completed_ms = ?1 WHERE status = 'completed'",
             (now_ms - 8 * DAY_MS,),
         )
-        d1.execute("INSERT INTO fetch_leases VALUES ('dead', 'old', '[]', 0, 1, ?)", (old_ms,))
+        d1.execute(
+            "INSERT INTO fetch_leases (lease_id, site, points, start_ms, end_ms, expires_ms)"
+            " VALUES ('dead', 'old', '[]', 0, 1, ?)",
+            (old_ms,),
+        )
         d1.execute("INSERT INTO cache_purges VALUES ('old', '', 0, 1, ?)", (old_ms,))
     with opened(server.state, "_mf_objects", to_change=True) as r2:
         r2.execute("UPDATE _mf_objects SET uploaded = ?", (now_ms - 2 * HOUR_MS,))
