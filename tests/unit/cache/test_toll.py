@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from building_vitals.cache.need import Need
@@ -73,3 +75,27 @@ async def test_who_may_not_fetch_leaves_nothing_behind() -> None:
         world.filler._toll = Toll(world.upstream, refuse)
         await world.ask(["a"], days(3, 2))
         assert 2 == len(calls)
+
+
+@in_virtual_time
+async def test_who_waits_for_one_that_may_not_fetch_is_not_harmed() -> None:
+    """The allowance takes a while to refuse: who waited meanwhile fetches then, and is answered."""
+    async with World() as world:
+        world.upstream.page_ms = 1000
+
+        async def refuse(cost: int) -> None:
+            await world.clock.sleep(200)
+            raise RateLimited(f"{cost} is too much")
+
+        other = world.make_app(world.app.isolate)
+        other.filler._toll = Toll(world.upstream, refuse)
+        refused = asyncio.ensure_future(other.filler.fill(world.need(["a"], days(3, 2)), []))
+        await world.clock.sleep(50)
+        began_ms = world.clock.now_ms()
+        await world.ask(["a"], days(3, 2))
+        assert world.clock.now_ms() - began_ms <= 1700
+        with pytest.raises(RateLimited):
+            await refused
+        assert 1 == world.upstream.requests
+        await world.settle()
+        assert [] == world.database.look("SELECT lease_id FROM fetch_leases")
