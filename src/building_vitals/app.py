@@ -108,7 +108,7 @@ class App(UpstreamServices):
 
     def filler_for(self, run_later: RunLater) -> SegmentFiller:
         """Return a filler for a chunk: should the consumer die, leases end with the claim."""
-        from building_vitals.jobs.claim import CLAIM_MS
+        from building_vitals.jobs.model import CLAIM_MS
 
         invocation = msgspec.structs.replace(self.invocation, run_later=run_later)
         lease_ms = min(self.settings.cache.lease_seconds * 1000, CLAIM_MS)

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from building_vitals.instants import SKEW_MS
 from building_vitals.jobs import progress_table
 from building_vitals.jobs.model import (
     ACTIVE,
     CHUNK_OPEN,
+    CLAIM_MS,
     TERMINAL,
     ChunkRef,
     ChunkStatus,
@@ -24,20 +26,23 @@ from building_vitals.jobs.model import (
 from building_vitals.ports import Database, Statement
 from building_vitals.ranges import Range
 
+_CLAIM_MS_MAX = CLAIM_MS + SKEW_MS
 _ACTIVE, _OPEN = sql_list(ACTIVE), sql_list(CHUNK_OPEN)
 _JOB_IS_ACTIVE = (
     f"EXISTS (SELECT 1 FROM queue_jobs j WHERE j.job_id = ?1 AND j.status IN {_ACTIVE})"  # noqa: S608
 )
 
 # A chunk can be claimed while its job is active, nobody else works on it, its time has come and it
-# has attempts left. A low one waits until nothing more urgent is active.
+# has attempts left. A low one waits until nothing more urgent is active. A claim that would hold
+# longer than claims do is of a clock that was set back since.
 _CLAIM = f"""
 UPDATE job_chunks
 SET status = 'processing', claim = ?3, claim_expires_ms = ?4, due_ms = ?5, attempts = attempts + 1,
     dead_letters = 0
 WHERE job_id = ?1 AND chunk = ?2 AND attempts < ?7
     AND ((status = 'queued' AND next_ms <= ?6)
-        OR (status = 'processing' AND claim_expires_ms <= ?6))
+        OR (status = 'processing'
+            AND (claim_expires_ms <= ?6 OR claim_expires_ms > ?6 + {_CLAIM_MS_MAX})))
     AND EXISTS (
         SELECT 1 FROM queue_jobs j WHERE j.job_id = ?1
             AND j.status IN {_ACTIVE}
@@ -118,7 +123,8 @@ SET status = 'failed', claim = NULL, claim_expires_ms = NULL, due_ms = NULL,
     error = ?4, error_class = ?5, failed_ms = ?6, upstream_requests = upstream_requests + ?7
 WHERE job_id = ?1 AND chunk = ?2 AND CASE
     WHEN ?3 IS NOT NULL THEN claim = ?3 AND status = 'processing'
-    ELSE status = 'queued' OR (status = 'processing' AND claim_expires_ms <= ?6)
+    ELSE status = 'queued' OR (status = 'processing'
+        AND (claim_expires_ms <= ?6 OR claim_expires_ms > ?6 + {_CLAIM_MS_MAX}))
 END AND {_JOB_IS_ACTIVE}
 """  # noqa: S608 - constants only
 
@@ -160,6 +166,11 @@ class ChunkState(msgspec.Struct, frozen=True, kw_only=True):
     def time_range(self) -> Range:
         """The chunk's part of the job's range."""
         return Range(self.start_ms, self.end_ms)
+
+    def is_claimed(self, now_ms: int) -> bool:
+        """Return whether somebody works on it."""
+        holds_ms = self.claim_expires_ms - now_ms
+        return self.status == "processing" and 0 < holds_ms <= _CLAIM_MS_MAX
 
 
 class Result(msgspec.Struct, frozen=True):

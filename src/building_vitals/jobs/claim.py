@@ -6,17 +6,17 @@ from collections.abc import Awaitable, Callable
 
 from building_vitals.cache.need import Progress
 from building_vitals.errors import AppError, Unavailable
+from building_vitals.instants import is_recent
 from building_vitals.jobs.chunks_table import ChunkState, JobChunks
-from building_vitals.jobs.model import ChunkRef
+from building_vitals.jobs.model import CLAIM_MS, ChunkRef
 from building_vitals.jobs.submission import RESEND_AFTER_MS
 from building_vitals.ports import Clock
 
 # Sends the messages of chunks of the job that were made.
 SendMade = Callable[[list[int]], Awaitable[None]]
 
-# A claim that is not renewed for so long is anybody's. Renewals and looks cost statements, of which
-# an invocation has a thousand for all its chunks: of 240 s, these take 180 at most.
-CLAIM_MS = 12_000
+# Renewals and looks cost statements, of which an invocation has a thousand for all its chunks: of
+# 240 s, these take 180 at most.
 RENEW_MS = 4_000
 # Between two looks whether it is time to renew: the clock may have stepped back.
 RENEW_PAUSE_MS_MIN = 500
@@ -92,7 +92,7 @@ class Claim:
         while not self._is_lost:
             left_ms = self._written_ms + RENEW_MS - self._clock.now_ms()
             await self._clock.sleep(min(max(left_ms, RENEW_PAUSE_MS_MIN), RENEW_MS))
-            if self._clock.now_ms() - self._written_ms >= RENEW_MS:
+            if not is_recent(self._written_ms, self._clock.now_ms(), RENEW_MS):
                 try:
                     await self._renew()
                 except Unavailable:

@@ -21,6 +21,9 @@ JobStatus = Literal["queued", "processing", "retrying", "completed", "failed", "
 ChunkStatus = Literal["queued", "processing", "completed", "failed"]
 Event = Literal["claimed", "retried", "completed", "failed", "cancelled", "put back"]
 
+# A claim on a chunk that is not renewed for so long is anybody's.
+CLAIM_MS = 12_000
+
 # What becomes of a chunk. An event that a status does not name changes nothing.
 # Retried: put back into the queue after a failed attempt. Put back: with its job, which failed.
 CHUNK_TRANSITIONS: dict[ChunkStatus, dict[Event, ChunkStatus]] = {

@@ -152,7 +152,7 @@ class ChunkRunner:
         now_ms = self._clock.now_ms()
         if state.status == "failed":
             return Verdict("ended")
-        if state.status == "processing" and state.claim_expires_ms > now_ms:
+        if state.is_claimed(now_ms):
             # Who works on the chunk has a message of its own. One that comes again is that: its
             # consumer may have died.
             delay_s = _seconds(state.claim_expires_ms - now_ms)
@@ -187,7 +187,7 @@ class ChunkRunner:
         state = await self._chunks.look(ref)
         if state is None or state.job_status in TERMINAL or state.status in CHUNK_ENDED:
             return Verdict("ended")
-        if state.status == "processing" and state.claim_expires_ms > self._clock.now_ms():
+        if state.is_claimed(self._clock.now_ms()):
             return Verdict("claimed")
         is_over = state.attempts > self._options.max_retries
         if is_over or state.dead_letters + 1 >= DEAD_LETTERS_MAX:

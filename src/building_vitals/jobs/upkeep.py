@@ -10,7 +10,7 @@ from building_vitals.cache.object_keys import RESULTS_PREFIX, job_of
 from building_vitals.instants import DAY_MS, MINUTE_MS
 from building_vitals.jobs.history_table import JobHistory
 from building_vitals.jobs.messages_table import ChunkMessages, DueChunk, QueueProgress
-from building_vitals.jobs.model import PRIORITIES, TERMINAL, ChunkRef, ChunkSender
+from building_vitals.jobs.model import CLAIM_MS, PRIORITIES, TERMINAL, ChunkRef, ChunkSender
 from building_vitals.jobs.results import UNFINISHED_MS, JobResultService
 from building_vitals.jobs.results_table import JobResults, ResultPlace
 from building_vitals.jobs.submission import (
@@ -167,7 +167,7 @@ class LostChunks:
             probes[each.priority] += is_probe
             if is_probe and probes[each.priority] > PROBES_MAX:
                 continue
-            delay_s = -(-max(0, each.claim_expires_ms - now_ms) // 1000)
+            delay_s = -(-max(0, min(each.claim_expires_ms - now_ms, CLAIM_MS)) // 1000)
             groups.setdefault((PRIORITIES.index(each.priority), delay_s), []).append(each)
         for (priority, delay_s), group in sorted(groups.items(), key=lambda item: item[0]):
             for start in range(0, len(group), MESSAGES_PER_SEND_MAX):
@@ -187,7 +187,11 @@ class LostChunks:
     ) -> None:
         await self._sender.send([each.ref for each in due], priority, delay_s=delay_s)
         sent: list[tuple[ChunkRef, int]] = [
-            (each.ref, max(now_ms, each.claim_expires_ms) + resend_after_ms(each.sends + 1))
+            (
+                each.ref,
+                min(max(now_ms, each.claim_expires_ms), now_ms + CLAIM_MS)
+                + resend_after_ms(each.sends + 1),
+            )
             for each in due
         ]
         await self._messages.mark_resent(sent, now_ms=now_ms)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from building_vitals.instants import SKEW_MS
 from building_vitals.jobs.chunks_table import ChunkOutcome, Result
-from building_vitals.jobs.model import ChunkRef
+from building_vitals.jobs.model import CLAIM_MS, ChunkRef
 from fakes.job_tables import NOW_MS, JobTables
 
 FIRST, LAST = ChunkRef("job", 0), ChunkRef("job", 1)
@@ -53,6 +54,20 @@ async def test_a_claim_is_one_consumers(tables: JobTables) -> None:
     ):
         state = await tables.claim(1, "other", now_ms=now_ms)
         assert (owner, points, attempts) == (state.claim, state.points, state.attempts)
+
+
+async def test_a_claim_of_the_future_is_nobodys(tables: JobTables) -> None:
+    """The clock was set back by minutes, and who had the claim has died: the next one gets it."""
+    await tables.submit()
+    mine = await tables.claim(1)
+    ends_ms = mine.claim_expires_ms
+    a_little, much = ends_ms - CLAIM_MS - SKEW_MS, ends_ms - CLAIM_MS - SKEW_MS - 1
+    assert [False, True, True, False] == [
+        mine.is_claimed(at_ms) for at_ms in (ends_ms, ends_ms - 1, a_little, much)
+    ]
+    tables.look("UPDATE job_chunks SET next_ms = 0")
+    assert "me" == (await tables.claim(1, "other", now_ms=a_little)).claim
+    assert "other" == (await tables.claim(1, "other", now_ms=much)).claim
 
 
 async def test_a_chunk_has_so_many_attempts(tables: JobTables) -> None:

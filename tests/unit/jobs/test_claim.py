@@ -8,7 +8,6 @@ import pytest
 
 from building_vitals.cache.need import Progress
 from building_vitals.jobs.claim import (
-    CLAIM_MS,
     DUE_MS,
     GOES_ON_SHARE_MIN,
     LOOK_MS,
@@ -17,7 +16,7 @@ from building_vitals.jobs.claim import (
     Claim,
     WorkStopped,
 )
-from building_vitals.jobs.model import ChunkRef
+from building_vitals.jobs.model import CLAIM_MS, ChunkRef
 from building_vitals.statement_count import StatementCount
 from fakes.job_tables import JobTables
 from fakes.virtual_time import LoopClock, in_virtual_time
@@ -105,6 +104,19 @@ async def test_a_claim_is_renewed_while_nothing_comes() -> None:
         assert CLAIM_MS - 1 == desk.expires_ms
         [due] = desk.look("SELECT due_ms FROM job_chunks WHERE chunk = 0")
         assert DUE_MS - 1 == due["due_ms"] - desk.clock.now_ms()
+        keeper.cancel()
+
+
+@in_virtual_time
+async def test_a_claim_is_put_right_when_the_clock_is_set_back() -> None:
+    """Ten minutes back: with the next look it ends as a claim does, and not ten minutes later."""
+    with Desk() as desk:
+        await desk.begin()
+        keeper = asyncio.ensure_future(desk.claim_of.keep())
+        await desk.clock.sleep(1000)
+        desk.clock.step(-600_000)
+        await desk.clock.sleep(RENEW_MS)
+        assert 0 < desk.expires_ms <= CLAIM_MS
         keeper.cancel()
 
 
