@@ -71,6 +71,27 @@ async def test_a_parameter_may_be_used_twice(database: Database) -> None:
     assert [{"a": 5, "b": 10, "c": 7}] == await database.rows("SELECT ?1 a, ?1 * 2 b, ?2 c", 5, 7)
 
 
+async def test_whole_numbers_are_bound_as_fractions(database: Database) -> None:
+    """SQL sees 7.0: it divides and writes like one; a column of whole numbers takes it as whole."""
+    [row] = await database.rows(
+        "SELECT typeof(?1) AS kind, ?1 / 2 AS half, ?1 || '' AS text, json_array(?1) AS json,"
+        " 7 = ?1 AS is_same, ?1 IN (SELECT value FROM json_each('[7]')) AS is_in",
+        7,
+    )
+    assert {
+        "kind": "real",
+        "half": 3.5,
+        "text": "7.0",
+        "json": "[7.0]",
+        "is_same": 1,
+        "is_in": 1,
+    } == row
+    await make(database)
+    await database.rows("INSERT INTO things (id, t, r, n) VALUES (?1, ?1, ?1, ?1)", 7)
+    [row] = await database.rows("SELECT typeof(n) AS kind, t, r, n FROM things LIMIT ?1", 7)
+    assert {"kind": "integer", "t": "7.0", "r": 7, "n": 7} == row
+
+
 async def test_not_a_number_is_null(database: Database) -> None:
     """SQL knows no NaN."""
     assert [{"v": None}] == await database.rows("SELECT ?1 AS v", math.nan)

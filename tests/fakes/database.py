@@ -94,7 +94,8 @@ class FakeDatabase:
         _check(statement)
         _count()
         before = self.connection.total_changes
-        found = self.connection.execute(statement.sql, statement.values).fetchall()
+        values = [_bound(value) for value in statement.values]
+        found = self.connection.execute(statement.sql, values).fetchall()
         self.rows_read += len(found)
         rows = [{name: _as_number(row[name]) for name in row.keys()} for row in found]  # noqa: SIM118
         return Outcome(rows, self.connection.total_changes - before)
@@ -121,6 +122,11 @@ def _check(statement: Statement) -> None:
             raise ValueError(f"string or blob too big: {len(value.encode())} bytes")
         if isinstance(value, int) and abs(value) > INTEGER_MAX:
             raise ValueError(f"D1_TYPE_ERROR: type 'bigint' not supported for value '{value}'")
+
+
+def _bound(value: str | int | float | None) -> str | float | None:
+    """Return a value as it reaches SQLite: JavaScript's numbers are all fractions."""
+    return float(value) if isinstance(value, int) else value
 
 
 def _as_number(value: Any) -> Any:

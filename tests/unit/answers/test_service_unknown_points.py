@@ -152,7 +152,7 @@ async def test_invented_names_make_no_job() -> None:
     async with JobWorld() as world:
         names = [f"x{n}" for n in range(5000)]
         world.upstream.strangers = {*names}
-        body: dict[str, object] = {"site": "site", "points": names, "route": "queued"}
+        body: dict[str, Any] = {"site": "site", "points": names, "route": "queued"}
         body |= {"start_time": PAST.start_ms, "end_time": PAST.end_ms}
         for _ in range(3):
             reply = await called(

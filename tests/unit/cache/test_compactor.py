@@ -374,13 +374,13 @@ async def test_joining_takes_a_stretch_of_a_life_at_the_most() -> None:
         await world.compactor.compact(world.need(["a"], whole))
         rows = world.database.look("SELECT count(*) AS n FROM cache_segments")
         assert 2 == rows[0]["n"]
-        for later, fetched in (
+        for instant_h, fetched in (
             (36.0 - 24 // STRETCHES, []),
             (36.1, [days(92, 46)]),
             (47 - 24 // STRETCHES, []),
             (47.1, [days(46, 0)]),
         ):
-            await world.clock.sleep(EPOCH_MS + int(later * HOUR_MS) - world.clock.now_ms())
+            await world.clock.sleep(EPOCH_MS + int(instant_h * HOUR_MS) - world.clock.now_ms())
             got = await world.ask(["a"], whole)
             await world.settle()
-            assert fetched == got.report.fetched, later
+            assert fetched == got.report.fetched, instant_h

@@ -54,7 +54,7 @@ async def store_all(world: JobWorld, points: list[str], days: int, parts: int, f
         await world.store.commit(stored, now_ms=world.clock.now_ms())
 
 
-async def data(world: JobWorld, job_id: str, query: str = "", encoding: str = "identity") -> Reply:
+async def data(world: JobWorld, job_id: str, query: str = "", encoding: str = "") -> Reply:
     """Return what the data of a job are answered with."""
     begin_invocation()
     return await called(world, f"GET /api/jobs/{job_id}/data", query, accept_encoding=encoding)
