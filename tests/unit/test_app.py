@@ -10,7 +10,7 @@ import pytest
 from building_vitals.access.key_access import KeyAccess, OpenAccess
 from building_vitals.app import App
 from building_vitals.isolate import Isolate
-from building_vitals.jobs.claim import CLAIM_MS
+from building_vitals.jobs.model import CLAIM_MS
 from building_vitals.ranges import Range
 from fakes.http import ScriptedHttp, answer
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
