@@ -96,6 +96,7 @@ class Asking:
         with scene.flights.flight() as (began_ms, oldest_ms):
             reply, took_ms = self._send(ask, kept)
         policy = scene.profile.policy
+        visitor.meet(policy)
         if took_ms > TIMEOUT_MS + 5_000 and reply.status > 0:
             scene.record.note(step.number, "late", line(ask), f"answered after {took_ms} ms")
         if reply.status not in (OK, NOT_MODIFIED) or (kept is None and reply.status != OK):

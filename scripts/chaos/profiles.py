@@ -24,18 +24,20 @@ COMMON: Mapping[str, str] = {
     "MAX_QUEUED_SAMPLES": "1000000000000",
     "KEY_SAMPLES_AT_ONCE": "0",
 }
+# SETTLE_AFTER is the same in all: what was split at one age is judged by its start when that is
+# changed, and all of it counts as settled then.
 PROFILES: Sequence[Mapping[str, str]] = (
     {
         **{"DEFAULT_TTL": "2", "MAX_CACHE_AGE": "5", "SETTLE_AFTER": "120", "STALE_GRACE": "30"},
         **{"UPSTREAM_CALLS": "auto", "UPSTREAM_PAGE_SIZE": "5000"},
     },
     {
-        **{"DEFAULT_TTL": "1", "MAX_CACHE_AGE": "20", "SETTLE_AFTER": "60", "STALE_GRACE": "600"},
+        **{"DEFAULT_TTL": "1", "MAX_CACHE_AGE": "20", "SETTLE_AFTER": "120", "STALE_GRACE": "600"},
         **{"UPSTREAM_CALLS": "site", "UPSTREAM_PAGE_SIZE": "1000"},
     },
     {
         **{"DEFAULT_TTL": "5", "MAX_CACHE_AGE": "86400"},
-        **{"SETTLE_AFTER": "300", "STALE_GRACE": "86400"},
+        **{"SETTLE_AFTER": "120", "STALE_GRACE": "86400"},
         **{"UPSTREAM_CALLS": "points", "UPSTREAM_PAGE_SIZE": "50000"},
     },
 )

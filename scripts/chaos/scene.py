@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from chaos.faults import Windows
 from chaos.ground import Ground, now_ms
-from chaos.oracle import Truth
+from chaos.oracle import Policy, Truth
 from chaos.profiles import TIMEOUT_MS, Profile
 from chaos.record import Record
 from chaos.rules import Memory, Reply, judge_problem
@@ -193,6 +193,20 @@ class Visitor:
     """One client, which sends a request after the other, and what it has seen."""
 
     memory: Memory = field(default_factory=Memory)
+    policy: Policy | None = None
+
+    def meet(self, policy: Policy) -> None:
+        """
+        Forget what was seen where a Worker believes data for longer than the one before.
+
+        That was killed, perhaps before it had stored what it had shown, and older copies that it
+        did not believe any more count as known again.
+        """
+        before, self.policy = self.policy, policy
+        if before is not None and (
+            policy.settled_ms > before.settled_ms or policy.provisional_ms > before.provisional_ms
+        ):
+            self.memory = Memory()
 
 
 def _unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
