@@ -144,6 +144,10 @@ WHERE site = ?1 AND orphaned_ms IS NULL
         SELECT 1 FROM cache_segments s WHERE s.object_key = cache_metadata.object_key
     )
 """
+_ORPHANS_AMONG = """
+SELECT object_key FROM cache_metadata
+WHERE orphaned_ms > 0 AND object_key IN (SELECT value FROM json_each(?1))
+"""
 _DROP_OBJECTS = """
 DELETE FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
 """
@@ -296,6 +300,11 @@ class SegmentIndex:
             ]
         )
         return sum(outcome.changes for outcome in outcomes[FORGETTING])
+
+    async def orphans_among(self, keys: Sequence[str]) -> set[str]:
+        """Return those of some objects that hold nothing more, and wait for the clean-up."""
+        rows = await self._database.rows(_ORPHANS_AMONG, json_parameter(keys))
+        return {row["object_key"] for row in rows}
 
     async def probe(self) -> None:
         """Return when the database answers and has the tables."""

@@ -50,8 +50,14 @@ class CacheAdmin:
         self._clock = invocation.clock
 
     async def list_objects(self, *, prefix: str, limit: int, cursor: str | None) -> CacheObjects:
-        """Return a page of the bucket's objects."""
+        """
+        Return a page of the bucket's objects, but for those that hold nothing more.
+
+        Raises:
+            Unavailable: the bucket or the database can't be reached.
+        """
         page = await self._objects.list(prefix=prefix, limit=limit, cursor=cursor)
+        orphans = await self._index.orphans_among([each.key for each in page.objects])
         objects = [
             CacheObject(
                 each.key,
@@ -61,6 +67,7 @@ class CacheAdmin:
                 _number(each.metadata.get("samples")),
             )
             for each in page.objects
+            if each.key not in orphans
         ]
         return CacheObjects(objects, page.cursor)
 

@@ -14,11 +14,17 @@ from building_vitals.ports import Database, Outcome, Statement, json_parameter
 from building_vitals.upstream.quota import QuotaState
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
+# Without the objects that hold nothing more and wait for the clean-up.
 _CACHE = """
-SELECT objects, text_bytes, stored_bytes,
+SELECT t.objects - o.objects AS objects, t.text_bytes - o.text_bytes AS text_bytes,
+    t.stored_bytes - o.stored_bytes AS stored_bytes,
     (SELECT created_ms FROM cache_metadata ORDER BY created_ms LIMIT 1) AS oldest_ms,
     (SELECT created_ms FROM cache_metadata ORDER BY created_ms DESC LIMIT 1) AS newest_ms
-FROM cache_totals WHERE id = 1
+FROM cache_totals t CROSS JOIN (
+    SELECT count(*) AS objects, coalesce(sum(text_bytes), 0) AS text_bytes,
+        coalesce(sum(stored_bytes), 0) AS stored_bytes
+    FROM cache_metadata WHERE orphaned_ms > 0
+) o WHERE t.id = 1
 """
 
 # Each count reads one stretch of an index over the jobs of a few days.
