@@ -200,7 +200,7 @@ class Visitor:
         Forget what was seen where a Worker believes data for longer than the one before.
 
         That was killed, perhaps before it had stored what it had shown, and older copies that it
-        did not believe any more count as known again.
+        no longer believed count as known again.
         """
         before, self.policy = self.policy, policy
         if before is not None and (

@@ -10,6 +10,8 @@ from building_vitals.instants import MINUTE_MS, SKEW_MS
 from building_vitals.ports import Database, Statement
 from building_vitals.upstream.quota import CLOSED_MS_MAX, QUEUED_TENTHS, QuotaState, recovery
 
+# D1 binds each number as a fraction, and a strict table takes none: halves and shares are cast.
+
 # What lies further ahead was written before the clock was set back: it counts for nothing.
 _IS_PAST = f"(minute_ms < ?1 OR minute_ms > ?1 + {MINUTE_MS})"
 
@@ -29,11 +31,13 @@ UPDATE upstream_quota SET
 FROM (
     SELECT used, used_queued, allowed,
         min(allowed - used, CASE WHEN ?4
-            THEN max(1, allowed * {QUEUED_TENTHS} / 10) - used_queued ELSE allowed END) AS room
+            THEN max(1, CAST(allowed * {QUEUED_TENTHS} / 10 AS INTEGER)) - used_queued ELSE allowed END) AS room
     FROM (
         SELECT CASE WHEN {_IS_PAST} THEN 0 ELSE used END AS used,
             CASE WHEN {_IS_PAST} THEN 0 ELSE used_queued END AS used_queued,
-            max(1, min(?3, allowed + ?6 * (max(0, ?1 - minute_ms) / {MINUTE_MS}))) AS allowed
+            CAST(
+                max(1, min(?3, allowed + ?6 * (max(0, ?1 - minute_ms) / {MINUTE_MS}))) AS INTEGER
+            ) AS allowed
         FROM upstream_quota
         WHERE id = 1 AND closed_until_ms NOT BETWEEN ?5 + 1 AND ?5 + {CLOSED_MS_MAX}
     )
@@ -48,7 +52,7 @@ _STATE = "SELECT minute_ms, used, allowed, closed_until_ms FROM upstream_quota W
 _FALL = f"""
 UPDATE upstream_quota SET
     allowed = CASE WHEN fell_ms NOT BETWEEN ?2 - ?3 + 1 AND ?2 + {SKEW_MS}
-        THEN max(1, min(allowed, ?1) / 2) ELSE allowed END,
+        THEN max(1, CAST(min(allowed, ?1) / 2 AS INTEGER)) ELSE allowed END,
     fell_ms = CASE WHEN fell_ms NOT BETWEEN ?2 - ?3 + 1 AND ?2 + {SKEW_MS}
         THEN ?2 ELSE fell_ms END,
     closed_until_ms = CASE WHEN closed_until_ms <= ?2 + {CLOSED_MS_MAX}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
+from building_vitals.ahead import begin_ahead
 from building_vitals.cache.need import Need
 from building_vitals.cache.toll import Toll, require_size
 from building_vitals.errors import RateLimited, TooLarge
@@ -89,7 +88,7 @@ async def test_who_waits_for_one_that_may_not_fetch_is_not_harmed() -> None:
 
         other = world.make_app(world.app.isolate)
         other.filler._toll = Toll(world.upstream, refuse)
-        refused = asyncio.ensure_future(other.filler.fill(world.need(["a"], days(3, 2)), []))
+        refused = begin_ahead(other.filler.fill(world.need(["a"], days(3, 2)), []))
         await world.clock.sleep(50)
         began_ms = world.clock.now_ms()
         await world.ask(["a"], days(3, 2))

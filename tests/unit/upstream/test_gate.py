@@ -248,3 +248,18 @@ async def test_without_the_database_requests_go_out() -> None:
     bench.gate().limited(5)
     await bench.settle()
     assert ["upstream quota"] * 4 == [where for where, _ in bench.reported]
+
+
+@in_virtual_time
+async def test_limits_that_divide_badly_are_whole_numbers() -> None:
+    """Halves and the share of jobs: no fraction is stored, which D1 would refuse."""
+    bench = Bench(7)
+    await bench.gate(is_queued=True).admit(None)
+    bench.gate().limited(None)
+    await bench.settle()
+    await bench.clock.sleep(FALL_MS)
+    await bench.gate(is_queued=True).admit(None)
+    row = bench.row()
+    assert all(isinstance(row[name], int) for name in ("allowed", "used", "used_queued"))
+    assert 3 <= row["allowed"] <= 4
+    assert [] == bench.reported
