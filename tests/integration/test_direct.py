@@ -194,15 +194,18 @@ def test_size_decides_on_the_route(
 def test_above_a_hundred_thousand_it_is_queued(
     client: Client, upstream: FakeUpstream, site: str
 ) -> None:
-    """A request above 100,000 estimated samples becomes a job; a route may be asked for."""
+    """Above 100,000 estimated samples it becomes a job, and the direct route says what fits."""
     names = upstream.add_generated(
         site, start_ms=START_MS, end_ms=START_MS + HOUR_MS, points=2, interval_s=900
     )
     question = Question(site, names, START_MS, START_MS + 501 * DAY_MS)
     assert 202 == question.ask(client, None).status
     answer = question.ask(client, "direct")
+    assert (413, True) == (answer.status, "500 days of these points" in answer.text)
+    shorter = question._replace(end_ms=START_MS + 500 * DAY_MS)
+    answer = shorter.ask(client, "direct")
     assert "direct" == answer.headers["X-Route-Type"]
-    assert_exact(upstream, question, answer)
+    assert_exact(upstream, shorter, answer)
 
 
 def test_duplicate_points_count_once(client: Client, upstream: FakeUpstream, site: str) -> None:

@@ -147,12 +147,14 @@ class ByteSource(NamedTuple):
         fresh: Objects at hand, by key.
         store: Reads the others.
         place: Of a stream among others; None for what is made at once.
+        made: Keys of the objects that were made for the answer: what they hold was not known.
     """
 
     parts: Sequence[PointPieces]
     fresh: dict[str, bytes]
     store: SegmentStore
     place: StreamPlace | None = None
+    made: frozenset[str] = frozenset()
 
     def window_bytes(self) -> int:
         """Return the stored bytes to be read at a time now."""
@@ -224,9 +226,9 @@ def _steps(
     """Put in a slice, and what is chosen of a point at its end; yield between two steps."""
     piece, window = each.piece, each.window
     if piece is not None and window is not None:
-        is_stored = piece.key not in source.fresh
+        was_known = piece.key not in source.made and piece.key not in source.fresh
         for count in encoder.add(piece, blobs.piece(window), is_last=each.is_last):
-            if is_stored:
+            if was_known:
                 report.samples_from_cache += count
             yield
     if each.ends:

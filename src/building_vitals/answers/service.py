@@ -289,7 +289,7 @@ class EnhancedTimeseriesService:
         encoder = encoder_for(
             question.format, len(parts), gzip=question.gzip, max_points=max_points
         )
-        source = ByteSource(parts, filling.fresh, self._store)
+        source = ByteSource(parts, filling.fresh, self._store, made=filling.made)
         is_spliced = isinstance(encoder, SplicedJson)
         size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
         if size > WHOLE_BYTES_MAX:

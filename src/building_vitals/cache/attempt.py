@@ -127,6 +127,7 @@ class Attempt(msgspec.Struct):
         filling = Filling(
             [],
             fresh=came.fresh,
+            made=frozenset(each.key for each in came.segments),
             fetched=outcome.fetched,
             samples_fetched=outcome.samples,
             upstream_requests=outcome.requests,

@@ -385,6 +385,7 @@ class SegmentFiller:
         return Filling(
             covered,
             fresh={made.key: made.data} if made and made.key else {},
+            made=frozenset([made.key] if made else []),
             fetched=fetched.fetched,
             samples_fetched=fetched.samples,
             upstream_requests=fetched.requests,

@@ -29,6 +29,7 @@ class Filling(msgspec.Struct):
     Attributes:
         covers: One for each point, without gaps.
         fresh: Objects that were made for it and may not be stored yet, by key.
+        made: Keys of all objects that were made for it.
         fetched: Ranges that came from upstream, merged.
         samples_fetched: Samples that came of it.
         upstream_requests: Requests it took, failed ones included where they are known.
@@ -40,6 +41,7 @@ class Filling(msgspec.Struct):
 
     covers: list[Cover]
     fresh: dict[str, bytes] = {}
+    made: frozenset[str] = frozenset()
     fetched: list[Range] = []
     samples_fetched: int = 0
     upstream_requests: int = 0
@@ -53,6 +55,7 @@ class Filling(msgspec.Struct):
         return msgspec.structs.replace(
             self,
             fresh={**earlier.fresh, **self.fresh},
+            made=earlier.made | self.made,
             fetched=merge([*earlier.fetched, *self.fetched]),
             samples_fetched=earlier.samples_fetched + self.samples_fetched,
             upstream_requests=earlier.upstream_requests + self.upstream_requests,

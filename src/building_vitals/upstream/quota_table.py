@@ -31,7 +31,8 @@ UPDATE upstream_quota SET
 FROM (
     SELECT used, used_queued, allowed,
         min(allowed - used, CASE WHEN ?4
-            THEN max(1, CAST(allowed * {QUEUED_TENTHS} / 10 AS INTEGER)) - used_queued ELSE allowed END) AS room
+            THEN max(1, CAST(allowed * {QUEUED_TENTHS} / 10 AS INTEGER)) - used_queued
+            ELSE allowed END) AS room
     FROM (
         SELECT CASE WHEN {_IS_PAST} THEN 0 ELSE used END AS used,
             CASE WHEN {_IS_PAST} THEN 0 ELSE used_queued END AS used_queued,

@@ -502,3 +502,16 @@ async def test_no_time_left_is_a_time_out() -> None:
             await world.ask(["a"], days(4, 3), timeout_ms=2000)
         assert 504 == caught.value.status
         assert [] == world.upstream.asked
+
+
+@in_virtual_time
+async def test_what_a_long_fetch_stores_meanwhile_was_not_known() -> None:
+    """Parts of one's own fetch that are stored before its end count as fetched alone."""
+    async with World() as world:
+        world.upstream.page_ms = 1_800
+        got = await world.ask(["a", "b"], days(30, 10))
+        await world.settle()
+        stored = world.database.look("SELECT count(*) AS n FROM cache_metadata")
+        assert stored[0]["n"] > 1
+        total = sum(map(len, world.truth(["a", "b"], days(30, 10)).values()))
+        assert (0, total) == (got.report.samples_from_cache, got.report.samples_fetched)
