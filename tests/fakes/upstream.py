@@ -31,7 +31,7 @@ from fakes.upstream_series import (
     wire_text,
 )
 from fakes.upstream_server import Send, WireServer
-from fakes.upstream_warts import HTML_PAGE, LOGIN_PATH, Answer
+from fakes.upstream_warts import HTML_PAGE, LOGIN_PATH, Answer, past_empty_page
 
 __all__ = ["ANY_CALL", "TIMESERIES", "FakeUpstream", "LoggedRequest", "RawJson", "expected_value"]
 
@@ -429,7 +429,7 @@ class FakeUpstream:
         except ProtocolError as exc:
             return exc.reply
         self._server.stopping.wait(self.latency_ms.get(call.site, 0) / 1000)
-        answer: Answer = protocol.reply
+        answer: Answer = lambda asked: protocol.reply(past_empty_page(asked))  # noqa: E731
         strikes = self.faults.take(call.site, call)
         logged.faults = tuple(strike.kind for strike in strikes)
         for strike in strikes:

@@ -341,9 +341,17 @@ def empty_pages(exchange: Exchange, answer: Answer) -> Reply:
     """An empty page, with a cursor of its own, before each page."""
     cursor = exchange.cursor
     if cursor and cursor.startswith(AFTER_EMPTY):
-        return answer(_with_params(exchange.request, cursor=cursor.removeprefix(AFTER_EMPTY)))
+        return answer(exchange.request)
     following = AFTER_EMPTY + (cursor or _cursor(Position(exchange.start_ms)))
     return json_reply({"point_samples": [], "next_cursor": following, "has_more": True})
+
+
+def past_empty_page(request: Request) -> Request:
+    """Return a request as it is after an empty page, also when that wart is gone by then."""
+    cursor = request.params.get("cursor", "")
+    if not cursor.startswith(AFTER_EMPTY):
+        return request
+    return _with_params(request, cursor=cursor.removeprefix(AFTER_EMPTY))
 
 
 def endless_empty_pages(exchange: Exchange, _answer: Answer) -> Reply:
