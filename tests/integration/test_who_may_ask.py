@@ -102,9 +102,9 @@ def test_large_routes_cost_the_upstream_nothing(
         answer = worker.client.post("/api/timeseries", {**body, "route": route})
         assert 413 == answer.status, answer.text
         assert "100,000" in answer.text or "50000000" in answer.text
-    # Whether any of the points exists is looked up once, before a job is made of them.
+    # Whether site and points exist is looked up, before a job is made of them.
     asked = upstream.requests.get("nobody-is-harmed", [])
-    assert {each.kind for each in asked} <= {"configured_points"}
+    assert {each.kind for each in asked} <= {"configured_points", "site"}
 
 
 def test_keys_are_masked_wherever_they_are_put(keyed: KeyedWorker) -> None:
