@@ -35,7 +35,6 @@ SORTS_ALLOWED = {("profiles_table", "_LIST"): "a row a site, read for administra
 
 # Statements that may go through a table, and why.
 ALLOWED = {
-    ("index_table", "_PROBE"): "stops at the first row",
     ("state_table", "_SEGMENT"): "stops at the first row",
     ("keys_table", "_ANY_USABLE"): "stops at the first usable key",
     ("figures_table", "_CACHE"): "reads the first entry at either end of an index",

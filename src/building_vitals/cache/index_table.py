@@ -133,8 +133,6 @@ FROM (
 ) d
 """
 
-_PROBE = "SELECT site FROM cache_segments LIMIT 1"
-
 # Objects that were made known, but whose segments have all gone. Answers may still be read from
 # them: the clean-up counts from here how long they stay.
 _MARK_ORPHANS = """
@@ -305,10 +303,6 @@ class SegmentIndex:
         """Return those of some objects that hold nothing more, and wait for the clean-up."""
         rows = await self._database.rows(_ORPHANS_AMONG, json_parameter(keys))
         return {row["object_key"] for row in rows}
-
-    async def probe(self) -> None:
-        """Return when the database answers and has the tables."""
-        await self._database.rows(_PROBE)
 
     async def drop_objects(self, keys: Sequence[str]) -> None:
         """Remove the rows of objects."""
