@@ -176,7 +176,7 @@ def example_path(upstream: str, token: str | None) -> str:
         )
     except (OSError, ValueError, LookupError):
         return "/api/health"
-    times = {"start_time": "2026-10-01T00:00:00Z", "end_time": "2026-10-02T00:00:00Z"}
+    times = {"start_time": "2026-10-01T00:00:00Z", "end_time": "2026-10-08T00:00:00Z"}
     return f"/api/timeseries?{urlencode({'site': site, 'points': point} | times, safe=':')}"
 
 
