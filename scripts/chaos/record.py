@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -35,9 +36,15 @@ class Record:
     Args:
         seed: Of the run, for messages.
         without: Rules whose differences are counted, but are not held against the Worker.
+        say: Prints a line: a difference is told when it is found, not only at the end.
     """
 
-    def __init__(self, seed: int, without: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        seed: int,
+        without: frozenset[str] = frozenset(),
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         self.seed = seed
         self.operations: Counter[str] = Counter()
         self.spent_ms: Counter[str] = Counter()
@@ -49,6 +56,7 @@ class Record:
         self.requests = 0
         self.differences: list[Difference] = []
         self._without = without
+        self._say = say
         self._lock = Lock()
         self.began_s = time.monotonic()
 
@@ -60,7 +68,10 @@ class Record:
                 return
             self.rules[rule] += 1
             if self.rules[rule] <= SHOWN_OF_A_KIND:
-                self.differences.append(Difference(number, rule, request, text))
+                found = Difference(number, rule, request, text)
+                self.differences.append(found)
+                if self._say is not None:
+                    self._say(self._line(found))
 
     def answered(self, status: int, cache_status: str, took_s: float) -> None:
         """Count an answer; status 0 is none."""
@@ -100,16 +111,16 @@ class Record:
         ]
         if self.set_aside:
             result.append(f"not held against it: {_counts(self.set_aside)}")
-        for each in self.differences:
-            where = f"operation {each.number}" if each.number >= 0 else "afterwards"
-            result.append(
-                f"DIFFERENCE [{each.rule}] seed {self.seed}, {where}: {each.request}: {each.text}"
-            )
+        result += map(self._line, self.differences)
         total = self.rules.total()
         result.append(
             "no differences" if not total else f"{total} differences: {_counts(self.rules)}"
         )
         return result
+
+    def _line(self, found: Difference) -> str:
+        where = f"operation {found.number}" if found.number >= 0 else "afterwards"
+        return f"DIFFERENCE [{found.rule}] seed {self.seed}, {where}: {found.request}: {found.text}"
 
     def _means(self) -> Counter[str]:
         return Counter(

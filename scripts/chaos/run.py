@@ -228,7 +228,7 @@ def run_chaos(
     Returns:
         What was found.
     """
-    record = Record(options.seed, options.without_rules)
+    record = Record(options.seed, options.without_rules, say)
     profiles = profiles_of(options.seed)
     with _home(options.keep) as home, FakeUpstream() as upstream:
         truth = Truth()
