@@ -33,15 +33,10 @@ def server(
 ) -> Iterator[WorkerServer]:
     """A Worker with small batches and a small limit of an hour."""
     folder = tmp_path_factory.mktemp("windows")
-    started = WorkerServer(
+    with WorkerServer(
         folder, upstream=upstream.url, token=upstream.token, variables=VARIABLES
-    ).start()
-    try:
+    ).healthy() as started:
         yield started
-    finally:
-        status = started.stop()
-    assert 0 == status, started.tail()
-    started.assert_clean_log()
 
 
 @pytest.fixture

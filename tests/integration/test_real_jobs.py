@@ -40,18 +40,11 @@ def upstream() -> Iterator[FakeUpstream]:
 @pytest.fixture(scope="module")
 def client(upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Sends requests to a Worker of its own."""
-    server = WorkerServer(
-        tmp_path_factory.mktemp("real-jobs"),
-        upstream=upstream.url,
-        token=upstream.token,
-        variables=VARIABLES,
-    ).start()
-    try:
+    folder = tmp_path_factory.mktemp("real-jobs")
+    with WorkerServer(
+        folder, upstream=upstream.url, token=upstream.token, variables=VARIABLES
+    ).healthy() as server:
         yield server.client
-    finally:
-        status = server.stop()
-    assert 0 == status, server.tail()
-    server.assert_clean_log()
 
 
 def make(upstream: FakeUpstream, site: str, *, points: int, days: int) -> list[str]:

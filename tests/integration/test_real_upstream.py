@@ -241,19 +241,13 @@ def bucketed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BucketedWorke
     traits = replace(default_traits(os.environ), point_calls="5min")
     with FakeUpstream("another-token-0000", traits, margin_ms=WORKER_MARGIN_MS) as upstream:
         (point,) = upstream.add_generated("refused", start_ms=START_MS, end_ms=START_MS + HOUR_MS)
-        server = WorkerServer(
-            tmp_path_factory.mktemp("bucketed"), upstream=upstream.url, token=TOKEN
-        ).start()
-        try:
+        folder = tmp_path_factory.mktemp("bucketed")
+        with WorkerServer(folder, upstream=upstream.url, token=TOKEN).healthy() as server:
             question = Question("refused", [point], START_MS, START_MS + HOUR_MS)
             refused = question.ask(server.client)
             # From the next site on.
             upstream.token = TOKEN
             yield BucketedWorker(server.client, upstream, refused)
-        finally:
-            status = server.stop()
-    assert 0 == status, server.tail()
-    server.assert_clean_log()
 
 
 def test_a_wrong_token_is_told_in_words(bucketed: BucketedWorker) -> None:

@@ -126,15 +126,10 @@ def server(
 ) -> Iterator[WorkerServer]:
     """A Worker of its own: nobody else's requests are in its statistics."""
     folder = tmp_path_factory.mktemp("statistics")
-    started = WorkerServer(
+    with WorkerServer(
         folder, upstream=upstream.url, token=upstream.token, variables=VARIABLES
-    ).start()
-    try:
+    ).healthy() as started:
         yield started
-    finally:
-        status = started.stop()
-    assert 0 == status, started.tail()
-    started.assert_clean_log()
 
 
 @pytest.fixture(scope="module")

@@ -55,10 +55,6 @@ def brittle_worker(folder: Path) -> Iterator[BrittleWorker]:
     with FakeUpstream("brittle-token-51f0", margin_ms=WORKER_MARGIN_MS) as upstream:
         server = WorkerServer(
             folder, upstream=upstream.url, token=upstream.token, variables=VARIABLES
-        ).start()
-        try:
+        )
+        with server.healthy():
             yield BrittleWorker(server, upstream)
-        finally:
-            status = server.stop()
-    assert status == 0, server.tail()
-    server.assert_clean_log()

@@ -103,13 +103,8 @@ def keyed_worker(folder: Path, tools: Toolchain, upstream: FakeUpstream) -> Iter
         )
         for site in (SITE, OTHER_SITE)
     }
-    server.start()
-    try:
+    with server.healthy():
         yield KeyedWorker(server, upstream, keys, ids, points)
-    finally:
-        status = server.stop()
-    assert status == 0, server.tail()
-    server.assert_clean_log()
 
 
 def _make_keys(state: Path, tools: Toolchain) -> tuple[dict[str, str], dict[str, str]]:

@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -144,6 +144,17 @@ class WorkerServer:
         """See that the log holds nothing that a healthy Worker never prints."""
         bad = [line for line in self.log.splitlines() if any(text in line for text in FORBIDDEN)]
         assert [] == bad, f"in {self.log_path}"
+
+    @contextmanager
+    def healthy(self) -> Iterator[WorkerServer]:
+        """Run; at the end it must stop cleanly and leave a clean log."""
+        self.start()
+        try:
+            yield self
+        finally:
+            status = self.stop()
+        assert 0 == status, self.tail()
+        self.assert_clean_log()
 
     def __enter__(self) -> WorkerServer:
         return self.start()
