@@ -74,7 +74,8 @@ def main(arguments: list[str]) -> int:
         "--keep",
         type=Path,
         metavar="DIR",
-        help="a folder that is made, in which the Worker's state and logs stay after the run",
+        help="a folder that is made, in which the Worker's state and logs stay after the run, and "
+        "answers that were wrong",
     )
     options = parser.parse_args(arguments)
     if not 1 <= options.operations <= OPERATIONS_MAX:

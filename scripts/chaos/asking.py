@@ -96,7 +96,6 @@ class Asking:
         with scene.flights.flight() as (began_ms, oldest_ms):
             reply, took_ms = self._send(ask, kept)
         policy = scene.profile.policy
-        visitor.meet(policy)
         if took_ms > TIMEOUT_MS + 5_000 and reply.status > 0:
             scene.record.note(step.number, "late", line(ask), f"answered after {took_ms} ms")
         if reply.status not in (OK, NOT_MODIFIED) or (kept is None and reply.status != OK):
@@ -125,12 +124,15 @@ class Asking:
             status = reply.headers.get("x-cache-status", "hit")
             reply = replace(kept.reply, headers={**kept.reply.headers, "x-cache-status": status})
         verdict = judge_samples(scene.truth, policy, asked, reply)
-        faults = [*verdict.faults, *visitor.memory.faults(verdict.sightings)]
+        memory = visitor.recall(scene, began_ms)
+        faults = [*verdict.faults, *memory.faults(verdict.sightings, step.number)]
         for rule, text in faults:
             if not is_same:
                 scene.record.note(step.number, rule, line(ask), text)
             elif rule in ("samples", "points", "going_back"):
                 scene.record.note(step.number, "not_modified", line(ask), text)
+        if faults and not is_same:
+            scene.keep_evidence(step.number, line(ask), began_ms, reply)
         etag = reply.headers.get("etag")
         if etag and not is_same and not verdict.faults and not ask.is_live:
             with self._lock:

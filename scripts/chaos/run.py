@@ -177,6 +177,7 @@ class Run:
             scene.runtime.kill()
             scene.profile = self._profiles[scene.runtime.starts % len(self._profiles)]
             scene.runtime.start(scene.profile.variables)
+            scene.unstored_ms = now_ms()
         scene.gate.set()
 
     def _see_that_it_lives(self, step: Step) -> None:
@@ -245,6 +246,7 @@ def run_chaos(
             windows=Windows(),
             record=record,
             profile=profiles[0],
+            evidence=options.keep,
         )
         try:
             Run(scene, options, profiles, say).everything()

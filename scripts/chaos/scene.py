@@ -10,16 +10,18 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event, Lock, RLock
 from urllib.parse import urlencode
 
 from chaos.faults import Windows
 from chaos.ground import Ground, now_ms
-from chaos.oracle import Policy, Truth
+from chaos.oracle import Truth
 from chaos.profiles import TIMEOUT_MS, Profile
 from chaos.record import Record
-from chaos.rules import Memory, Reply, judge_problem
+from chaos.rules import Reply, judge_problem
 from chaos.runtime import Runtime
+from chaos.sightings import Memory
 from devtools.servers import HOST
 from fakes.upstream import FakeUpstream
 
@@ -83,6 +85,9 @@ class Scene:
         control: Held by who changes the Worker's state behind its back, or kills it.
         damaged: Objects that were lost or spoilt.
         cuts: Answers that were cut, which only lost objects explain.
+        unstored_ms: What was shown by then may not have been stored: the database was down, or
+            workerd was killed.
+        evidence: Folder for the answers that were wrong; None: they are not kept.
     """
 
     runtime: Runtime
@@ -97,6 +102,8 @@ class Scene:
     flights: Flights = field(default_factory=Flights)
     damaged: set[str] = field(default_factory=set)
     cuts: int = 0
+    unstored_ms: int = 0
+    evidence: Path | None = None
 
     def send(
         self,
@@ -148,6 +155,14 @@ class Scene:
             except TimeoutError:
                 return
 
+    def keep_evidence(self, number: int, request: str, began_ms: int, reply: Reply) -> None:
+        """Keep an answer that was wrong, where anything is kept."""
+        if self.evidence is None:
+            return
+        headers = "".join(f"{name}: {value}\n" for name, value in reply.headers.items())
+        text = f"{began_ms}: {request}\n{reply.status}\n{headers}\n".encode()
+        (self.evidence / f"answer-{number:06}.txt").write_bytes(text + reply.body)
+
     def is_dead(self) -> bool:
         """Return whether workerd has died by itself, which shows a little later."""
         time.sleep(DEATH_S)
@@ -193,20 +208,17 @@ class Visitor:
     """One client, which sends a request after the other, and what it has seen."""
 
     memory: Memory = field(default_factory=Memory)
-    policy: Policy | None = None
+    unstored_ms: int = 0
 
-    def meet(self, policy: Policy) -> None:
+    def recall(self, scene: Scene, began_ms: int) -> Memory:
         """
-        Forget what was seen where a Worker believes data for longer than the one before.
+        Return what an answer to a request that began at a moment is to be held against.
 
-        That was killed, perhaps before it had stored what it had shown, and older copies that it
-        no longer believed count as known again.
+        What may not have been stored may well be followed by an older copy.
         """
-        before, self.policy = self.policy, policy
-        if before is not None and (
-            policy.settled_ms > before.settled_ms or policy.provisional_ms > before.provisional_ms
-        ):
-            self.memory = Memory()
+        if self.unstored_ms != scene.unstored_ms:
+            self.unstored_ms, self.memory = scene.unstored_ms, Memory()
+        return self.memory if began_ms > scene.unstored_ms else Memory()
 
 
 def _unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:

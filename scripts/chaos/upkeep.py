@@ -303,6 +303,7 @@ class Upkeep:
                 scene.runtime.act("down")
                 time.sleep(DATABASE_S)
                 scene.runtime.act("up")
+                scene.unstored_ms = now_ms()
         except OSError:
             # The next start gives the tables back.
             if not scene.is_dead():

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from building_vitals.ahead import begin_ahead
+from building_vitals.ahead import begin_ahead, call_off
 from building_vitals.upkeep import repeat_rounds
 from fakes.virtual_time import VirtualTimeLoop, in_virtual_time
 
@@ -46,4 +46,41 @@ async def test_what_is_cancelled_has_not_failed() -> None:
     await asyncio.sleep(1)
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
+    assert work.cancelled()
+
+
+@in_virtual_time
+async def test_what_is_called_off_has_ended() -> None:
+    """Its last words are heard before the caller goes on."""
+    said = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(5)
+        finally:
+            await asyncio.sleep(1)
+            said.append("done")
+
+    task = begin_ahead(work())
+    await asyncio.sleep(1)
+    await call_off(task)
+    assert ["done"] == said
+
+
+@in_virtual_time
+async def test_a_caller_that_is_thrown_away_does_not_wait() -> None:
+    """Closed by the garbage collector in the middle, it ends, and its work is cancelled."""
+    work = begin_ahead(asyncio.sleep(5))
+
+    async def caller() -> None:
+        try:
+            await work
+        finally:
+            await call_off(work)
+
+    waiting = caller()
+    waiting.send(None)
+    # "coroutine ignored GeneratorExit", where it awaits then.
+    waiting.close()
+    await asyncio.sleep(0)
     assert work.cancelled()

@@ -10,9 +10,10 @@ from typing import Any
 import msgpack
 import pytest
 
-from chaos.oracle import PointHistory, Policy, Purge, Truth
+from chaos.oracle import CLOCK_MS, PointHistory, Policy, Purge, Truth
 from chaos.reading import CONTENT_TYPES, FORMATS
-from chaos.rules import Inquiry, Memory, Reply, Sighting, Verdict, judge_problem, judge_samples
+from chaos.rules import Inquiry, Reply, Verdict, judge_problem, judge_samples
+from chaos.sightings import Memory, Sighting
 from integration.harness.oracle import iso
 
 START_MS = 1_735_689_600_000
@@ -327,6 +328,20 @@ def test_a_point_is_unknown_only_where_it_may_be() -> None:
     assert {"samples", "points"} == found
     plain = reply("json", body_of("json", {**ROWS, "never": []}))
     assert {"points"} == rules(judge_samples(truth(), POLICY, asked, plain))
+    # Nobody can tell while the list cannot be read.
+    failing = replace(asked, is_failing=True)
+    assert set() == rules(judge_samples(truth(), POLICY, failing, plain))
+
+
+def test_a_sample_of_this_very_moment_may_be_missing() -> None:
+    """The Worker's clock stands still while it computes; what is older must be there."""
+    rows = {**ROWS, "p": list(SAMPLES.items())[:-1]}
+    last_ms = max(SAMPLES)
+    answer = reply("json", body_of("json", rows))
+    now = replace(ASKED, asked_ms=last_ms + CLOCK_MS, request_ms=last_ms + CLOCK_MS)
+    assert set() == rules(judge_samples(truth(), POLICY, now, answer))
+    later = replace(now, asked_ms=last_ms + CLOCK_MS + 1)
+    assert {"samples"} == rules(judge_samples(truth(), POLICY, later, answer))
 
 
 def test_a_client_that_goes_back_in_time_is_told() -> None:
@@ -335,10 +350,10 @@ def test_a_client_that_goes_back_in_time_is_told() -> None:
     older, newer = history.versions(START_MS + 1000)
     first, second = (Sighting("s", "p", START_MS + 1000, each) for each in (older, newer))
     memory = Memory()
-    assert [] == list(memory.faults([first]))
-    assert [] == list(memory.faults([second]))
-    assert [] == list(memory.faults([second]))
-    assert ["going_back"] == [rule for rule, _ in memory.faults([first])]
+    assert [] == list(memory.faults([first], 1))
+    assert [] == list(memory.faults([second], 1))
+    assert [] == list(memory.faults([second], 1))
+    assert ["going_back"] == [rule for rule, _ in memory.faults([first], 1)]
 
 
 def test_answers_are_sighted() -> None:

@@ -1,25 +1,27 @@
-"""What a client of chaos takes into the next start of the Worker."""
+"""What a client of chaos takes with it from answer to answer."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
-from chaos.oracle import Policy
-from chaos.scene import Visitor
-
-POLICY = Policy(provisional_ms=2_000, settled_ms=5_000, settle_after_ms=1, grace_ms=1, list_ms=1)
+from chaos.scene import Scene, Visitor
 
 
-def test_what_was_seen_counts_until_data_are_believed_for_longer() -> None:
-    """The same or shorter lives keep the memory; longer ones, of either kind, end it."""
-    visitor = Visitor()
-    memory = visitor.memory
-    visitor.meet(POLICY)
-    visitor.meet(POLICY)
-    visitor.meet(replace(POLICY, settled_ms=4_000))
-    assert memory is visitor.memory
-    visitor.meet(POLICY)
-    assert memory is not visitor.memory
-    memory = visitor.memory
-    visitor.meet(replace(POLICY, provisional_ms=3_000))
-    assert memory is not visitor.memory
+def scene() -> Scene:
+    """Return a scene of which only the clock of what was stored is looked at."""
+    nothing: Any = None
+    return Scene(nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+
+
+def test_what_was_seen_counts_until_it_may_not_have_been_stored() -> None:
+    """A database that was down ends the memory; who asked before it came back is held to none."""
+    visitor, shared = Visitor(), scene()
+    memory = visitor.recall(shared, 100)
+    assert memory is visitor.recall(shared, 200)
+    shared.unstored_ms = 250
+    after = visitor.recall(shared, 249)
+    assert memory is not after
+    assert after is not visitor.recall(shared, 249)
+    later = visitor.recall(shared, 251)
+    assert later is visitor.recall(shared, 252)
+    assert memory is not later

@@ -7,12 +7,13 @@ Pure: services only carry out what is decided here.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 
 import msgspec
 
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.segments import Segment
-from building_vitals.ranges import Range
+from building_vitals.ranges import Range, gaps, merge
 from building_vitals.upstream.profile import Source
 
 
@@ -38,18 +39,16 @@ def cover(point: str, segments: Sequence[Segment], needed: Range | None) -> Cove
     """
     Return which segments answer *needed*, and the gaps between them.
 
-    The segments are usable ones of this point, in any order; they may overlap. Of a range in the
-    future nothing can be known: *needed* is None then.
+    The segments are usable ones of this point, in any order; they may overlap: each instant is that
+    of the one fetched last, so that what an answer shows never gives way to something older. Of a
+    range in the future nothing can be known: *needed* is None then.
     """
     if needed is None:
         return Cover(point, [], [])
     known: list[tuple[Segment, Range]] = []
     missing: list[Range] = []
     cursor_ms = needed.start_ms
-    for segment in sorted(segments, key=lambda each: each.start_ms):
-        start_ms, end_ms = max(segment.start_ms, cursor_ms), min(segment.end_ms, needed.end_ms)
-        if start_ms >= end_ms:
-            continue
+    for segment, (start_ms, end_ms) in _newest(segments, needed):
         if start_ms > cursor_ms:
             missing.append(Range(cursor_ms, start_ms))
         known.append((segment, Range(start_ms, end_ms)))
@@ -57,6 +56,38 @@ def cover(point: str, segments: Sequence[Segment], needed: Range | None) -> Cove
     if cursor_ms < needed.end_ms:
         missing.append(Range(cursor_ms, needed.end_ms))
     return Cover(point, known, missing)
+
+
+def _newest(segments: Sequence[Segment], needed: Range) -> list[tuple[Segment, Range]]:
+    """Return the parts of a range of which each segment is the newest copy; by time, disjoint."""
+    found: list[tuple[Segment, Range]] = []
+    ordered = sorted(segments, key=_start_of)
+    if all(one.end_ms <= other.start_ms for one, other in pairwise(ordered)):
+        for each in ordered:
+            part = each.range.clip(needed)
+            if part is not None:
+                found.append((each, part))
+        return found
+    taken: list[Range] = []
+    # Of those fetched at one instant the one that came last.
+    for each in sorted(segments, key=_fetched_of)[::-1]:
+        part = each.range.clip(needed)
+        if part is not None and (left := gaps(taken, part)):
+            found += [(each, own) for own in left]
+            taken = merge([*taken, part])
+    return sorted(found, key=_part_of)
+
+
+def _start_of(segment: Segment) -> int:
+    return segment.start_ms
+
+
+def _fetched_of(segment: Segment) -> int:
+    return segment.fetched_ms
+
+
+def _part_of(found: tuple[Segment, Range]) -> Range:
+    return found[1]
 
 
 def covers(

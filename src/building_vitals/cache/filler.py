@@ -338,7 +338,9 @@ class SegmentFiller:
         covered = self.cover(need, attempt.segments)
         if came.outcome.failure is not None and gaps_of(covered):
             return self._stand_in(attempt, came.outcome.failure)
-        if not is_all:
+        # Gaps are left where others fetch them, and where it has turned out meanwhile that samples
+        # of the two kinds differ, so that some that were known are of the wrong one.
+        if not is_all or gaps_of(covered):
             return None
         return Filling(covered, resolution=self.resolution(need, covered))
 

@@ -153,6 +153,16 @@ DELETE FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
 _FORGET = """
 DELETE FROM cache_segments WHERE object_key IN (SELECT value FROM json_each(?1))
 """
+# What lies beneath them was fetched earlier: shown instead, it would take an answer back in time.
+_FORGET_BENEATH = """
+DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
+    SELECT o.site, o.point, o.end_ms, o.start_ms
+    FROM cache_segments s CROSS JOIN cache_segments o
+        ON o.site = s.site AND o.point = s.point
+        AND o.end_ms > s.start_ms AND o.start_ms < s.end_ms AND o.fetched_ms < s.fetched_ms
+    WHERE s.object_key IN (SELECT value FROM json_each(?1))
+)
+"""
 
 _SEGMENTS = msgspec.json.Decoder(list[Segment])
 
@@ -312,9 +322,12 @@ class SegmentIndex:
         )
 
     async def forget(self, keys: Sequence[str]) -> int:
-        """Forget all segments that lie in these objects; return how many."""
-        outcomes = await self._remove([Statement(_FORGET, (json_parameter(keys),))])
-        return outcomes[0].changes
+        """Forget all segments in these objects, and older ones beneath them; return how many."""
+        names = json_parameter(keys)
+        outcomes = await self._remove(
+            [Statement(_FORGET_BENEATH, (names,)), Statement(_FORGET, (names,))]
+        )
+        return sum(outcome.changes for outcome in outcomes)
 
     async def _remove(self, statements: Sequence[Statement]) -> list[Outcome]:
         """Run statements that remove segments, after which no look-up from before is believed."""

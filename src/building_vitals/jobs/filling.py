@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from building_vitals.ahead import is_thrown_away
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.fetcher import OnProgress
 from building_vitals.cache.filler import SegmentFiller
@@ -89,7 +90,10 @@ class ChunkFilling:
             filling = await filler.fill(need, segments, on_progress)
         finally:
             for each in behind:
-                await each
+                if is_thrown_away():
+                    each.close()
+                else:
+                    await each
         covered = filling.covers
         if behind:
             # What was fetched counts once it can be found.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import Any
 import js
 from pyodide.ffi import JsException, jsnull, to_js
 
-from building_vitals.ahead import begin_ahead
+from building_vitals.ahead import begin_ahead, call_off, is_thrown_away
 from building_vitals.errors import Unavailable
 from building_vitals.platform.lookup import bare, require_binding
 from building_vitals.ports import ObjectInfo, ObjectPage
@@ -115,9 +114,11 @@ class R2Objects:
             await writer.close()
         except BaseException as error:
             put.cancel()
+            if is_thrown_away():
+                raise
             await _abort(writer)
             # Its own failure, if it has one, is what broke the writer.
-            await asyncio.gather(put, return_exceptions=True)
+            await call_off(put)
             if isinstance(error, JsException):
                 raise _unavailable(error) from error
             raise

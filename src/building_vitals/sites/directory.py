@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from building_vitals.access.caller import Caller
-from building_vitals.ahead import begin_ahead
+from building_vitals.ahead import begin_ahead, call_off
 from building_vitals.cache.options import CacheOptions
 from building_vitals.datasets.cache import R2CacheService
 from building_vitals.datasets.dataset import DatasetKey
@@ -161,7 +161,7 @@ class SiteDirectory:
         kept = await self._kept(key)
         if kept is not None:
             own = frozenset(item["name"] for item in _items(kept["items"]))
-            self._names.put(site, own, kept["fetchedMs"])
+            self._remember(site, own, kept["fetchedMs"], now_ms)
             if self._is_telling(asked, kept["fetchedMs"], own, now_ms):
                 return asked & own
         on_ask()
@@ -203,8 +203,7 @@ class SiteDirectory:
                 beat(self._clock.now_ms())
             return await reading
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await call_off(reading)
 
     def _remembered(self, site: str, asked: frozenset[str]) -> frozenset[str] | None:
         """Return what this isolate's memory tells; None where it does not."""
@@ -212,6 +211,12 @@ class SiteDirectory:
         if known is None or not self._is_telling(asked, *known, self._clock.now_ms()):
             return None
         return asked & known[1]
+
+    def _remember(self, site: str, names: frozenset[str], read_ms: int, now_ms: int) -> None:
+        """Remember a kept list, unless a newer one is: others look at it while this one reads."""
+        known = self._names.get(site)
+        if known is None or not read_ms <= known[0] <= now_ms:
+            self._names.put(site, names, read_ms)
 
     def _is_telling(
         self, asked: frozenset[str], read_ms: int, names: frozenset[str], now_ms: int

@@ -93,6 +93,22 @@ async def test_one_point_never_has_both_kinds(first: Source, then: Source) -> No
 
 
 @in_virtual_time
+async def test_a_finding_in_the_middle_of_a_fetch_leaves_nothing_out() -> None:
+    """Where samples turn out to differ meanwhile, what was known of the wrong kind is fetched."""
+    async with World() as world:
+        await fill(world, "points", ["a"], hours(0, 12))
+
+        async def find_out(_: int) -> None:
+            world.upstream.gives = "pages"
+
+        world.upstream.during = find_out
+        filling = await fill(world, None, ["a", "b"], hours(0, 12))
+        assert {} == gaps_of(filling.covers)
+        assert {"a": {False}, "b": {False}} == kinds(filling)
+        assert [("a",), ("b",), ("a",)] == [each.points for each in world.upstream.asked]
+
+
+@in_virtual_time
 async def test_points_of_one_answer_may_differ() -> None:
     """Raw samples of one that is known so, 5-minute values of the other: the answer says so."""
     async with World() as world:

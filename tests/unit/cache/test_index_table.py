@@ -222,6 +222,21 @@ async def test_lost_objects_are_forgotten() -> None:
         assert 0 == await shelf.index.forget([])
 
 
+async def test_what_lies_beneath_lost_objects_is_forgotten() -> None:
+    """Older copies must not be shown again; newer ones, other points and times stay."""
+    with Shelf() as shelf:
+        await shelf.insert(
+            segment(0, 100, fetched=1000, key="old"),
+            segment(100, 200, fetched=1000, key="old"),
+            segment(0, 100, "b", fetched=1000, key="old"),
+        )
+        await shelf.insert(segment(40, 60, fetched=2000, key="x"))
+        await shelf.insert(segment(50, 70, fetched=3000, key="new"))
+        assert 2 == await shelf.index.forget(["x"])
+        assert [(50, 70), (100, 200)] == await shelf.ranges("a")
+        assert [(0, 100)] == await shelf.ranges("b")
+
+
 async def test_objects_without_segments_are_orphans() -> None:
     """A purge notes those that it leaves, and those of before it, for the clean-up."""
     with Shelf() as shelf:

@@ -230,6 +230,26 @@ async def test_names_of_a_kept_list_have_its_age() -> None:
 
 
 @in_virtual_time
+async def test_an_older_list_in_the_bucket_takes_nothing_from_memory() -> None:
+    """While one reads it again, others still know from memory which points the site lacks."""
+    desk = Desk()
+    directory = desk.directory_of(default_ttl=1)
+    await directory.own_points("hq", ["Zone"], deadline_ms=None)
+    await desk.settle()
+    await asyncio.sleep(2 * RECHECK_MS / 1000)
+    desk.objects.failures.always("put")
+    await directory.own_points("hq", ["Zone"], deadline_ms=None)
+    await desk.settle()
+    await asyncio.sleep(2)
+    desk.takes_s = 5
+    reading = asyncio.ensure_future(directory.own_points("hq", ["nobody"], deadline_ms=None))
+    await asyncio.sleep(1)
+    assert {"nobody"} == desk.names_known.unknown("hq", ["nobody"], desk.clock.now_ms())
+    assert frozenset() == await reading
+    await desk.settle()
+
+
+@in_virtual_time
 async def test_lists_that_are_never_fresh_are_read_once_a_second() -> None:
     """Fetches of one chart, and those who wait for them, share one reading whatever the options."""
     desk = Desk()

@@ -17,8 +17,14 @@ from building_vitals.ports import Clock
 from building_vitals.upstream.ace.calls import Calls
 from building_vitals.upstream.ace.comparison import Finding, Tail, compare
 from building_vitals.upstream.ace.settings import UpstreamSettings
-from building_vitals.upstream.ace.targets import Target, filters_of, fits_filter, pages_target
-from building_vitals.upstream.ace.wire import decode_page
+from building_vitals.upstream.ace.targets import (
+    Target,
+    filters_of,
+    fits_filter,
+    pages_target,
+    points_target,
+)
+from building_vitals.upstream.ace.wire import decode_page, decode_samples
 from building_vitals.upstream.profile import CHECK_EVERY_MS, SiteProfile
 from building_vitals.upstream.profiles import SiteProfiles
 
@@ -88,9 +94,17 @@ class Calibration:
     async def _finding(self, site: str, tail: Tail, now_ms: int) -> Finding | None:
         """Return what one page of the site shows beside the tail; None where it shows nothing."""
         calls = self._calls_until(now_ms + self._settings.page_timeout_ms)
+        page_target = self._target(site, tail)
         try:
-            page = await calls.read(self._target(site, tail), decode_page, may_be_absent=True)
-            return None if page is None else compare(tail, page)
+            page = await calls.read(page_target, decode_page, may_be_absent=True)
+            finding = None if page is None else compare(tail, page)
+            if finding is None or finding.is_same is not False:
+                return finding
+            # Perhaps the upstream has corrected its data between the call and the page: once more.
+            target = points_target(tail.names, tail.time_range)
+            samples = await calls.read(target, decode_samples, may_be_absent=True)
+            page = await calls.read(page_target, decode_page, may_be_absent=True)
+            return None if page is None else compare(replace(tail, samples=samples or []), page)
         except (AppError, ValueError):
             return None
 

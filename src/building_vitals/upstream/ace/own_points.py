@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 
+from building_vitals.ahead import call_off
 from building_vitals.errors import AppError, UpstreamSiteUnknown
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range
@@ -156,8 +157,7 @@ class OwnPoints:
             cost.strangers = frozenset() if own is None else asked - own
             held.release()
         finally:
-            listing.cancel()
-            await asyncio.gather(listing, return_exceptions=True)
+            await call_off(listing)
         self._note_points(site)
         return cost
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from operator import le, ne
 
-from building_vitals.ahead import begin_ahead
+from building_vitals.ahead import begin_ahead, call_off
 from building_vitals.errors import UpstreamError
 from building_vitals.upstream.ace.calls import AnswerCut, Call
 from building_vitals.upstream.ace.context import FetchContext, time_of
@@ -271,5 +271,4 @@ class PageStream:
         """Cancel the request for a page that is still on its way; drop its failure, if any."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
+            await call_off(ahead)

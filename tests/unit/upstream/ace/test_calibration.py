@@ -43,7 +43,8 @@ async def test_two_ways_are_compared_once(
 ) -> None:
     """
     One page, some seconds after the answer, tells whether a filter is heeded, whether calls by
-    point give raw samples, and how many samples the site makes; for a week nobody asks again.
+    point give raw samples, and how many samples the site makes; for a week nobody asks again. Where
+    they differ, both are read once more.
     """
     fake = FakeAce(
         "hq",
@@ -62,12 +63,30 @@ async def test_two_ways_are_compared_once(
     assert LATER_MS + CHECK_DELAY_MS == learned.checked_ms
     if not heeds_filter:
         assert learned.samples_per_day == pytest.approx(4 * DAY_MS / MINUTE_MS, rel=0.15)
-    assert (1, ["p,q"]) == (pages_asked(bench), bench.queries("point_names")[1:])
+    pages = 1 if is_same else 2
+    assert pages == pages_asked(bench)
+    assert ["p,q"] * pages == [names for names in bench.queries("point_names")[1:] if names]
     await bench.fetch("p")
     assert [CHECK_DELAY_MS] == bench.clock.sleeps
     bench.clock.advance(CHECK_EVERY_MS)
     await bench.fetch("p", "a,b")
-    assert heeds_filter or 2 == pages_asked(bench)
+    assert heeds_filter or 2 * pages == pages_asked(bench)
+
+
+async def test_data_that_were_corrected_meanwhile_are_no_other_samples() -> None:
+    """What differs is read once more, both ways, before a site counts as one of 5-minute values."""
+    fake = FakeAce("hq", RAW, page_size=None)
+    corrected = FakeAce("hq", [(name, f"{value}7", at) for name, value, at in RAW], page_size=None)
+    asked: list[str] = []
+
+    def changing(sent: SentRequest) -> HttpAnswer:
+        asked.append(sent.method)
+        return (fake if len(asked) == 1 else corrected)(sent)
+
+    bench = bench_over(changing)
+    await bench.fetch("p", "q")
+    assert ["POST", "GET", "POST", "GET"] == asked
+    assert True is bench.learned.is_same
 
 
 async def test_week_later_the_second_finding_is_kept_too() -> None:
