@@ -18,15 +18,16 @@ import argparse
 
 from devtools.children import Children
 from devtools.console import StepFailed, complain, say
-from devtools.layout import BYTECODE
+from devtools.layout import BYTECODE, LOGS
 from devtools.signals import Stopped, StopSignals
 from devtools.toolchain import set_up
 
 CHECKS = (
     ("style", ("ruff", "check", ".")),
     ("format", ("ruff", "format", "--check", ".")),
-    ("types", ("mypy",)),
 )
+TYPES = ("mypy",)
+TYPES_LOG = LOGS / "types.log"
 # Two processes with a runtime each; what shares a file shares one, and files that share a Worker go
 # together (tests/conftest.py). They go in the order of their names, not by their numbers of tests:
 # so the slow files with few tests come first, and neither process waits long for the other. Given
@@ -66,10 +67,16 @@ def _check(children: Children, arguments: list[str]) -> int:
     env = {**tools.environment(), "REQUIRE_ALL": "1", "PYTHONPYCACHEPREFIX": str(BYTECODE)}
     failed = []
     tests = ("pytest", *arguments) if arguments else TESTS
+    # Beside the rest, because it takes a process most of a minute.
+    types = children.start([tools.python, "-m", *TYPES], env=env, log=TYPES_LOG)
     for name, command in (*CHECKS, ("tests", tests)):
         say(f"- {name}: {' '.join(command)}")
         if children.start([tools.python, "-m", *command], env=env).wait() != 0:
             failed.append(name)
+    say(f"- types: {' '.join(TYPES)}")
+    if types.wait() != 0:
+        failed.append("types")
+    say(TYPES_LOG.read_text(errors="replace").rstrip())
     say(f"failed: {', '.join(failed)}" if failed else "all checks passed")
     return 1 if failed else 0
 

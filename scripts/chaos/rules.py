@@ -341,6 +341,9 @@ def _of_choice(asked: Inquiry, seen: Seen, point: str) -> Iterator[tuple[str, st
     if len(seen.samples) > asked.max_points:
         yield "max_points", f"{point} has {len(seen.samples)} samples, asked {asked.max_points}"
     every = seen.certain(asked.start_ms, asked.end_ms)
+    if seen.history.times(asked.asked_ms - CLOCK_MS, asked.end_ms):
+        # As in _wrong: those of this very moment may be missing.
+        return
     if every is None or asked.max_points < EXTREMES_FROM:
         return
     if len(every) <= asked.max_points and len(seen.samples) != len(every):

@@ -32,6 +32,7 @@ def _day_text(day: int) -> str:
     return format_instant(day * DAY_MS)[:11]
 
 
+@lru_cache(maxsize=1 << 17)
 def instant_text(at_ms: int) -> str:
     """Return what format_instant does: hundreds of thousands of instants of a few days, quickly."""
     day, ms = divmod(at_ms, DAY_MS)
@@ -149,6 +150,7 @@ class History:
         return range(first * self._interval_ms + phase_ms, time_range.end_ms, self._interval_ms)
 
     @staticmethod
+    @lru_cache(maxsize=1 << 18)
     def value(point: str, at_ms: int, version: int) -> str | float | bool | None:
         """Return a sample's value: mostly numbers as text, now and then something else."""
         seed = zlib.crc32(b"%d" % at_ms, zlib.crc32(point.encode()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -93,15 +94,24 @@ def test_demo_run_starts_and_ends_on_sigint(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerServer]:
-    """A run that every test that kills it starts again."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerServer]:
+    """A run that tests kill, and start again in its folder."""
     server = WorkerServer(
         tmp_path_factory.mktemp("killed"),
         upstream=f"http://127.0.0.1:{free_port()}/api",
         token=TOKEN,
     )
-    with server:
-        yield server
+    yield server
+    if server.process is not None:
+        server.stop()
+
+
+@pytest.fixture
+def running(run: WorkerServer) -> WorkerServer:
+    """The same, running."""
+    if run.process is None or run.process.poll() is not None:
+        run.start()
+    return run
 
 
 def test_killed_run_leaves_nothing_but_its_state(running: WorkerServer) -> None:
@@ -191,26 +201,25 @@ def killed(server: WorkerServer, part: str) -> list[Process]:
         pytest.param("keeper.py --remove ", "wrangler ended with status -9", id="keeper"),
     ],
 )
-def test_a_part_that_is_killed_ends_the_run(tmp_path: Path, part: str, message: str) -> None:
+def test_a_part_that_is_killed_ends_the_run(running: WorkerServer, part: str, message: str) -> None:
     """dev.py says what has happened and ends with status 1, and nothing is left running."""
-    server = WorkerServer(tmp_path, upstream=f"http://127.0.0.1:{free_port()}/api").start()
-    try:
-        started = killed(server, part.format(port=server.port))
-        assert server.process is not None
-        server.process.wait(END_S)
-    finally:
-        server.kill()
-    assert 1 == server.process.returncode
-    assert message in server.tail().splitlines()[-1]
+    started = killed(running, part.format(port=running.port))
+    assert running.process is not None
+    running.process.wait(END_S)
+    assert 1 == running.process.returncode
+    assert message in running.tail().splitlines()[-1]
     assert [] == survivors(started)
-    assert not is_listening(server.port)
+    assert not is_listening(running.port)
 
 
-def test_a_damaged_database_is_said_and_put_aside(tmp_path: Path) -> None:
+def test_a_damaged_database_is_said_and_put_aside(run: WorkerServer, tmp_path: Path) -> None:
     """Garbage in D1's file ends the start with one line; --reset-state begins with an empty one."""
+    if run.process is None:
+        run.start()
+    run.stop()
     nowhere = f"http://127.0.0.1:{free_port()}/api"
-    server = WorkerServer(tmp_path, upstream=nowhere).start()
-    assert 0 == server.stop()
+    server = WorkerServer(tmp_path, upstream=nowhere)
+    shutil.move(run.state, server.state)
     (file,) = database_files(server.state)
     for other in file.parent.glob(f"{file.name}-*"):
         # What was written last lies there, and may be all there is: SQLite would mend the file.

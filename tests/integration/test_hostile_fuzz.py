@@ -9,7 +9,7 @@ from fakes.upstream import TIMESERIES, FakeUpstream
 from integration.harness.fuzzing import DAY_MS, START_MS, Ground, is_readable_log, send_all
 from integration.harness.worker_server import WorkerServer
 
-REQUESTS = 1500
+REQUESTS = 1000
 HEAP_GROWTH_MAX = 24 * 1024 * 1024
 SEED = int(os.environ.get("FUZZ_SEED", "20251"))
 

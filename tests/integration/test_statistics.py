@@ -207,6 +207,8 @@ def run_jobs(traffic: Traffic, upstream: FakeUpstream) -> None:
     second = traffic.job(PLAIN, 25)
     traffic.ended(second, "completed")
     traffic.ended(traffic.job(NOWHERE, 5), "failed")
+    # Once its list is kept, a slow site takes nobody's time but its job's.
+    assert 200 == client.get(f"/api/sites/{SLOW}/points").status
     upstream.latency_ms[SLOW] = 25_000
     cancelled = traffic.job(SLOW, 20)
     assert 200 == client.delete(f"/api/jobs/{cancelled}").status
