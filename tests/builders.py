@@ -129,8 +129,13 @@ class Sent(NamedTuple):
     time: str
 
 
+# Twice as long as it was old, an hour or less; samples come at once.
 FRESHNESS = Freshness(
-    settle_after_ms=2_000, settled_ttl_ms=24_000, provisional_ttl_ms=1_000, grace_ms=5_000
+    trust_ratio=2.0,
+    trust_max_ms=3_600_000,
+    lateness_ms=0,
+    grace_ms=60_000,
+    max_age_ms=86_400_000,
 )
 
 

@@ -185,7 +185,8 @@ class Jobs:
         age_ms = now_ms() - job.sent_ms
         return (
             bool(self._scene.damaged)
-            or age_ms > policy.settled_ms + policy.grace_ms
+            # What was young when fetched is kept for little more than the grace.
+            or age_ms > min(policy.grace_ms, policy.unread_ms)
             or truth.was_purged(job.ask.site, job.ask.start_ms, job.ask.end_ms, job.sent_ms)
         )
 

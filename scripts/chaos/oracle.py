@@ -122,16 +122,19 @@ class Policy:
     How old data may be that a Worker shows; milliseconds.
 
     Attributes:
-        provisional_ms, settled_ms: Lives of what was young when fetched, and of what was old.
-        settle_after_ms: Age from which data are old.
-        grace_ms: How much longer they may be shown as `stale`.
+        trust_ratio: How many times longer than its age when fetched a sample is trusted.
+        trust_max_ms: How long at the most.
+        grace_ms: How much longer it may be shown as `stale`.
+        unread_ms: How long nobody must have read what the clean-up may delete.
+        wait_ms: How long a fetch may take that others wait for: they take it as it comes.
         list_ms: How old the list of a site's points may be.
     """
 
-    provisional_ms: int
-    settled_ms: int
-    settle_after_ms: int
+    trust_ratio: float
+    trust_max_ms: int
     grace_ms: int
+    unread_ms: int
+    wait_ms: int
     list_ms: int
 
     def since_ms(self, at_ms: int, asked_ms: int, *, is_stale: bool) -> int:
@@ -143,11 +146,12 @@ class Policy:
             asked_ms: When the request began.
             is_stale: Whether the answer says that it is stale.
         """
-        lives = [self.provisional_ms]
-        if at_ms < asked_ms - self.settle_after_ms:
-            lives.append(self.settled_ms)
-        grace_ms = self.grace_ms if is_stale else 0
-        return asked_ms - max(lives) - grace_ms - LOOK_UP_MS - CLOCK_MS
+        judged_ms = asked_ms - (self.grace_ms if is_stale else 0)
+        # judged - fetched <= ratio * (fetched - at), solved for the fetch; samples are late by more
+        # than nothing, which only shortens trust.
+        trusted_ms = (judged_ms + self.trust_ratio * at_ms) / (1 + self.trust_ratio)
+        trusted_ms = max(trusted_ms, judged_ms - self.trust_max_ms)
+        return min(int(trusted_ms), judged_ms) - self.wait_ms - LOOK_UP_MS - CLOCK_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,20 +24,20 @@ COMMON: Mapping[str, str] = {
     "MAX_QUEUED_SAMPLES": "1000000000000",
     "KEY_SAMPLES_AT_ONCE": "0",
 }
-# SETTLE_AFTER is the same in all: what was split at one age is judged by its start when that is
-# changed, and all of it counts as settled then.
 PROFILES: Sequence[Mapping[str, str]] = (
     {
-        **{"DEFAULT_TTL": "2", "MAX_CACHE_AGE": "5", "SETTLE_AFTER": "120", "STALE_GRACE": "30"},
+        **{"TRUST_RATIO": "2", "TRUST_MAX": "5", "LATENESS": "1", "STALE_GRACE": "30"},
+        **{"DEFAULT_TTL": "2", "MAX_CACHE_AGE": "60"},
         **{"UPSTREAM_CALLS": "auto", "UPSTREAM_PAGE_SIZE": "5000"},
     },
     {
-        **{"DEFAULT_TTL": "1", "MAX_CACHE_AGE": "20", "SETTLE_AFTER": "120", "STALE_GRACE": "600"},
+        **{"TRUST_RATIO": "0.5", "TRUST_MAX": "20", "LATENESS": "0", "STALE_GRACE": "600"},
+        **{"DEFAULT_TTL": "1", "MAX_CACHE_AGE": "600"},
         **{"UPSTREAM_CALLS": "site", "UPSTREAM_PAGE_SIZE": "1000"},
     },
     {
+        **{"TRUST_RATIO": "4", "TRUST_MAX": "86400", "LATENESS": "auto", "STALE_GRACE": "86400"},
         **{"DEFAULT_TTL": "5", "MAX_CACHE_AGE": "86400"},
-        **{"SETTLE_AFTER": "120", "STALE_GRACE": "86400"},
         **{"UPSTREAM_CALLS": "points", "UPSTREAM_PAGE_SIZE": "50000"},
     },
 )
@@ -59,14 +59,15 @@ def profiles_of(seed: int) -> list[Profile]:
 
 def policy_of(variables: Mapping[str, str]) -> Policy:
     """Return what a Worker with these vars may show."""
-    provisional_ms, settled_ms, settle_after_ms, grace_ms = (
+    trust_max_ms, grace_ms, list_ms, unread_ms = (
         int(variables[name]) * 1000
-        for name in ("DEFAULT_TTL", "MAX_CACHE_AGE", "SETTLE_AFTER", "STALE_GRACE")
+        for name in ("TRUST_MAX", "STALE_GRACE", "DEFAULT_TTL", "MAX_CACHE_AGE")
     )
     return Policy(
-        provisional_ms,
-        settled_ms,
-        settle_after_ms,
-        grace_ms,
-        RECHECK_MS + max(provisional_ms, settled_ms),
+        trust_ratio=float(variables["TRUST_RATIO"]),
+        trust_max_ms=trust_max_ms,
+        grace_ms=grace_ms,
+        unread_ms=unread_ms,
+        wait_ms=TIMEOUT_MS,
+        list_ms=RECHECK_MS + max(list_ms, unread_ms),
     )

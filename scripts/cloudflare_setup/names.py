@@ -59,8 +59,9 @@ def read_names(text: str) -> Names:
         dead = [each["dead_letter_queue"] for each in consumers if "dead_letter_queue" in each]
         queues = _unique([*produced, *consumed, *dead])
         databases = {each["binding"]: each["database_name"] for each in settings["d1_databases"]}
-        kept = max(int(options["MAX_CACHE_AGE"]), int(options["DEFAULT_TTL"]))
-        kept_days = -(-(kept + int(options["STALE_GRACE"])) // DAY_SECONDS)
+        trusted = int(options["TRUST_MAX"]) + int(options["STALE_GRACE"])
+        kept = max(trusted, int(options["MAX_CACHE_AGE"]), int(options["DEFAULT_TTL"]))
+        kept_days = -(-kept // DAY_SECONDS)
         return Names(
             worker=settings["name"],
             buckets=_unique(each["bucket_name"] for each in settings["r2_buckets"]),

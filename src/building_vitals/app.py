@@ -21,6 +21,7 @@ from building_vitals.access.limits import RequestLimits
 from building_vitals.access.origins import host_name, is_loopback
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.service import EnhancedTimeseriesService
+from building_vitals.cache.accesses import Accesses
 from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.freshness import Freshness
@@ -82,8 +83,12 @@ class App(UpstreamServices):
 
     @cached_property
     def freshness(self) -> Freshness:
-        """The rule that says until when segments count as known."""
+        """The rule that says how far segments are known."""
         return self.settings.cache.freshness()
+
+    def freshness_of(self, site: str) -> Freshness:
+        """Return the same for a site, by what is known of it without asking."""
+        return self.freshness.of_site(self.source.lateness_ms(site))
 
     @cached_property
     def index(self) -> SegmentIndex:
@@ -121,7 +126,7 @@ class App(UpstreamServices):
             upstream=self.source,
             store=self.store,
             database=self.platform.database,
-            freshness=self.freshness,
+            freshness_of=self.freshness_of,
             lease_ms=lease_ms,
             waiting=self.isolate.waiting,
             failures=self.isolate.failures,
@@ -136,6 +141,16 @@ class App(UpstreamServices):
         return Compactor(
             store=self.store,
             index=self.index,
+            freshness_of=self.freshness_of,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def accesses(self) -> Accesses:
+        """Notes when objects were last read."""
+        return Accesses(
+            index=self.index,
+            memory=self.isolate.accesses,
             freshness=self.freshness,
             invocation=self.invocation,
         )
@@ -148,6 +163,7 @@ class App(UpstreamServices):
             store=self.store,
             index=self.index,
             compactor=self.compactor,
+            accesses=self.accesses,
             options=self.settings.routing,
             recent=self.recent,
             bypasses=self.isolate.bypasses,
@@ -189,7 +205,7 @@ class App(UpstreamServices):
             objects=self.platform.objects,
             store=self.store,
             index=self.index,
-            freshness=self.freshness,
+            freshness_of=self.freshness_of,
             bytes_min=self.settings.jobs.result_bytes_min,
             invocation=self.invocation,
         )
@@ -204,6 +220,7 @@ class App(UpstreamServices):
             objects=self.platform.objects,
             filler_for=self.filler_for,
             store=self.store,
+            accesses=self.accesses,
             sender=self.platform.queues,
             options=self.settings.jobs,
             on_complete=self.results.materialise,

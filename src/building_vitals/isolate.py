@@ -14,6 +14,7 @@ from building_vitals.access.streams import OpenStreams
 from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.stream_limit import StreamLimit
+from building_vitals.cache.accesses import AccessMemory
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.waiting import Waiting
@@ -35,6 +36,7 @@ class Isolate:
     Attributes:
         settings: Read once, because vars change only with a deployment; None until then.
         look_ups: Answers of the index, remembered for a second.
+        accesses: When the access of objects was last noted.
         recent: The latest answers to clients.
         bypasses: Requests that go past the cache.
         answer_streams: Large answers that are being sent.
@@ -57,6 +59,7 @@ class Isolate:
     def __init__(self) -> None:
         self.settings: Settings | None = None
         self.look_ups = LookUps()
+        self.accesses = AccessMemory()
         self.recent = RecentAnswers(self.look_ups)
         self.bypasses = BypassLimit()
         self.answer_streams = StreamLimit()

@@ -79,14 +79,3 @@ def gaps(haves: Sequence[Range], need: Range) -> list[Range]:
     if cursor_ms < need.end_ms:
         missing.append(Range(cursor_ms, need.end_ms))
     return missing
-
-
-def split_at(ranges: Iterable[Range], instant_ms: int) -> list[Range]:
-    """Return the ranges with those that hold *instant_ms* inside cut in two there."""
-    pieces: list[Range] = []
-    for each in ranges:
-        if each.start_ms < instant_ms < each.end_ms:
-            pieces += [Range(each.start_ms, instant_ms), Range(instant_ms, each.end_ms)]
-        else:
-            pieces.append(each)
-    return pieces

@@ -22,10 +22,13 @@ from building_vitals.cache.options import CacheOptions
 from building_vitals.jobs.options import JobOptions
 from building_vitals.upstream.ace.settings import CALLS, PAGE_SIZES, UpstreamSettings
 
+AUTO = "auto"
 AUTH_MODES = ("keys", "open")
 UPSTREAM_URL = "https://flightdeck.aceiot.cloud/api"
 # A value may stand under the wrong name: what could be a secret is not shown.
 SHOWN_CHARACTERS = 24
+# Vars of earlier releases, and what took their place: who set them meant something by it.
+RETIRED_VARS = {"SETTLE_AFTER": "TRUST_RATIO, TRUST_MAX and LATENESS decide"}
 
 ValueT = TypeVar("ValueT")
 
@@ -102,10 +105,12 @@ def read_settings(env: Any) -> Settings:
             "UPSTREAM_REQUESTS_PER_MINUTE", 0, 0, 1_000_000
         ),
         cache=CacheOptions(
-            # With a time of 0, what is fetched for an answer would be too old for it.
             default_ttl=reader.integer("DEFAULT_TTL", 3600, 1, 31_536_000),
-            max_cache_age=reader.integer("MAX_CACHE_AGE", 86_400, 1, 315_360_000),
-            settle_after=reader.integer("SETTLE_AFTER", 7200, 0, 31_536_000),
+            max_cache_age=reader.integer("MAX_CACHE_AGE", 2_592_000, 1, 315_360_000),
+            # With 0, all would be fetched again for each request.
+            trust_ratio=reader.number("TRUST_RATIO", 2.0, 0.1, 1000.0),
+            trust_max=reader.integer("TRUST_MAX", 7_776_000, 1, 315_360_000),
+            lateness=reader.integer_or_auto("LATENESS", 0, 86_400),
             stale_grace=reader.integer("STALE_GRACE", 86_400, 0, 31_536_000),
             compression=reader.choice("COMPRESSION", "true", ("true", "false"), str) == "true",
             lease_seconds=reader.integer("LEASE_SECONDS", 10, 1, 900),
@@ -123,6 +128,8 @@ def read_settings(env: Any) -> Settings:
         # Only local runs set it, so it is not in wrangler.toml.
         shows_heap=reader.text("DEV_METRICS", "") == "1",
     )
+    for name, instead in RETIRED_VARS.items():
+        reader.retired(name, instead)
     if reader.refusals:
         raise SettingsError(reader.refusals)
     return settings
@@ -219,6 +226,26 @@ class _Reader:
     def number(self, name: str, default: float, least: float, most: float) -> float:
         """Return a number within bounds."""
         return self._bounded(name, default, least, most, _finite)
+
+    def integer_or_auto(self, name: str, least: int, most: int) -> int | None:
+        """Return a whole number within bounds, or None for `auto`, which is the default."""
+        text = self.text(name, AUTO).strip()
+        if text.lower() == AUTO:
+            return None
+        try:
+            value = _whole(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            self.refuse(name, f"must be {AUTO} or from {least} to {most}", f"got {_shown(text)}")
+            return None
+        return value
+
+    def retired(self, name: str, instead: str) -> None:
+        """Refuse a var that is no longer read."""
+        text = self.text(name, "")
+        if text:
+            self.refuse(name, f"must be removed: {instead} in its place", f"got {_shown(text)}")
 
     def _bounded(
         self, name: str, default: ValueT, least: Any, most: Any, read: Callable[[str], ValueT]

@@ -82,10 +82,11 @@ class UpstreamServices:
     @cached_property
     def upstream_report(self) -> UpstreamReports:
         """Reads the document of `/api/upstream`."""
-        settings = self.settings.upstream
+        settings, freshness = self.settings.upstream, self.settings.cache.freshness()
         return UpstreamReports(
             table=self._profiles_table,
             costs=partial(SiteCosts, calls=settings.calls, page_size=settings.page_size),
+            lateness_of=lambda learned: freshness.of_site(learned).lateness_ms,
             url=settings.base_url,
             calls=settings.calls,
             page_size=settings.page_size,

@@ -221,6 +221,10 @@ class History:
         """Return where samples come from, as the test has it."""
         return self.gives
 
+    def lateness_ms(self, site: str) -> int | None:
+        """Return nothing: it has not been learned."""
+        return None
+
     def unknown_points(self, site: str, points: Collection[str], since_ms: int) -> frozenset[str]:
         """Return the strangers that somebody has asked for before."""
         return frozenset(points) & self._known_strangers

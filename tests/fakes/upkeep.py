@@ -18,12 +18,13 @@ from fakes.object_store import FakeObjectStore
 NOW_MS = 1_767_225_600_000
 HOUR_MS = 3_600_000
 FRESHNESS = Freshness(
-    settle_after_ms=2 * HOUR_MS,
-    settled_ttl_ms=DAY_MS,
-    provisional_ttl_ms=HOUR_MS,
+    trust_ratio=2.0,
+    trust_max_ms=30 * DAY_MS,
     grace_ms=DAY_MS,
+    max_age_ms=16 * DAY_MS,
 )
-LIFE_MS = 2 * DAY_MS
+# How long an old segment lives that nobody reads.
+LIFE_MS = 18 * DAY_MS
 
 
 class UpkeepBench:

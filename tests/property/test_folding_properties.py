@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from builders import Sent
 from building_vitals.instants import DAY_MS, EPOCH, MILLISECOND, floor_day, format_instant
-from building_vitals.ranges import Range, split_at
+from building_vitals.ranges import Range
 from building_vitals.series.folding import Folder, PointSeries
 from building_vitals.series.frames import FRAME_SAMPLES_MIN, frame_text
 from building_vitals.series.values import NumberText, value_text
@@ -32,6 +32,7 @@ SENT_VALUES: tuple[Any, ...] = (
 # Thousands of draws are made by the generator itself: through Hypothesis each takes a hundred times
 # as long, and large examples would be given up.
 RANDOMS = st.integers(0, 2**32 - 1).map(random.Random)
+SHARES = st.lists(st.floats(-0.2, 1.2), max_size=3)
 ORDERS = ("ordered", "reversed", "shuffled", "shuffled pages", "late", "repeated")
 
 
@@ -79,12 +80,18 @@ def expected_samples(pages: list[list[Sent]], time_range: Range) -> dict[str, di
     return {point: dict(sorted(of_point.items())) for point, of_point in known.items()}
 
 
-def expected_frames(times: list[int]) -> list[list[int]]:
+def closings_of(time_range: Range, shares: list[float]) -> list[int]:
+    """Return instants as shares of a range, ascending."""
+    return sorted({T0 + int(share * time_range.duration_ms) for share in shares})
+
+
+def expected_frames(times: list[int], closings_ms: list[int]) -> list[list[int]]:
     """Return the instants of each frame, one sample after the other."""
     frames: list[list[int]] = []
     closes_ms: int | None = None
     for instant_ms in times:
-        if not frames or (closes_ms is not None and instant_ms >= closes_ms):
+        is_parted = frames and any(frames[-1][-1] < each <= instant_ms for each in closings_ms)
+        if not frames or is_parted or (closes_ms is not None and instant_ms >= closes_ms):
             frames.append([])
             closes_ms = None
         frames[-1].append(instant_ms)
@@ -112,7 +119,7 @@ def read(fold: PointSeries) -> list[tuple[list[int], str]]:
     count=st.integers(1, 3000),
     step_ms=st.sampled_from([MINUTE_MS, 5 * MINUTE_MS, 20 * MINUTE_MS]),
     page_size=st.sampled_from([1, 7, 300, 5000]),
-    split=st.none() | st.floats(-0.2, 1.2),
+    shares=SHARES,
 )
 def test_folds_are_the_sorted_samples(
     *,
@@ -121,23 +128,22 @@ def test_folds_are_the_sorted_samples(
     count: int,
     step_ms: int,
     page_size: int,
-    split: float | None,
+    shares: list[float],
 ) -> None:
     """
-    In any order and with any split, the folds hold each point's samples, sorted, the last of
+    In any order and with any closings, the folds hold each point's samples, sorted, the last of
     duplicates, cut to the range, in the frames that the rule makes of them.
     """
     pages = pages_of(rng, order, count if page_size > 1 else count // 10 + 1, step_ms, page_size)
     time_range = Range(T0, T0 + max(1, rng.randrange(1, count + 1) * step_ms // 3))
-    split_ms = None if split is None else T0 + int(split * time_range.duration_ms)
-    folder = Folder(POINTS, time_range, split_ms)
+    closings_ms = closings_of(time_range, shares)
+    folder = Folder(POINTS, time_range, closings_ms)
     for page in pages:
         folder.add_page(page)
     folder.advance(None, time_range.end_ms)
     point_series = folder.finish()
 
-    parts = [time_range] if split_ms is None else split_at([time_range], split_ms)
-    assert [(point, part) for point in POINTS for part in parts] == [
+    assert [(point, time_range) for point in POINTS] == [
         (fold.point, fold.known) for fold in point_series
     ]
     known = expected_samples(pages, time_range)
@@ -145,7 +151,7 @@ def test_folds_are_the_sorted_samples(
         inside = [t for t in known[fold.point] if fold.known.start_ms <= t < fold.known.end_ms]
         assert [
             (times, ",".join(f"[{t},{known[fold.point][t]}]" for t in times))
-            for times in expected_frames(inside)
+            for times in expected_frames(inside, closings_ms)
         ] == read(fold)
 
 
@@ -154,9 +160,9 @@ def test_folds_are_the_sorted_samples(
 def test_pages_make_no_difference(rng: random.Random, count: int, pages_count: int) -> None:
     """How samples are put on pages changes no byte, however they are ordered within."""
     drawn = pages_of(rng, rng.choice(ORDERS), count, 15 * MINUTE_MS, count * 2)[0]
-    time_range, split_ms = Range(T0, T0 + 40 * DAY_MS), T0 + rng.randrange(20 * DAY_MS)
+    time_range, closings_ms = Range(T0, T0 + 40 * DAY_MS), [T0 + rng.randrange(20 * DAY_MS)]
     cuts = sorted({0, len(drawn), *(rng.randrange(len(drawn)) for _ in range(pages_count))})
-    at_once, by_page = (Folder(POINTS, time_range, split_ms) for _ in range(2))
+    at_once, by_page = (Folder(POINTS, time_range, closings_ms) for _ in range(2))
     at_once.add_page(drawn)
     for start, stop in pairwise(cuts):
         by_page.add_page(drawn[start:stop])
@@ -220,10 +226,10 @@ def limits_after(pages: list[list[Sent]], end_ms: int) -> list[dict[str, int]]:
     order=st.sampled_from(("ordered", "repeated", "late")),
     count=st.integers(1, 3000),
     page_size=st.sampled_from([7, 100, 1000]),
-    split=st.none() | st.floats(-0.2, 1.2),
+    shares=SHARES,
 )
 def test_stretches_that_are_taken_make_up_the_whole(
-    *, rng: random.Random, order: str, count: int, page_size: int, split: float | None
+    *, rng: random.Random, order: str, count: int, page_size: int, shares: list[float]
 ) -> None:
     """
     However often something is noted as complete and taken, the stretches of each point join
@@ -231,8 +237,8 @@ def test_stretches_that_are_taken_make_up_the_whole(
     """
     pages = pages_of(rng, order, count, 5 * MINUTE_MS, page_size)
     time_range = Range(T0, T0 + max(1, rng.randrange(1, count + 1) * 5 * MINUTE_MS // 3))
-    split_ms = None if split is None else T0 + int(split * time_range.duration_ms)
-    folder = Folder(POINTS, time_range, split_ms)
+    closings_ms = closings_of(time_range, shares)
+    folder = Folder(POINTS, time_range, closings_ms)
     taken: list[PointSeries] = []
     for page, limits_ms in zip(pages, limits_after(pages, time_range.end_ms), strict=True):
         folder.add_page(page)
@@ -254,14 +260,11 @@ def test_stretches_that_are_taken_make_up_the_whole(
         assert edges[1:] == sorted(set(edges[1:]))
         assert edges[:-1] == [each.known.start_ms for each in stretches]
         assert time_range.end_ms == edges[-1]
-        assert split_ms is None or all(
-            each.known.end_ms <= split_ms or each.known.start_ms >= split_ms for each in stretches
-        )
         frames = [frame for each in stretches for frame in read(each)]
         assert ",".join(f"[{t},{text}]" for t, text in known[point].items()) == ",".join(
             text for _, text in frames
         )
         for each in stretches:
             inside = [t for t in known[point] if each.known.start_ms <= t < each.known.end_ms]
-            assert expected_frames(inside) == [times for times, _ in read(each)]
+            assert expected_frames(inside, closings_ms) == [times for times, _ in read(each)]
     assert 0 == folder.held

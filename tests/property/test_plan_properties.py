@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from building_vitals.cache.fetch_plan import (
 )
 from building_vitals.cache.freshness import Freshness
 from building_vitals.instants import DAY_MS, HOUR_MS
-from building_vitals.ranges import Range, gaps, merge, split_at
+from building_vitals.ranges import Range, gaps, merge
 from fakes.costs import SteadyCosts
 
 RANGES = (
@@ -57,45 +58,53 @@ def test_known_and_gaps_make_up_the_need(ranges: list[Range], needed: Range) -> 
     assert all(part == part.clip(segment.range) for segment, part in found.known)
 
 
-@settings(deadline=None)
-@given(
-    st.lists(st.tuples(RANGES, st.integers(0, 60)), max_size=6),
-    RANGES,
-    st.integers(0, 90),
-    st.tuples(*[st.integers(0, 30)] * 4),
+# Rules for a world of some days.
+TRUST = st.builds(
+    Freshness,
+    trust_ratio=st.sampled_from([0.5, 1.0, 2.0, 10.0]),
+    trust_max_ms=st.integers(1, 40).map(lambda days: days * DAY_MS),
+    lateness_ms=st.sampled_from([0, 60_000, HOUR_MS]),
+    grace_ms=st.integers(0, 5).map(lambda days: days * DAY_MS),
+    max_age_ms=st.just(1),
 )
-def test_expiry_is_judged_segment_by_segment(
-    fetched: list[tuple[Range, int]], needed: Range, now_ms: int, limits: tuple[int, int, int, int]
+HOURS = st.integers(0, 60 * 24).map(lambda hours: hours * HOUR_MS)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(HOURS, HOURS, HOURS), max_size=6), HOURS, TRUST, st.integers(1, 10**7))
+def test_each_instant_is_judged_by_its_newest_copy(
+    fetched: list[tuple[int, int, int]], now_ms: int, freshness: Freshness, since_ms: int
 ) -> None:
     """
-    Known is exactly what some fresh segment holds, with grace also what some kept one does; and of
-    what is fresh nothing is answered from expired ones.
-
-    As fetches are, segments are split where settled data end.
+    Known is what the newest copy of an instant says, as far as that is known; in need, as far as
+    that is kept.
     """
-    freshness = Freshness(*limits)
-    settle_after_ms, settled_ttl_ms, provisional_ttl_ms, grace_ms = limits
     segments = []
-    fresh: set[int] = set()
-    kept: set[int] = set()
-    for whole, fetched_ms in fetched:
-        for each in split_at([whole], fetched_ms - settle_after_ms):
-            segments.append(stored(each, fetched_ms=fetched_ms).segment)
-            is_settled = each.end_ms <= fetched_ms - settle_after_ms
-            ttl_ms = settled_ttl_ms if is_settled else provisional_ttl_ms
-            age_ms = now_ms - fetched_ms
-            fresh |= set(range(*each)) if age_ms < ttl_ms else set()
-            kept |= set(range(*each)) if age_ms < ttl_ms + grace_ms else set()
+    for n, (fetched_ms, start_ms, end_ms) in enumerate(fetched):
+        last_ms = min(end_ms, fetched_ms)
+        if start_ms < last_ms:
+            known = Range(start_ms, last_ms)
+            segments.append(stored(known, fetched_ms=fetched_ms + n).segment)
+    needed = Range(0, 61 * DAY_MS)
+    rule: dict[str, Any] = {"now_ms": now_ms, "since_ms": max(0, now_ms - since_ms)}
+    [strict] = covers(["p"], segments, needed, freshness=freshness, **rule)
+    [lenient] = covers(["p"], segments, needed, freshness=freshness, **rule, grace=True)
+    for found, until in ((strict, freshness.known_until_ms), (lenient, freshness.kept_until_ms)):
+        parts = [part for _, part in found.known]
+        assert [needed] == merge([*parts, *found.gaps])
+        ranges = [*(each.range for each in segments), *parts, *found.gaps]
+        for at_ms in {edge for each in ranges for edge in ends(each)}:
+            copies = [each for each in segments if each.start_ms <= at_ms < each.end_ms]
+            newest = max(copies, key=lambda each: each.fetched_ms, default=None)
+            is_known = newest is not None and at_ms < until(newest, **rule)
+            assert is_known == any(at_ms in range(*part) for part in parts)
+            if is_known:
+                assert [newest] == [one for one, part in found.known if at_ms in range(*part)]
 
-    [strict] = covers(["p"], segments, needed, freshness=freshness, now_ms=now_ms)
-    [lenient] = covers(["p"], segments, needed, freshness=freshness, now_ms=now_ms, grace=True)
 
-    need = set(range(*needed))
-    assert need - fresh == set(instants(strict.gaps))
-    assert need - kept == set(instants(lenient.gaps))
-    assert sorted(need & fresh) == instants(part for _, part in strict.known)
-    assert sorted(need & kept) == instants(part for _, part in lenient.known)
-    assert all(entry in lenient.known for entry in strict.known)
+def ends(part: Range) -> list[int]:
+    """Return instants at and beside the ends of a part."""
+    return [part.start_ms, part.end_ms - 1, part.start_ms + 1]
 
 
 def pages(fetch: UpstreamQuery, page_size: int) -> int:

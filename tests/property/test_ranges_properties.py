@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from building_vitals.ranges import Range, gaps, merge, split_at
+from building_vitals.ranges import Range, gaps, merge
 
 RANGES = st.tuples(st.integers(0, 39), st.integers(1, 40)).map(
     lambda ends: Range(min(ends[0], ends[1] - 1), max(ends[0] + 1, ends[1]))
@@ -49,17 +49,6 @@ def test_merge_keeps_instants(ranges: list[Range], rng: random.Random) -> None:
     assert_tidy(merged)
     assert instants(ranges) == instants(merged)
     assert merged == merge(shuffled) == merge(merged)
-
-
-@settings(deadline=None)
-@given(LISTS, st.integers(-2, 42))
-def test_split_at_keeps_instants(ranges: list[Range], instant_ms: int) -> None:
-    """Cutting keeps the instants and the order, and leaves no range with the cut inside."""
-    pieces = split_at(ranges, instant_ms)
-
-    assert [t for each in ranges for t in range(*each)] == [t for p in pieces for t in range(*p)]
-    assert not any(each.start_ms < instant_ms < each.end_ms for each in pieces)
-    assert all(each.start_ms < each.end_ms for each in pieces)
 
 
 @settings(deadline=None)

@@ -103,11 +103,12 @@ def test_profiles_follow_the_seed() -> None:
     assert len(PROFILES) == len({each.variables["UPSTREAM_CALLS"] for each in found})
     assert found == profiles_of(5)
     policy = policy_of(PROFILES[0])
-    assert (2_000, 5_000, 120_000, 30_000) == (
-        policy.provisional_ms,
-        policy.settled_ms,
-        policy.settle_after_ms,
+    assert (2.0, 5_000, 30_000, 60_000, 120_000) == (
+        policy.trust_ratio,
+        policy.trust_max_ms,
         policy.grace_ms,
+        policy.unread_ms,
+        policy.list_ms,
     )
 
 

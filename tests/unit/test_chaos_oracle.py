@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaos.oracle import ABSENT, PointHistory, Policy, Purge, Truth, settle
 
 POLICY = Policy(
-    provisional_ms=1_000, settled_ms=10_000, settle_after_ms=60_000, grace_ms=5_000, list_ms=0
+    trust_ratio=2.0, trust_max_ms=10_000, grace_ms=5_000, unread_ms=1, wait_ms=7_000, list_ms=0
 )
 NOW_MS = 1_000_000
 
@@ -59,12 +59,18 @@ def test_the_newest_samples_leave_out_what_vanished() -> None:
     assert {200: "7"} == made.newest()
 
 
-def test_old_samples_may_be_older_than_young_ones() -> None:
-    """A sample that was settled when fetched lives longer; a stale answer longer still."""
-    settled = POLICY.since_ms(NOW_MS - 60_001, NOW_MS, is_stale=False)
-    provisional = POLICY.since_ms(NOW_MS - 60_000, NOW_MS, is_stale=False)
-    assert 9_000 == provisional - settled
-    assert settled - 5_000 == POLICY.since_ms(NOW_MS - 60_001, NOW_MS, is_stale=True)
+def test_an_answer_may_be_as_old_as_its_samples_were_when_fetched() -> None:
+    """Twice as old as a sample was, at most the longest trust; a stale answer is older still."""
+
+    def since_ms(age_ms: int, *, is_stale: bool = False) -> int:
+        return POLICY.since_ms(NOW_MS - age_ms, NOW_MS, is_stale=is_stale)
+
+    # A second each for look-ups and clocks, and the time that a fetch may take.
+    slack_ms = 9_000
+    assert NOW_MS - 10_000 - slack_ms == since_ms(60_000)
+    assert NOW_MS - 2_000 - slack_ms == since_ms(3_000)
+    assert NOW_MS - slack_ms == since_ms(-1_000)
+    assert since_ms(60_000) - 5_000 == since_ms(60_000, is_stale=True)
 
 
 def test_a_purge_counts_for_what_it_names_once_it_is_acknowledged() -> None:

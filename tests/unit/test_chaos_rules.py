@@ -19,10 +19,11 @@ from integration.harness.oracle import iso
 START_MS = 1_735_689_600_000
 NOW_MS = START_MS + 10**9
 POLICY = Policy(
-    provisional_ms=1_000,
-    settled_ms=10_000,
-    settle_after_ms=60_000,
+    trust_ratio=2.0,
+    trust_max_ms=10_000,
     grace_ms=5_000,
+    unread_ms=1,
+    wait_ms=0,
     list_ms=60_000,
 )
 SAMPLES = {START_MS + number * 1000: f"{number}.50" for number in range(6)}

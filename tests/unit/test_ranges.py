@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builders import span, spans
-from building_vitals.ranges import Range, gaps, merge, split_at
+from building_vitals.ranges import Range, gaps, merge
 
 
 @pytest.mark.parametrize(
@@ -74,18 +74,3 @@ def test_gaps_refuse_disorder() -> None:
     """Ranges out of order are a mistake of the caller and do not give a wrong answer."""
     with pytest.raises(ValueError, match="ranges out of order: 0 after 20"):
         gaps(spans("20-30 0-10"), Range(0, 50))
-
-
-@pytest.mark.parametrize(
-    ("instant_ms", "expected"),
-    [
-        pytest.param(5, "0-5 5-10 20-30", id="inside the first"),
-        pytest.param(0, "0-10 20-30", id="at a start"),
-        pytest.param(10, "0-10 20-30", id="at an end"),
-        pytest.param(15, "0-10 20-30", id="between"),
-        pytest.param(29, "0-10 20-29 29-30", id="inside the last"),
-    ],
-)
-def test_split_at(instant_ms: int, expected: str) -> None:
-    """Only a range with the instant inside is cut, and no part is empty."""
-    assert spans(expected) == split_at(spans("0-10 20-30"), instant_ms)

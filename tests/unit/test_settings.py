@@ -26,7 +26,8 @@ BOUNDED: dict[str, tuple[str, float, float]] = {
     "KEY_SAMPLES_PER_MINUTE": ("allowance.per_minute", 1, 10**12),
     "DEFAULT_TTL": ("cache.default_ttl", 1, 31_536_000),
     "MAX_CACHE_AGE": ("cache.max_cache_age", 1, 315_360_000),
-    "SETTLE_AFTER": ("cache.settle_after", 0, 31_536_000),
+    "TRUST_RATIO": ("cache.trust_ratio", 0.1, 1000.0),
+    "TRUST_MAX": ("cache.trust_max", 1, 315_360_000),
     "STALE_GRACE": ("cache.stale_grace", 0, 31_536_000),
     "LEASE_SECONDS": ("cache.lease_seconds", 1, 900),
     "SMALL_THRESHOLD": ("routing.small_threshold", 0, 1_000_000_000),
@@ -246,6 +247,40 @@ def test_choices_are_closed(name: str, allowed: list[str], others: list[str], pl
         assert re.match(rf"{name} must be one of \(.+\): got '{text}'", told)
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("", None), ("auto", None), (" AUTO ", None), ("0", 0), (90, 90), ("86400", 86_400)],
+)
+def test_lateness_is_learned_or_fixed(value: object, expected: int | None) -> None:
+    """`auto` is the default; else it is a number of seconds, a day at most."""
+    assert expected == read(LATENESS=value).cache.lateness
+    freshness = read(LATENESS=value).cache.freshness()
+    assert (expected is None, (60 if expected is None else expected) * 1000) == (
+        freshness.is_learned,
+        freshness.lateness_ms,
+    )
+
+
+@pytest.mark.parametrize("value", ["-1", "86401", "1.5", "automatic", True])
+def test_lateness_of_other_kinds_is_refused(value: object) -> None:
+    """The text names both that are allowed."""
+    (told,) = refused(LATENESS=value)
+    assert told.startswith("LATENESS must be auto or from 0 to 86400: got ")
+
+
+@pytest.mark.parametrize("value", ["7200", 0, 7200.0])
+def test_vars_of_earlier_releases_are_refused_by_the_names_of_their_successors(
+    value: object,
+) -> None:
+    """They would be ignored, and who set them meant something by it."""
+    told = refused(SETTLE_AFTER=value, TRUST_MAX="0")
+    assert ["TRUST_MAX must be from 1 to 315360000: got '0'"] == told[:1]
+    assert 2 == len(told)
+    assert told[1].startswith(
+        "SETTLE_AFTER must be removed: TRUST_RATIO, TRUST_MAX and LATENESS decide in its place: got"
+    )
+
+
 def test_long_values_are_not_shown() -> None:
     """A secret that was put into the wrong var does not come out, in whole or in part."""
     for name in ("AUTH_MODE", "UPSTREAM_CALLS", "DEFAULT_TTL"):
@@ -263,6 +298,7 @@ def test_every_option_of_the_services_can_be_set_or_is_named_here() -> None:
     }
     known = {place for place, _, _ in BOUNDED.values()} | {
         "cache.compression",
+        "cache.lateness",
         "routing.page_size",
         "jobs.result_bytes_min",
     }

@@ -113,7 +113,7 @@ def test_an_empty_account_gets_everything(bench: Bench) -> None:
     bench.set_up()
     named = read_names(bench.text)
     assert {
-        name: {"timeseries/": 30, "datasets/": 30, "results/": 30} for name in named.buckets
+        name: {"timeseries/": 98, "datasets/": 98, "results/": 98} for name in named.buckets
     } == (bench.wrangler.rules)
     assert {named.database: True} == bench.wrangler.databases
     assert set(named.queues) == set(bench.wrangler.queues) == bench.wrangler.consumers
@@ -362,10 +362,10 @@ def test_the_error_is_shown_without_its_stack_trace(bench: Bench) -> None:
 def test_a_rule_with_other_days_is_replaced(bench: Bench) -> None:
     """A change of how long data are kept reaches the buckets' rules."""
     bench.set_up()
-    bench.text = TEXT.replace('MAX_CACHE_AGE = "86400"', f'MAX_CACHE_AGE = "{60 * 86400}"')
+    bench.text = TEXT.replace('TRUST_MAX = "7776000"', f'TRUST_MAX = "{120 * 86400}"')
     bench.set_up()
-    # 60 days, 1 day of grace, 7 to spare.
-    assert {BUCKET: {"timeseries/": 68, "datasets/": 68, "results/": 68}} == bench.wrangler.rules
+    # 120 days, 1 day of grace, 7 to spare.
+    assert {BUCKET: {"timeseries/": 128, "datasets/": 128, "results/": 128}} == bench.wrangler.rules
 
 
 def test_the_tear_down_leaves_nothing(bench: Bench) -> None:
@@ -397,7 +397,7 @@ def test_a_set_up_after_a_tear_down_keeps_objects_again(bench: Bench) -> None:
     with pytest.raises(StepFailed):
         bench.tear_down()
     bench.set_up()
-    assert {BUCKET: {"timeseries/": 30, "datasets/": 30, "results/": 30}} == bench.wrangler.rules
+    assert {BUCKET: {"timeseries/": 98, "datasets/": 98, "results/": 98}} == bench.wrangler.rules
 
 
 @pytest.mark.parametrize("typed", ["", "yes", "Building-Vitals", "building-vitals-db"])

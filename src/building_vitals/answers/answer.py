@@ -74,6 +74,7 @@ class CacheReport(msgspec.Struct, rename="camel"):
         samples_fetched: Samples that came from the upstream for this request.
         upstream_requests: Requests it took.
         fetched: Ranges that came from the upstream, merged.
+        missing: Of a stale answer: the ranges that could not be had, of any point, merged.
     """
 
     status: CacheStatus
@@ -81,6 +82,7 @@ class CacheReport(msgspec.Struct, rename="camel"):
     samples_fetched: Count = 0
     upstream_requests: Count = 0
     fetched: list[Range] = []
+    missing: list[Range] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def is_hit(self) -> bool:

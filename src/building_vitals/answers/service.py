@@ -30,6 +30,7 @@ from building_vitals.answers.question import Question
 from building_vitals.answers.recent import AnswerPlan, RecentAnswers
 from building_vitals.answers.routing import RoutingOptions
 from building_vitals.answers.stream_limit import StreamLimit
+from building_vitals.cache.accesses import Accesses
 from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.coverage import gaps_of
 from building_vitals.cache.estimates import estimated_samples, longest_that_fits
@@ -57,6 +58,7 @@ class EnhancedTimeseriesService:
         store: SegmentStore,
         index: SegmentIndex,
         compactor: Compactor,
+        accesses: Accesses,
         options: RoutingOptions,
         recent: RecentAnswers,
         bypasses: BypassLimit,
@@ -67,6 +69,7 @@ class EnhancedTimeseriesService:
         self._store = store
         self._index = index
         self._compactor = compactor
+        self._accesses = accesses
         self._clock = invocation.clock
         self._options = options
         self._recent = recent
@@ -223,6 +226,7 @@ class EnhancedTimeseriesService:
             samples_fetched=filling.samples_fetched,
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
+            missing=filling.missing if filling.is_stale else msgspec.UNSET,
         )
         answer_etag = None if filling.is_stale else entity_tag(parts, question.form)
         answer = await self._encode(question, filling, parts, report, answer_etag)
@@ -231,20 +235,20 @@ class EnhancedTimeseriesService:
         # A point that the site does not have may be added to it at any moment.
         is_whole = is_whole and not any(each.is_unknown for each in filling.covers)
         if answer_etag is not None and not filling.fetched and is_whole:
-            expires_ms = self._filler.expires_ms(filling.covers)
+            expires_ms = self._filler.expires_ms(need.site, filling.covers)
             prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)
             self._recent.prepare(question, prepared, need.now_ms, generation)
         if is_compacted and not filling.is_stale and self._compactor.is_due(filling.covers):
             self._run_later(self._compactor.compact(need))
+        if due := self._accesses.due(filling.covers):
+            self._run_later(self._accesses.note(due))
         return answer
 
     async def _with_directories(self, need: Need, filling: Filling) -> Filling:
         """Return the same cover with every frame directory loaded."""
         loaded = {
             _place(each): each
-            for each in await self._index.find(
-                need.site, need.points, need.time_range, directories=True
-            )
+            for each in await self._index.find(need.site, need.points, need.time_range)
         }
         return msgspec.structs.replace(
             filling,

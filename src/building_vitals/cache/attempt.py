@@ -112,7 +112,18 @@ class Attempt(msgspec.Struct):
                 found.append(other)
             else:
                 self.passed.add(other.lease_id)
+        if found and not self.is_background:
+            # What was waited for is taken as it comes. A job's data are judged again, by all who
+            # read them, and by its beginning alone.
+            since_ms = min(self.need.now_ms, *(each.begun_ms for each in found))
+            since_ms = min(since_ms, self.need.since_ms or since_ms)
+            self.need = msgspec.structs.replace(self.need, since_ms=since_ms)
         return found
+
+    def known_before(self) -> list[Segment]:
+        """Return the segments that did not come of its own fetches."""
+        came = set(map(id, self.came))
+        return [each for each in self.segments if id(each) not in came]
 
     def look(self, now_ms: int) -> None:
         """Note that a look at leases has come back, and how late."""

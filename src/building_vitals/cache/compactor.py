@@ -8,11 +8,10 @@ thousand objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import compress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from building_vitals.cache.coverage import Cover
+from building_vitals.cache.coverage import Cover, superseded
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.joining import is_small, join, runs
@@ -21,7 +20,7 @@ from building_vitals.cache.segments import Segment, pieces
 from building_vitals.cache.store import LostObjects, SegmentStore, segment_object
 from building_vitals.errors import AppError
 from building_vitals.ports import Invocation
-from building_vitals.ranges import Range, gaps, merge
+from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import Frame
 
@@ -62,13 +61,13 @@ class Compactor:
         *,
         store: SegmentStore,
         index: SegmentIndex,
-        freshness: Freshness,
+        freshness_of: Callable[[str], Freshness],
         invocation: Invocation,
     ) -> None:
         self._store = store
         self._index = index
         self._clock = invocation.clock
-        self._freshness = freshness
+        self._freshness_of = freshness_of
         self._new_id = invocation.new_id
         self._on_fault = invocation.on_fault
 
@@ -92,14 +91,17 @@ class Compactor:
     async def _compact(self, need: Need) -> None:
         now_ms = self._clock.now_ms()
         by_point: dict[str, list[Segment]] = {}
-        for each in await self._index.find(
-            need.site, need.points, need.time_range, directories=True
-        ):
+        for each in await self._index.find(need.site, need.points, need.time_range):
             by_point.setdefault(each.point, []).append(each)
-        superseded = self._superseded(by_point, now_ms)
-        if superseded:
-            await self._index.remove(need.site, superseded)
-        planned = self._plan(by_point, now_ms)
+        useless = [
+            each
+            for of_point in by_point.values()
+            for is_by_point in (False, True)
+            for each in superseded([one for one in of_point if one.is_by_point == is_by_point])
+        ]
+        if useless:
+            await self._index.remove(need.site, useless)
+        planned = self._plan(by_point, self._freshness_of(need.site), now_ms)
         if not planned:
             return
         joined = await self._join(planned)
@@ -137,34 +139,24 @@ class Compactor:
                 raise await self._store.lost(keys) from error
         return joined
 
-    def _superseded(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[Segment]:
-        """Return the expired segments that are of no use, because fresh ones hold all of theirs."""
-        found: list[Segment] = []
-        for of_point in by_point.values():
-            is_fresh = [self._freshness.is_known(each, now_ms) for each in of_point]
-            known = merge(each.range for each in compress(of_point, is_fresh))
-            found += [
-                each
-                for each, fresh in zip(of_point, is_fresh, strict=True)
-                if not fresh and not gaps(known, each.range)
-            ]
-        return found
-
-    def _plan(self, by_point: Mapping[str, Sequence[Segment]], now_ms: int) -> list[_Run]:
+    @staticmethod
+    def _plan(
+        by_point: Mapping[str, Sequence[Segment]], freshness: Freshness, now_ms: int
+    ) -> list[_Run]:
         """Return what is to be brought together, by point; as much as fits into memory."""
-        keys = gathered(
-            each
-            for of_point in by_point.values()
-            for each in of_point
-            if self._freshness.is_known(each, now_ms)
-        )
-        planned: list[_Run] = []
-        for point, of_point in by_point.items():
-            chosen = [each for each in of_point if not each.count or each.key in keys]
-            found = runs(chosen, freshness=self._freshness, now_ms=now_ms)
-            # Where nothing is gathered, rows that tell of no samples are left alone too.
-            planned += [_Run(point, *run) for run in found] if keys else []
-        return planned
+        known = {
+            point: [each for each in of_point if freshness.is_known(each, now_ms)]
+            for point, of_point in by_point.items()
+        }
+        keys = gathered(each for of_point in known.values() for each in of_point)
+        # Where nothing is gathered, rows that tell of no samples are left alone too.
+        if not keys:
+            return []
+        return [
+            _Run(point, *run)
+            for point, of_point in known.items()
+            for run in runs([each for each in of_point if not each.count or each.key in keys])
+        ]
 
 
 class _Run(NamedTuple):

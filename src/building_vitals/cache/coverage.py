@@ -6,7 +6,8 @@ Pure: services only carry out what is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import msgspec
@@ -15,6 +16,9 @@ from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.segments import Segment
 from building_vitals.ranges import Range, gaps, merge
 from building_vitals.upstream.profile import Source
+
+# Says where the part of a segment ends that is known; its start where nothing is.
+Until = Callable[[Segment], int]
 
 
 class Cover(msgspec.Struct, frozen=True, gc=False):
@@ -35,20 +39,31 @@ class Cover(msgspec.Struct, frozen=True, gc=False):
     is_unknown: bool = False
 
 
-def cover(point: str, segments: Sequence[Segment], needed: Range | None) -> Cover:
+def cover(
+    point: str, segments: Sequence[Segment], needed: Range | None, until: Until | None = None
+) -> Cover:
     """
     Return which segments answer *needed*, and the gaps between them.
 
-    The segments are usable ones of this point, in any order; they may overlap: each instant is that
-    of the one fetched last, so that what an answer shows never gives way to something older. Of a
-    range in the future nothing can be known: *needed* is None then.
+    The segments are of this point, in any order; they may overlap: each instant is that of the one
+    fetched last, known or not, so that what an answer shows never gives way to something older.
+    Of a range in the future nothing can be known: *needed* is None then.
+
+    Args:
+        point: Its name.
+        segments: Those there are.
+        needed: The range.
+        until: Says where the part of a segment ends that is known; left out, all of it is.
     """
     if needed is None:
         return Cover(point, [], [])
     known: list[tuple[Segment, Range]] = []
     missing: list[Range] = []
     cursor_ms = needed.start_ms
-    for segment, (start_ms, end_ms) in _newest(segments, needed):
+    for segment, (start_ms, own_end_ms) in _newest(segments, needed):
+        end_ms = own_end_ms if until is None else min(own_end_ms, until(segment))
+        if start_ms >= end_ms:
+            continue
         if start_ms > cursor_ms:
             missing.append(Range(cursor_ms, start_ms))
         known.append((segment, Range(start_ms, end_ms)))
@@ -90,6 +105,15 @@ def _part_of(found: tuple[Segment, Range]) -> Range:
     return found[1]
 
 
+def superseded(segments: Sequence[Segment]) -> list[Segment]:
+    """Return the segments of one point and one kind of which newer copies hold every instant."""
+    if not segments:
+        return []
+    whole = Range(min(map(_start_of, segments)), max(each.end_ms for each in segments))
+    used = {id(segment) for segment, _ in _newest(segments, whole)}
+    return [each for each in segments if id(each) not in used]
+
+
 def covers(
     points: Iterable[str],
     segments: Iterable[Segment],
@@ -97,6 +121,7 @@ def covers(
     *,
     freshness: Freshness,
     now_ms: int,
+    since_ms: int | None = None,
     grace: bool = False,
     unknown: Collection[str] = (),
     source: Source | None = None,
@@ -104,56 +129,69 @@ def covers(
     """
     Return a cover of each point, in the order of *points*, from all that the index has of them.
 
-    With *grace*, expired segments fill gaps between fresh ones for as long as they are kept. Those
-    of *unknown* are points that the site does not have.
+    What was fetched at *since_ms* or later is known to its end; left out, that is *now_ms*. With
+    *grace*, what may stand in counts as known, too. Those of *unknown* are points that the site
+    does not have.
 
     Where calls by point give other samples than pages, *source* says which of them the gaps would
     be filled from. One point of one answer never mixes the two: raw samples are taken where they
     are all known, else those of the source.
     """
-    usable: dict[str, list[Segment]] = {}
-    expired: dict[str, list[Segment]] = {}
+    known_until = partial(freshness.known_until_ms, now_ms=now_ms, since_ms=since_ms)
+    kept_until = partial(freshness.kept_until_ms, now_ms=now_ms, since_ms=since_ms)
+    by_point: dict[str, list[Segment]] = {}
     for segment in segments:
-        if freshness.is_known(segment, now_ms):
-            usable.setdefault(segment.point, []).append(segment)
-        elif grace and freshness.is_kept(segment, now_ms):
-            expired.setdefault(segment.point, []).append(segment)
+        by_point.setdefault(segment.point, []).append(segment)
     found = []
     for point in points:
         if point in unknown:
             found.append(Cover(point, [], [], is_unknown=True))
             continue
-        fresh, old = usable.get(point, []), expired.get(point, [])
-        if source is not None and (fresh or old):
-            fresh, old = _unmixed(fresh, old, needed, source)
-        each = cover(point, fresh, needed)
-        found.append(_with_expired(each, old) if old else each)
+        of_point = by_point.get(point, [])
+        if source is not None and of_point:
+            of_point = _unmixed(of_point, needed, source, known_until)
+        found.append(cover(point, of_point, needed, kept_until if grace else known_until))
     return found
 
 
 def _unmixed(
-    fresh: list[Segment], expired: list[Segment], needed: Range | None, source: Source
-) -> tuple[list[Segment], list[Segment]]:
+    segments: list[Segment], needed: Range | None, source: Source, until: Until
+) -> list[Segment]:
     """Return the segments of one point that are of one kind: raw where all is known so."""
-    raw = [each for each in fresh if not each.is_by_point]
-    buckets = [each for each in fresh if each.is_by_point]
-    if source == "pages" or not cover("", raw, needed).gaps:
-        return raw, [each for each in expired if not each.is_by_point]
-    if source == "either" and cover("", buckets, needed).gaps:
-        return fresh, expired
-    return buckets, [each for each in expired if each.is_by_point]
+    raw = [each for each in segments if not each.is_by_point]
+    if source == "pages" or not cover("", raw, needed, until).gaps:
+        return raw
+    buckets = [each for each in segments if each.is_by_point]
+    if source == "either" and cover("", buckets, needed, until).gaps:
+        return segments
+    return buckets
 
 
-def _with_expired(fresh: Cover, expired: list[Segment]) -> Cover:
-    """Return the cover with its gaps answered from expired segments as far as they reach."""
-    if not expired or not fresh.gaps:
-        return fresh
-    known, missing = list(fresh.known), []
-    for gap in fresh.gaps:
-        stale = cover(fresh.point, expired, gap)
-        known += stale.known
-        missing += stale.gaps
-    return Cover(fresh.point, sorted(known, key=lambda each: each[1]), missing)
+def whole_covers(
+    points: Iterable[str], segments: Iterable[Segment], unknown: Collection[str]
+) -> list[Cover]:
+    """Return a cover of each point from segments that follow each other, all of them taken."""
+    by_point: dict[str, list[tuple[Segment, Range]]] = {}
+    for each in segments:
+        by_point.setdefault(each.point, []).append((each, each.range))
+    return [
+        Cover(point, [], [], is_unknown=True)
+        if point in unknown
+        else Cover(point, by_point.get(point, []), [])
+        for point in points
+    ]
+
+
+def trusted_until_ms(covered: Iterable[Cover], freshness: Freshness) -> int:
+    """Return up to when all of the covers is known; 0 where they have no segment."""
+    return min(
+        (
+            freshness.trusted_until_ms(segment, part.end_ms)
+            for each in covered
+            for segment, part in each.known
+        ),
+        default=0,
+    )
 
 
 def known_until(time_range: Range, now_ms: int) -> Range | None:

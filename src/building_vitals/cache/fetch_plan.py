@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 
 import msgspec
 
-from building_vitals.instants import DAY_MS, HOUR_MS
+from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
 from building_vitals.upstream.costs import FetchCosts
 
@@ -23,6 +23,9 @@ SIDE_BY_SIDE = 4
 # holds no more samples: a request takes seconds, whatever it brings.
 BRIDGE_MS_MAX = 6 * HOUR_MS
 BRIDGE_SAMPLES_MAX = 5_000
+# So short a stretch is, where no time is saved either: a chart that reloads would come to have ever
+# more gaps, for each stretch of its young end is no longer trusted at another moment.
+NEAR_MS_MAX = 30 * MINUTE_MS
 # Joining compares each with each; beyond this many, fetches stay as they are.
 FETCHES_JOINED_MAX = 64
 
@@ -38,7 +41,8 @@ def plan_fetches(missing: Mapping[str, Sequence[Range]], costs: FetchCosts) -> l
     """
     Return fetches that together cover all gaps: few requests first, then few needless samples.
 
-    Where there are more requests than run side by side, small gaps close together become one.
+    Gaps very close together become one where that saves a request, and small ones less close where
+    there are more requests than run side by side.
     Points whose gaps lie together are fetched together. There
     are two ways to begin: a fetch of each stretch of time for just the points that miss it, or a
     fetch of each gap for the points that miss just that. From either, two fetches become one where
@@ -55,9 +59,10 @@ def plan_fetches(missing: Mapping[str, Sequence[Range]], costs: FetchCosts) -> l
         return costs.requests(len(fetch.points), fetch.time_range.duration_ms)
 
     plan = _plan(missing, requests)
-    if sum(map(requests, plan)) > SIDE_BY_SIDE:
-        bridged = _plan(_bridged(missing, costs), requests)
-        plan = min(plan, bridged, key=lambda each: sum(map(requests, each)))
+    for longest_ms, most in ((NEAR_MS_MAX, 1), (BRIDGE_MS_MAX, SIDE_BY_SIDE)):
+        if sum(map(requests, plan)) > most:
+            bridged = _plan(_bridged(missing, costs, longest_ms), requests)
+            plan = min(plan, bridged, key=lambda each: sum(map(requests, each)))
     return sorted(plan, key=lambda fetch: fetch.time_range)
 
 
@@ -72,20 +77,24 @@ def _plan(
 
 
 def _bridged(
-    missing: Mapping[str, Sequence[Range]], costs: FetchCosts
+    missing: Mapping[str, Sequence[Range]], costs: FetchCosts, longest_ms: int
 ) -> dict[str, tuple[Range, ...]]:
-    """Return the gaps with small ones that lie close together made one."""
+    """Return the gaps with those made one that lie so close together."""
     alike: dict[tuple[Range, ...], list[str]] = {}
     for point, ranges in missing.items():
         alike.setdefault(tuple(ranges), []).append(point)
-    bridged = {ranges: _bridge(ranges, len(points), costs) for ranges, points in alike.items()}
+    bridged = {
+        ranges: _bridge(ranges, len(points), costs, longest_ms) for ranges, points in alike.items()
+    }
     return {point: bridged[tuple(ranges)] for point, ranges in missing.items()}
 
 
-def _bridge(ranges: Sequence[Range], count: int, costs: FetchCosts) -> tuple[Range, ...]:
+def _bridge(
+    ranges: Sequence[Range], count: int, costs: FetchCosts, longest_ms: float
+) -> tuple[Range, ...]:
     """Return the gaps that *count* points have in common, some of them joined."""
     samples = costs.samples_per_day * count / DAY_MS
-    longest_ms = min(BRIDGE_MS_MAX, BRIDGE_SAMPLES_MAX / samples)
+    longest_ms = min(longest_ms, BRIDGE_SAMPLES_MAX / samples)
     joined: list[Range] = []
     for each in sorted(ranges):
         if joined and each.start_ms - joined[-1].end_ms <= longest_ms:

@@ -15,7 +15,7 @@ from functools import partial
 import msgspec
 
 from building_vitals.cache.fetch_plan import UpstreamQuery
-from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.freshness import closings
 from building_vitals.cache.need import Need, Progress
 from building_vitals.errors import AppError, UpstreamError
 from building_vitals.ports import Clock
@@ -82,7 +82,6 @@ class GapFetcher:
     def __init__(
         self,
         upstream: Upstream,
-        freshness: Freshness,
         clock: Clock,
         *,
         held_samples_max: int = HELD_SAMPLES_MAX,
@@ -90,7 +89,6 @@ class GapFetcher:
         on_fault: OnFault | None = None,
     ) -> None:
         self._upstream = upstream
-        self._freshness = freshness
         self._clock = clock
         self._held_max = (held_samples_max, held_ms_max)
         self._on_fault = on_fault
@@ -123,7 +121,6 @@ class GapFetcher:
             self._upstream,
             need,
             FetchOutcome(now_ms),
-            settled_ms=self._freshness.settled_until_ms(now_ms),
             asked_ms=sum(map(_asked_ms, fetches)),
             clock=self._clock,
             held_max=self._held_max,
@@ -187,7 +184,6 @@ class _FetchRun:
         need: Need,
         outcome: FetchOutcome,
         *,
-        settled_ms: int,
         asked_ms: int,
         clock: Clock,
         held_max: tuple[int, int],
@@ -200,7 +196,6 @@ class _FetchRun:
         self.outcome = outcome
         self._upstream = upstream
         self._need = need
-        self._settled_ms = settled_ms
         self._asked_ms = asked_ms
         self._clock = clock
         self._held_samples_max, self._held_ms_max = held_max
@@ -217,7 +212,8 @@ class _FetchRun:
 
     async def fetch(self, fetch: UpstreamQuery) -> None:
         """Run one fetch, and keep what is complete of it however it ends."""
-        folder = Folder(fetch.points, fetch.time_range, self._settled_ms)
+        closings_ms = closings(fetch.time_range, self.outcome.fetched_ms)
+        folder = Folder(fetch.points, fetch.time_range, closings_ms)
         state = _FetchState(_asked_ms(fetch), folder, begun_ms=self._clock.now_ms())
         if self._costs is not None:
             size = len(fetch.points), fetch.time_range.duration_ms

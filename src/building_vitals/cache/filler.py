@@ -7,13 +7,13 @@ Separate because the cached route and the chunks of jobs both stand on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 import msgspec
 
 from building_vitals.cache.attempt import Attempt
-from building_vitals.cache.coverage import Cover, covers, gaps_of
+from building_vitals.cache.coverage import Cover, covers, gaps_of, trusted_until_ms, whole_covers
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.fetch_plan import UpstreamQuery
 from building_vitals.cache.fetcher import (
@@ -36,6 +36,7 @@ from building_vitals.cache.toll import Charge, Toll, require_size
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Database, Invocation
+from building_vitals.ranges import merge
 from building_vitals.upstream.port import Upstream
 from building_vitals.upstream.profile import Source
 
@@ -44,8 +45,9 @@ class SegmentFiller:
     """
     Fetches gaps and nothing else, and lets one fetch serve all who wait for it.
 
-    *lease_ms* is how long a lease lives unless renewed; *waiting* and *failures* are shared by all
-    fillers of the isolate. With *is_background*, it works for jobs: no person waits for that.
+    *freshness_of* gives the rule for a site. *lease_ms* is how long a lease lives unless renewed;
+    *waiting* and *failures* are shared by all fillers of the isolate. With *is_background*, it
+    works for jobs: no person waits for that.
     *charge* is told the cost of each fetch before it begins, and may refuse it.
     """
 
@@ -55,7 +57,7 @@ class SegmentFiller:
         upstream: Upstream,
         store: SegmentStore,
         database: Database,
-        freshness: Freshness,
+        freshness_of: Callable[[str], Freshness],
         lease_ms: int,
         waiting: Waiting,
         failures: Failures,
@@ -67,7 +69,6 @@ class SegmentFiller:
         self._toll = Toll(upstream, charge)
         self._fetcher = GapFetcher(
             upstream,
-            freshness,
             invocation.clock,
             held_ms_max=HELD_MS_MAX if is_background else HELD_AWAITED_MS_MAX,
             on_fault=None if is_background else invocation.on_fault,
@@ -77,7 +78,7 @@ class SegmentFiller:
         self._index = SegmentIndex(database)
         self._leases = Leases(database)
         self._clock = invocation.clock
-        self._freshness = freshness
+        self._freshness_of = freshness_of
         self._lease_ms = lease_ms
         self._new_id = invocation.new_id
         self._run_later = invocation.run_later
@@ -100,7 +101,7 @@ class SegmentFiller:
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
         segments, _ = await asyncio.gather(
-            self._index.find(need.site, need.points, need.time_range),
+            self._index.find(need.site, need.points, need.time_range, self._known(need)),
             # `cover` goes by what is known of the site, without asking.
             self._upstream.costs(need.site),
         )
@@ -128,8 +129,9 @@ class SegmentFiller:
             need.points,
             segments,
             need.happened,
-            freshness=self._freshness,
+            freshness=self._freshness_of(need.site),
             now_ms=need.now_ms,
+            since_ms=need.since_ms,
             grace=grace,
             unknown=self._unknown(need),
             source="either" if is_result and source is not None else source,
@@ -165,10 +167,12 @@ class SegmentFiller:
     def _unknown(self, need: Need) -> frozenset[str]:
         return self._upstream.unknown_points(need.site, need.points, need.now_ms)
 
-    def expires_ms(self, covered: Sequence[Cover]) -> int:
-        """Return when the first segment of a cover stops being known."""
-        known = (segment for each in covered for segment, _ in each.known)
-        return min(map(self._freshness.expires_ms, known), default=0)
+    def expires_ms(self, site: str, covered: Sequence[Cover]) -> int:
+        """Return up to when all of a cover is known."""
+        return trusted_until_ms(covered, self._freshness_of(site))
+
+    def _known(self, need: Need) -> tuple[Freshness, int]:
+        return self._freshness_of(need.site), need.now_ms
 
     async def fill(
         self, need: Need, segments: Sequence[Segment], on_progress: OnProgress | None = None
@@ -285,7 +289,9 @@ class SegmentFiller:
                 [
                     self._leases.take_statement(lease, now_ms=now_ms, passed=passed),
                     self._leases.look_statement(lease, now_ms=now_ms, passed=passed),
-                    self._index.find_statement(need.site, need.points, need.time_range),
+                    self._index.find_statement(
+                        need.site, need.points, need.time_range, self._known(need)
+                    ),
                 ]
             )
         except BaseException:
@@ -346,21 +352,28 @@ class SegmentFiller:
 
     def _stand_in(self, attempt: Attempt, failure: AppError) -> Filling:
         """
-        Return the need covered by expired segments, in place of a fetch that failed.
+        Return what is known or kept, in place of a fetch that failed, and what is missing.
 
         Raises:
-            AppError: the failure, where they don't reach or must not be taken.
+            AppError: the failure, where nothing was kept before or it must not be taken.
         """
         need = attempt.need
-        covered = self.cover(need, attempt.segments, grace=True)
-        is_final = isinstance(failure, UpstreamSiteUnknown) or not need.accepts_stale
-        if is_final or gaps_of(covered):
+        if isinstance(failure, UpstreamSiteUnknown) or not need.accepts_stale:
             raise failure
-        return Filling(covered, is_stale=True, resolution=self.resolution(need, covered))
+        # The beginning of what failed is no answer by itself: who asks again gets the rest.
+        if not any(each.known for each in self.cover(need, attempt.known_before(), grace=True)):
+            raise failure
+        covered = self.cover(need, attempt.segments, grace=True)
+        return Filling(
+            covered,
+            is_stale=True,
+            missing=merge(gap for each in covered for gap in each.gaps),
+            resolution=self.resolution(need, covered),
+        )
 
     async def fetch_directly(self, need: Need) -> Filling:
         """
-        Fetch everything, whatever is known, and store nothing.
+        Fetch all that has happened, whatever is known, and store nothing.
 
         Raises:
             RateLimited: the caller may not have so much fetched now.
@@ -368,22 +381,15 @@ class SegmentFiller:
         """
         now_ms = self._clock.now_ms()
         await self._upstream.costs(need.site)
-        await self._toll.pay(need, {point: [need.time_range] for point in need.points})
-        fetch = UpstreamQuery(need.points, need.time_range)
-        fetched = await self._fetcher.fetch(need, [fetch], now_ms, source=self._source(need))
+        # As with the cache, so that every route answers the same.
+        parts = [] if need.happened is None else [need.happened]
+        await self._toll.pay(need, dict.fromkeys(need.points, parts))
+        fetches = [UpstreamQuery(need.points, each) for each in parts]
+        fetched = await self._fetcher.fetch(need, fetches, now_ms, source=self._source(need))
         if fetched.failure is not None:
             raise fetched.failure
         made = self._keeper.object_of(need.site, fetched.point_series, now_ms)
-        by_point: dict[str, list[Segment]] = {}
-        for each in made.segments if made else []:
-            by_point.setdefault(each.point, []).append(each)
-        unknown = self._unknown(need)
-        covered = [
-            Cover(point, [(each, each.range) for each in by_point.get(point, [])], [])
-            if point not in unknown
-            else Cover(point, [], [], is_unknown=True)
-            for point in need.points
-        ]
+        covered = whole_covers(need.points, made.segments if made else [], self._unknown(need))
         return Filling(
             covered,
             fresh={made.key: made.data} if made and made.key else {},

@@ -1,93 +1,189 @@
 """
-How long what was fetched counts as known: the one place that decides it, in Python and in SQL.
+How far what was fetched is still known: the one place that decides it, in Python and in SQL.
 
-A fetch is split where settled data end, so a segment's first millisecond says whether all of it was
-settled. Its end does not: joined segments count as fetched when their oldest part was, and the end
-of the youngest one was not settled then.
+A sample that was old when it was fetched will hardly change, a young one may be joined by late ones
+or be corrected: trust grows with age. Of a segment fetched at `f` those instants `t` are known at
+`now` for which
+
+    now - f <= ratio * (f - t - lateness), and at most the longest trust
+
+so what is known is a prefix that shrinks from its young end. It is rounded down to an age at which
+the frames of a fetch close (`CLOSING_AGES_MS`), so that no frame is inflated where an old segment
+meets a younger one.
+
+Of two fetches the later one is known wherever the earlier is, before rounding. So the newest copy
+of an instant decides about it (`coverage`), and nobody ever sees an older one again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 import msgspec
 
 from building_vitals.cache.segments import Segment
+from building_vitals.instants import HOUR_MS, MINUTE_MS
+from building_vitals.ranges import Range
 
-# Stretches of a life within which fetches count as one when segments are joined. More would take
-# less of the parts' lives, and leave more rows: each point has at most one a stretch.
-STRETCHES = 24
+# How old samples are, when they are fetched, at whose instants a frame closes.
+CLOSING_AGES_MS = (
+    *(5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, 16 * HOUR_MS),
+    *(64 * HOUR_MS, 256 * HOUR_MS, 1_024 * HOUR_MS, 4_096 * HOUR_MS, 16_384 * HOUR_MS),
+)
+# Requests that come within so short a time are one moment: what was fetched for one of them is as
+# new as what another could fetch.
+MOMENT_MS = 1_000
+# Of a site of which nothing has been learned yet.
+LATENESS_MS = MINUTE_MS
+# The last access of an object is noted this many times in the age at which the clean-up may delete.
+NOTES_PER_AGE = 8
 
 
-class Freshness(msgspec.Struct, frozen=True):
+class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     """
-    How long what was fetched counts as known; milliseconds.
+    The rule, with the values of the configuration.
 
     Attributes:
-        settle_after_ms: Age at which data were settled when fetched.
-        settled_ttl_ms: How long settled data are kept (`max_cache_age`).
-        provisional_ttl_ms: How long data are kept that were not (`default_ttl`).
-        grace_ms: How long expired data may still stand in when the upstream fails.
+        trust_ratio: How many times longer than its age when fetched a sample is trusted; above 0.
+        trust_max_ms: The longest that it is trusted.
+        lateness_ms: How late samples come, as a rule.
+        is_learned: Whether the lateness of a site is what has been learned of it.
+        grace_ms: How much longer it may stand in when the upstream fails.
+        max_age_ms: How long nobody must have read what the clean-up may delete.
     """
 
-    settle_after_ms: int
-    settled_ttl_ms: int
-    provisional_ttl_ms: int
+    trust_ratio: float
+    trust_max_ms: int
+    lateness_ms: int = LATENESS_MS
+    is_learned: bool = False
     grace_ms: int
+    max_age_ms: int
 
-    def settled_until_ms(self, fetched_ms: int) -> int:
-        """Return up to which instant data are settled that are fetched at *fetched_ms*."""
-        return fetched_ms - self.settle_after_ms
+    def of_site(self, lateness_ms: int | None) -> Freshness:
+        """Return the rule for a site, by the lateness that was learned of it; None for none yet."""
+        if lateness_ms is None or not self.is_learned:
+            return self
+        return msgspec.structs.replace(self, lateness_ms=lateness_ms)
 
-    def expires_ms(self, segment: Segment) -> int:
-        """Return when a segment stops being known."""
-        return segment.fetched_ms + self._ttl_ms(segment)
+    def known_until_ms(self, segment: Segment, now_ms: int, since_ms: int | None = None) -> int:
+        """
+        Return where the part of a segment ends that is known; its start where nothing is.
 
-    def kept_until_ms(self, segment: Segment) -> int:
-        """Return when a segment may go, its grace over; `kept_until_sql` says the same in SQL."""
-        return self.expires_ms(segment) + self.grace_ms
+        What was fetched at *since_ms* or later is known to its end: whoever asks has waited for it.
+        Left out, that is the present.
+        """
+        since_ms = now_ms if since_ms is None else min(since_ms, now_ms)
+        age_ms = now_ms - segment.fetched_ms
+        if segment.fetched_ms >= since_ms - MOMENT_MS or self._trusts(
+            segment.fetched_ms - segment.end_ms, age_ms
+        ):
+            return segment.end_ms
+        for closing_ms in CLOSING_AGES_MS:
+            if self._trusts(closing_ms, age_ms):
+                return max(segment.start_ms, segment.fetched_ms - closing_ms)
+        return segment.start_ms
+
+    def kept_until_ms(self, segment: Segment, now_ms: int, since_ms: int | None = None) -> int:
+        """Return the same of what may stand in: what was known a grace ago."""
+        earlier_ms = now_ms - self.grace_ms
+        if since_ms is not None:
+            since_ms = min(since_ms, earlier_ms)
+        return self.known_until_ms(segment, earlier_ms, since_ms)
 
     def is_known(self, segment: Segment, now_ms: int) -> bool:
-        """Return whether a segment answers requests."""
-        return now_ms < self.expires_ms(segment)
+        """Return whether some of a segment is known."""
+        return self.known_until_ms(segment, now_ms) > segment.start_ms
 
-    def is_kept(self, segment: Segment, now_ms: int) -> bool:
-        """Return whether a segment may stand in when the upstream fails."""
-        return now_ms < self.kept_until_ms(segment)
+    def trusted_until_ms(self, segment: Segment, end_ms: int) -> int:
+        """Return up to when a segment is known as far as *end_ms*, an instant of it or its end."""
+        ages_ms = [segment.fetched_ms - segment.end_ms]
+        ages_ms += [each for each in CLOSING_AGES_MS if each <= segment.fetched_ms - end_ms]
+        trust_ms = self.trust_ratio * (max(ages_ms) - self.lateness_ms)
+        return segment.fetched_ms + int(max(MOMENT_MS, min(self.trust_max_ms, trust_ms)))
 
-    def cohort(self, segment: Segment) -> Hashable:
+    def gone_ms(self, segment: Segment, accessed_ms: int = 0) -> int:
         """
-        Return what segments have in common that may be joined.
+        Return when the clean-up may delete a segment; `gone_sql` says the same in SQL.
 
-        They are of one kind, settled or provisional, and were fetched within the same short
-        stretch of time: the whole expires as early as its oldest part, so a stretch is the most
-        that joining takes of a part's life. What came by point and what came of pages may be other
-        samples.
+        Nothing of it is known then, nor may stand in, whatever the site's lateness; or its object
+        was last read so long ago, by the last note of it. Without an object, that is the fetch.
         """
-        stretch = segment.fetched_ms // max(self._ttl_ms(segment) // STRETCHES, 1)
-        return self._is_settled(segment), segment.is_by_point, stretch
+        return min(
+            segment.fetched_ms + self._longest_ms(segment.fetched_ms - segment.start_ms),
+            max(segment.fetched_ms, accessed_ms) + self._unread_ms,
+        )
 
     @property
-    def sql_values(self) -> tuple[int, ...]:
-        """The values of the parameters in `kept_until_sql`."""
-        limits = (self.settle_after_ms, self.settled_ttl_ms, self.provisional_ttl_ms)
-        return (*limits, self.grace_ms)
+    def note_every_ms(self) -> int:
+        """How often the last access of an object is noted, at the most."""
+        return max(1, self.max_age_ms // NOTES_PER_AGE)
 
-    def _is_settled(self, segment: Segment) -> bool:
-        return segment.start_ms < self.settled_until_ms(segment.fetched_ms)
+    @property
+    def sql_values(self) -> tuple[float, int, int]:
+        """The values of the parameters in `is_whole_sql`, behind the present."""
+        return self.trust_ratio, self.trust_max_ms, self.lateness_ms
 
-    def _ttl_ms(self, segment: Segment) -> int:
-        return self.settled_ttl_ms if self._is_settled(segment) else self.provisional_ttl_ms
+    @property
+    def clean_up_values(self) -> tuple[float, int, int, int]:
+        """The values of the parameters in `spent_sql` and `gone_sql`."""
+        return self.trust_ratio, self.trust_max_ms, self.grace_ms, self._unread_ms
+
+    @property
+    def _unread_ms(self) -> int:
+        # The last access is noted so seldom that it may have been so much later.
+        return self.max_age_ms + self.note_every_ms
+
+    def _longest_ms(self, old_ms: int) -> int:
+        """Return how long something is known and stands in that was so old when it was fetched."""
+        trust_ms = max(MOMENT_MS, min(self.trust_max_ms, int(self.trust_ratio * old_ms)))
+        return trust_ms + self.grace_ms
+
+    def _trusts(self, old_ms: int, age_ms: int) -> bool:
+        """Return whether what was so old when it was fetched is known an age later."""
+        return (
+            age_ms <= self.trust_ratio * (old_ms - self.lateness_ms) and age_ms <= self.trust_max_ms
+        )
 
 
-def kept_until_sql(first: int) -> str:
+def closings(time_range: Range, fetched_ms: int) -> list[int]:
+    """Return the instants within a range at which the frames of a fetch close, ascending."""
+    found = (fetched_ms - each for each in reversed(CLOSING_AGES_MS))
+    return [each for each in found if time_range.start_ms < each < time_range.end_ms]
+
+
+def is_whole_sql(first: int) -> str:
     """
-    Return `Freshness.kept_until_ms` as an SQL expression over a row of `cache_segments`.
+    Return whether all of a segment is known, as an SQL expression over a row of `cache_segments`.
 
     Args:
-        first: Number of the first of its parameters, whose values are `Freshness.sql_values`.
+        first: Number of the first of its parameters: the present, then `Freshness.sql_values`.
     """
-    settle_after, settled_ttl, provisional_ttl, grace = (f"?{first + n}" for n in range(4))
-    is_settled = f"start_ms < fetched_ms - {settle_after}"
-    ttl = f"CASE WHEN {is_settled} THEN {settled_ttl} ELSE {provisional_ttl} END"
-    return f"(fetched_ms + {ttl} + {grace})"
+    now, ratio, trust_max, lateness = (f"?{first + n}" for n in range(4))
+    age = f"{now} - fetched_ms"
+    return (
+        f"(fetched_ms >= {now} - {MOMENT_MS}"
+        f" OR ({age} <= {ratio} * (fetched_ms - end_ms - {lateness}) AND {age} <= {trust_max}))"
+    )
+
+
+def spent_sql(first: int) -> str:
+    """
+    Return when nothing of a segment is known, nor may stand in, as `is_whole_sql` returns SQL.
+
+    Args:
+        first: Number of the first of its parameters, whose values are `Freshness.clean_up_values`.
+    """
+    ratio, trust_max, grace = (f"?{first + n}" for n in range(3))
+    trust = f"CAST({ratio} * (fetched_ms - start_ms) AS INTEGER)"
+    whole = f"fetched_ms + max({MOMENT_MS}, min({trust_max}, {trust})) + {grace}"
+    return f"CAST({whole} AS INTEGER)"
+
+
+def gone_sql(first: int, accessed: str) -> str:
+    """
+    Return `Freshness.gone_ms` in the same way.
+
+    Args:
+        first: As that of `spent_sql`.
+        accessed: An expression for when the object was last read.
+    """
+    unread = f"CAST(max(fetched_ms, {accessed}) + ?{first + 3} AS INTEGER)"
+    return f"min({spent_sql(first)}, {unread})"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from building_vitals.cache.freshness import Freshness, is_whole_sql
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.purges_table import FORGETTING, purge_statements
 from building_vitals.cache.rows_table import (
@@ -29,6 +30,8 @@ _SEGMENT_BYTES = 400
 # Many segments come back as one text, for each value that crosses into Python costs time: so many
 # that it stays below what a value may have. The directory travels only where the segment has to be
 # cut. CROSS JOIN keeps the order of loops.
+_IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
+                AND {is_whole_sql(6)}"""
 _FIND = f"""
 SELECT '[' || group_concat(segment) || ']' AS segments FROM (
     SELECT segment, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) / {PARAMETER_BYTES_MAX} AS part
@@ -36,13 +39,11 @@ SELECT '[' || group_concat(segment) || ']' AS segments FROM (
         SELECT json_array(
             s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
             s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
-            CASE WHEN ?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4 THEN NULL
-                ELSE json(s.frames) END,
+            CASE WHEN {_IS_WHOLE} THEN NULL ELSE json(s.frames) END,
             json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false'))
         ) AS segment,
         {_SEGMENT_BYTES} + 4 * length(s.point)
-            + CASE WHEN ?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4 THEN 0
-                ELSE length(s.frames) END AS bytes
+            + CASE WHEN {_IS_WHOLE} THEN 0 ELSE length(s.frames) END AS bytes
         FROM json_each(?2) p CROSS JOIN cache_segments s
             ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
     )
@@ -67,7 +68,8 @@ _PART_VALUES = SERIES_VALUES.replace(
     "value ->> 9",
     samples_of_part("value ->> 9", ("p.start_ms", "p.end_ms"), ("f.start_ms", "f.end_ms")),
 )
-# What was purged while it was being fetched is left out, and the rest of the segment stored: of
+# A fetch that took long does not take the place of what was fetched of the same range since. What
+# was purged while it was being fetched is left out, and the rest of the segment stored: of
 # each mark, where the purged part begins and where the segment goes on, and its end as the last.
 _INSERT = f"""
 WITH fresh AS MATERIALIZED (
@@ -95,7 +97,10 @@ INSERT OR REPLACE INTO cache_segments ({COLUMNS})
 SELECT ?1, f.point, p.start_ms, p.end_ms, {_PART_VALUES},
     f.value ->> 15 OR p.start_ms > f.start_ms OR p.end_ms < f.end_ms, f.value ->> 16
 FROM parts p JOIN fresh f ON f.n = p.n
-WHERE p.start_ms < p.end_ms
+WHERE p.start_ms < p.end_ms AND NOT EXISTS (
+    SELECT 1 FROM cache_segments s WHERE s.site = ?1 AND s.point = f.point
+        AND s.end_ms = p.end_ms AND s.start_ms = p.start_ms AND s.fetched_ms > f.fetched_ms
+)
 """  # noqa: S608 - constants only
 
 _REMOVE = """
@@ -150,6 +155,11 @@ _DROP_OBJECTS = """
 DELETE FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
 """
 
+_NOTE_ACCESS = """
+UPDATE cache_metadata SET last_access_ms = ?2
+WHERE last_access_ms <= ?3 AND object_key IN (SELECT value FROM json_each(?1))
+"""
+
 _FORGET = """
 DELETE FROM cache_segments WHERE object_key IN (SELECT value FROM json_each(?1))
 """
@@ -194,25 +204,34 @@ class SegmentIndex:
         self._look_ups = look_ups
 
     async def find(
-        self, site: str, points: Sequence[str], time_range: Range, *, directories: bool = False
+        self,
+        site: str,
+        points: Sequence[str],
+        time_range: Range,
+        known: tuple[Freshness, int] | None = None,
     ) -> list[Segment]:
         """
         Return every segment of *points* that overlaps *time_range*, expired ones too.
 
-        With *directories*, segments that lie within the range have their frame directory as well.
+        With *known*, the rule and the present, segments that lie within the range and are known
+        to their end come without their frame directory.
         """
-        statement = self.find_statement(site, points, time_range, directories=directories)
+        statement = self.find_statement(site, points, time_range, known)
         return self.found(await self._database.rows(statement.sql, *statement.values))
 
     @staticmethod
     def find_statement(
-        site: str, points: Sequence[str], time_range: Range, *, directories: bool = False
+        site: str,
+        points: Sequence[str],
+        time_range: Range,
+        known: tuple[Freshness, int] | None = None,
     ) -> Statement:
-        """Return the statement whose rows `found` reads."""
-        names = json_parameter(points)
-        return Statement(
-            _FIND, (site, names, time_range.start_ms, time_range.end_ms, int(directories))
-        )
+        """Return the statement whose rows `found` reads; *known* as that of `find`."""
+        values = (site, json_parameter(points), time_range.start_ms, time_range.end_ms)
+        if known is None:
+            return Statement(_FIND, (*values, 1, 0, 0, 0, 0))
+        freshness, now_ms = known
+        return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values))
 
     @staticmethod
     def found(rows: Iterable[Mapping[str, str]]) -> list[Segment]:
@@ -319,6 +338,12 @@ class SegmentIndex:
         names = json_parameter(keys)
         await self._database.batch(
             [Statement(_DISCOUNT_OBJECTS, (names,)), Statement(_DROP_OBJECTS, (names,))]
+        )
+
+    async def note_access(self, keys: Sequence[str], *, now_ms: int, before_ms: int) -> None:
+        """Note that objects are read whose last access was noted at an instant or before."""
+        await self._database.batch(
+            [Statement(_NOTE_ACCESS, (json_parameter(keys), now_ms, before_ms))]
         )
 
     async def forget(self, keys: Sequence[str]) -> int:

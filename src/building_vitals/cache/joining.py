@@ -7,17 +7,19 @@ copied as they are, small ones are put together, and only frames that are cut ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from building_vitals.cache.coverage import cover
-from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.freshness import closings
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.ranges import Range, merge
 from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import (
     FRAME_SAMPLES_MIN,
     Frame,
+    Series,
     SeriesBuilder,
     cut_text,
     frame_text,
@@ -36,27 +38,28 @@ def is_small(segment: Segment) -> bool:
 
 
 def runs(
-    segments: Iterable[Segment], *, freshness: Freshness, now_ms: int
+    segments: Iterable[Segment],
 ) -> list[tuple[Range, int, list[tuple[Segment, Range]]]]:
     """
     Return which segments of one point can become one, or be moved into another object.
 
-    Only small ones are joined, and only within a cohort (`freshness`).
+    Only small ones are joined, and only where that changes nobody's life: those of one kind that
+    were fetched at the same instant.
 
     Returns:
-        For each run of two or more, or of one that has samples: the range it covers, when its
-        oldest part was fetched, and its parts with the range each gives.
+        For each run of two or more, or of one that has samples: the range it covers, when it was
+        fetched, and its parts with the range each gives.
     """
-    cohorts: dict[Hashable, list[Segment]] = {}
+    alike: dict[tuple[int, bool], list[Segment]] = {}
     for each in segments:
-        if is_small(each) and freshness.is_known(each, now_ms):
-            cohorts.setdefault(freshness.cohort(each), []).append(each)
+        if is_small(each):
+            alike.setdefault((each.fetched_ms, each.is_by_point), []).append(each)
     found = []
-    for group in cohorts.values():
+    for (fetched_ms, _), group in alike.items():
         for known in merge(each.range for each in group):
             parts = cover(group[0].point, group, known).known
             if len(parts) > 1 or parts[0][0].count:
-                found.append((known, min(part.fetched_ms for part, _ in parts), parts))
+                found.append((known, fetched_ms, parts))
     return found
 
 
@@ -70,33 +73,53 @@ def join(
         ValueError: the bytes are not that frame.
         DirectoryMissing: a part's directory was left out.
     """
-    builder = SeriesBuilder()
-    small: list[_Samples] = []
-
-    def close() -> None:
-        if small:
-            count = sum(each.samples for each in small)
-            text = b",".join(each.text for each in small)
-            builder.add_text(small[0].first_ms, small[-1].last_ms, count, text)
-            small.clear()
-
+    joiner = _Joiner(closings(known, parts[0][0].fetched_ms))
     for segment, time_range in parts:
         if segment.frames is None and segment.count:
             raise DirectoryMissing(point)
         for frame in segment.frames or ():
-            if frame.last_ms < time_range.start_ms or frame.first_ms >= time_range.end_ms:
-                continue
-            is_whole = time_range.start_ms <= frame.first_ms and frame.last_ms < time_range.end_ms
-            if is_whole and frame.count >= FRAME_SAMPLES_MIN and not small:
-                builder.add_frame(frame, read(segment, frame))
-                continue
-            kept = _cut(frame, read(segment, frame), None if is_whole else time_range)
-            if kept.samples:
-                small.append(kept)
-            if sum(each.samples for each in small) >= FRAME_SAMPLES_MIN:
-                close()
-    close()
-    return PointSeries(point, known, builder.build(), parts[0][0].is_by_point)
+            if frame.last_ms >= time_range.start_ms and frame.first_ms < time_range.end_ms:
+                joiner.add(frame, time_range, partial(read, segment, frame))
+    return PointSeries(point, known, joiner.build(), parts[0][0].is_by_point)
+
+
+class _Joiner:
+    """Puts frames together; they stay apart at the instants *closings_ms*, where trust may end."""
+
+    def __init__(self, closings_ms: Sequence[int]) -> None:
+        self._closings_ms = closings_ms
+        self._builder = SeriesBuilder()
+        self._small: list[_Samples] = []
+
+    def add(self, frame: Frame, time_range: Range, read: Callable[[], bytes | memoryview]) -> None:
+        """Append what a frame has in a range; *read* gives its bytes."""
+        begin_ms = max(frame.first_ms, time_range.start_ms)
+        if self._small and any(
+            self._small[-1].last_ms < each <= begin_ms for each in self._closings_ms
+        ):
+            self._close()
+        is_whole = time_range.start_ms <= frame.first_ms and frame.last_ms < time_range.end_ms
+        if is_whole and frame.count >= FRAME_SAMPLES_MIN and not self._small:
+            self._builder.add_frame(frame, read())
+            return
+        kept = _cut(frame, read(), None if is_whole else time_range)
+        if kept.samples:
+            self._small.append(kept)
+        if sum(each.samples for each in self._small) >= FRAME_SAMPLES_MIN:
+            self._close()
+
+    def _close(self) -> None:
+        small = self._small
+        if small:
+            count = sum(each.samples for each in small)
+            text = b",".join(each.text for each in small)
+            self._builder.add_text(small[0].first_ms, small[-1].last_ms, count, text)
+            small.clear()
+
+    def build(self) -> Series:
+        """Return the series."""
+        self._close()
+        return self._builder.build()
 
 
 class _Samples(NamedTuple):

@@ -27,7 +27,7 @@ class Filling(msgspec.Struct):
     A request whose data are known, as far as they have happened.
 
     Attributes:
-        covers: One for each point, without gaps.
+        covers: One for each point, without gaps unless it is stale.
         fresh: Objects that were made for it and may not be stored yet, by key.
         made: Keys of all objects that were made for it.
         fetched: Ranges that came from upstream, merged.
@@ -36,7 +36,9 @@ class Filling(msgspec.Struct):
         unreadable: Samples that were left out of it, because they cannot be read.
         had_known: Whether some of it had been known before.
         resolution: Which samples they are, where the upstream's calls give different ones.
-        is_stale: Whether expired segments stand in for a fetch that failed.
+        is_stale: Whether what is known, and what is kept though no longer trusted, stands in for a
+            fetch that failed.
+        missing: What could not be had then, merged over all points.
     """
 
     covers: list[Cover]
@@ -48,6 +50,7 @@ class Filling(msgspec.Struct):
     unreadable: int = 0
     had_known: bool = True
     is_stale: bool = False
+    missing: list[Range] = []
     resolution: Resolution | None = None
 
     def after(self, earlier: Filling) -> Filling:
@@ -96,8 +99,9 @@ class Need(msgspec.Struct, frozen=True):
     Attributes:
         now_ms: The moment it is judged at.
         deadline_ms: When to give up.
+        since_ms: What was fetched then or later is known to its end; *now_ms*, if left out.
         wait_until_ms: How long to wait for somebody else's fetch; as long as all, if left out.
-        accepts_stale: Whether expired segments may stand in for a fetch that failed.
+        accepts_stale: Whether what is kept may stand in for a fetch that failed.
         fetched_max: Most estimated samples that may be fetched for it; None for any number.
     """
 
@@ -106,6 +110,7 @@ class Need(msgspec.Struct, frozen=True):
     time_range: Range
     now_ms: int
     deadline_ms: int
+    since_ms: int | None = None
     wait_until_ms: int | None = None
     accepts_stale: bool = True
     fetched_max: int | None = None

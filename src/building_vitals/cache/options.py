@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.freshness import LATENESS_MS, Freshness
 
 
 class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,26 +12,32 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
     Options of the cache.
 
     Attributes:
-        default_ttl: Seconds that provisional data count as known.
-        max_cache_age: Seconds that settled data count as known.
-        settle_after: Age in seconds at which data are settled when fetched.
-        stale_grace: Seconds that expired data are kept for when the upstream fails.
+        default_ttl: Seconds that lists of sites and points count as known.
+        max_cache_age: Seconds since the last access after which the clean-up may delete.
+        trust_ratio: How many times longer than its age when fetched a sample is trusted.
+        trust_max: Seconds that it is trusted at the most.
+        lateness: Seconds that samples come late, as a rule; None: as is learned of each site.
+        stale_grace: Seconds that what is no longer trusted may stand in when the upstream fails.
         compression: Store datasets compressed; segments always are.
         lease_seconds: Seconds after which a fetch whose holder is silent may be taken over.
     """
 
     default_ttl: int = 3600
-    max_cache_age: int = 86_400
-    settle_after: int = 7200
+    max_cache_age: int = 2_592_000
+    trust_ratio: float = 2.0
+    trust_max: int = 7_776_000
+    lateness: int | None = None
     stale_grace: int = 86_400
     compression: bool = True
     lease_seconds: int = 10
 
     def freshness(self) -> Freshness:
-        """Return the same in milliseconds."""
+        """Return the rule with these values."""
         return Freshness(
-            settle_after_ms=self.settle_after * 1000,
-            settled_ttl_ms=self.max_cache_age * 1000,
-            provisional_ttl_ms=self.default_ttl * 1000,
+            trust_ratio=self.trust_ratio,
+            trust_max_ms=self.trust_max * 1000,
+            lateness_ms=LATENESS_MS if self.lateness is None else self.lateness * 1000,
+            is_learned=self.lateness is None,
             grace_ms=self.stale_grace * 1000,
+            max_age_ms=self.max_cache_age * 1000,
         )

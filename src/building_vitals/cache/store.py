@@ -302,7 +302,7 @@ class SegmentStore:
             statements += SegmentIndex.insert_statements(
                 each.site,
                 each.segments,
-                list(map(self._freshness.kept_until_ms, each.segments)),
+                list(map(self._freshness.gone_ms, each.segments)),
                 [each.row()] if each.key else [],
                 now_ms=now_ms,
             )
@@ -325,7 +325,7 @@ class SegmentStore:
             parts: For each of its segments, what it was made of.
             now_ms: The present.
         """
-        expires_ms = [self._freshness.kept_until_ms(each) for each in stored.segments]
+        expires_ms = [self._freshness.gone_ms(each) for each in stored.segments]
         moves = zip(stored.segments, expires_ms, parts, strict=True)
         await self._database.batch(
             [

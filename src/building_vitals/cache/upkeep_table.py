@@ -9,23 +9,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from building_vitals.cache.freshness import Freshness, kept_until_sql
+from building_vitals.cache.freshness import Freshness, gone_sql, spent_sql
 from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.instants import DAY_MS
 from building_vitals.ports import Database, Statement, json_parameter
 
-# When a segment may go, by today's configuration: expires_ms was filed under that of its day.
-_GONE_MS = kept_until_sql(3)
+# One that stays all the same is looked at again after this long.
+LOOK_AGAIN_MS = DAY_MS
+
+# When a segment may go, by today's configuration: expires_ms was filed under that of its day, and
+# before it was read. ?3 to ?6 are `Freshness.clean_up_values`.
+_SPENT_MS = spent_sql(3)
+_ACCESSED_MS = """coalesce((
+    SELECT m.last_access_ms FROM cache_metadata m WHERE m.object_key = cache_segments.object_key
+), 0)"""
+_GONE_MS = gone_sql(3, _ACCESSED_MS)
+# One that nobody reads stays where it hides an older copy that somebody does: an answer never goes
+# back in time.
+_HIDES = f"""({_SPENT_MS} >= ?1 AND EXISTS (
+    SELECT 1 FROM cache_segments o WHERE o.site = cache_segments.site
+        AND o.point = cache_segments.point AND o.end_ms > cache_segments.start_ms
+        AND o.start_ms < cache_segments.end_ms AND o.fetched_ms < cache_segments.fetched_ms
+))"""  # noqa: S608 - constants only
 _EXPIRED = """
 SELECT site, point, end_ms, start_ms FROM cache_segments
 WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
 """
 _REFILE_SEGMENTS = f"""
-UPDATE cache_segments SET expires_ms = {_GONE_MS}
-WHERE {_GONE_MS} >= ?1 AND (site, point, end_ms, start_ms) IN ({_EXPIRED})
+UPDATE cache_segments SET expires_ms =
+    CASE WHEN {_GONE_MS} >= ?1 THEN {_GONE_MS} ELSE ?1 + {LOOK_AGAIN_MS} END
+WHERE ({_GONE_MS} >= ?1 OR {_HIDES}) AND (site, point, end_ms, start_ms) IN ({_EXPIRED})
 """  # noqa: S608 - constants only
 _DELETE_SEGMENTS = f"""
 DELETE FROM cache_segments
-WHERE {_GONE_MS} < ?1 AND (site, point, end_ms, start_ms) IN ({_EXPIRED})
+WHERE {_GONE_MS} < ?1 AND NOT {_HIDES} AND (site, point, end_ms, start_ms) IN ({_EXPIRED})
 """  # noqa: S608 - constants only
 
 # Objects that have expired go after the last of their segments, under which they are filed.
@@ -113,8 +130,8 @@ class CacheUpkeep:
         self._index = index
 
     async def delete_segments(self, freshness: Freshness, *, now_ms: int, limit: int) -> Expired:
-        """Delete segments whose grace is over, those first that expired first."""
-        values = (now_ms, limit, *freshness.sql_values)
+        """Delete segments that may go, those first that expired first."""
+        values = (now_ms, limit, *freshness.clean_up_values)
         refiled, deleted = await self._database.batch(
             [Statement(_REFILE_SEGMENTS, values), Statement(_DELETE_SEGMENTS, values)]
         )

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
+from building_vitals.cache.accesses import Accesses
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.need import Need
@@ -59,6 +60,7 @@ class JobCheck:
         checks: JobChecks,
         filler_for: FillerFor,
         store: SegmentStore,
+        accesses: Accesses,
         objects: ObjectStore,
         is_spent: Callable[[], bool],
         clock: Clock,
@@ -68,6 +70,7 @@ class JobCheck:
             checks: The tables.
             filler_for: As that of `ChunkFilling`.
             store: Forgets lost objects.
+            accesses: Notes that the data are needed: they are about to be asked for.
             objects: The bucket.
             is_spent: Whether the invocation has no statements left for another part.
             clock: Time.
@@ -75,6 +78,7 @@ class JobCheck:
         self._checks = checks
         self._filler_for = filler_for
         self._store = store
+        self._accesses = accesses
         self._objects = objects
         self._is_spent = is_spent
         self._clock = clock
@@ -139,6 +143,8 @@ class JobCheck:
         lost = await self._lost(covered, seen)
         if lost:
             await self._store.lost(lost)
+        if due := self._accesses.due(covered):
+            await self._accesses.note(due)
         return bool(lost)
 
     async def _lost(self, covered: Sequence[Cover], seen: set[str]) -> list[str]:

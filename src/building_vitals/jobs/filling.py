@@ -107,9 +107,7 @@ class ChunkFilling:
         try:
             found = _pieces(covered)
         except DirectoryMissing:
-            segments = await self._index.find(
-                need.site, need.points, need.time_range, directories=True
-            )
+            segments = await self._index.find(need.site, need.points, need.time_range)
             found = _pieces(self._filler_for(_drop).cover(need, segments))
         cut = [piece for piece in found if piece.frame is not None]
         whole = [piece for piece in found if piece.frame is None]

@@ -9,7 +9,7 @@ answer is spliced from segments as any other.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from building_vitals.answers.answer import CacheReport, StoredBody, TimeseriesAnswer, answer_meta
 from building_vitals.answers.body import ByteSource, batches, encoded
@@ -55,7 +55,7 @@ class JobResultService:
         objects: ObjectStore,
         store: SegmentStore,
         index: SegmentIndex,
-        freshness: Freshness,
+        freshness_of: Callable[[str], Freshness],
         bytes_min: int,
         invocation: Invocation,
     ) -> None:
@@ -65,7 +65,7 @@ class JobResultService:
         self._store = store
         self._index = index
         self._clock = invocation.clock
-        self._freshness = freshness
+        self._freshness_of = freshness_of
         self._new_id = invocation.new_id
         self._on_fault = invocation.on_fault
         self._run_later = invocation.run_later
@@ -179,15 +179,14 @@ class JobResultService:
     ) -> tuple[list[PointPieces], int] | None:
         """Return the pieces of the result and until when they are kept; None with gaps."""
         need = Need(job.site, points, job.time_range, job.created_ms, job.created_ms)
-        for directories in (False, True):
-            segments = await self._index.find(
-                job.site, points, job.time_range, directories=directories
-            )
+        freshness = self._freshness_of(job.site)
+        for known in ((freshness, need.now_ms), None):
+            segments = await self._index.find(job.site, points, job.time_range, known)
             covered = covers(
                 points,
                 segments,
                 need.happened,
-                freshness=self._freshness,
+                freshness=freshness,
                 now_ms=need.now_ms,
                 source="either",
             )
@@ -197,8 +196,7 @@ class JobResultService:
                 parts = resolve(covered)
             except DirectoryMissing:
                 continue
-            known = (segment for each in covered for segment, _ in each.known)
-            return parts, min(map(self._freshness.kept_until_ms, known), default=0)
+            return parts, self._clock.now_ms() + freshness.max_age_ms
         return None
 
     async def answer(self, question: Question, result: JobResult) -> TimeseriesAnswer | None:

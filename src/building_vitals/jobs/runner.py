@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from building_vitals.cache.accesses import Accesses
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Need, Progress
 from building_vitals.cache.store import SegmentStore
@@ -84,6 +85,7 @@ class ChunkRunner:
         objects: ObjectStore,
         filler_for: FillerFor,
         store: SegmentStore,
+        accesses: Accesses,
         sender: ChunkSender,
         options: JobOptions,
         on_complete: Callable[[str], Awaitable[object]],
@@ -95,6 +97,7 @@ class ChunkRunner:
             objects: The bucket.
             filler_for: Gives a filler that hands its work behind an answer to the function.
             store: The segments' objects.
+            accesses: Notes when they were last read.
             sender: The queues.
             options: Of jobs.
             on_complete: Awaited with each job that is complete.
@@ -110,6 +113,7 @@ class ChunkRunner:
             checks=JobChecks(database),
             filler_for=filler_for,
             store=store,
+            accesses=accesses,
             objects=objects,
             is_spent=lambda: database.is_spent,
             clock=invocation.clock,

@@ -8,7 +8,7 @@ since each point's last closed frame, and the frames that nobody has taken.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import lt
 from typing import Any
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET
 
 from building_vitals.instants import DAY_MS, floor_day, format_instant
-from building_vitals.ranges import Range, split_at
+from building_vitals.ranges import Range
 from building_vitals.series.columns import (
     Column,
     Sample,
@@ -108,23 +108,25 @@ class _PointFold:
     """
 
     __slots__ = (
-        "_builders",
+        "_builder",
         "_closed_count",
         "_closed_ms",
+        "_closings_ms",
+        "_end_ms",
         "_heads",
         "_is_ordered",
         "_late",
-        "_part",
-        "_parts",
         "_values",
         "begin_ms",
         "complete_ms",
         "times",
     )
 
-    def __init__(self, parts: Sequence[Range]) -> None:
-        self.begin_ms = self.complete_ms = parts[0].start_ms
-        self._begin(parts)
+    def __init__(self, time_range: Range, closings_ms: Sequence[int]) -> None:
+        self.begin_ms = self.complete_ms = time_range.start_ms
+        self._end_ms = time_range.end_ms
+        self._closings_ms = closings_ms
+        self._begin()
         self._late: dict[int, str] = {}
         self._is_ordered = True
         self.times: list[int] = []
@@ -132,12 +134,10 @@ class _PointFold:
         self._heads: list[str] = []
         self._values: list[str] = []
 
-    def _begin(self, parts: Sequence[Range]) -> None:
-        """Begin the series of these parts, without any frame."""
-        self._parts = parts
-        self._part = 0
-        self._builders = [SeriesBuilder() for _ in parts]
-        self._closed_ms = parts[0].start_ms if parts else self.begin_ms
+    def _begin(self) -> None:
+        """Begin a series, without any frame."""
+        self._builder = SeriesBuilder()
+        self._closed_ms = self.begin_ms
         self._closed_count = 0
 
     @property
@@ -177,7 +177,7 @@ class _PointFold:
             self._late.update(zip(self.times[:late], self._values[:late], strict=True))
             self._drop(late)
         if len(self.times) >= FRAME_SAMPLES_MIN:
-            self._close(is_last=False)
+            self._close(self._end_ms, is_last=False)
         return too_old_ms
 
     def _hold(self, values: Mapping[int, str]) -> None:
@@ -190,47 +190,49 @@ class _PointFold:
         """Forget the first open samples."""
         del self.times[:count], self._heads[:count], self._values[:count]
 
-    def _close(self, *, is_last: bool) -> None:
+    def _close(self, until_ms: int, *, is_last: bool) -> None:
         """Close the frames after whose end a sample is known, or all of them."""
         times, total, start = self.times, len(self.times), 0
-        while True:
-            part_end_ms = self._parts[self._part].end_ms
-            stop = bisect_left(times, part_end_ms, start)
-            end_ms = part_end_ms
-            full = start + FRAME_SAMPLES_MIN
-            if full <= stop:
-                midnight_ms = floor_day(times[full - 1]) + DAY_MS
-                if midnight_ms < part_end_ms:
-                    stop, end_ms = bisect_left(times, midnight_ms, full, stop), midnight_ms
-            if stop - start > FRAME_SAMPLES_MAX:
-                stop = start + FRAME_SAMPLES_MAX
-                end_ms = times[stop]
+        while start < total:
+            stop, end_ms = self._frame_end(start, until_ms)
             if stop == total and not is_last:
                 break
-            if stop > start:
-                text = woven_text(self._heads[start:stop], self._values[start:stop])
-                self._builders[self._part].add_text(
-                    times[start], times[stop - 1], stop - start, text
-                )
-                self._closed_count += stop - start
+            text = woven_text(self._heads[start:stop], self._values[start:stop])
+            self._builder.add_text(times[start], times[stop - 1], stop - start, text)
+            self._closed_count += stop - start
             self._closed_ms, start = end_ms, stop
-            if end_ms == part_end_ms:
-                if self._part == len(self._parts) - 1:
-                    break
-                self._part += 1
+        if is_last:
+            self._closed_ms = until_ms
         self._drop(start)
+
+    def _frame_end(self, start: int, until_ms: int) -> tuple[int, int]:
+        """Return where a frame ends that begins with a sample: at which one, and the instant."""
+        times, end_ms = self.times, until_ms
+        n = bisect_right(self._closings_ms, times[start])
+        if n < len(self._closings_ms):
+            end_ms = min(end_ms, self._closings_ms[n])
+        stop = bisect_left(times, end_ms, start)
+        full = start + FRAME_SAMPLES_MIN
+        if full <= stop:
+            midnight_ms = floor_day(times[full - 1]) + DAY_MS
+            if midnight_ms < end_ms:
+                stop, end_ms = bisect_left(times, midnight_ms, full, stop), midnight_ms
+        if stop - start > FRAME_SAMPLES_MAX:
+            stop = start + FRAME_SAMPLES_MAX
+            end_ms = times[stop]
+        return stop, end_ms
 
     def close_whole(self) -> None:
         """Close the last frame too, where no sample is missing: as bytes it takes a tenth."""
-        if self.times and self._parts and self.complete_ms >= self._parts[-1].end_ms:
+        if self.times and self.begin_ms < self._end_ms <= self.complete_ms:
             self.tidy()
-            self._close(is_last=True)
+            self._close(self._end_ms, is_last=True)
 
-    def take_known(self) -> list[tuple[Range, Series]]:
-        """Return the parts that became complete since the last time, each with its series."""
+    def take_known(self) -> tuple[Range, Series] | None:
+        """Return what became complete since the last time, with its series; None for nothing."""
         until_ms = self.complete_ms
         if until_ms <= self.begin_ms:
-            return []
+            return None
         # A page that broke off may have left samples in disorder.
         self.tidy()
         if self._late or self._closed_ms > until_ms:
@@ -238,14 +240,10 @@ class _PointFold:
         stop = bisect_left(self.times, until_ms)
         rest = self.times[stop:], self._heads[stop:], self._values[stop:]
         del self.times[stop:], self._heads[stop:], self._values[stop:]
-        self._parts, left = _cut_parts(self._parts, until_ms)
-        if self._part < len(self._parts):
-            self._close(is_last=True)
-        # The builders of parts that have not begun are left.
-        series = [builder.build() for builder in self._builders[: len(self._parts)]]
-        taken = list(zip(self._parts, series, strict=True))
+        self._close(until_ms, is_last=True)
+        taken = Range(self.begin_ms, until_ms), self._builder.build()
         self.begin_ms = until_ms
-        self._begin(left)
+        self._begin()
         self.times, self._heads, self._values = rest
         return taken
 
@@ -255,25 +253,15 @@ class _PointFold:
         a frame reaches beyond what is complete.
         """
         known: dict[int, str] = {}
-        for builder in self._builders:
-            series = builder.build()
-            for frame in series.frames:
-                data = series.data[frame.offset : frame.offset + frame.stored_bytes]
-                known.update(value_texts(frame_text(frame, data)))
+        series = self._builder.build()
+        for frame in series.frames:
+            data = series.data[frame.offset : frame.offset + frame.stored_bytes]
+            known.update(value_texts(frame_text(frame, data)))
         known.update(self._late)
         known.update(zip(self.times, self._values, strict=True))
         self._hold(known)
         self._late = {}
-        self._begin(self._parts)
-
-
-def _cut_parts(parts: Sequence[Range], until_ms: int) -> tuple[list[Range], list[Range]]:
-    """Return what of the parts lies before an instant, and what does not."""
-    cut = split_at(parts, until_ms)
-    return (
-        [part for part in cut if part.end_ms <= until_ms],
-        [part for part in cut if part.start_ms >= until_ms],
-    )
+        self._begin()
 
 
 class Folder:
@@ -288,17 +276,16 @@ class Folder:
     """
 
     def __init__(
-        self, points: Iterable[str], time_range: Range, split_ms: int | None = None
+        self, points: Iterable[str], time_range: Range, closings_ms: Sequence[int] = ()
     ) -> None:
         """
         Args:
             points: Those asked for.
             time_range: The range asked for.
-            split_ms: Where to begin another series, should it lie inside the range.
+            closings_ms: Instants at which a frame closes in any case, ascending.
         """
         self._time_range = time_range
-        parts = [time_range] if split_ms is None else split_at([time_range], split_ms)
-        self._folds = {point: _PointFold(parts) for point in points}
+        self._folds = {point: _PointFold(time_range, closings_ms) for point in points}
         self._known_times = _Times()
         self._value_texts = _ValueTexts()
         self._number_texts = _ValueTexts()
@@ -414,14 +401,13 @@ class Folder:
         Return what became complete since it was last taken, also where that is: no samples.
 
         Returns:
-            In the order of the points, and for each by time: a stretch that begins where the last
-            one ended, in two where the series has to begin again. Points of which nothing more is
-            complete are left out.
+            In the order of the points a stretch that begins where the last one ended. Points of
+            which nothing more is complete are left out.
         """
         return [
-            PointSeries(point, known, series)
+            PointSeries(point, *taken)
             for point, fold in self._folds.items()
-            for known, series in fold.take_known()
+            if (taken := fold.take_known()) is not None
         ]
 
     def finish(self) -> list[PointSeries]:

@@ -75,6 +75,10 @@ class Upstream(Protocol):
         """
         ...
 
+    def lateness_ms(self, site: str) -> int | None:
+        """Return how late a site's samples come, as a rule; None where that is not known yet."""
+        ...
+
     def unknown_points(self, site: str, points: Collection[str], since_ms: int) -> frozenset[str]:
         """Return which points the site is known not to have, as of *since_ms* or later."""
         ...

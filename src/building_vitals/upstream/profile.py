@@ -7,7 +7,7 @@ a filter is heeded, whether calls by point give raw samples, how large answers m
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,9 +20,17 @@ CHECK_EVERY_MS = 7 * DAY_MS
 SMOOTHING = 0.3
 # A figure that differs less from the kept one is not worth a write.
 CHANGE_MIN = 0.2
-_INSTANTS = ("checked_ms", "seen_ms")
+_INSTANTS = ("checked_ms", "seen_ms", "newest_ms", "newest_ages_ms")
 # A range that ends earlier does not show how late the newest sample was.
 NEWEST_WITHIN_MS = 5 * MINUTE_MS
+# Newest samples whose ages are kept, and how many say how late samples come: one in twenty may come
+# later.
+AGES_MAX = 20
+AGES_MIN = 5
+LATE_SHARE = 0.05
+# A newest sample says how late it came where the look before was not much earlier.
+LOOKS_APART_MS_MAX = 15 * MINUTE_MS
+LATENESS_MS_MAX = DAY_MS
 # A rate seen over less than this is chance.
 RATE_DURATION_MIN_MS = 3_600_000
 
@@ -47,6 +55,9 @@ class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         is_filter_heeded: Whether `point_names` filters pages.
         is_same: Whether calls by point give the samples of the site's raw pages.
         newest_age_ms: Age of the newest sample when it was first seen.
+        newest_ms: The newest sample seen.
+        newest_ages_ms: How old the last newest samples were when they were first seen.
+        lateness_ms: How late samples come, but for one in twenty.
         checked_ms: When the two ways of asking were compared.
         seen_ms: When the site was last fetched from.
     """
@@ -63,6 +74,9 @@ class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     is_filter_heeded: bool | None = None
     is_same: bool | None = None
     newest_age_ms: int | None = None
+    newest_ms: int = 0
+    newest_ages_ms: tuple[int, ...] = ()
+    lateness_ms: int | None = None
     checked_ms: int = 0
     seen_ms: int = 0
 
@@ -72,7 +86,10 @@ class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     def differs(self, kept: SiteProfile) -> bool:
         """Return whether it says something new to who knows *kept*."""
-        return self.checked_ms != kept.checked_ms or any(
+        ages, kept_ages = len(self.newest_ages_ms), len(kept.newest_ages_ms)
+        if self.checked_ms != kept.checked_ms or kept_ages < min(ages, AGES_MIN):
+            return True
+        return any(
             _differs(getattr(self, name), getattr(kept, name))
             for name in self.__struct_fields__
             if name not in _INSTANTS
@@ -111,7 +128,7 @@ class Observation(msgspec.Struct, kw_only=True):
 
 def learned(profile: SiteProfile, seen: Observation) -> SiteProfile:
     """Return the profile with what an observation adds."""
-    changes: dict[str, float | int] = {"seen_ms": seen.now_ms}
+    changes: dict[str, Any] = {"seen_ms": seen.now_ms}
     if seen.requests:
         samples, busy_ms = seen.samples / seen.requests, seen.busy_ms / seen.requests
         kind = "call" if seen.is_by_point else "page"
@@ -132,7 +149,23 @@ def learned(profile: SiteProfile, seen: Observation) -> SiteProfile:
     if seen.newest_ms is not None and seen.time_range.end_ms >= seen.now_ms - NEWEST_WITHIN_MS:
         age_ms = max(0, seen.now_ms - seen.newest_ms)
         changes["newest_age_ms"] = round(_smooth(profile.newest_age_ms or 0, age_ms))
+        changes |= _lateness(profile, seen, seen.newest_ms)
     return msgspec.structs.replace(profile, **changes)
+
+
+def _lateness(profile: SiteProfile, seen: Observation, newest_ms: int) -> dict[str, Any]:
+    """Return what the newest sample of an observation says of how late samples come."""
+    if newest_ms <= profile.newest_ms:
+        return {}
+    changes: dict[str, Any] = {"newest_ms": newest_ms}
+    if profile.newest_ms and seen.now_ms - profile.seen_ms <= LOOKS_APART_MS_MAX:
+        age_ms = min(max(0, seen.now_ms - newest_ms), LATENESS_MS_MAX)
+        ages_ms = (*profile.newest_ages_ms, age_ms)[-AGES_MAX:]
+        changes["newest_ages_ms"] = ages_ms
+        if len(ages_ms) >= AGES_MIN:
+            later = int(len(ages_ms) * LATE_SHARE)
+            changes["lateness_ms"] = sorted(ages_ms)[-1 - later]
+    return changes
 
 
 def _smooth(kept: float, seen: float) -> float:

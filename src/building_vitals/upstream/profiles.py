@@ -67,6 +67,10 @@ class SiteProfiles:
         except (AppError, ValueError) as error:
             self._on_fault("upstream profile", error)
             return SiteProfile() if kept is None else kept.profile
+        if kept is not None and found == kept.stored:
+            # Nobody else has learned more; what was not worth a write is not forgotten.
+            kept.read_ms = now_ms
+            return kept.profile
         self._memory.put(site, _ProfileState(found, found, now_ms))
         return found
 

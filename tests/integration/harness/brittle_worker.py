@@ -22,7 +22,7 @@ RETRIES = 3
 TTL_S = 1
 VARIABLES = {
     "DEFAULT_TTL": str(TTL_S),
-    "MAX_CACHE_AGE": str(TTL_S),
+    "TRUST_MAX": str(TTL_S),
     "UPSTREAM_CALLS": "site",
     "UPSTREAM_PAGE_SIZE": str(PAGE_SIZE),
     "UPSTREAM_PAGE_TIMEOUT": str(PAGE_TIMEOUT_MS),

@@ -9,6 +9,7 @@ import pytest
 
 from building_vitals.cache.failures import FAILURE_MS
 from building_vitals.cache.lease import Lease
+from building_vitals.cache.segments import pieces
 from building_vitals.cache.store import SegmentObject
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.ranges import Range
@@ -177,36 +178,112 @@ async def test_the_future_is_not_known() -> None:
         later = await world.ask(["a"], time_range)
         now_ms = EPOCH_MS + 1_800_000
         assert world.truth(["a"], Range(time_range.start_ms, now_ms)) == later.samples
-        assert [Range(EPOCH_MS, now_ms)] == later.report.fetched
+        # And the youngest of what was known, which is trusted for less than half an hour.
+        assert [Range(EPOCH_MS - HOUR_MS, now_ms)] == later.report.fetched
         future = await world.ask(["a"], Range(now_ms + HOUR_MS, now_ms + DAY_MS))
         assert ("hit", {"a": []}) == (future.report.status, future.samples)
 
 
+@pytest.mark.parametrize(
+    ("later_s", "fetched_s"),
+    [
+        pytest.param(1, 0, id="of the same moment"),
+        pytest.param(2, 300, id="the youngest"),
+        pytest.param(480, 300, id="eight minutes later"),
+        pytest.param(481, 900, id="no longer"),
+        pytest.param(3600, 3600, id="an hour later"),
+        pytest.param(7 * 3600, 4 * 3600, id="hours later"),
+        pytest.param(24 * 3600, 16 * 3600, id="a day later"),
+        pytest.param(40 * 3600, 24 * 3600, id="two days later"),
+    ],
+)
 @in_virtual_time
-async def test_new_data_live_for_the_short_time_and_old_for_the_long() -> None:
-    """After an hour the last two hours are fetched again; after a day, everything."""
+async def test_young_data_are_trusted_shortly_and_old_ones_long(
+    later_s: int, fetched_s: int
+) -> None:
+    """Each is fetched again at about three times the age that it was fetched at."""
     async with World() as world:
         time_range = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
         await world.ask(["a"], time_range)
         await world.settle()
-        await asyncio.sleep(3599)
-        assert "hit" == (await world.ask(["a"], time_range)).report.status
-        await asyncio.sleep(1)
+        await asyncio.sleep(later_s)
         again = await world.ask(["a"], time_range)
         await world.settle()
-        assert [Range(EPOCH_MS - 2 * HOUR_MS, EPOCH_MS)] == again.report.fetched
-        await asyncio.sleep(DAY_MS / 1000 - 3600)
-        # What was fetched an hour later was settled up to an hour before the present.
-        gaps = [
-            Range(time_range.start_ms, EPOCH_MS - 2 * HOUR_MS),
-            Range(EPOCH_MS - HOUR_MS, EPOCH_MS),
+        ranges = [Range(EPOCH_MS - fetched_s * 1000, EPOCH_MS)] if fetched_s else []
+        assert ranges == again.report.fetched
+        assert world.truth(["a"], time_range) == again.samples
+        # A chart that reads what was joined of both looks into no frame.
+        found = await world.filler.look_up(world.need(["a"], time_range))
+        [cover] = world.filler.cover(world.need(["a"], time_range), found)
+        assert all(piece.frame is None for each in cover.known for piece in pieces(*each))
+
+
+@in_virtual_time
+async def test_the_newest_copy_stands_in_and_an_answer_never_goes_back_in_time() -> None:
+    """An older copy of more does not come up again when both are no longer trusted."""
+    async with World() as world:
+        whole, part = days(5, 1), days(3, 2)
+        await world.ask(["a"], whole)
+        await world.settle()
+        world.upstream.changes.append(world.clock.now_ms() + 1)
+        await asyncio.sleep(6 * DAY_MS / 1000)
+        await world.ask(["a"], part)
+        await world.settle()
+        await asyncio.sleep(60)
+        world.upstream.failing = lambda *_: True
+        stale = await world.ask(["a"], whole)
+        assert "stale" == stale.report.status
+        newer, older = world.truth(["a"], part, 1)["a"], world.truth(["a"], whole, 0)["a"]
+        found = dict(stale.samples["a"])
+        assert newer == [each for each in stale.samples["a"] if each[0] in dict(newer)]
+        kept = [each for each in older if each[0] in found and each[0] not in dict(newer)]
+        assert kept == [each for each in stale.samples["a"] if each[0] not in dict(newer)]
+        # Of the rest, all that is not there is told.
+        missing = stale.meta["cache"]["missing"]
+        for at_ms, _ in older:
+            is_missing = any(start <= at_ms < end for start, end in missing)
+            assert is_missing == (at_ms not in found)
+
+
+@in_virtual_time
+async def test_what_is_missing_of_a_live_chart_is_told() -> None:
+    """All but the last second is known: it is answered, with the range that could not be had."""
+    async with World() as world:
+        await world.ask(["a", "b"], Range(EPOCH_MS - DAY_MS, EPOCH_MS))
+        await world.settle()
+        await asyncio.sleep(1.5)
+        world.upstream.failing = lambda *_: True
+        time_range = Range(EPOCH_MS - DAY_MS, EPOCH_MS + 1500)
+        stale = await world.ask(["a", "b"], time_range)
+        assert ("stale", [Range(EPOCH_MS, EPOCH_MS + 1000)]) == (
+            stale.report.status,
+            stale.report.missing,
+        )
+        assert world.truth(["a", "b"], time_range) == stale.samples
+        assert [[EPOCH_MS, EPOCH_MS + 1000]] == stale.meta["cache"]["missing"]
+        with pytest.raises(UpstreamError):
+            await world.ask(["a"], days(5, 4))
+
+
+@pytest.mark.parametrize("route", ["direct", "cached"])
+@in_virtual_time
+async def test_what_lies_in_the_future_is_on_no_route(route: str) -> None:
+    """The upstream may have samples of the future; every route answers up to the present."""
+    async with World() as world:
+        time_range = Range(EPOCH_MS - HOUR_MS, EPOCH_MS + HOUR_MS)
+        got = await world.ask(["a"], time_range, route=route)
+        assert world.truth(["a"], Range(time_range.start_ms, EPOCH_MS)) == got.samples
+        assert [time_range.end_ms - HOUR_MS] == [
+            each.time_range.end_ms for each in world.upstream.asked
         ]
-        assert gaps == (await world.ask(["a"], time_range)).report.fetched
+        future = Range(EPOCH_MS + HOUR_MS, EPOCH_MS + DAY_MS)
+        assert {"a": []} == (await world.ask(["a"], future, route=route)).samples
+        assert 1 == len(world.upstream.asked)
 
 
 @in_virtual_time
 async def test_changed_data_are_seen_once_the_old_have_expired() -> None:
-    """An answer is as old as the time to live allows, and no older."""
+    """An answer is as old as trust allows, and no older."""
     async with World() as world:
         time_range = days(5, 1)
         await world.ask(["a"], time_range)
@@ -214,38 +291,41 @@ async def test_changed_data_are_seen_once_the_old_have_expired() -> None:
         await asyncio.sleep(10)
         world.upstream.changes.append(world.clock.now_ms())
         assert world.truth(["a"], time_range, 0) == (await world.ask(["a"], time_range)).samples
-        await asyncio.sleep(DAY_MS / 1000)
+        await asyncio.sleep(12 * DAY_MS / 1000)
         assert world.truth(["a"], time_range, 1) == (await world.ask(["a"], time_range)).samples
 
 
 @in_virtual_time
 async def test_expired_data_stand_in_when_the_upstream_fails() -> None:
-    """Stale data are served for the grace period and have no tag; after it, the failure is."""
+    """What is kept is served for the grace period and has no tag; after it, the failure is."""
     async with World() as world:
         time_range = days(5, 1)
         await world.ask(["a"], time_range)
         await world.settle()
         world.upstream.failing = lambda *_: True
-        await asyncio.sleep(DAY_MS / 1000 + 1)
+        # Twice the age of the youngest.
+        await asyncio.sleep(2 * DAY_MS / 1000)
         stale = await world.ask(["a"], time_range)
         await world.settle()
         assert world.truth(["a"], time_range) == stale.samples
         assert ("stale", None) == (stale.report.status, stale.answer_etag)
         assert stale.meta["cacheHit"] is True
-        await asyncio.sleep(DAY_MS / 1000)
+        assert [] == stale.meta["cache"]["missing"]
+        await asyncio.sleep(4.5 * DAY_MS / 1000)
         with pytest.raises(UpstreamError, match="503"):
             await world.ask(["a"], time_range)
 
 
 @in_virtual_time
 async def test_what_came_before_a_failure_is_kept() -> None:
-    """Of two fetches one fails: the request fails, and the next one needs only the other."""
+    """Of two fetches one fails: the answer is stale, and the next one needs only the other."""
     async with World() as world:
         await world.ask(["a"], days(8, 6))
         await world.settle()
         world.upstream.failing = lambda asking, _: asking.time_range == days(6, 2)
-        with pytest.raises(UpstreamError):
-            await world.ask(["a"], days(12, 2))
+        stale = await world.ask(["a"], days(12, 2))
+        assert ("stale", [days(6, 2)]) == (stale.report.status, stale.report.missing)
+        assert world.truth(["a"], days(12, 6)) == stale.samples
         await world.settle()
         world.upstream.failing = lambda *_: False
         await asyncio.sleep(FAILURE_MS / 1000)
@@ -422,7 +502,7 @@ async def test_answers_over_a_batch_are_streamed() -> None:
 async def test_a_segment_replaced_while_it_is_looked_at_is_planned_again() -> None:
     """Overlapping segments need their directories; one that vanished before they came is a gap."""
     async with World() as world:
-        for time_range in (days(10, 5), days(8, 3)):
+        for time_range in (days(8, 3), days(10, 5)):
             now_ms = world.clock.now_ms()
             need = world.need(["a"], time_range)
             filling = await world.filler.fetch_directly(need)
@@ -459,7 +539,8 @@ async def test_known_answers_are_given_without_the_upstream() -> None:
         assert answer is not None
         assert "hit" == answer.report.status
         assert await world.service.answer_known(world.question(["a"], days(10, 2))) is None
-        await asyncio.sleep(DAY_MS / 1000)
+        # Twice as long as the youngest of it was old, and some more.
+        await asyncio.sleep(6 * DAY_MS / 1000)
         assert await world.service.answer_known(asked) is None
         assert await world.service.answer_known(asked, as_of_ms=EPOCH_MS) is not None
         assert 1 == len(world.upstream.asked)

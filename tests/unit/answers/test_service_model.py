@@ -16,11 +16,13 @@ import random
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec import UNSET
 
 from building_vitals.answers.answer import TimeseriesAnswer
 from building_vitals.answers.formats.registry import Format
 from building_vitals.answers.question import Question, Route
 from building_vitals.cache.failures import FAILURE_MS
+from building_vitals.cache.freshness import LATENESS_MS
 from building_vitals.cache.options import CacheOptions
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.instants import parse_iso
@@ -33,6 +35,8 @@ from fakes.world import World, read_body, read_json
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+# How long a request may take, and so a fetch that others wait for.
+TIMEOUT_MS = 30_000
 POINTS = ("a", "b/Zone 1", "c,d", "é ☃ 😀", 'quote " \\', "silent", "g")
 REQUESTS = 300
 OPTIONS = CacheOptions(lease_seconds=5)
@@ -263,19 +267,25 @@ class Model:
         now_ms = self.world.clock.now_ms()
         as_of_ms = asked.started_ms - asked.started_ms % 1000
         times = [at_ms for at_ms, _ in samples]
-        possible = list(upstream.times(point, time_range))
+        lacking = [] if answer.report.missing is UNSET else answer.report.missing
+        possible = [
+            at_ms
+            for at_ms in upstream.times(point, time_range)
+            if not any(at_ms in range(*each) for each in lacking) or at_ms in times
+        ]
         assert possible[: len(times)] == times
         missing = possible[len(times) :]
         assert not missing or missing[0] >= as_of_ms
         assert not times or times[-1] < now_ms
         newest = upstream.version(now_ms)
         grace_ms = OPTIONS.stale_grace * 1000 if answer.report.status == "stale" else 0
+        ratio, judged_ms = OPTIONS.trust_ratio, asked.started_ms - grace_ms
         for at_ms, value in samples:
-            settled_ms = at_ms + OPTIONS.settle_after * 1000
-            since_ms = min(
-                asked.started_ms - OPTIONS.default_ttl * 1000 - grace_ms,
-                max(asked.started_ms - OPTIONS.max_cache_age * 1000 - grace_ms, settled_ms),
-            )
+            # now - fetched <= ratio * (fetched - at - lateness), solved for the fetch.
+            trusted_ms = (judged_ms + ratio * (at_ms + LATENESS_MS)) / (1 + ratio)
+            trusted_ms = max(trusted_ms, judged_ms - OPTIONS.trust_max * 1000)
+            # Who waits for a fetch takes it as it comes, though it began before.
+            since_ms = min(int(trusted_ms), judged_ms) - TIMEOUT_MS
             purged_ms = max(
                 (each.at_ms for each in purges if each.touches(point, at_ms)), default=0
             )

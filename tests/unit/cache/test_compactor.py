@@ -10,8 +10,7 @@ import pytest
 
 from builders import every, stored
 from building_vitals.cache.compactor import GATHERED_MIN, OBJECTS_MAX, Compactor, gathered
-from building_vitals.cache.coverage import Cover
-from building_vitals.cache.freshness import STRETCHES
+from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import LostObjects
@@ -69,13 +68,12 @@ async def reload(world: World, points: list[str], first: Range, count: int, wait
 
 @in_virtual_time
 async def test_reloads_of_the_past_stay_cheap() -> None:
-    """500 reloads of a day of some points: few reads, few rows, nothing fetched twice."""
+    """500 reloads of a day of some points: few reads, nothing fetched twice."""
     async with World() as world:
         points = ["a", "b", "c", "d"]
         start_ms = EPOCH_MS - 30 * DAY_MS
         cost = await reload(world, points, Range(start_ms, start_ms + DAY_MS), 500, 1000)
         assert cost.gets_max <= 10
-        assert cost.rows_max <= 20
         assert cost.fetched <= 1.05 * cost.distinct
         assert [] == world.reported
 
@@ -88,20 +86,19 @@ async def test_reloads_of_the_present_stay_cheap() -> None:
             world, ["a", "b", "c"], Range(EPOCH_MS - DAY_MS, EPOCH_MS), 500, STEP_MS
         )
         assert cost.gets_max <= 10
-        # A row for each of the stretches that the two kinds of data live through, and slivers.
+        # What is fetched again takes the place of slivers.
         assert cost.rows_max <= 60
-        # Each sample when it is new, after an hour, and once more when it has settled.
-        assert cost.fetched <= 3.3 * cost.distinct
+        # Each sample when it is new, and again at three times its age.
+        assert cost.fetched <= 6 * cost.distinct
         assert world.started["Compactor.compact"] < 100
         assert [] == world.reported
 
 
 async def scatter(world: World, points: list[str], parts: list[Range]) -> Range:
-    """Have the parts of a range fetched one after the other, and return it."""
+    """Have the parts of a range fetched at one instant, one after the other, and return it."""
     for each in parts:
         await world.ask(points, each)
         await world.settle()
-        await asyncio.sleep(1)
     return Range(parts[0].start_ms, parts[-1].end_ms)
 
 
@@ -112,6 +109,7 @@ def pieces_of(range_ms: Range, count: int) -> list[Range]:
     return [Range(start_ms, start_ms + step_ms) for start_ms in starts]
 
 
+OBJECTS = "SELECT object_key FROM cache_segments"
 PAST = Range(EPOCH_MS - 90 * DAY_MS, EPOCH_MS - 50 * DAY_MS)
 
 
@@ -230,19 +228,21 @@ async def test_what_is_fetched_while_a_compaction_runs_stays() -> None:
 
 
 @in_virtual_time
-async def test_expired_segments_go_once_they_are_known_again() -> None:
-    """What is known again in whole goes with a compaction; of the rest, stale data stay."""
+async def test_segments_go_once_newer_ones_hold_all_of_theirs() -> None:
+    """What newer copies hold in whole goes with a compaction; the rest still stands in."""
     async with World() as world:
         parts = pieces_of(PAST, 10)
-        await scatter(world, ["a"], [parts[0], Range(parts[1].start_ms, parts[4].end_ms)])
-        await asyncio.sleep(DAY_MS / 1000)
-        await scatter(world, ["a"], [parts[0], parts[1], parts[2]])
+        old = [Range(parts[0].start_ms, parts[1].end_ms), Range(parts[2].start_ms, parts[4].end_ms)]
+        await scatter(world, ["a"], old)
+        # No longer trusted, but kept.
+        await asyncio.sleep(90.5 * DAY_MS / 1000)
+        await scatter(world, ["a"], parts[:3])
         need = world.need(["a"], Range(parts[0].start_ms, parts[2].end_ms))
         await world.compactor.compact(need)
         rows = world.database.look("SELECT start_ms, end_ms FROM cache_segments ORDER BY end_ms")
         assert [
             (parts[0].start_ms, parts[2].end_ms),
-            (parts[1].start_ms, parts[4].end_ms),
+            (parts[2].start_ms, parts[4].end_ms),
         ] == [(row["start_ms"], row["end_ms"]) for row in rows]
         world.upstream.failing = lambda *_: True
         time_range = Range(parts[0].start_ms, parts[4].end_ms)
@@ -251,48 +251,30 @@ async def test_expired_segments_go_once_they_are_known_again() -> None:
 
 
 @in_virtual_time
-async def test_settled_segments_stay_settled_when_they_are_joined() -> None:
-    """Brought together, each lives as long as it would have."""
+async def test_being_brought_together_changes_nobody_s_life() -> None:
+    """Parts fetched days apart in one object: each is known exactly as long as if left alone."""
     async with World() as world:
-        start_ms = EPOCH_MS - DAY_MS
-        for hour in range(10):
-            # Each is settled up to the line when it is fetched, and no further.
-            await world.ask(["a"], Range(start_ms, world.clock.now_ms() - 2 * HOUR_MS))
+        parts = pieces_of(Range(EPOCH_MS - 2 * DAY_MS, EPOCH_MS - HOUR_MS), 12)
+        for each in parts:
+            await world.ask(["a"], each)
             await world.settle()
-            assert hour + 1 == len(world.upstream.asked)
-            await asyncio.sleep(HOUR_MS / 1000)
-        time_range = Range(start_ms, EPOCH_MS + 7 * HOUR_MS)
-        await world.ask(["a"], time_range)
-        await world.settle()
-        assert 1 == world.started["Compactor.compact"]
-        await asyncio.sleep(5 * HOUR_MS / 1000)
-        assert "hit" == (await world.ask(["a"], time_range)).report.status
-        await asyncio.sleep(9 * HOUR_MS / 1000)
-        again = await world.ask(["a"], time_range)
-        assert [Range(start_ms, EPOCH_MS - 2 * HOUR_MS)] == again.report.fetched
+            await asyncio.sleep(20 * MINUTE_MS / 1000)
+        whole = Range(parts[0].start_ms, parts[-1].end_ms)
+        need = world.need(["a"], whole)
 
+        async def unknown() -> list[dict[str, list[Range]]]:
+            segments = await world.filler.look_up(need)
+            hours = range(0, 110, 2)
+            later = (
+                msgspec.structs.replace(need, now_ms=need.now_ms + hour * HOUR_MS) for hour in hours
+            )
+            return [gaps_of(world.filler.cover(each, segments)) for each in later]
 
-@in_virtual_time
-async def test_what_was_fetched_late_lives_on_when_it_is_brought_together() -> None:
-    """Days fetched 23 hours after a sliver: when a day has passed since, the sliver alone goes."""
-    async with World() as world:
-        parts = pieces_of(PAST, 10)
-        await scatter(world, ["a"], parts[:1])
-        await asyncio.sleep(23 * HOUR_MS / 1000)
-        whole = await scatter(world, ["a"], parts[1:])
-        whole = Range(parts[0].start_ms, whole.end_ms)
-        await world.ask(["a"], whole)
-        await world.settle()
-        assert 1 == world.started["Compactor.compact"]
-        assert 1 == len(
-            {
-                row["object_key"]
-                for row in world.database.look("SELECT object_key FROM cache_segments")
-            }
-        )
-        await asyncio.sleep(1.5 * HOUR_MS / 1000)
-        got = await world.ask(["a"], whole)
-        assert (parts[:1], world.truth(["a"], whole)) == (got.report.fetched, got.samples)
+        before = await unknown()
+        await world.compactor.compact(need)
+        assert 1 == len({row["object_key"] for row in world.database.look(OBJECTS)})
+        assert before == await unknown()
+        assert {} == before[0] != before[-1] == {"a": [whole]}
 
 
 @in_virtual_time
@@ -347,7 +329,7 @@ async def fill(world: World, first: float, last: float, by: float) -> None:
 
 @in_virtual_time
 async def test_what_was_fetched_before_midnight_is_known_after_it() -> None:
-    """92 days and the hours up to now, fetched at 23:30 and joined: a hit at 00:10."""
+    """92 days and the hours up to now, fetched at 23:30 and joined, asked for again at 00:10."""
     async with World() as world:
         await world.clock.sleep(23 * HOUR_MS + 30 * MINUTE_MS)
         await fill(world, 92, 0, 8)
@@ -359,28 +341,7 @@ async def test_what_was_fetched_before_midnight_is_known_after_it() -> None:
         asked = len(world.upstream.asked)
         await world.clock.sleep(40 * MINUTE_MS)
         got = await world.ask(["a"], whole)
-        assert ("hit", []) == (got.report.status, got.report.fetched)
-        assert (asked, world.truth(["a"], whole)) == (len(world.upstream.asked), got.samples)
-
-
-@in_virtual_time
-async def test_joining_takes_a_stretch_of_a_life_at_the_most() -> None:
-    """Of days fetched at noon and at night, joined, those of the night live on after noon."""
-    async with World() as world:
-        for hour, first in ((12, 92), (23, 46)):
-            await world.clock.sleep(EPOCH_MS + hour * HOUR_MS - world.clock.now_ms())
-            await fill(world, first, first - 46, 5)
-        whole = days(92, 0)
-        await world.compactor.compact(world.need(["a"], whole))
-        rows = world.database.look("SELECT count(*) AS n FROM cache_segments")
-        assert 2 == rows[0]["n"]
-        for instant_h, fetched in (
-            (36.0 - 24 // STRETCHES, []),
-            (36.1, [days(92, 46)]),
-            (47 - 24 // STRETCHES, []),
-            (47.1, [days(46, 0)]),
-        ):
-            await world.clock.sleep(EPOCH_MS + int(instant_h * HOUR_MS) - world.clock.now_ms())
-            got = await world.ask(["a"], whole)
-            await world.settle()
-            assert fetched == got.report.fetched, instant_h
+        # The last hour, which was young when it was fetched, and nothing else.
+        [again] = got.report.fetched
+        assert (now_ms - HOUR_MS, whole.end_ms) == again
+        assert (asked + 1, world.truth(["a"], whole)) == (len(world.upstream.asked), got.samples)

@@ -6,11 +6,18 @@ import msgspec
 import pytest
 
 from builders import FRESHNESS, span, stored
-from building_vitals.cache.coverage import Cover, cover, covers, gaps_of, known_until
+from building_vitals.cache.coverage import (
+    Cover,
+    cover,
+    covers,
+    gaps_of,
+    known_until,
+    superseded,
+)
 from building_vitals.cache.segments import Segment
 from building_vitals.ranges import Range
 
-# FRESHNESS: settled from an age of 2,000; kept 24,000, or 1,000 if provisional, and 5,000 more.
+# FRESHNESS: known for twice its age, to a closing of frames; kept for a minute more.
 NOW = 100_000
 
 
@@ -88,45 +95,128 @@ def test_known_until_now(time_range: str, now_ms: int, expected: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    ("now_ms", "grace", "expected"),
+    ("age_s", "grace", "expected"),
     [
-        pytest.param(12_999, False, "0:0-10000 10000:10000-12000", id="both fresh"),
-        pytest.param(13_000, False, "0:0-10000 gap:10000-12000", id="provisional expired"),
-        pytest.param(13_000, True, "0:0-10000 10000:10000-12000", id="provisional in grace"),
-        pytest.param(17_999, True, "0:0-10000 10000:10000-12000", id="end of its grace"),
-        pytest.param(18_000, True, "0:0-10000 gap:10000-12000", id="after its grace"),
-        pytest.param(35_999, False, "0:0-10000 gap:10000-12000", id="settled to the last"),
-        pytest.param(36_000, False, "gap:0-12000", id="settled expired"),
-        pytest.param(40_999, True, "0:0-10000 gap:10000-12000", id="settled in grace"),
-        pytest.param(41_000, True, "gap:0-12000", id="all gone"),
+        pytest.param(1, False, "0:0-2000000", id="a moment later"),
+        pytest.param(2, False, "0:0-1700000 gap:1700000-2000000", id="the youngest five minutes"),
+        pytest.param(61, True, "0:0-2000000", id="kept for a minute"),
+        pytest.param(62, True, "0:0-1700000 gap:1700000-2000000", id="end of their grace"),
+        pytest.param(600, False, "0:0-1700000 gap:1700000-2000000", id="twice five minutes"),
+        pytest.param(601, False, "0:0-1100000 gap:1100000-2000000", id="longer"),
+        pytest.param(660, True, "0:0-1700000 gap:1700000-2000000", id="kept as long"),
+        pytest.param(1801, False, "gap:0-2000000", id="no closing is left"),
+        pytest.param(1860, True, "0:0-1100000 gap:1100000-2000000", id="but kept"),
+        pytest.param(1861, True, "gap:0-2000000", id="gone"),
     ],
 )
-def test_expired_segments_are_gaps(now_ms: int, *, grace: bool, expected: str) -> None:
-    """Segments are known until they expire, and in need until their grace is over."""
-    held = segments("0-10000", "10000-12000", fetched_ms=12_000)
-    [found] = covers(["p"], held, Range(0, 12_000), freshness=FRESHNESS, now_ms=now_ms, grace=grace)
+def test_what_is_no_longer_trusted_is_a_gap(age_s: int, *, grace: bool, expected: str) -> None:
+    """A segment is known to a closing of its frames, and as much is in need a grace later."""
+    held = segments("0-2000000", fetched_ms=2_000_000)
+    [found] = covers(
+        ["p"],
+        held,
+        Range(0, 2_000_000),
+        freshness=FRESHNESS,
+        now_ms=2_000_000 + age_s * 1000,
+        grace=grace,
+    )
 
     assert expected == picture(found)
 
 
-def test_expired_segments_only_fill_gaps() -> None:
-    """In need, what is fresh still comes first; expired parts stand between, in order of time."""
-    fresh = segments("20-30", fetched_ms=NOW)
-    expired = segments("0-25", "28-90", fetched_ms=NOW - 24_000)
-    [found] = covers(
-        ["p"], expired + fresh, Range(10, 50), freshness=FRESHNESS, now_ms=NOW, grace=True
+@pytest.mark.parametrize(
+    ("copies", "expected"),
+    [
+        pytest.param(["0-50@1", "20-30@2"], "0:0-20 20:20-30 0:30-50", id="within"),
+        pytest.param(["20-30@1", "0-50@2"], "0:0-50", id="around"),
+        pytest.param(["0-30@2", "20-50@1"], "0:0-30 20:30-50", id="the first is newer"),
+        pytest.param(["0-30@1", "20-50@2"], "0:0-20 20:20-50", id="the last is newer"),
+        pytest.param(["0-50@1", "0-50@2"], "0:0-50", id="the same range"),
+        pytest.param(["0-50@1", "0-10@3", "5-20@2"], "0:0-10 5:10-20 0:20-50", id="three"),
+    ],
+)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_newest_copy_wins(copies: list[str], expected: str, *, reverse: bool) -> None:
+    """Instant by instant, in whatever order the copies come."""
+    held = [
+        segment
+        for known, _, at in (each.partition("@") for each in copies)
+        for segment in segments(known, fetched_ms=NOW + int(at))
+    ]
+    found = cover("p", held[::-1] if reverse else held, Range(0, 50))
+
+    assert expected == picture(found)
+    assert all(
+        segment.fetched_ms == max(one.fetched_ms for one in held if one.range.clip(part))
+        for segment, part in found.known
+        if part.duration_ms < 50
     )
 
-    assert picture(found) == "0:10-20 20:20-30 28:30-50"
-    assert [10, 20, 30] == [part.start_ms for _, part in found.known]
+
+def test_of_two_fetches_at_one_instant_the_last_given_wins() -> None:
+    """What has just come stands behind what was found."""
+    one, other = segments("0-50")[0], segments("0-50")[0]
+    assert [other] == [each for each, _ in cover("p", [one, other], Range(0, 50)).known]
+    assert other is cover("p", [one, other], Range(0, 50)).known[0][0]
+
+
+@pytest.mark.parametrize("grace", [False, True])
+def test_a_newer_copy_decides_even_where_it_is_not_known(*, grace: bool) -> None:
+    """What an older one says there was shown before the newer one came, and never again."""
+    older = segments("0-1000000", fetched_ms=2_000_000)
+    newer = segments("500000-2300000", fetched_ms=2_300_000)
+    now_ms = 2_300_000 + 500_000 + (60_000 if grace else 0)
+    [found] = covers(
+        ["p"],
+        older + newer,
+        Range(0, 2_300_000),
+        freshness=FRESHNESS,
+        now_ms=now_ms + 300_000,
+        grace=grace,
+    )
+
+    # The newer one is known to 15 minutes before its fetch, the older one to its end.
+    assert "0:0-500000 500000:500000-1400000 gap:1400000-2300000" == picture(found)
+    [later] = covers(
+        ["p"],
+        older + newer,
+        Range(0, 2_300_000),
+        freshness=FRESHNESS,
+        now_ms=now_ms + 1_600_000,
+        grace=grace,
+    )
+    assert "gap:0-2300000" == picture(later)
+
+
+def test_what_was_waited_for_is_known_to_its_end() -> None:
+    """The fetch had begun before, and was worth waiting for."""
+    held = segments("0-2000000", fetched_ms=2_000_000)
+    [found] = covers(
+        ["p"],
+        held,
+        Range(0, 2_000_000),
+        freshness=FRESHNESS,
+        now_ms=2_005_000,
+        since_ms=2_000_000,
+    )
+    assert "0:0-2000000" == picture(found)
+
+
+def test_superseded_segments_hold_no_instant() -> None:
+    """One newer copy, or several together, say all that they say."""
+    [small], [other] = segments("0-10", fetched_ms=1), segments("10-40", fetched_ms=2)
+    [old], [used] = segments("5-30", fetched_ms=0), segments("5-41", fetched_ms=0)
+    assert [old] == superseded([small, old, other, used][:3])
+    assert [old] == superseded([old, small, used, other])
+    assert [] == superseded([])
 
 
 def test_configuration_of_today_decides() -> None:
-    """Expiry is judged when reading: a shorter TTL takes effect for what is stored already."""
+    """It is judged when reading: less trust takes effect for what is stored already."""
     held = segments("0-10", fetched_ms=NOW)
-    stricter = msgspec.structs.replace(FRESHNESS, settled_ttl_ms=500)
+    stricter = msgspec.structs.replace(FRESHNESS, trust_ratio=0.1)
     found = [
-        gaps_of(covers(["p"], held, Range(0, 10), freshness=each, now_ms=NOW + 500))
+        gaps_of(covers(["p"], held, Range(0, 10), freshness=each, now_ms=NOW + 50_000))
         for each in (FRESHNESS, stricter)
     ]
 
@@ -150,7 +240,7 @@ def test_points_are_covered_in_the_order_asked_for() -> None:
 def test_nothing_is_missing_of_a_point_that_the_site_does_not_have(*, grace: bool) -> None:
     """What is stored of it, fresh or expired, is not answered, and nothing of it is fetched."""
     held = segments("0-20", point="gone") + segments("0-20", point="p")
-    held += segments("20-50", point="gone", fetched_ms=NOW - 24_000)
+    held += segments("20-50", point="gone", fetched_ms=NOW - 240_000)
     found = covers(
         ["gone", "p"],
         held,

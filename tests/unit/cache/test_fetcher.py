@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders import FRESHNESS
 from building_vitals.cache.fetch_plan import UpstreamQuery
 from building_vitals.cache.fetcher import (
     FETCHES_MAX,
@@ -42,7 +41,7 @@ TEN_PAGES = UpstreamQuery(
 
 def fetcher_of(upstream: Any) -> GapFetcher:
     """Return a fetcher of an upstream."""
-    return GapFetcher(upstream, FRESHNESS, LoopClock())
+    return GapFetcher(upstream, LoopClock())
 
 
 def queries(count: int) -> list[UpstreamQuery]:
@@ -211,7 +210,7 @@ async def test_memory_is_bounded_by_what_is_seen() -> None:
     """What came is stored when it is enough, so that a page more is the most ever held."""
     assert 250_000 == HELD_SAMPLES_MAX
     upstream = Watched()
-    fetcher = GapFetcher(upstream, FRESHNESS, LoopClock(), held_samples_max=2500)
+    fetcher = GapFetcher(upstream, LoopClock(), held_samples_max=2500)
     stored: list[list[PointSeries]] = []
 
     async def store(point_series: list[PointSeries]) -> None:
@@ -238,7 +237,7 @@ async def test_fetches_that_have_ended_count_as_held() -> None:
     async def store(point_series: list[PointSeries]) -> None:
         stored.append(sum(each.series.count for each in point_series))
 
-    fetcher = GapFetcher(History(LoopClock()), FRESHNESS, LoopClock(), held_samples_max=50)
+    fetcher = GapFetcher(History(LoopClock()), LoopClock(), held_samples_max=50)
     fetched = await fetcher.fetch(NEED, queries(12), EPOCH_MS, store=store)
     assert [60, 60] == stored
     assert 12 * 12 == fetched.samples

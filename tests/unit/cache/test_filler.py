@@ -25,6 +25,8 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 SEGMENTS = "SELECT * FROM cache_segments"
 PAST = Range(EPOCH_MS - 10 * DAY_MS, EPOCH_MS - 8 * DAY_MS)
+# Twice as long as it was old: what was fetched of it is no longer trusted then, but kept.
+TRUST_MS = 16 * DAY_MS
 
 
 def hours(first: float, last: float) -> Range:
@@ -203,8 +205,8 @@ async def test_what_came_before_a_failure_is_stored() -> None:
             return asking.time_range == hours(11, 20)
 
         world.upstream.failing = failing
-        with pytest.raises(UpstreamError):
-            await fill(world, ["a"], hours(0, 48))
+        stale = await fill(world, ["a"], hours(0, 48))
+        assert (True, [hours(11, 20)]) == (stale.is_stale, stale.missing)
         await world.settle()
         need = world.need(["a"], hours(0, 48))
         found = world.filler.cover(need, await world.filler.look_up(need))
@@ -243,7 +245,7 @@ async def test_what_came_goes_before_what_stands_in_for_the_rest() -> None:
     async with World(page_size=58) as world:
         await fill(world, ["a"], PAST)
         await world.settle()
-        await asyncio.sleep(DAY_MS / 1000)
+        await asyncio.sleep(TRUST_MS / 1000)
         world.upstream.changes = [world.clock.now_ms()]
         world.upstream.failing = lambda _, page: page == 5
         filling = await fill(world, ["a"], PAST)
@@ -318,7 +320,7 @@ async def test_an_unknown_site_is_not_answered_from_memory() -> None:
     async with World() as world:
         await fill(world, ["a"], PAST)
         await world.settle()
-        await asyncio.sleep(DAY_MS / 1000)
+        await asyncio.sleep(TRUST_MS / 1000)
 
         async def gone(_: int) -> None:
             raise UpstreamSiteUnknown("the upstream knows no site 'site'", upstream_status=404)
@@ -403,16 +405,17 @@ async def test_unreadable_samples_are_told_once_and_spoil_nothing() -> None:
 
 
 @in_virtual_time
-async def test_a_fill_is_split_where_data_are_settled() -> None:
-    """What is older than two hours is one segment, what is younger another."""
+async def test_a_fill_is_one_segment_with_frames_for_trust_to_end_at() -> None:
+    """Its frames close at the ages at which what is known of it may end."""
     async with World() as world:
         time_range = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
         filling = await fill(world, ["a"], time_range)
         [cover] = filling.covers
-        line_ms = EPOCH_MS - 2 * HOUR_MS
-        assert [Range(time_range.start_ms, line_ms), Range(line_ms, EPOCH_MS)] == [
-            part for _, part in cover.known
-        ]
+        [(segment, part)] = cover.known
+        assert (time_range, segment.range) == (part, time_range)
+        assert segment.frames is not None
+        # Of a sample each five minutes, those of the last 5, 15 and 60 minutes and 4 and 16 hours.
+        assert [96, 144, 36, 9, 2, 1] == [frame.count for frame in segment.frames]
         assert not filling.had_known
 
 

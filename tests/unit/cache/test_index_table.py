@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from builders import Samples
+from builders import FRESHNESS, Samples
 from building_vitals.cache.index_table import ObjectRow, SegmentIndex
 from building_vitals.cache.segments import Segment, segment_of
 from building_vitals.ranges import Range
@@ -64,13 +64,59 @@ async def test_a_segment_is_found_as_it_was_inserted() -> None:
     with Shelf() as shelf:
         made = segment(1000, 2000, UNICODE)
         await shelf.insert(made)
-        [whole] = await shelf.index.find("site", [UNICODE], EVERYTHING, directories=True)
+        [whole] = await shelf.index.find("site", [UNICODE], EVERYTHING)
         assert made == whole
-        [bare] = await shelf.index.find("site", [UNICODE], EVERYTHING)
+        known = FRESHNESS, made.fetched_ms
+        [bare] = await shelf.index.find("site", [UNICODE], EVERYTHING, known)
         assert msgspec.structs.replace(made, frames=None) == bare
         for cutting in (Range(1001, 3000), Range(0, 1999)):
-            [cut] = await shelf.index.find("site", [UNICODE], cutting)
+            [cut] = await shelf.index.find("site", [UNICODE], cutting, known)
             assert made == cut
+
+
+async def test_a_segment_that_is_not_known_to_its_end_comes_with_its_directory() -> None:
+    """It will have to be cut where what is known of it ends."""
+    with Shelf() as shelf:
+        made = segment(1000, 2000)
+        await shelf.insert(made)
+        whole_until_ms = FRESHNESS.trusted_until_ms(made, made.end_ms)
+        for later_ms, has_directory in ((0, False), (1, True)):
+            known = FRESHNESS, whole_until_ms + later_ms
+            [found] = await shelf.index.find("site", ["a"], EVERYTHING, known)
+            assert has_directory == (found.frames is not None)
+
+
+async def test_a_slow_fetch_does_not_take_the_place_of_a_newer_one() -> None:
+    """Of the same range the copy fetched last stays, whichever is stored last."""
+    with Shelf() as shelf:
+        newer, older = (
+            msgspec.structs.replace(segment(1000, 2000, key=name), fetched_ms=fetched_ms)
+            for name, fetched_ms in (("newer", 6000), ("older", 5000))
+        )
+        await shelf.insert(newer)
+        await shelf.insert(older)
+        assert ["newer"] == [each.key for each in await shelf.index.find("site", ["a"], EVERYTHING)]
+        await shelf.insert(msgspec.structs.replace(older, fetched_ms=6001))
+        assert ["older"] == [each.key for each in await shelf.index.find("site", ["a"], EVERYTHING)]
+
+
+async def test_an_access_is_noted_once_in_a_while() -> None:
+    """Of the objects named, those whose last access was noted before."""
+    with Shelf() as shelf:
+        for name, at_ms in (("old", 100), ("new", 200), ("other", 100)):
+            stored = ObjectRow(
+                key=name, range=Range(0, 1), points=1, samples=1, text_bytes=1, stored_bytes=1
+            )
+            await shelf.database.batch(
+                shelf.index.object_statements("site", [stored], now_ms=at_ms, expires_ms=1)
+            )
+        await shelf.index.note_access(["old", "new", "gone"], now_ms=300, before_ms=150)
+        assert [("new", 200), ("old", 300), ("other", 100)] == [
+            tuple(row.values())
+            for row in shelf.database.look(
+                "SELECT object_key, last_access_ms FROM cache_metadata ORDER BY 1"
+            )
+        ]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +158,7 @@ async def test_six_hundred_points_are_one_query() -> None:
         ]
         await shelf.insert(*made)
         shelf.database.failures.calls.clear()
-        found = await shelf.index.find("site", points, EVERYTHING, directories=True)
+        found = await shelf.index.find("site", points, EVERYTHING)
         assert {"rows": 1} == shelf.database.failures.calls
 
         def order(each: Segment) -> tuple[str, int]:
@@ -266,5 +312,5 @@ async def test_many_segments_travel_in_many_parameters() -> None:
             for n in range(120)
         ]
         await shelf.insert(*large)
-        found = await shelf.index.find("site", [UNICODE], EVERYTHING, directories=True)
+        found = await shelf.index.find("site", [UNICODE], EVERYTHING)
         assert large == sorted(found, key=lambda each: each.start_ms)

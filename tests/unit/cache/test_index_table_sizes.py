@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from builders import FRESHNESS
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.segments import Segment, segment_of
 from building_vitals.errors import Unavailable
@@ -92,12 +93,13 @@ async def test_the_index_of_a_large_job_is_read_in_values_that_may_be(
             )
         whole = Range(START_MS, START_MS + parts * step_ms)
         rank = {name: n for n, name in enumerate(names)}
-        for asked, directories in (
-            (whole, False),
-            (whole, True),
-            (Range(whole.start_ms + 1, whole.end_ms - 1), False),
+        known = FRESHNESS, 0
+        for asked, known_as in (
+            (whole, known),
+            (whole, None),
+            (Range(whole.start_ms + 1, whole.end_ms - 1), known),
         ):
-            statement = index.find_statement("site", names, asked, directories=directories)
+            statement = index.find_statement("site", names, asked, known_as)
             rows = await database.rows(statement.sql, *statement.values)
             sizes = [len(row["segments"].encode()) for row in rows]
             assert max(sizes) < VALUE_BYTES_MAX
@@ -108,7 +110,7 @@ async def test_the_index_of_a_large_job_is_read_in_values_that_may_be(
                 ((each.point, each.start_ms) for each in found),
                 key=lambda place: (rank[place[0]], place[1]),
             )
-            if directories:
+            if known_as is None:
                 assert {directory} == {each.frames for each in found}
 
 

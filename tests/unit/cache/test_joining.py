@@ -5,16 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from builders import FRESHNESS, Samples, Stored, every, samples, span, stored
+from builders import Samples, Stored, every, samples, span, stored
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX, join, runs
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import FRAME_SAMPLES_MIN, Frame
 from building_vitals.series.splicing import inflate
-
-# FRESHNESS: settled from an age of 2,000; kept 24,000, or 1,000 if provisional.
-NOW = 120_900
 
 
 def segment(text: str) -> Segment:
@@ -32,37 +29,24 @@ def segment(text: str) -> Segment:
         pytest.param("10-20@120000 0-10@120000", ["0-20@120000 2"], id="out of order"),
         pytest.param("0-10@120000 11-20@120000", ["11-20@120000 1"], id="a gap between"),
         pytest.param(
-            "0-10@120005 10-20@120002 20-30@120009", ["0-30@120002 3"], id="oldest counts"
+            "0-10@120000 10-20@120001", ["10-20@120001 1"], id="another instant of fetching"
         ),
+        pytest.param("0-10@120000 10-20@120001 20-30@120000", ["10-20@120001 1"], id="one between"),
         pytest.param("0-10@120000 5-20@120000", ["0-20@120000 2"], id="overlapping"),
-        pytest.param("0-20@120000 5-10@120000", ["0-20@120000 1"], id="one inside the other"),
+        pytest.param("0-20@120000 5-10@120000", ["0-20@120000 3"], id="one inside the other"),
         pytest.param(
             "0-10@120000 10-20@120000 30-40@120000 40-50@120000",
             ["0-20@120000 2", "30-50@120000 2"],
             id="two runs",
         ),
-        pytest.param("0-10@96000 10-20@96000", [], id="expired"),
-        pytest.param(
-            "0-118000@120000 118000-120000@120000",
-            ["0-118000@120000 1"],
-            id="settled and provisional",
-        ),
-        pytest.param(
-            "0-10@119999 10-20@120000", ["10-20@120000 1"], id="a small part of a life apart"
-        ),
-        pytest.param(
-            "118000-119000@120000 119000-120000@120001",
-            ["118000-120000@120000 2"],
-            id="provisional ones",
-        ),
     ],
 )
 def test_runs(held: str, expected: list[str]) -> None:
     """
-    Fresh segments of one kind that follow each other become one, as old as the oldest of them;
-    those alone that have samples can be moved.
+    Segments that were fetched at one instant and follow each other become one; those alone that
+    have samples can be moved.
     """
-    found = runs([segment(each) for each in held.split()], freshness=FRESHNESS, now_ms=NOW)
+    found = runs([segment(each) for each in held.split()])
 
     assert expected == [
         f"{known.start_ms}-{known.end_ms}@{fetched_ms} {len(parts)}"
@@ -70,14 +54,13 @@ def test_runs(held: str, expected: list[str]) -> None:
     ]
 
 
-def test_clocks_that_disagree_with_no_life_at_all() -> None:
-    """Where nothing is to be kept, segments from a clock that is ahead are no reason to fail."""
-    freshness = msgspec.structs.replace(FRESHNESS, settled_ttl_ms=0, provisional_ttl_ms=0)
-    held = [segment("0-10@120000"), segment("10-20@120000")]
-
-    for now_ms in (119_999, 120_000):
-        found = runs(held, freshness=freshness, now_ms=now_ms)
-        assert (now_ms < 120_000) == bool(found)
+def test_what_came_by_point_is_not_joined_with_pages() -> None:
+    """They may be other samples."""
+    one, other = segment("0-20@120000"), segment("20-30@120000")
+    assert 1 == len(runs([one, other]))
+    assert 1 == len(runs([one, msgspec.structs.replace(other, is_by_point=True)]))
+    [(known, _, _)] = runs([one, msgspec.structs.replace(other, is_by_point=True)])
+    assert Range(0, 20) == known
 
 
 def test_large_segments_stay_as_they_are() -> None:
@@ -85,9 +68,7 @@ def test_large_segments_stay_as_they_are() -> None:
     held = [segment(f"{start}-{start + 10}@120000") for start in (0, 10, 20, 30, 40)]
     held[2] = msgspec.structs.replace(held[2], stored_bytes=SEGMENT_BYTES_MAX + 1)
 
-    assert [Range(0, 20), Range(30, 50)] == [
-        known for known, _, _ in runs(held, freshness=FRESHNESS, now_ms=NOW)
-    ]
+    assert [Range(0, 20), Range(30, 50)] == [known for known, _, _ in runs(held)]
 
 
 def joined(*parts: tuple[Stored, str]) -> PointSeries:

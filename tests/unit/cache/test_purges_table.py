@@ -106,7 +106,7 @@ def test_what_is_known_is_what_was_not_purged(events: list[Fetch | Purge], asked
                 await database.batch(
                     index.insert_statements("site", [segment], [10**6], [], now_ms=now_ms)
                 )
-            found = await index.find("site", POINTS, asked, directories=True)
+            found = await index.find("site", POINTS, asked)
             for point in POINTS:
                 covered = cover(point, [each for each in found if each.point == point], asked)
                 known = [n for _, part in covered.known for n in range(*part)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from building_vitals.cache import upkeep as cache_upkeep
-from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.upkeep_table import CacheUpkeep
 from building_vitals.errors import Unavailable
 from building_vitals.instants import DAY_MS
@@ -17,6 +17,8 @@ from fakes.failures import Fault
 from fakes.upkeep import FRESHNESS, HOUR_MS, LIFE_MS, NOW_MS, UpkeepBench, key
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import World
+
+POINTS_LEFT = "SELECT point FROM cache_segments ORDER BY 1"
 
 
 async def test_expired_segments_go_and_others_stay() -> None:
@@ -34,9 +36,9 @@ async def test_expired_segments_go_and_others_stay() -> None:
 async def test_a_longer_life_takes_effect_at_once() -> None:
     """What was filed under a shorter life is filed again, and hides nothing that is over."""
     bench = UpkeepBench()
-    longer = Freshness(2 * HOUR_MS, 30 * DAY_MS, HOUR_MS, DAY_MS)
+    longer = msgspec.structs.replace(FRESHNESS, max_age_ms=80 * DAY_MS)
     for n in range(cache_upkeep.SEGMENTS_AT_ONCE + 5):
-        bench.segment(key(n), NOW_MS - 10 * DAY_MS + n, point=f"{n:05}")
+        bench.segment(key(n), NOW_MS - 20 * DAY_MS + n, point=f"{n:05}")
     bench.segment(key("old"), NOW_MS - 31 * DAY_MS - 1, point="over", ends_ms=20)
     step = cache_upkeep.ExpiredSegments(bench.upkeep, longer)
     assert 1 == await step.run(NOW_MS)
@@ -45,34 +47,60 @@ async def test_a_longer_life_takes_effect_at_once() -> None:
     assert 0 == bench.count(f"cache_segments WHERE expires_ms < {NOW_MS}")
 
 
-async def test_provisional_segments_live_shorter() -> None:
-    """Kind and configuration decide, as when reading."""
+async def test_young_segments_live_shorter() -> None:
+    """Twice their age, a grace, and not a day longer: readers let go of them then."""
     bench = UpkeepBench()
-    fetched_ms = NOW_MS - FRESHNESS.provisional_ttl_ms - FRESHNESS.grace_ms - 1
-    bench.segment(key(1), fetched_ms, point="provisional", ends_ms=fetched_ms)
-    bench.segment(key(1), fetched_ms, point="settled")
+    fetched_ms = NOW_MS - 2 * HOUR_MS - FRESHNESS.grace_ms - 1
+    for point, lasts_ms in (("young", HOUR_MS), ("older", HOUR_MS + 1)):
+        bench.segment(key(1), fetched_ms, point=point, ends_ms=fetched_ms, lasts_ms=lasts_ms)
     bench.database.look("UPDATE cache_segments SET expires_ms = ?1", NOW_MS - 1)
     assert 1 == await cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS).run(NOW_MS)
-    assert [{"point": "settled"}] == bench.database.look("SELECT point FROM cache_segments")
+    assert [{"point": "older"}] == bench.database.look("SELECT point FROM cache_segments")
+    # It was filed again under the very instant.
+    assert 0 == await cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS).run(NOW_MS + 1)
+    assert 1 == await cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS).run(NOW_MS + 2)
 
 
-async def test_joined_segments_go_when_readers_let_go_of_them() -> None:
-    """The beginning of a segment decides, here as when reading: its end may be younger."""
+async def test_what_is_read_lives_on() -> None:
+    """Its age counts from the last access of its object, as long as it is trusted."""
     bench = UpkeepBench()
-    fetched_ms = NOW_MS - FRESHNESS.provisional_ttl_ms - FRESHNESS.grace_ms - 1
-    bench.segment(key(1), fetched_ms, ends_ms=fetched_ms, lasts_ms=DAY_MS)
-    bench.database.look("UPDATE cache_segments SET expires_ms = ?1", NOW_MS - 1)
+    fetched_ms = NOW_MS - LIFE_MS - 1
+    for n, read_ms in enumerate((fetched_ms, fetched_ms + DAY_MS, NOW_MS)):
+        await bench.object(key(n), fetched_ms)
+        bench.segment(key(n), fetched_ms, point=str(n))
+        bench.database.look(
+            "UPDATE cache_metadata SET last_access_ms = ?1 WHERE object_key = ?2", read_ms, key(n)
+        )
     step = cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS)
-    assert 0 == await step.run(NOW_MS)
-    assert 0 == await step.run(fetched_ms + LIFE_MS)
-    assert 1 == await step.run(fetched_ms + LIFE_MS + 1)
+    assert 1 == await step.run(NOW_MS)
+    assert ["1", "2"] == [row["point"] for row in bench.database.look(POINTS_LEFT)]
+    assert 1 == await step.run(NOW_MS + DAY_MS)
+    assert 0 == await step.run(fetched_ms + 31 * DAY_MS)
+    assert 1 == await step.run(fetched_ms + 31 * DAY_MS + 1)
+
+
+async def test_a_copy_that_nobody_reads_stays_while_it_hides_an_older_one() -> None:
+    """Else what an answer shows would go back in time."""
+    bench = UpkeepBench()
+    fetched_ms = NOW_MS - LIFE_MS - 1
+    await bench.object(key("old"), fetched_ms - 5)
+    bench.database.look("UPDATE cache_metadata SET last_access_ms = ?1", NOW_MS)
+    bench.segment(key("old"), fetched_ms - 5, ends_ms=1000, lasts_ms=1000)
+    bench.segment(key("new"), fetched_ms, ends_ms=500, lasts_ms=100)
+    bench.segment(key("new"), fetched_ms, point="q", ends_ms=500, lasts_ms=100)
+    step = cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS)
+    assert 1 == await step.run(NOW_MS)
+    assert [{"point": "p"}, {"point": "p"}] == bench.database.look(POINTS_LEFT)
+    assert 0 == bench.count(f"cache_segments WHERE expires_ms < {NOW_MS}")
+    # When neither is trusted nor kept, both go.
+    assert 2 == await step.run(fetched_ms + 31 * DAY_MS + 1)
 
 
 async def test_an_object_goes_after_its_last_segment() -> None:
     """While anything is known of an object it stays; after that it and its row go."""
     bench = UpkeepBench()
-    await bench.object(key(1), NOW_MS - 3 * DAY_MS)
-    await bench.object(key(2), NOW_MS - 3 * DAY_MS)
+    await bench.object(key(1), NOW_MS - 20 * DAY_MS)
+    await bench.object(key(2), NOW_MS - 20 * DAY_MS)
     bench.segment(key(1), NOW_MS - HOUR_MS)
     step = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
     assert 0 == await step.run(NOW_MS)
@@ -99,7 +127,7 @@ async def test_an_object_stays_for_those_who_read_it() -> None:
 async def test_a_run_that_dies_is_made_good_by_the_next(operation: str, fault: Fault) -> None:
     """Wherever the run breaks off, no row is left without its object going too, nor the reverse."""
     bench = UpkeepBench()
-    await bench.object(key(1), NOW_MS - 9 * DAY_MS)
+    await bench.object(key(1), NOW_MS - 29 * DAY_MS)
     step = cache_upkeep.ExpiredObjects(bench.upkeep, bench.objects)
     await step.run(NOW_MS - OBJECT_GRACE_MS - 1)
     failures = bench.objects.failures if operation == "delete" else bench.database.failures
@@ -267,7 +295,7 @@ async def test_totals_go_with_what_is_stored_replaced_and_purged() -> None:
         await world.ask(["a", "b"], Range(EPOCH_MS - 30 * DAY_MS, EPOCH_MS - 18 * DAY_MS))
         await world.settle()
         assert sums() == totals()
-        await world.clock.sleep(3 * DAY_MS)
+        await world.clock.sleep(40 * DAY_MS)
         for step in (
             cache_upkeep.ExpiredSegments(upkeep, world.freshness),
             cache_upkeep.ExpiredObjects(upkeep, world.objects),

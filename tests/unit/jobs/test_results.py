@@ -274,13 +274,13 @@ async def test_a_purge_reaches_a_result_that_is_being_made() -> None:
 
 
 @in_virtual_time
-async def test_results_go_when_their_first_segment_has_gone() -> None:
-    """A result lives as long as its segments and their grace, then row and object are deleted."""
+async def test_results_go_when_they_are_old() -> None:
+    """A result lives as long as segments that nobody reads, then row and object are deleted."""
     async with JobWorld() as world:
         job_id = await complete(world, days(9, 3))
         results = JobResults(world.database)
         step = OldResults(results, world.objects)
-        lives_ms = world.freshness.settled_ttl_ms + world.freshness.grace_ms
+        lives_ms = world.freshness.max_age_ms
         await world.clock.sleep(lives_ms - HOUR_MS)
         assert (await found(world, job_id))[1] is not None
         assert 0 == await step.run(world.clock.now_ms())

@@ -247,11 +247,11 @@ async def test_somebody_elses_fetch_is_waited_for_without_counting() -> None:
 
 @in_virtual_time
 async def test_stale_data_are_no_result() -> None:
-    """Expired data, good enough for a chart when the upstream fails, do not complete a job."""
+    """What is kept, good enough for a chart when the upstream fails, does not complete a job."""
     async with JobWorld(jobs=JobOptions(max_retries=0)) as world:
         await world.ask(["a"], days(4, 1))
         await world.settle()
-        await world.clock.sleep(DAY_MS + 1)
+        await world.clock.sleep(6 * DAY_MS)
         world.upstream.failing = lambda *_: True
         job = await world.run(await world.submit(["a"], days(4, 1)))
         assert "failed" == job.status

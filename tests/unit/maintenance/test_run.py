@@ -17,9 +17,9 @@ async def test_a_large_clean_up_comes_to_its_end_in_several_runs() -> None:
     """30,000 segments of 3,000 objects and 30,000 old rows: each run is bounded, the last empty."""
     bench = UpkeepBench()
     for n in range(3000):
-        await bench.object(key(n), NOW_MS - 9 * DAY_MS)
+        await bench.object(key(n), NOW_MS - 29 * DAY_MS)
         for point in range(10):
-            bench.segment(key(n), NOW_MS - 9 * DAY_MS, point=f"{n}/{point}")
+            bench.segment(key(n), NOW_MS - 29 * DAY_MS, point=f"{n}/{point}")
     for n in range(30_000):
         bench.database.look(
             "INSERT INTO request_analytics (request_id, time_ms, site, points_count, route_type,"
@@ -55,8 +55,8 @@ async def test_a_large_clean_up_comes_to_its_end_in_several_runs() -> None:
 async def test_one_failing_step_stops_no_other() -> None:
     """The bucket is down: what needs only the database is done all the same, and both are told."""
     bench = UpkeepBench()
-    await bench.object(key(1), NOW_MS - 9 * DAY_MS)
-    bench.segment(key(1), NOW_MS - 9 * DAY_MS)
+    await bench.object(key(1), NOW_MS - 29 * DAY_MS)
+    bench.segment(key(1), NOW_MS - 29 * DAY_MS)
     bench.database.look("UPDATE cache_metadata SET orphaned_ms = 1")
     insert_job(bench, "old", "completed", 5)
     bench.objects.failures.always("*")

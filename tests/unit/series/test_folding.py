@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -217,24 +218,37 @@ def test_frames_close_at_midnight(
 
 
 @pytest.mark.parametrize(
-    ("split_ms", "expected"),
+    ("closings_ms", "expected"),
     [
-        pytest.param(None, [(Range(0, 10), 4)], id="no split"),
-        pytest.param(5, [(Range(0, 5), 2), (Range(5, 10), 2)], id="inside"),
-        pytest.param(1, [(Range(0, 1), 1), (Range(1, 10), 3)], id="behind the first"),
-        pytest.param(9, [(Range(0, 9), 3), (Range(9, 10), 1)], id="before the last"),
-        pytest.param(0, [(Range(0, 10), 4)], id="at the start"),
-        pytest.param(10, [(Range(0, 10), 4)], id="at the end"),
-        pytest.param(-3, [(Range(0, 10), 4)], id="before"),
-        pytest.param(99, [(Range(0, 10), 4)], id="behind"),
+        pytest.param([], [4], id="none"),
+        pytest.param([5], [2, 2], id="at a sample, which begins the next frame"),
+        pytest.param([6], [3, 1], id="between two"),
+        pytest.param([1, 2, 3, 9], [1, 2, 1], id="several, some without a sample between"),
+        pytest.param([0, 10], [4], id="at the ends"),
+        pytest.param([-3, 99], [4], id="outside"),
     ],
 )
-def test_split(split_ms: int | None, expected: list[tuple[Range, int]]) -> None:
-    """A split inside the range makes two folds that meet there; one outside makes no difference."""
-    folder = Folder(["p"], Range(0, 10), split_ms)
+def test_closings(closings_ms: list[int], expected: list[int]) -> None:
+    """A frame ends there, however few samples it has; the series goes on."""
+    folder = Folder(["p"], Range(0, 10), closings_ms)
     folder.add_page([sent(t) for t in (0, 4, 5, 9)])
+    [fold] = finished(folder)
 
-    assert expected == [(fold.known, fold.series.count) for fold in finished(folder)]
+    assert Range(0, 10) == fold.known
+    assert expected == [frame.count for frame in fold.series.frames]
+
+
+def test_frames_that_reach_beyond_a_closing_are_closed_there() -> None:
+    """Also where midnights and full frames close others."""
+    closing_ms = T0 + 3 * DAY_MS + 7
+    folder = Folder(["p"], Range(T0, T0 + 9 * DAY_MS), [closing_ms])
+    folder.add_page(minutes(T0, 9 * 1440))
+    [fold] = finished(folder)
+    assert 9 * 1440 == fold.series.count
+    assert any(
+        frame.last_ms < closing_ms <= following.first_ms
+        for frame, following in pairwise(fold.series.frames)
+    )
 
 
 def test_open_samples_are_few() -> None:
@@ -279,7 +293,7 @@ def spans(folds: list[PointSeries]) -> list[tuple[str, int, int, int]]:
 
 def test_what_is_complete_can_be_taken_and_the_rest_stays_open() -> None:
     """Of each point as far as it was noted, each stretch once; what is not complete is not told."""
-    folder = Folder(["p", "q"], Range(T0, T0 + 100), T0 + 50)
+    folder = Folder(["p", "q"], Range(T0, T0 + 100), [T0 + 50])
     assert [] == folder.take_known()
     folder.add_page([sent(T0 + at, name=name) for at in (0, 10, 30, 60) for name in "pq"])
     folder.advance(["p", "stranger"], T0 + 30)
@@ -291,8 +305,9 @@ def test_what_is_complete_can_be_taken_and_the_rest_stays_open() -> None:
     assert [("q", 0, 20, 2)] == spans(folder.take_known())
     folder.advance(None, T0 + 61)
     taken = folder.take_known()
-    assert [("p", 30, 50, 1), ("p", 50, 61, 1), ("q", 20, 50, 1), ("q", 50, 61, 1)] == spans(taken)
-    assert f'[{T0 + 30},"again"]' == text_of(taken[0])
+    assert [("p", 30, 61, 2), ("q", 20, 61, 2)] == spans(taken)
+    assert [1, 1] == [frame.count for frame in taken[0].series.frames]
+    assert text_of(taken[0]).startswith(f'[{T0 + 30},"again"]')
     assert 1 == folder.held
     assert [] == folder.finish()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -11,7 +12,9 @@ from msgspec.structs import replace
 from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
 from building_vitals.upstream.profile import (
+    AGES_MAX,
     CHECK_EVERY_MS,
+    LOOKS_APART_MS_MAX,
     NEWEST_WITHIN_MS,
     Observation,
     SiteProfile,
@@ -147,3 +150,53 @@ def test_profiles_are_stored_without_what_is_not_known() -> None:
     assert b"{}" == msgspec.json.encode(SiteProfile())
     profile = SiteProfile(points=3, is_same=False, newest_age_ms=0)
     assert profile == msgspec.json.decode(msgspec.json.encode(profile), type=SiteProfile)
+
+
+def looks(ages_ms: list[int], apart_ms: int = MINUTE_MS) -> SiteProfile:
+    """Return what looks at the young end teach, each with a newer sample of an age."""
+    profile = SiteProfile()
+    for n, age_ms in enumerate([0, *ages_ms]):
+        now_ms = NOW_MS + n * apart_ms + n * DAY_MS // 1000
+        time_range = Range(now_ms - DAY_MS, now_ms)
+        profile = learned(
+            profile, seen(newest_ms=now_ms - age_ms, now_ms=now_ms, time_range=time_range)
+        )
+    return profile
+
+
+@pytest.mark.parametrize(
+    ("ages_s", "lateness_s"),
+    [
+        pytest.param([6] * 4, None, id="too few"),
+        pytest.param([6, 6, 6, 6, 9], 9, id="all of few"),
+        pytest.param([6] * 19 + [40], 6, id="one in twenty may be later"),
+        pytest.param([6] * 18 + [40, 30], 30, id="two may not"),
+        pytest.param([40] * 20 + [6] * 20, 6, id="what was long ago is forgotten"),
+    ],
+)
+def test_how_late_samples_come(ages_s: list[int], lateness_s: int | None) -> None:
+    """The 95th percentile of how old the last newest samples were when they were first seen."""
+    profile = looks([age_s * 1000 for age_s in ages_s])
+    assert (None if lateness_s is None else lateness_s * 1000) == profile.lateness_ms
+    assert len(profile.newest_ages_ms) == min(len(ages_s), AGES_MAX)
+
+
+def test_what_says_nothing_of_lateness_is_left_out() -> None:
+    """A sample seen before, the first of all, one that nobody looked for, one before its time."""
+    known = looks([6000] * 5)
+    newest_ms, now_ms = known.newest_ms, known.seen_ms + MINUTE_MS
+    time_range = Range(now_ms - DAY_MS, now_ms)
+    again = learned(known, seen(newest_ms=newest_ms, now_ms=now_ms, time_range=time_range))
+    assert known.newest_ages_ms == again.newest_ages_ms
+    assert () == looks([]).newest_ages_ms
+    assert () == looks([HOUR_MS] * 9, apart_ms=LOOKS_APART_MS_MAX + 1).newest_ages_ms
+    ahead = seen(newest_ms=now_ms + HOUR_MS, now_ms=now_ms, time_range=time_range)
+    assert 0 == learned(known, ahead).newest_ages_ms[-1]
+
+
+def test_the_first_ages_are_worth_a_write_each() -> None:
+    """Else no isolate that ends soon would ever have seen enough of them."""
+    profiles = [looks([6000] * n) for n in range(9)]
+    assert [True] * 5 + [False] * 3 == [
+        later.differs(earlier) for earlier, later in pairwise(profiles)
+    ]

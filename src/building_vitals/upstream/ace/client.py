@@ -113,6 +113,10 @@ class AceClient:
         way = self._costs(profile).way(points_count, duration_ms)
         return "points" if way == "points" else "pages"
 
+    def lateness_ms(self, site: str) -> int | None:
+        """Return how late a site's samples come, as a rule; None where that is not known yet."""
+        return self._profiles.known(site).lateness_ms
+
     def note_points(self, site: str, count: int) -> None:
         """Note how many points a site's list has."""
         self._profiles.change(site, replace(self._profiles.known(site), points=count))

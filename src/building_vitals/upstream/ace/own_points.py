@@ -89,6 +89,10 @@ class OwnPoints:
         """Return where a fetch gets its samples; None where it makes no difference."""
         return self._upstream.source(site, points_count, duration_ms)
 
+    def lateness_ms(self, site: str) -> int | None:
+        """Return how late a site's samples come, as a rule; None where that is not known yet."""
+        return self._upstream.lateness_ms(site)
+
     def unknown_points(self, site: str, points: Collection[str], since_ms: int) -> frozenset[str]:
         """Return which points the site is known not to have, as of *since_ms* or later."""
         return self._names.unknown(site, points, since_ms)

@@ -38,6 +38,7 @@ class UpstreamSite(msgspec.Struct, kw_only=True, rename="camel"):
         is_filter_heeded: Whether `point_names` filters pages.
         is_same: Whether calls by point give the samples of raw pages.
         newest_age_ms: Age of the newest sample when it was first seen.
+        lateness_ms: How late samples are taken to come: as was learned, or as `LATENESS` says.
         compared_at: When the last two were found out; they are again after a week.
         seen_at: When the site was last fetched from.
     """
@@ -55,6 +56,7 @@ class UpstreamSite(msgspec.Struct, kw_only=True, rename="camel"):
     is_filter_heeded: bool | None = msgspec.field(name="filterHeeded")
     is_same: bool | None = msgspec.field(name="sameSamples")
     newest_age_ms: Milliseconds | None
+    lateness_ms: Milliseconds
     compared_at: IsoTime | None
     seen_at: IsoTime | None
 
@@ -83,6 +85,7 @@ class UpstreamReports:
         *,
         table: UpstreamProfiles,
         costs: Callable[[SiteProfile], SiteCosts],
+        lateness_of: Callable[[int | None], int],
         url: str,
         calls: CallsVar,
         page_size: int,
@@ -90,6 +93,7 @@ class UpstreamReports:
     ) -> None:
         self._table = table
         self._costs = costs
+        self._lateness_of = lateness_of
         self._url = url
         self._calls = calls
         self._page_size = page_size
@@ -127,6 +131,7 @@ class UpstreamReports:
             is_filter_heeded=profile.is_filter_heeded,
             is_same=profile.is_same,
             newest_age_ms=profile.newest_age_ms,
+            lateness_ms=self._lateness_of(profile.lateness_ms),
             compared_at=format_known(profile.checked_ms or None),
             seen_at=format_known(profile.seen_ms or None),
         )

@@ -21,6 +21,7 @@ def reports(table: RememberedProfiles) -> UpstreamReports:
     return UpstreamReports(
         table=table,
         costs=partial(SiteCosts, calls="auto", page_size=50_000),
+        lateness_of=lambda learned: 60_000 if learned is None else learned,
         url=BASE_URL,
         calls="auto",
         page_size=50_000,
@@ -42,6 +43,8 @@ async def test_what_is_known_of_a_site() -> None:
         is_filter_heeded=False,
         is_same=True,
         newest_age_ms=0,
+        newest_ages_ms=(1, 2, 3),
+        lateness_ms=90_000,
         checked_ms=NOW_MS,
         seen_ms=NOW_MS + 1,
     )
@@ -67,6 +70,7 @@ async def test_what_is_known_of_a_site() -> None:
                 "filterHeeded": False,
                 "sameSamples": True,
                 "newestAgeMs": 0,
+                "latenessMs": 90_000,
                 "comparedAt": "2025-01-01T00:00:00.000Z",
                 "seenAt": "2025-01-01T00:00:00.001Z",
             }
@@ -84,7 +88,8 @@ async def test_what_is_not_known_is_null() -> None:
     assert {"chartCalls": "points", "siteCalls": "points", "pageSize": 50_000} == {
         name: site[name] for name in ("chartCalls", "siteCalls", "pageSize")
     }
-    known = {"site", "chartCalls", "siteCalls", "pageSize", "namesPerCall"}
+    assert 60_000 == site["latenessMs"]
+    known = {"site", "chartCalls", "siteCalls", "pageSize", "namesPerCall", "latenessMs"}
     assert {None} == {value for name, value in site.items() if name not in known}
 
 
