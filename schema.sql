@@ -277,7 +277,8 @@ CREATE TABLE IF NOT EXISTS request_analytics (
   status INTEGER NOT NULL,       -- HTTP
   success INTEGER NOT NULL,      -- 1: a status below 400, and the whole body
   error TEXT,                    -- class
-  weight INTEGER NOT NULL        -- requests the row stands for
+  weight INTEGER NOT NULL,       -- requests the row stands for
+  missing_size INTEGER NOT NULL DEFAULT 0    -- samples, estimated, that were not known
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS request_analytics_by_time ON request_analytics (time_ms);

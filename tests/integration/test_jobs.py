@@ -150,7 +150,7 @@ def test_a_job_of_a_thousand_points_is_exact(
             "end_time": START_MS + 2 * DAY_MS,
         },
     )
-    assert (200, "true", "queued") == (
+    assert (200, "true", "cached") == (
         again.status,
         again.headers["X-Cache-Hit"],
         again.headers["X-Route-Type"],

@@ -122,4 +122,4 @@ def test_all_files_as_one_job(client: Client, meters: Meters, upstream: FakeUpst
     for name in meters:
         assert file_samples(meters, question, name) == found[name]["samples"]
     again = question.ask(client, None)
-    assert ("true", "queued") == (again.headers["X-Cache-Hit"], again.headers["X-Route-Type"])
+    assert ("true", "cached") == (again.headers["X-Cache-Hit"], again.headers["X-Route-Type"])

@@ -339,6 +339,7 @@ def test_rows_say_what_was_asked_and_sent(traffic: Traffic) -> None:
         if made_here and row["format"] == "json":
             assert answer.json()["_meta"]["samplesCount"] == row["actual_size"]
             assert answer.json()["_meta"]["estimatedSamples"] == row["estimated_size"]
+            assert answer.json()["_meta"]["missingSamples"] == row["missing_size"]
     assert {"site_unknown", "upstream_failed", None} == {row["error"] for row in traffic.analytics}
 
 

@@ -48,6 +48,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
         answer_etag: Entity tag, where the answer may be kept.
         samples: In the body, as far as it has been made.
         resolution: Which samples they are, where the upstream's calls give different ones.
+        missing_samples: Samples, estimated, that were not known when it was asked for.
         unreadable_samples: Left out of what was fetched for it, because they cannot be read.
         first: The beginning of the body; all of it when *rest* is None.
         rest: What follows.
@@ -58,6 +59,7 @@ class TimeseriesAnswer(msgspec.Struct, kw_only=True):
     object_keys: tuple[str, ...]
     answer_etag: str | None
     samples: int = 0
+    missing_samples: int = 0
     unreadable_samples: int = 0
     resolution: Resolution | None = None
     first: bytes | SealedBody = b""
@@ -100,7 +102,17 @@ class AnswerMeta(msgspec.Struct, kw_only=True, rename="camel"):
     route_type: Route
     cache_hit: bool
     cache: CacheReport
-    estimated_samples: Count
+    estimated_samples: Annotated[
+        int, msgspec.Meta(ge=0, description="Points x days x 100, of all that was asked for.")
+    ]
+    missing_samples: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            description="Samples, estimated, that were not known when it was asked for: by the "
+            "rates seen, else points x days x 100.",
+        ),
+    ]
     samples_count: Count
     unreadable_samples: Annotated[
         int,
@@ -128,6 +140,7 @@ def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> An
         cache_hit=answer.report.is_hit,
         cache=answer.report,
         estimated_samples=question.estimated,
+        missing_samples=answer.missing_samples,
         samples_count=answer.samples,
         unreadable_samples=answer.unreadable_samples,
         duration=elapsed_ms(question.started_ms, now_ms),

@@ -27,6 +27,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         route: By which it is answered: `direct`, `cached` or `queued`.
         estimated: Samples, by the routing's rule of thumb.
+        missing: Samples, estimated, that were not known when it was asked.
         request_id: For `_meta`.
         gzip: Whether the client takes gzip.
         started_ms: When the request came in.
@@ -36,6 +37,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     request: TimeseriesRequest
     route: Route
     estimated: int
+    missing: int = 0
     request_id: str
     format: Format
     gzip: bool

@@ -1,4 +1,8 @@
-"""Which route a request takes, by a rule of thumb for its size."""
+"""
+Which route a request takes: a small one by its size, others by what of them is not known.
+
+The second half is decided where the index has been asked: `service` raises `LargeGaps`.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,43 @@ import msgspec
 from building_vitals.answers.question import Route
 
 
-def choose_route(
-    estimate: int, override: Route | None, small_threshold: int, large_threshold: int
-) -> Route:
+def choose_route(estimate: int, override: Route | None, small_threshold: int) -> Route:
     """
-    Return the route for a request.
+    Return the route for a request, as long as nobody knows what of it is missing.
 
     Args:
         estimate: Its estimated samples.
         override: What the request asks for; taken as it is.
-        small_threshold: From this many on, a request is cached.
-        large_threshold: Above this many, it is queued.
+        small_threshold: From this many on, a request is cached, or a job if much is missing.
     """
     if override is not None:
         return override
-    if estimate < small_threshold:
-        return "direct"
-    return "cached" if estimate <= large_threshold else "queued"
+    return "direct" if estimate < small_threshold else "cached"
+
+
+def needs_job(missing: int, override: Route | None, large_threshold: int) -> bool:
+    """
+    Return whether so much is missing of a cached request that it is fetched in the background.
+
+    Args:
+        missing: Estimated samples that are not known.
+        override: What the request asks for: by name, it is refused rather than made a job.
+        large_threshold: As many are still fetched for an answer.
+    """
+    return override is None and missing > large_threshold
+
+
+class LargeGaps(Exception):
+    """
+    A request is a job's: what is missing of it has to be fetched in the background.
+
+    Attributes:
+        missing: Estimated samples that are not known.
+    """
+
+    def __init__(self, missing: int) -> None:
+        super().__init__(f"{missing} samples are not known")
+        self.missing = missing
 
 
 class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +56,7 @@ class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         small_threshold: Estimated samples below which a request is answered directly.
-        large_threshold: Estimated samples above which it becomes a job.
+        large_threshold: Estimated samples that are not known, above which it becomes a job.
         direct_timeout: Milliseconds that an answer may wait for the upstream.
         cache_timeout: Milliseconds after which a cache look-up is given up.
     """

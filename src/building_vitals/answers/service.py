@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
@@ -28,12 +29,16 @@ from building_vitals.answers.pieces import (
 )
 from building_vitals.answers.question import Question
 from building_vitals.answers.recent import AnswerPlan, RecentAnswers
-from building_vitals.answers.routing import RoutingOptions
+from building_vitals.answers.routing import LargeGaps, RoutingOptions, needs_job
 from building_vitals.answers.stream_limit import StreamLimit
 from building_vitals.cache.accesses import Accesses
 from building_vitals.cache.compactor import Compactor
-from building_vitals.cache.coverage import gaps_of
-from building_vitals.cache.estimates import estimated_samples, longest_that_fits
+from building_vitals.cache.coverage import Cover, gaps_of
+from building_vitals.cache.estimates import (
+    estimated_gaps,
+    estimated_samples,
+    longest_that_fits,
+)
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Filling, Need
@@ -41,11 +46,13 @@ from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
 from building_vitals.ports import Invocation
+from building_vitals.upstream.profile import Source
 
 # Times that an answer is planned because objects were gone.
 LOST_OBJECTS_ATTEMPTS_MAX = 3
 # When a request that is too large to be answered without the cache may be tried again.
 UNCACHED_RETRY_S = 10
+SOURCES: tuple[Source, ...] = ("pages", "points")
 
 
 class EnhancedTimeseriesService:
@@ -80,9 +87,13 @@ class EnhancedTimeseriesService:
 
     async def fetch_timeseries(self, question: Question) -> TimeseriesAnswer:
         """
-        Return the answer to a request of the direct or the cached route.
+        Return the answer to a request.
+
+        One of the cached route that was not asked for by name is answered whatever its size, as
+        long as what is missing of it is not too much; one of the queued route if nothing is.
 
         Raises:
+            LargeGaps: what is missing has to be fetched in the background.
             TooLarge: it asks for more than its route takes.
             RateLimited: the caller may not have so much fetched now.
             UpstreamError: the data can't be had, and nothing kept can stand in for them.
@@ -93,6 +104,8 @@ class EnhancedTimeseriesService:
         if question.route == "direct":
             self._require_size(need)
             return await self._bypass(question, need)
+        if question.route == "queued":
+            return await self._known(question, need)
         try:
             return await self._cached(question, need)
         except (Unavailable, TimeoutError, LostObjects) as error:
@@ -133,7 +146,8 @@ class EnhancedTimeseriesService:
             time_range=request.time_range,
             now_ms=now_ms,
             deadline_ms=now_ms + (request.timeout_ms or self._options.direct_timeout),
-            fetched_max=self._options.large_threshold,
+            # Who leaves the route to the Worker is not refused: too much becomes a job.
+            fetched_max=self._options.large_threshold if request.route == "cached" else None,
         )
 
     async def answer_known(
@@ -146,21 +160,46 @@ class EnhancedTimeseriesService:
         not compacted. Points that the site does not have are known to be empty: where it may be
         that all gaps are theirs, the site's list is read unless it is kept.
         """
-        is_past = as_of_ms is not None
-        need = self._need(question, self._clock.now_ms() if as_of_ms is None else as_of_ms)
+        now_ms = self._clock.now_ms() if as_of_ms is None else as_of_ms
+        try:
+            need = self._need(question, now_ms)
+            return await self._known(question, need, is_past=as_of_ms is not None)
+        except LargeGaps:
+            return None
+
+    async def _known(
+        self, question: Question, need: Need, *, is_past: bool = False
+    ) -> TimeseriesAnswer:
+        """
+        Return the answer when all of it is known.
+
+        Raises:
+            LargeGaps: it is not, or objects of it are gone.
+        """
         generation = self._recent.generation
         segments = await self._filler.look_up(need)
-        covers = self._filler.cover(need, segments, is_result=True)
-        # A job knows nothing of points that the site does not have, and is not made of them alone.
-        if gaps_of(covers) and await self._filler.check_points(need, covers):
-            covers = self._filler.cover(need, segments, is_result=True)
-        if gaps_of(covers):
-            return None
+        covers = await self._covers(need, segments, is_result=True)
+        missing = gaps_of(covers)
+        if missing:
+            raise LargeGaps(estimated_gaps(missing, segments))
+        filling = Filling(covers, resolution=self._filler.resolution(need, covers))
         try:
-            filling = Filling(covers, resolution=self._filler.resolution(need, covers))
             return await self._answer(question, need, filling, generation, is_compacted=not is_past)
-        except LostObjects:
-            return None
+        except LostObjects as error:
+            raise LargeGaps(self._estimate(need)) from error
+
+    async def _covers(
+        self, need: Need, segments: Sequence[Segment], *, is_result: bool = False
+    ) -> list[Cover]:
+        """
+        Return what is known of a need that is too large to be fetched for an answer.
+
+        A job knows nothing of points that the site does not have, and is not made of them alone.
+        """
+        covers = self._filler.cover(need, segments, is_result=is_result)
+        if gaps_of(covers) and await self._filler.check_points(need, covers):
+            covers = self._filler.cover(need, segments, is_result=is_result)
+        return covers
 
     async def _cached(self, question: Question, need: Need) -> TimeseriesAnswer:
         """Answer from segments, after the gaps have been filled."""
@@ -170,11 +209,14 @@ class EnhancedTimeseriesService:
                 return await self._encode(
                     question, Filling([]), prepared.parts, CacheReport("hit"), prepared.answer_etag
                 )
-        attempts, before = 0, None
+        attempts, before, asked = 0, None, need
         while True:
             generation = self._recent.generation
             async with asyncio.timeout(self._options.cache_timeout / 1000):
-                segments = await self._filler.look_up(need)
+                segments = await self._filler.look_up(asked)
+            need, missing = await self._measured(asked, question, segments)
+            if missing > question.missing:
+                question = msgspec.structs.replace(question, missing=missing)
             filling = await self._filler.fill(need, segments)
             if before is not None:
                 filling = filling.after(before)
@@ -185,11 +227,39 @@ class EnhancedTimeseriesService:
                 if attempts == LOST_OBJECTS_ATTEMPTS_MAX:
                     raise
 
+    async def _measured(
+        self, need: Need, question: Question, segments: Sequence[Segment]
+    ) -> tuple[Need, int]:
+        """
+        Return the need as it is best filled, and the estimate of what is missing of it.
+
+        Where calls by point give other samples than pages, what a job fetched may be of the other
+        kind than what such a request usually has: it is filled up with its like, rather than
+        fetched again as a whole.
+
+        Raises:
+            LargeGaps: too much is missing.
+        """
+        override, most = question.request.route, self._options.large_threshold
+        missing = estimated_gaps(gaps_of(self._filler.cover(need, segments)), segments)
+        if not needs_job(missing, override, most):
+            return need, missing
+        for source in (None, *SOURCES):
+            each = msgspec.structs.replace(need, source=source)
+            covers = await self._covers(each, segments)
+            samples = estimated_gaps(gaps_of(covers), segments)
+            if not needs_job(samples, override, most):
+                return each, samples
+            if self._filler.resolution(need, covers) is None:
+                break
+        raise LargeGaps(missing)
+
     async def _bypass(self, question: Question, need: Need) -> TimeseriesAnswer:
         """Answer from upstream alone."""
         if need.deadline_ms <= self._clock.now_ms():
             raise UpstreamTimeout("no time left to ask the upstream", retryable=True)
         filling = await self._filler.fetch_directly(need)
+        question = msgspec.structs.replace(question, missing=self._estimate(need))
         report = CacheReport(
             "bypass",
             samples_fetched=filling.samples_fetched,
@@ -277,6 +347,7 @@ class EnhancedTimeseriesService:
             report=report,
             object_keys=object_keys(parts),
             answer_etag=answer_etag,
+            missing_samples=question.missing,
             unreadable_samples=filling.unreadable,
             resolution=filling.resolution,
         )

@@ -69,6 +69,7 @@ def event_of(
         cache_status=facts.cache_status or NO_STATUS,
         format=facts.format or "",
         estimated=facts.estimated or 0,
+        missing=facts.missing or 0,
         samples=answer.samples if answer else 0,
         body_bytes=body_bytes,
         upstream_requests=facts.upstream_requests or 0,

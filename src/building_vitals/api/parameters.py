@@ -231,7 +231,7 @@ PURGE_END_TIME = replace(
 )
 ROUTE = Parameter(
     name="route",
-    description="Forces this route; by default the estimated samples decide.",
+    description="Forces this route; by default the estimated samples that are not known decide.",
     allowed=one_of(ROUTES),
     choices=ROUTES,
 )

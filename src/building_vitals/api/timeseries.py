@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import msgspec
+
 from building_vitals.answers.answer import TimeseriesAnswer
 from building_vitals.answers.formats.registry import CONTENT_TYPES
 from building_vitals.answers.question import Question, Route, TimeseriesRequest
-from building_vitals.answers.routing import RoutingOptions, choose_route
+from building_vitals.answers.routing import LargeGaps, choose_route
 from building_vitals.api.documents import QueuedAnswer
 from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
 from building_vitals.api.negotiation import VARY, accepts_gzip, choose_format, etag_matches
@@ -20,29 +22,25 @@ from building_vitals.jobs.options import POLL_INTERVAL_MS
 
 
 async def read_timeseries(call: Call) -> Reply:
-    """Answer a request for samples by the route that suits its size."""
+    """Answer a request for samples by the route that suits its size and what of it is known."""
     app = call.app
     samples_request = await _parse(call)
     call.caller.require_site(samples_request.site)
-    route, estimated = _route(samples_request, app.settings.routing)
+    estimated = estimated_samples(len(samples_request.points), samples_request.time_range)
+    small_threshold = app.settings.routing.small_threshold
+    route = choose_route(estimated, samples_request.route, small_threshold)
     question = question_of(call, samples_request, route=route, estimated=estimated)
     if route != "direct":
         recent = app.recent.answer(question, app.clock.now_ms())
         if recent is not None:
             return timeseries_reply(call, recent, question)
-    if route == "queued":
-        known = await app.timeseries.answer_known(question)
-        if known is None:
-            return await _queue(call, question)
-        return timeseries_reply(call, known, question)
-    return timeseries_reply(call, await app.timeseries.fetch_timeseries(question), question)
-
-
-def _route(samples_request: TimeseriesRequest, options: RoutingOptions) -> tuple[Route, int]:
-    """Return the route of a request and its estimated samples."""
-    estimate = estimated_samples(len(samples_request.points), samples_request.time_range)
-    thresholds = (options.small_threshold, options.large_threshold)
-    return choose_route(estimate, samples_request.route, *thresholds), estimate
+    try:
+        answer = await app.timeseries.fetch_timeseries(question)
+    except LargeGaps as needed:
+        call.facts.route, call.facts.missing = "queued", needed.missing
+        question = msgspec.structs.replace(question, route="queued", missing=needed.missing)
+        return await _queue(call, question)
+    return timeseries_reply(call, answer, question)
 
 
 async def _parse(call: Call) -> TimeseriesRequest:
@@ -104,6 +102,7 @@ def timeseries_reply(call: Call, answer: TimeseriesAnswer, question: Question) -
     report, facts = answer.report, call.facts
     facts.cache_status = report.status
     facts.samples = answer.samples
+    facts.missing = answer.missing_samples
     facts.upstream_requests = report.upstream_requests
     facts.unreadable_samples = answer.unreadable_samples or None
     headers = [

@@ -162,7 +162,8 @@ class SegmentFiller:
         return True
 
     def _source(self, need: Need) -> Source | None:
-        return self._upstream.source(need.site, len(need.points), need.time_range.duration_ms)
+        usual = self._upstream.source(need.site, len(need.points), need.time_range.duration_ms)
+        return None if usual is None else need.source or usual
 
     def _unknown(self, need: Need) -> frozenset[str]:
         return self._upstream.unknown_points(need.site, need.points, need.now_ms)

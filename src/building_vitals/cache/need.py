@@ -13,6 +13,7 @@ import msgspec
 
 from building_vitals.cache.coverage import Cover, known_until
 from building_vitals.ranges import Range, merge
+from building_vitals.upstream.profile import Source
 
 # What has happened is known up to a whole second, so that requests of one moment ask for the same.
 LIVE_EDGE_MS = 1000
@@ -103,6 +104,8 @@ class Need(msgspec.Struct, frozen=True):
         wait_until_ms: How long to wait for somebody else's fetch; as long as all, if left out.
         accepts_stale: Whether what is kept may stand in for a fetch that failed.
         fetched_max: Most estimated samples that may be fetched for it; None for any number.
+        source: Where its samples come from, where that makes a difference; None: from where such a
+            need is usually filled.
     """
 
     site: str
@@ -114,6 +117,7 @@ class Need(msgspec.Struct, frozen=True):
     wait_until_ms: int | None = None
     accepts_stale: bool = True
     fetched_max: int | None = None
+    source: Source | None = None
 
     @property
     def happened(self) -> Range | None:

@@ -210,7 +210,11 @@ class JobResultService:
             return None
         report = CacheReport("hit", samples_from_cache=result.samples)
         answer = TimeseriesAnswer(
-            report=report, object_keys=(), answer_etag=result.answer_etag, samples=result.samples
+            report=report,
+            object_keys=(),
+            answer_etag=result.answer_etag,
+            samples=result.samples,
+            missing_samples=question.missing,
         )
         if question.matches(result.answer_etag):
             return answer

@@ -24,6 +24,7 @@ class RequestFacts(msgspec.Struct, kw_only=True, omit_defaults=True, rename="cam
         points: Number of requested points.
         format: Format of the answer.
         estimated: Estimated samples.
+        missing: Those of them, by the rates seen, that were not known when it was asked.
         cache_status: As `X-Cache-Status` has it.
         samples: Samples in the answer when its first byte was sent.
         unreadable_samples: Samples that were left out of it, where there are any.
@@ -38,6 +39,7 @@ class RequestFacts(msgspec.Struct, kw_only=True, omit_defaults=True, rename="cam
     points: int | None = None
     format: str | None = None
     estimated: int | None = None
+    missing: int | None = None
     cache_status: str | None = msgspec.field(default=None, name="cache")
     samples: int | None = None
     upstream_requests: int | None = None
@@ -67,7 +69,7 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True):
         route: `direct`, `cached`, `queued`; `none` for a request that is not for samples.
         cache_status: As in `X-Cache-Status`; `none` where no samples were sent.
         format: Format of the answer.
-        estimated, samples: Samples estimated, and sent.
+        estimated, missing, samples: Samples estimated, not known when asked, and sent.
         body_bytes: As sent, compressed or not.
         duration_ms: Until the last byte was sent.
         status: HTTP status.
@@ -84,6 +86,7 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True):
     cache_status: str = NO_STATUS
     format: str = ""
     estimated: int = 0
+    missing: int = 0
     samples: int = 0
     body_bytes: int = 0
     upstream_requests: int = 0

@@ -114,6 +114,9 @@ def request_metric(event: RequestEvent, weight: int) -> Metric:
             event.upstream_requests,
             weight,
             event.status,
+            # The ninth is the jobs'.
+            0,
+            event.missing,
         ),
     )
 

@@ -22,11 +22,12 @@ TEXT_MAX = 200
 _INSERT = """
 INSERT INTO request_analytics (
     request_id, time_ms, site, points_count, route_type, cache_status, format, estimated_size,
-    actual_size, bytes, upstream_requests, duration_ms, status, success, error, weight
+    actual_size, bytes, upstream_requests, duration_ms, status, success, error, weight,
+    missing_size
 )
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
     value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
-    value ->> 14, value ->> 15
+    value ->> 14, value ->> 15, value ->> 16
 FROM json_each(?1)
 """
 
@@ -182,6 +183,7 @@ def _row(counted: WeightedRequest) -> list[Any]:
         int(event.is_success),
         None if event.error is None else event.error[:TEXT_MAX],
         counted.weight,
+        event.missing,
     ]
 
 

@@ -38,7 +38,12 @@ def test_meta(max_points: int | None) -> None:
     )
     report = CacheReport("partial", 2, 1, 3, [Range(0, 9)])
     answer = TimeseriesAnswer(
-        report=report, object_keys=(), answer_etag=None, samples=3, unreadable_samples=4
+        report=report,
+        object_keys=(),
+        answer_etag=None,
+        samples=3,
+        missing_samples=6,
+        unreadable_samples=4,
     )
     expected = {
         "requestId": "r1",
@@ -55,6 +60,7 @@ def test_meta(max_points: int | None) -> None:
             "fetched": [[0, 9]],
         },
         "estimatedSamples": 7,
+        "missingSamples": 6,
         "samplesCount": 3,
         "unreadableSamples": 4,
         "duration": 12,

@@ -1,24 +1,42 @@
-"""The routing's rule of thumb."""
+"""Routes by the whole size, then by what is missing."""
 
 from __future__ import annotations
 
 import pytest
 
 from building_vitals.answers.question import Route
-from building_vitals.answers.routing import choose_route
+from building_vitals.answers.routing import LargeGaps, choose_route, needs_job
 
 
 @pytest.mark.parametrize(
-    ("estimate", "expected"),
-    [(0, "direct"), (999, "direct"), (1000, "cached"), (100_000, "cached"), (100_001, "queued")],
+    ("estimate", "expected"), [(0, "direct"), (999, "direct"), (1000, "cached"), (10**9, "cached")]
 )
-def test_route_follows_the_thresholds(estimate: int, expected: Route) -> None:
-    """Below the small threshold direct, up to the large one cached, above it queued."""
-    assert expected == choose_route(estimate, None, 1000, 100_000)
+def test_small_requests_are_direct(estimate: int, expected: Route) -> None:
+    """Below the small threshold direct; of others, what is missing decides later."""
+    assert expected == choose_route(estimate, None, 1000)
 
 
 @pytest.mark.parametrize("override", ["direct", "cached", "queued"])
 def test_override_wins(override: Route) -> None:
     """What a request asks for is taken, whatever its size."""
-    assert override == choose_route(10**9, override, 1000, 100_000)
-    assert override == choose_route(0, override, 1000, 100_000)
+    assert override == choose_route(10**9, override, 1000)
+    assert override == choose_route(0, override, 1000)
+
+
+@pytest.mark.parametrize(
+    ("missing", "override", "expected"),
+    [
+        *((0, None, False), (100_000, None, False), (100_001, None, True)),
+        (10**9, "cached", False),
+    ],
+)
+def test_much_that_is_missing_is_a_job(
+    missing: int, override: Route | None, *, expected: bool
+) -> None:
+    """Above the large threshold, unless the route was asked for by name."""
+    assert expected == needs_job(missing, override, 100_000)
+
+
+def test_what_needs_a_job_says_how_much() -> None:
+    """For the statistics, and for who reads a log."""
+    assert ("7 samples are not known", 7) == (str(LargeGaps(7)), LargeGaps(7).missing)

@@ -149,7 +149,9 @@ def meta(max_points: int | None = None) -> AnswerMeta:
         started_ms=0,
     )
     report = CacheReport("partial", 1, 2, 3, [Range(4, 5)])
-    answer = TimeseriesAnswer(report=report, object_keys=(), answer_etag=None, samples=8)
+    answer = TimeseriesAnswer(
+        report=report, object_keys=(), answer_etag=None, samples=8, missing_samples=6
+    )
     return answer_meta(answer, question, 0)
 
 
@@ -159,7 +161,7 @@ def test_meta_has_the_bytes_that_clients_know() -> None:
         f'{{"requestId":"r","site":"hq","startTime":"{TIME}","endTime":"{TIME}",'
         '"routeType":"cached","cacheHit":false,"cache":{"status":"partial","samplesFromCache":1,'
         '"samplesFetched":2,"upstreamRequests":3,"fetched":[[4,5]]},"estimatedSamples":7,'
-        f'"samplesCount":8,"unreadableSamples":0,"duration":0,"timestamp":"{TIME}"}}'
+        f'"missingSamples":6,"samplesCount":8,"unreadableSamples":0,"duration":0,"timestamp":"{TIME}"}}'
     )
     assert text.encode() == msgspec.json.encode(meta())
 

@@ -211,6 +211,7 @@ def test_answer_of_the_contract_is_as_described() -> None:
         "cacheHit": False,
         "cache": cache,
         "estimatedSamples": 100,
+        "missingSamples": 75,
         "samplesCount": 4,
         "unreadableSamples": 0,
         "duration": 5,

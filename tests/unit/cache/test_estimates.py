@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from building_vitals.cache.estimates import (
+    estimated_gaps,
     estimated_samples,
     fetch_cost,
     longest_that_fits,
     missing_samples,
 )
-from building_vitals.instants import DAY_MS
+from building_vitals.cache.segments import Segment
+from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range
 
 
@@ -38,6 +40,22 @@ def test_gaps_are_estimated_by_the_same_rule() -> None:
     half = Range(0, 432_000)
     assert 2 == missing_samples({"a": [half, half], "b": [half], "c": [half]})
     assert 0 == missing_samples({})
+
+
+def segment(point: str, duration_ms: int, count: int) -> Segment:
+    """Return a segment of so many samples."""
+    return Segment(point, 0, duration_ms, 0, "key", "tag", 0, 1, 1, count, 0, 0, 0)
+
+
+def test_gaps_have_as_many_samples_as_what_is_kept_beside_them() -> None:
+    """Each point by its own rate; by the rule of thumb where it was seen too briefly, or silent."""
+    day, kept = Range(0, DAY_MS), [segment("a", DAY_MS, 1440), segment("a", DAY_MS, 480)]
+    kept += [segment("silent", DAY_MS, 0), segment("brief", HOUR_MS - 1, 60)]
+    for point, expected in (("a", 960), ("silent", 100), ("brief", 100), ("new", 100)):
+        assert expected == estimated_gaps({point: [day]}, kept)
+    four = {point: [day, day] for point in ("a", "silent", "brief", "new")}
+    assert 2 * (960 + 300) == estimated_gaps(four, kept)
+    assert (0, 1) == (estimated_gaps({}, kept), estimated_gaps({"new": [Range(0, 1)]}, kept))
 
 
 @pytest.mark.parametrize(

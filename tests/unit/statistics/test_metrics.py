@@ -33,6 +33,7 @@ REQUEST = RequestEvent(
     cache_status="partial",
     format="json",
     estimated=3,
+    missing=9,
     samples=4,
     body_bytes=5,
     upstream_requests=6,
@@ -64,7 +65,7 @@ def test_a_request_is_a_point() -> None:
     assert Metric(
         "hq",
         ("request", "id", "cached", "partial", "success", "", "json", "GET /api/timeseries"),
-        (2, 3, 4, 7, 5, 6, 10, 200),
+        (2, 3, 4, 7, 5, 6, 10, 200, 0, 9),
     ) == request_metric(REQUEST, 10)
 
 
@@ -94,7 +95,7 @@ def test_every_field_is_documented(point: Metric) -> None:
     doubles = {int(n) for n in re.findall(r"^\| `double(\d+)`", text, re.M)}
     assert set(range(1, len(point.blobs) + 1)) == blobs
     assert set(range(1, len(point.doubles) + 1)) <= doubles
-    assert set(range(1, 10)) == doubles
+    assert set(range(1, 11)) == doubles
 
 
 @pytest.mark.parametrize(

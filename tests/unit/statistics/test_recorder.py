@@ -37,6 +37,7 @@ EVENT = RequestEvent(
     cache_status="hit",
     format="json",
     estimated=200,
+    missing=150,
     samples=288,
     body_bytes=1000,
     duration_ms=12,
@@ -138,6 +139,7 @@ async def test_a_request_leaves_a_row_sums_and_a_point() -> None:
         "success": 1,
         "error": None,
         "weight": 1,
+        "missing_size": 150,
     }
     assert expected == row
     assert [
