@@ -11,6 +11,7 @@ from __future__ import annotations
 from building_vitals.access.allowance import AllowanceMemory
 from building_vitals.access.key_access import KeyMemory
 from building_vitals.access.streams import OpenStreams
+from building_vitals.access.waits import OpenWaits
 from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.stream_limit import StreamLimit
@@ -43,6 +44,7 @@ class Isolate:
         keys: API keys, as the database had them.
         allowances: What of each key's allowance is in use.
         streams: The event streams that are open, by key.
+        waits: The requests that wait for their jobs, by key.
         health: What was found when the health was last looked at.
         memory: What requests hold of the isolate's memory.
         waiting: Needs that wait for another request's fetch.
@@ -66,6 +68,7 @@ class Isolate:
         self.keys = KeyMemory()
         self.allowances = AllowanceMemory()
         self.streams = OpenStreams()
+        self.waits = OpenWaits()
         self.health = HealthMemory()
         self.memory = MemoryBudget()
         self.waiting = Waiting()

@@ -170,6 +170,7 @@ def test_what_is_asked_is_what_is_read(
         priority=options.get("priority", "normal"),
         timeout_ms=options.get("timeout"),
         max_points=options.get("max_points"),
+        wait_s=options.get("wait"),
         user_id=options.get("user_id"),
     )
     pairs = [*document.items(), *(("point", point) for point in points)]

@@ -91,6 +91,7 @@ class TimeseriesRequest:
         priority: Of the job it may become.
         timeout_ms: Time-out asked for; None for the configured one.
         max_points: Most samples per point; None for all.
+        wait_s: Seconds to wait for the job that it may become; None where it does not say.
         user_id: A label.
     """
 
@@ -102,4 +103,5 @@ class TimeseriesRequest:
     priority: Priority = "normal"
     timeout_ms: int | None = None
     max_points: int | None = None
+    wait_s: int | None = None
     user_id: str | None = None

@@ -8,10 +8,10 @@ from functools import lru_cache
 
 ANY_ORIGIN = "*"
 ALLOWED_METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
-ALLOWED_HEADERS = "Authorization, X-API-Key, Content-Type, If-None-Match, Accept"
+ALLOWED_HEADERS = "Authorization, X-API-Key, Content-Type, If-None-Match, Accept, Prefer"
 EXPOSED_HEADERS = (
     "X-Request-Id, X-Route-Type, X-Cache-Hit, X-Cache-Status, X-Request-Duration, "
-    "Server-Timing, ETag, Retry-After, Location"
+    "Server-Timing, ETag, Retry-After, Location, Preference-Applied"
 )
 # Two hours, the most that Chromium honours.
 PREFLIGHT_AGE_S = 7200

@@ -1,5 +1,6 @@
 """
-Content negotiation: format and compression of the answer, and whether the client has it already.
+Content negotiation: format and compression of the answer, whether the client has it already, and
+how long it would rather wait for it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,17 @@ _MEDIA_TYPES: dict[str, Format] = {
 VARY = "Accept, Accept-Encoding"
 # Real headers have fewer than ten entries; entries beyond this many are ignored.
 ENTRIES_MAX = 64
+# Longest header that is looked into.
+PREFER_LENGTH_MAX = 4096
 
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?", re.ASCII)
+# A token with a value, or without, then parameters of its own: https://www.rfc-editor.org/rfc/rfc7240
+_PREFERENCE = re.compile(
+    r"""\s*([!#$%&'*+.^_`|~0-9a-z-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s",;]*))?\s*"""
+    r"""((?:;(?:[^",]|"(?:[^"\\]|\\.)*")*)?)(?:,|$)""",
+    re.ASCII | re.IGNORECASE,
+)
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
@@ -74,6 +84,26 @@ def _best_match(offered: Format, entries: list[_Entry]) -> tuple[int, int] | Non
         if best is None or specificity > best[0]:
             best = specificity, place
     return best
+
+
+def preferred_wait(prefer: str | None, wait_s_max: int) -> int | None:
+    """
+    Return the seconds that a `Prefer` header asks to wait; None where it does not.
+
+    What cannot be read, or is longer than *wait_s_max*, is no preference that could be heeded, and
+    no error. Of several the first counts.
+    """
+    if prefer is None or len(prefer) > PREFER_LENGTH_MAX:
+        return None
+    place = 0
+    while place < len(prefer) and (found := _PREFERENCE.match(prefer, place)) is not None:
+        place = found.end()
+        if found[1].lower() == "wait":
+            value = (found[2] or "").strip('"')
+            if _SECONDS.fullmatch(value) is None or int(value) > wait_s_max:
+                return None
+            return int(value)
+    return None
 
 
 def accepts_gzip(accept_encoding: str | None) -> bool:

@@ -54,14 +54,21 @@ _HEADERS: dict[str, tuple[str, JsonObject]] = {
     "Server-Timing": ("Duration and cache status, for browsers.", _TEXT),
     "ETag": ("Entity tag of the answer; absent where the answer may change.", _TEXT),
     "Location": ("Path of the job.", _TEXT),
+    "Preference-Applied": ("`wait=N`, where `Prefer` was heeded.", _TEXT),
     "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 0}),
     "WWW-Authenticate": ("Authentication scheme.", _TEXT),
 }
-_OPTIONAL_HEADERS = {"ETag"}
+_OPTIONAL_HEADERS = {"ETag", "Preference-Applied"}
 _IF_NONE_MATCH: JsonObject = {
     "name": "If-None-Match",
     "in": "header",
     "description": "Entity tags of answers that the client has, or `*`.",
+    "schema": _TEXT,
+}
+_PREFER: JsonObject = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=N` asks for what the parameter `wait` does, which comes first.",
     "schema": _TEXT,
 }
 
@@ -145,6 +152,8 @@ class _Schemas:
         parameters += [_parameter(self._configured(each), "query") for each in endpoint.query]
         if 304 in endpoint.answers:  # noqa: PLR2004 - HTTP
             parameters.append(_IF_NONE_MATCH)
+        if p.WAIT in endpoint.parameters:
+            parameters.append(_PREFER)
         operation: JsonObject = {
             "operationId": endpoint.operation_id,
             "tags": [endpoint.tag],

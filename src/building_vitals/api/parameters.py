@@ -34,6 +34,7 @@ RANGE_MS_MAX = RANGE_DAYS_MAX * DAY_MS
 BODY_BYTES_MAX = 1_048_576
 PRIORITIES = ("low", "normal", "high")
 TIMEOUT_MS_MAX = 30_000
+WAIT_S_MAX = 60
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -258,6 +259,17 @@ MAX_POINTS = Parameter(
     kind="integer",
     minimum=2,
     maximum=100_000,
+)
+WAIT = Parameter(
+    name="wait",
+    description=(
+        "Seconds that a request which becomes a job is held, to be answered with its result if the "
+        "job ends in time. `Prefer: wait=N` asks for the same."
+    ),
+    allowed=f"0 to {WAIT_S_MAX} seconds are allowed",
+    kind="integer",
+    minimum=0,
+    maximum=WAIT_S_MAX,
 )
 USER_ID = Parameter(
     name="user_id",

@@ -159,6 +159,7 @@ def _timeseries_request(source: ParameterReader, timeout_ms_max: int) -> Timeser
         priority=source.read(p.PRIORITY),
         timeout_ms=source.read(p.timeout_parameter(timeout_ms_max)),
         max_points=source.read(p.MAX_POINTS),
+        wait_s=source.read(p.WAIT),
         user_id=source.read(p.USER_ID),
     )
     source.raise_problems()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ def _openapi(timeout_ms_max: int) -> bytes:
 _RANGE_OF_POINTS = (p.SITE, p.POINTS, p.POINT, p.START_TIME, p.END_TIME)
 _TIMESERIES = (
     *_RANGE_OF_POINTS,
-    *(p.ROUTE, p.FORMAT, p.PRIORITY, p.TIMEOUT, p.MAX_POINTS, p.USER_ID),
+    *(p.ROUTE, p.FORMAT, p.PRIORITY, p.TIMEOUT, p.MAX_POINTS, p.WAIT, p.USER_ID),
 )
 _UPSTREAM_FAILURES = (502, 504)
 
@@ -72,11 +73,16 @@ _SAMPLES = Answer(
         *("Server-Timing", "ETag"),
     ),
 )
+_SAMPLES_OF_REQUEST = replace(
+    _SAMPLES,
+    description="Samples of every requested point; after a wait, of the job that ended meanwhile.",
+    headers=(*_SAMPLES.headers, "Preference-Applied"),
+)
 _NOT_MODIFIED = Answer("The client already has this answer.", headers=("ETag",))
 _QUEUED = Answer(
     "The request became a job, or a job for it is active.",
     {JSON_TYPE: QueuedAnswer},
-    ("Location", "Retry-After"),
+    ("Location", "Retry-After", "Preference-Applied"),
     {"job": {"operationId": "getJob", "parameters": {"id": "$response.body#/jobId"}}},
 )
 _owner = partial(Endpoint, role="owner", tag="jobs")
@@ -94,7 +100,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="timeseries",
         summary="Samples of a site's points in a range",
         query=_TIMESERIES,
-        answers={200: _SAMPLES, 202: _QUEUED, 304: _NOT_MODIFIED},
+        answers={200: _SAMPLES_OF_REQUEST, 202: _QUEUED, 304: _NOT_MODIFIED},
         failures=(400, 404, 413, *_UPSTREAM_FAILURES),
     ),
     Endpoint(
@@ -105,7 +111,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="timeseries",
         summary="Samples of more points than fit in an address",
         body=tuple(each for each in _TIMESERIES if each is not p.POINT),
-        answers={200: _SAMPLES, 202: _QUEUED},
+        answers={200: _SAMPLES_OF_REQUEST, 202: _QUEUED},
         failures=(400, 404, 408, 413, *_UPSTREAM_FAILURES),
     ),
     _owner(

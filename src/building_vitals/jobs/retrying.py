@@ -1,4 +1,4 @@
-"""When a failed chunk is tried again, and what its failure is called."""
+"""When a failed chunk is tried again, and what its failure is called, and its job's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from building_vitals.errors import (
     UpstreamError,
     UpstreamSiteUnknown,
 )
+from building_vitals.jobs.model import Job
 
 FailureClass = Literal["upstream", "bad_request", "storage", "crash"]
 
@@ -48,3 +49,15 @@ def failure_text(error: BaseException) -> str:
     if isinstance(error, AppError):
         return error.detail[:500]
     return f"unexpected failure: {type(error).__name__}"
+
+
+def error_of(job: Job) -> AppError:
+    """Return the failure that a request for a job's data is answered with, the job being failed."""
+    detail = (
+        f"the job of this request has failed: {job.error or 'no reason is known'} ({job.job_id})"
+    )
+    if job.error_class == "bad_request":
+        return UpstreamSiteUnknown(detail)
+    if job.error_class == "upstream":
+        return UpstreamError(detail)
+    return Unavailable(detail) if job.error_class == "storage" else AppError(detail)

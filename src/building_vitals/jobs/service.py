@@ -21,7 +21,9 @@ from building_vitals.jobs.events import job_events
 from building_vitals.jobs.jobs_table import Jobs
 from building_vitals.jobs.model import Job, decode_cursor, encode_cursor
 from building_vitals.jobs.results_table import JobResult
+from building_vitals.jobs.retrying import error_of
 from building_vitals.jobs.submission import RESEND_AFTER_MS, JobSubmission, Queued
+from building_vitals.jobs.waits import wait_for_end
 from building_vitals.ports import Invocation
 
 DLQ_RECENT_MS = DAY_MS
@@ -83,6 +85,22 @@ class ChartQueueService:
             # Both stay as they are, unless they are purged: everything is forgotten then.
             self._look_ups.keep(("job", job_id), (job, result), now_ms, generation)
         return _seen_by(caller, job, job_id), result
+
+    async def wait_for_job(
+        self, job_id: str, until_ms: int, on_look: Callable[[int], None]
+    ) -> Job | None:
+        """
+        Return a job that has completed or was cancelled; None when it has not ended by *until_ms*.
+
+        *on_look* is told the time of each look at it.
+
+        Raises:
+            AppError: it has failed: why.
+        """
+        job = await wait_for_end(job_id, self._jobs.find, self._clock, until_ms, on_look)
+        if job is not None and job.status == "failed":
+            raise error_of(job)
+        return job
 
     async def cancel_job(self, job_id: str, caller: Caller) -> None:
         """

@@ -53,7 +53,7 @@ def test_preflight_names_methods_and_headers() -> None:
     headers = dict(cors_headers(parse_policy(ORIGIN), ORIGIN, preflight=True))
     assert "GET, HEAD, POST, DELETE, OPTIONS" == headers["Access-Control-Allow-Methods"]
     assert (
-        "Authorization, X-API-Key, Content-Type, If-None-Match, Accept"
+        "Authorization, X-API-Key, Content-Type, If-None-Match, Accept, Prefer"
         == headers["Access-Control-Allow-Headers"]
     )
     assert int(headers["Access-Control-Max-Age"]) > 0

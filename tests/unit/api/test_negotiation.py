@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from building_vitals.answers.formats.registry import CONTENT_TYPES, FORMATS, Format
-from building_vitals.api.negotiation import accepts_gzip, choose_format, etag_matches
+from building_vitals.api.negotiation import (
+    PREFER_LENGTH_MAX,
+    accepts_gzip,
+    choose_format,
+    etag_matches,
+    preferred_wait,
+)
 
 
 @pytest.mark.parametrize(
@@ -114,3 +120,43 @@ def test_no_header_is_too_strange(header: str) -> None:
     assert choose_format(None, header) in FORMATS
     assert accepts_gzip(header) in (True, False)
     assert etag_matches(header, '"none such"') in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("prefer", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("wait=10", 10),
+        ("wait=0", 0),
+        ("WAIT=60", 60),
+        ("wait = 7", 7),
+        ('wait="12"', 12),
+        ("respond-async, wait=5", 5),
+        ("respond-async,wait=5;why=soon, return=minimal", 5),
+        ('a="x, wait=3", wait=4', 4),
+        ('handling=lenient; note="a,b;c", wait=4', 4),
+        ("wait=1, wait=2", 1),
+        ("wait", None),
+        ("wait=", None),
+        ("wait=61", None),
+        ("wait=-1", None),
+        ("wait=1.5", None),
+        ("wait=soon", None),
+        ("wait=soon, wait=5", None),
+        ("wait=\u0665", None),
+        ("wait=99999999999999999999", None),
+        ("await=5", None),
+        ('a="unended, wait=5', None),
+        (f"{'a, ' * PREFER_LENGTH_MAX}wait=5", None),
+    ],
+)
+def test_prefer_asks_to_wait(prefer: str | None, expected: int | None) -> None:
+    """Seconds from 0 to the most; what cannot be heeded is ignored, and the first counts."""
+    assert expected == preferred_wait(prefer, 60)
+
+
+@given(st.text(max_size=200))
+def test_any_prefer_is_read(text: str) -> None:
+    """Whatever a client sends is a number of seconds or none."""
+    assert preferred_wait(text, 60) in {None, *range(61)}

@@ -42,7 +42,7 @@ def test_query_with_everything() -> None:
     """Every parameter reaches its field."""
     text = (
         f"site=s&points=a&{TIMES}&route=queued&format=csv&priority=high&timeout=500"
-        "&max_points=200&user_id=u%201"
+        "&max_points=200&user_id=u%201&wait=60"
     )
     assert query(text) == TimeseriesRequest(
         site="s",
@@ -53,6 +53,7 @@ def test_query_with_everything() -> None:
         priority="high",
         timeout_ms=500,
         max_points=200,
+        wait_s=60,
         user_id="u 1",
     )
 
@@ -102,7 +103,7 @@ def test_query_problems_are_told_all_at_once() -> None:
     """Every problem is listed, by the names the caller used."""
     text = (
         "site=..&points=&point=%00&start_time=garbage&end_time=2025-99-01&format=xml&route="
-        "&priority=urgent&timeout=0&max_points=1&user_id="
+        "&priority=urgent&timeout=0&max_points=1&wait=61&user_id="
     )
     assert fields_of_query(text) == [
         "site",
@@ -115,6 +116,7 @@ def test_query_problems_are_told_all_at_once() -> None:
         "priority",
         "timeout",
         "max_points",
+        "wait",
         "user_id",
     ]
 

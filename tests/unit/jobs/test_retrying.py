@@ -1,9 +1,11 @@
-"""When a failed chunk is tried again, and what its failure is called."""
+"""When a failed chunk is tried again, and what its failure is called, and its job's."""
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from builders import JOB
 from building_vitals.errors import (
     AppError,
     CorruptSegment,
@@ -19,6 +21,7 @@ from building_vitals.errors import (
 )
 from building_vitals.jobs.retrying import (
     RETRY_DELAY_S_MAX,
+    error_of,
     failure_class,
     failure_text,
     retry_delay_s,
@@ -72,3 +75,21 @@ def test_texts_tell_of_what_was_foreseen_only() -> None:
     """Of a fault of the code its kind alone, of others what they say, cut at 500."""
     assert "unexpected failure: KeyError" == failure_text(KeyError("a secret"))
     assert "x" * 500 == failure_text(AppError("x" * 600))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("bad_request", (404, "site_unknown")), ("upstream", (502, "upstream_failed"))),
+        *(
+            ("storage", (503, "unavailable")),
+            ("crash", (500, "internal")),
+            (None, (500, "internal")),
+        ),
+    ],
+)
+def test_a_failed_job_is_told_as_its_failure(name: str | None, expected: tuple[int, str]) -> None:
+    """By the class of what ended it, with its reason and its name."""
+    error = error_of(msgspec.structs.replace(JOB, error="why", error_class=name))
+    assert expected == (error.status, error.code)
+    assert "the job of this request has failed: why (job_1)" == error.detail
