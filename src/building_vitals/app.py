@@ -130,6 +130,7 @@ class App(UpstreamServices):
             lease_ms=lease_ms,
             waiting=self.isolate.waiting,
             failures=self.isolate.failures,
+            twins=self.isolate.twins,
             invocation=invocation,
             is_background=is_background,
             charge=None if self._is_queued else self.allowance.charge,

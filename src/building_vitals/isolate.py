@@ -18,6 +18,7 @@ from building_vitals.answers.stream_limit import StreamLimit
 from building_vitals.cache.accesses import AccessMemory
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
+from building_vitals.cache.twins import Twins
 from building_vitals.cache.waiting import Waiting
 from building_vitals.maintenance.health import HealthMemory
 from building_vitals.maintenance.overdue import LastLook
@@ -49,6 +50,7 @@ class Isolate:
         memory: What requests hold of the isolate's memory.
         waiting: Needs that wait for another request's fetch.
         failures: Fetches that failed some seconds ago.
+        twins: Direct fetches that are under way.
         outbox: Requests that wait to be recorded.
         grant, queued_grant: Upstream requests that may still be sent, for requests and for jobs.
         profiles: What has been learned of the upstream's sites.
@@ -73,6 +75,7 @@ class Isolate:
         self.memory = MemoryBudget()
         self.waiting = Waiting()
         self.failures = Failures()
+        self.twins = Twins()
         self.outbox = Outbox()
         self.grant = Grant()
         self.queued_grant = Grant()

@@ -15,7 +15,6 @@ import msgspec
 from building_vitals.cache.attempt import Attempt
 from building_vitals.cache.coverage import Cover, covers, gaps_of, trusted_until_ms, whole_covers
 from building_vitals.cache.failures import Failures
-from building_vitals.cache.fetch_plan import UpstreamQuery
 from building_vitals.cache.fetcher import (
     HELD_AWAITED_MS_MAX,
     HELD_MS_MAX,
@@ -33,6 +32,8 @@ from building_vitals.cache.patience import WAIT_MAX_MS, WAIT_MIN_MS, next_look_m
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentStore
 from building_vitals.cache.toll import Charge, Toll, require_size
+from building_vitals.cache.twin_fetch import TwinFetcher
+from building_vitals.cache.twins import Twins
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Database, Invocation
@@ -46,9 +47,9 @@ class SegmentFiller:
     Fetches gaps and nothing else, and lets one fetch serve all who wait for it.
 
     *freshness_of* gives the rule for a site. *lease_ms* is how long a lease lives unless renewed;
-    *waiting* and *failures* are shared by all fillers of the isolate. With *is_background*, it
-    works for jobs: no person waits for that.
-    *charge* is told the cost of each fetch before it begins, and may refuse it.
+    *waiting*, *failures* and *twins* are shared by all fillers of the isolate. With
+    *is_background*, it works for jobs: no person waits for that. *charge* is told the cost of each
+    fetch before it begins, and may refuse it.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class SegmentFiller:
         lease_ms: int,
         waiting: Waiting,
         failures: Failures,
+        twins: Twins,
         invocation: Invocation,
         is_background: bool = False,
         charge: Charge | None = None,
@@ -86,6 +88,16 @@ class SegmentFiller:
         self._waiting = waiting
         self._failures = failures
         self._is_background = is_background
+        self._twins = TwinFetcher(
+            twins=twins,
+            upstream=upstream,
+            toll=self._toll,
+            fetcher=self._fetcher,
+            keeper=self._keeper,
+            source=self._source,
+            resolution=self.resolution,
+            invocation=invocation,
+        )
         self._holder = LeaseHolder(
             fetcher=self._fetcher,
             keeper=self._keeper,
@@ -374,34 +386,14 @@ class SegmentFiller:
 
     async def fetch_directly(self, need: Need) -> Filling:
         """
-        Fetch all that has happened, whatever is known, and store nothing.
+        Fetch all that has happened, whatever is known, and store nothing; those who ask for the
+        same at the same time share one fetch.
 
         Raises:
             RateLimited: the caller may not have so much fetched now.
             UpstreamError: the data can't be had.
         """
-        now_ms = self._clock.now_ms()
-        await self._upstream.costs(need.site)
-        # As with the cache, so that every route answers the same.
-        parts = [] if need.happened is None else [need.happened]
-        await self._toll.pay(need, dict.fromkeys(need.points, parts))
-        fetches = [UpstreamQuery(need.points, each) for each in parts]
-        fetched = await self._fetcher.fetch(need, fetches, now_ms, source=self._source(need))
-        if fetched.failure is not None:
-            raise fetched.failure
-        made = self._keeper.object_of(need.site, fetched.point_series, now_ms)
-        covered = whole_covers(need.points, made.segments if made else [], self._unknown(need))
-        return Filling(
-            covered,
-            fresh={made.key: made.data} if made and made.key else {},
-            made=frozenset([made.key] if made else []),
-            fetched=fetched.fetched,
-            samples_fetched=fetched.samples,
-            upstream_requests=fetched.requests,
-            unreadable=fetched.unreadable,
-            had_known=False,
-            resolution=self.resolution(need, covered),
-        )
+        return await self._twins.fetch(need)
 
 
 async def _outlive(task: asyncio.Task[Came]) -> None:
