@@ -15,6 +15,7 @@ COMMON: Mapping[str, str] = {
     "DEV_METRICS": "1",
     "DIRECT_TIMEOUT": str(TIMEOUT_MS),
     "LEASE_SECONDS": "10",
+    "MIN_REFETCH": "5",
     "UPSTREAM_PAGE_TIMEOUT": "2500",
     "UPSTREAM_MAX_RETRIES": "2",
     "UPSTREAM_RETRY_DELAY": "20",
@@ -68,6 +69,7 @@ def policy_of(variables: Mapping[str, str]) -> Policy:
         trust_max_ms=trust_max_ms,
         grace_ms=grace_ms,
         unread_ms=unread_ms,
-        wait_ms=TIMEOUT_MS,
+        # What was fetched up to the present a moment ago is believed, whatever trust says.
+        wait_ms=TIMEOUT_MS + 1000 * int(COMMON["MIN_REFETCH"]),
         list_ms=RECHECK_MS + max(list_ms, unread_ms),
     )

@@ -26,6 +26,7 @@ from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.refetch import Refetch
 from building_vitals.cache.store import SegmentStore
 from building_vitals.maintenance.health import HealthService
 from building_vitals.maintenance.overdue import OverdueMaintenance
@@ -131,10 +132,17 @@ class App(UpstreamServices):
             waiting=self.isolate.waiting,
             failures=self.isolate.failures,
             twins=self.isolate.twins,
+            # Nobody looks at a job's newest minute, and its end is checked against the index.
+            refetch=Refetch() if is_background else self._refetch,
             invocation=invocation,
             is_background=is_background,
             charge=None if self._is_queued else self.allowance.charge,
         )
+
+    @property
+    def _refetch(self) -> Refetch:
+        bound_ms = self.settings.cache.min_refetch * 1000
+        return Refetch(bound_ms, self.isolate.point_names.intervals_ms)
 
     @cached_property
     def compactor(self) -> Compactor:

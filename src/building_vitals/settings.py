@@ -19,6 +19,7 @@ from building_vitals.access.options import AllowanceOptions
 from building_vitals.access.origins import is_loopback
 from building_vitals.answers.routing import RoutingOptions
 from building_vitals.cache.options import CacheOptions
+from building_vitals.cache.refetch import MIN_REFETCH_S_MAX
 from building_vitals.jobs.options import JobOptions
 from building_vitals.upstream.ace.settings import CALLS, PAGE_SIZES, UpstreamSettings
 
@@ -114,6 +115,7 @@ def read_settings(env: Any) -> Settings:
             stale_grace=reader.integer("STALE_GRACE", 86_400, 0, 31_536_000),
             compression=reader.choice("COMPRESSION", "true", ("true", "false"), str) == "true",
             lease_seconds=reader.integer("LEASE_SECONDS", 10, 1, 900),
+            min_refetch=reader.integer("MIN_REFETCH", 5, 0, MIN_REFETCH_S_MAX),
         ),
         routing=_routing(reader),
         jobs=JobOptions(

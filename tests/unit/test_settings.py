@@ -30,6 +30,7 @@ BOUNDED: dict[str, tuple[str, float, float]] = {
     "TRUST_MAX": ("cache.trust_max", 1, 315_360_000),
     "STALE_GRACE": ("cache.stale_grace", 0, 31_536_000),
     "LEASE_SECONDS": ("cache.lease_seconds", 1, 900),
+    "MIN_REFETCH": ("cache.min_refetch", 0, 60),
     "SMALL_THRESHOLD": ("routing.small_threshold", 0, 1_000_000_000),
     "LARGE_THRESHOLD": ("routing.large_threshold", 0, 1_000_000_000),
     "DIRECT_TIMEOUT": ("routing.direct_timeout", 100, 600_000),

@@ -46,6 +46,7 @@ from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
 from building_vitals.ports import Invocation
+from building_vitals.ranges import Range
 from building_vitals.upstream.profile import Source
 
 # Times that an answer is planned because objects were gone.
@@ -301,7 +302,7 @@ class EnhancedTimeseriesService:
         answer_etag = None if filling.is_stale else entity_tag(parts, question.form)
         answer = await self._encode(question, filling, parts, report, answer_etag)
         # What reaches beyond the present is known up to another instant each time.
-        is_whole = need.happened == need.time_range
+        is_whole = need.happened == need.time_range and _reach(filling.covers, need.time_range)
         # A point that the site does not have may be added to it at any moment.
         is_whole = is_whole and not any(each.is_unknown for each in filling.covers)
         if answer_etag is not None and not filling.fetched and is_whole:
@@ -386,6 +387,11 @@ def _status(filling: Filling) -> CacheStatus:
     if not filling.fetched:
         return "hit"
     return "partial" if filling.had_known else "miss"
+
+
+def _reach(covers: Sequence[Cover], time_range: Range) -> bool:
+    """Return whether covers reach the end of a range: else something may come at any moment."""
+    return all(each.known and each.known[-1][1].end_ms == time_range.end_ms for each in covers)
 
 
 def _place(segment: Segment) -> tuple[str, int, int, int]:

@@ -29,6 +29,7 @@ from building_vitals.cache.lease import Gaps, Lease, OtherLease
 from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.need import Filling, Need, Progress, Resolution
 from building_vitals.cache.patience import WAIT_MAX_MS, WAIT_MIN_MS, next_look_ms, outside
+from building_vitals.cache.refetch import Refetch
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import SegmentStore
 from building_vitals.cache.toll import Charge, Toll, require_size
@@ -48,8 +49,9 @@ class SegmentFiller:
 
     *freshness_of* gives the rule for a site. *lease_ms* is how long a lease lives unless renewed;
     *waiting*, *failures* and *twins* are shared by all fillers of the isolate. With
-    *is_background*, it works for jobs: no person waits for that. *charge* is told the cost of each
-    fetch before it begins, and may refuse it.
+    *is_background*, it works for jobs: no person waits for that. *refetch* says which gaps are too
+    young to be asked for again. *charge* is told the cost of each fetch before it begins, and may
+    refuse it.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class SegmentFiller:
         waiting: Waiting,
         failures: Failures,
         twins: Twins,
+        refetch: Refetch,
         invocation: Invocation,
         is_background: bool = False,
         charge: Charge | None = None,
@@ -81,6 +84,7 @@ class SegmentFiller:
         self._leases = Leases(database)
         self._clock = invocation.clock
         self._freshness_of = freshness_of
+        self._refetch = refetch
         self._lease_ms = lease_ms
         self._new_id = invocation.new_id
         self._run_later = invocation.run_later
@@ -137,7 +141,8 @@ class SegmentFiller:
             is_result: Whether the gaps will not be filled, so that it does not matter from where.
         """
         source = self._source(need)
-        return covers(
+        source = "either" if is_result and source is not None else source
+        covered = covers(
             need.points,
             segments,
             need.happened,
@@ -146,7 +151,10 @@ class SegmentFiller:
             since_ms=need.since_ms,
             grace=grace,
             unknown=self._unknown(need),
-            source="either" if is_result and source is not None else source,
+            source=source,
+        )
+        return self._refetch.applied(
+            need.site, covered, segments, need.happened, now_ms=need.now_ms, source=source
         )
 
     def resolution(self, need: Need, covered: Sequence[Cover]) -> Resolution | None:

@@ -20,6 +20,8 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
         stale_grace: Seconds that what is no longer trusted may stand in when the upstream fails.
         compression: Store datasets compressed; segments always are.
         lease_seconds: Seconds after which a fetch whose holder is silent may be taken over.
+        min_refetch: Seconds within which what was fetched up to the present is not asked for again,
+            unless its points are collected oftener.
     """
 
     default_ttl: int = 3600
@@ -30,6 +32,7 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
     stale_grace: int = 86_400
     compression: bool = True
     lease_seconds: int = 10
+    min_refetch: int = 5
 
     def freshness(self) -> Freshness:
         """Return the rule with these values."""

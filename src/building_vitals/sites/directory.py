@@ -11,6 +11,7 @@ import msgspec
 from building_vitals.access.caller import Caller
 from building_vitals.ahead import begin_ahead, call_off
 from building_vitals.cache.options import CacheOptions
+from building_vitals.cache.refetch import MIN_REFETCH_S_MAX
 from building_vitals.datasets.cache import R2CacheService
 from building_vitals.datasets.dataset import DatasetKey
 from building_vitals.errors import AppError, UpstreamSiteUnknown
@@ -161,7 +162,7 @@ class SiteDirectory:
         kept = await self._kept(key)
         if kept is not None:
             own = frozenset(item["name"] for item in _items(kept["items"]))
-            self._remember(site, own, kept["fetchedMs"], now_ms)
+            self._remember(site, kept, now_ms)
             if self._is_telling(asked, kept["fetchedMs"], own, now_ms):
                 return asked & own
         on_ask()
@@ -188,7 +189,8 @@ class SiteDirectory:
         with self._names.reading(site, now_ms) as beat:
             listing = self._listings.list_points(site, deadline_ms=deadline_ms)
             items = _items(await self._with_beats(listing, beat))
-            self._names.put(site, (item["name"] for item in items), now_ms)
+            names = (item["name"] for item in items)
+            self._names.put(site, names, now_ms, _intervals_ms(items))
         self._run_later(self._keep(_points_key(site), {"fetchedMs": now_ms, "items": items}))
         return asked.intersection(item["name"] for item in items)
 
@@ -212,11 +214,12 @@ class SiteDirectory:
             return None
         return asked & known[1]
 
-    def _remember(self, site: str, names: frozenset[str], read_ms: int, now_ms: int) -> None:
+    def _remember(self, site: str, kept: dict[str, Any], now_ms: int) -> None:
         """Remember a kept list, unless a newer one is: others look at it while this one reads."""
-        known = self._names.get(site)
+        known, read_ms, items = self._names.get(site), kept["fetchedMs"], _items(kept["items"])
         if known is None or not read_ms <= known[0] <= now_ms:
-            self._names.put(site, names, read_ms)
+            names = (item["name"] for item in items)
+            self._names.put(site, names, read_ms, _intervals_ms(items))
 
     def _is_telling(
         self, asked: frozenset[str], read_ms: int, names: frozenset[str], now_ms: int
@@ -269,6 +272,18 @@ def _points_key(site: str) -> DatasetKey:
 
 def _items(items: Items) -> Items:
     return [item for item in items if isinstance(item.get("name"), str)]
+
+
+def _intervals_ms(items: Items) -> dict[str, int]:
+    """Return how often samples are collected of the points for which that is often, by name."""
+    found = {}
+    for item in _items(items):
+        interval_s = item.get("collect_interval")
+        if not isinstance(interval_s, int | float) or isinstance(interval_s, bool):
+            continue
+        if 0 < interval_s < MIN_REFETCH_S_MAX:
+            found[item["name"]] = round(1000 * interval_s)
+    return found
 
 
 def _page(items: Items, *, page: int, per_page: int) -> UpstreamList:

@@ -1,5 +1,6 @@
 """
-The names of the sites' points, as an isolate has last read them.
+The names of the sites' points, as an isolate has last read them, and which of them are collected
+often.
 
 Separate from the lists themselves, which are large and lie in the bucket: a fetch asks for names
 alone, each time.
@@ -7,7 +8,7 @@ alone, each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from building_vitals.instants import is_recent
@@ -25,6 +26,7 @@ class PointNames:
 
     def __init__(self) -> None:
         self._sites: dict[str, tuple[int, frozenset[str]]] = {}
+        self._intervals_ms: dict[str, Mapping[str, int]] = {}
         self._count = 0
         # Who reads a site's list, and when that was last heard of.
         self._readers: dict[str, tuple[object, int]] = {}
@@ -54,18 +56,39 @@ class PointNames:
         reader = self._readers.get(site)
         return reader is not None and is_recent(reader[1], now_ms, READING_MS_MAX)
 
-    def put(self, site: str, names: Iterable[str], read_ms: int) -> None:
-        """Remember a site's names as of *read_ms*; a full memory starts again."""
+    def put(
+        self,
+        site: str,
+        names: Iterable[str],
+        read_ms: int,
+        intervals_ms: Mapping[str, int] | None = None,
+    ) -> None:
+        """
+        Remember a site's names as of *read_ms*; a full memory starts again.
+
+        Args:
+            site: Its name.
+            names: Of its points.
+            read_ms: When they were read.
+            intervals_ms: How often samples are collected, of points where that is often.
+        """
         found = frozenset(names)
         self._count += len(found) - len(self._sites.get(site, (0, frozenset()))[1])
         if self._count > NAMES_REMEMBERED_MAX:
             self._sites.clear()
+            self._intervals_ms.clear()
             self._count = len(found)
         self._sites[site] = (read_ms, found)
+        self._intervals_ms[site] = intervals_ms or {}
 
     def forget(self, site: str) -> None:
         """Forget a site's names."""
         self._count -= len(self._sites.pop(site, (0, frozenset()))[1])
+        self._intervals_ms.pop(site, None)
+
+    def intervals_ms(self, site: str) -> Mapping[str, int]:
+        """Return how often samples of a site's points are collected, of those where it is often."""
+        return self._intervals_ms.get(site, {})
 
     def get(self, site: str) -> tuple[int, frozenset[str]] | None:
         """Return when a site's names were read, and the names; None where they are not known."""
