@@ -29,6 +29,7 @@ class Desk:
     Attributes:
         points: Names of every site's points.
         failure: Raised in place of a list.
+        intervals: How often samples are collected, by name, as the lists say.
         takes_s: How long a list takes.
         asked: Lists asked for, with their deadlines counted from the call.
     """
@@ -37,6 +38,7 @@ class Desk:
         self.clock = LoopClock()
         self.objects = FakeObjectStore(self.clock.now_ms)
         self.points = ["AHU 1/Temp", "ahu 2/flow", "Zone"]
+        self.intervals: dict[str, object] = {}
         self.failure: UpstreamError | None = None
         self.takes_s = 0.0
         self.asked: list[tuple[str, int | None]] = []
@@ -68,7 +70,10 @@ class Desk:
         self, site: str, *, deadline_ms: int | None = None
     ) -> list[dict[str, Any]]:
         """Return the points of a site."""
-        items = [{"name": name, "site": site} for name in self.points]
+        items: list[dict[str, Any]] = [{"name": name, "site": site} for name in self.points]
+        for item in items:
+            if item["name"] in self.intervals:
+                item["collect_interval"] = self.intervals[item["name"]]
         return await self._list(site, items, deadline_ms)
 
     async def _list(
@@ -444,3 +449,22 @@ async def test_a_list_that_is_lost_or_spoilt_is_read_again(reader: str, harm: st
         assert whole == await read()
         await desk.settle()
     assert 2 == len(desk.asked)
+
+
+@in_virtual_time
+async def test_points_that_are_collected_often_are_remembered() -> None:
+    """In seconds as the list has them; whether it was just read or is kept."""
+    desk = Desk()
+    desk.points = [f"p{n}" for n in range(8)]
+    values: list[object] = [1, 2.5, 59, 60, 300, 0, True, "5"]
+    desk.intervals = dict(zip(desk.points, values, strict=True))
+    await desk.directory.own_points("hq", {"p0"}, deadline_ms=None)
+    await desk.settle()
+    expected = {"p0": 1000, "p1": 2500, "p2": 59_000}
+    assert expected == desk.names_known.intervals_ms("hq")
+    names = PointNames()
+    await desk.directory_of(default_ttl=3600, names=names).own_points(
+        "hq", {"p0"}, deadline_ms=None
+    )
+    assert expected == names.intervals_ms("hq")
+    assert 1 == len(desk.asked)

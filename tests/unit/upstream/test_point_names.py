@@ -122,3 +122,16 @@ def test_names_of_a_site_can_be_forgotten() -> None:
     assert names.get("hq") is None
     assert set() == names.unknown("hq", ["x"], READ_MS)
     assert (READ_MS, frozenset("a")) == names.get("lab")
+
+
+def test_intervals_go_with_their_names() -> None:
+    """A list that says nothing of them replaces one that did."""
+    names = PointNames()
+    assert {} == names.intervals_ms("hq")
+    names.put("hq", ["a", "b"], READ_MS, {"a": 1000})
+    assert {"a": 1000} == names.intervals_ms("hq")
+    names.put("hq", ["a", "b"], READ_MS)
+    assert {} == names.intervals_ms("hq")
+    names.put("hq", ["a", "b"], READ_MS, {"a": 1000})
+    names.forget("hq")
+    assert {} == names.intervals_ms("hq")
