@@ -13,7 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from building_vitals.cache.attempt import Attempt
-from building_vitals.cache.coverage import Cover, covers, gaps_of, trusted_until_ms, whole_covers
+from building_vitals.cache.coverage import Cover, covers, gaps_of, trusted_until_ms
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.fetcher import (
     HELD_AWAITED_MS_MAX,
