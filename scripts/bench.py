@@ -1,7 +1,7 @@
 """
 Runs the benchmarks and prints what they measure.
 
-Usage: python3 scripts/bench.py [site|cached|jobs|leaving|memory|startup]... [--rounds N]
+Usage: python3 scripts/bench.py [site|cached|jobs|leaving|memory|startup|trust]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from devtools.layout import VENV
 from devtools.signals import Stopped, StopSignals
 from devtools.toolchain import set_up
 
-NAMES = ("site", "cached", "jobs", "leaving", "memory", "startup")
+NAMES = ("site", "cached", "jobs", "leaving", "memory", "startup", "trust")
 
 
 def main(arguments: list[str]) -> None:
@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> None:
         help="site: charts and jobs of a real site; cached: hits, misses, sliding ranges, storage; "
         "jobs: jobs and downloads; leaving: users who zoom and leave, for a minute; "
         "memory: the heap after large requests; startup: what an isolate compiles at its start; "
+        "trust: a simulated month of a chart on a wall; "
         "default all",
     )
     parser.add_argument(
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> None:
         bench_memory,
         bench_site,
         bench_startup,
+        bench_trust,
     )
 
     benchmarks = {
@@ -65,6 +67,7 @@ def main(arguments: list[str]) -> None:
         "startup": bench_startup.main,
         "leaving": bench_leaving.main,
         "memory": bench_memory.main,
+        "trust": bench_trust.main,
     }
     for name in asked.names or NAMES:
         benchmarks[name](asked.rounds)

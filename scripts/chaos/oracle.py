@@ -146,12 +146,12 @@ class Policy:
             asked_ms: When the request began.
             is_stale: Whether the answer says that it is stale.
         """
-        judged_ms = asked_ms - (self.grace_ms if is_stale else 0)
-        # judged - fetched <= ratio * (fetched - at), solved for the fetch; samples are late by more
+        then_ms = asked_ms - (self.grace_ms if is_stale else 0)
+        # then - fetched <= ratio * (fetched - at), solved for the fetch; samples are late by more
         # than nothing, which only shortens trust.
-        trusted_ms = (judged_ms + self.trust_ratio * at_ms) / (1 + self.trust_ratio)
-        trusted_ms = max(trusted_ms, judged_ms - self.trust_max_ms)
-        return min(int(trusted_ms), judged_ms) - self.wait_ms - LOOK_UP_MS - CLOCK_MS
+        trusted_ms = (then_ms + self.trust_ratio * at_ms) / (1 + self.trust_ratio)
+        trusted_ms = max(trusted_ms, then_ms - self.trust_max_ms)
+        return min(int(trusted_ms), then_ms) - self.wait_ms - LOOK_UP_MS - CLOCK_MS
 
 
 @dataclass(frozen=True, slots=True)

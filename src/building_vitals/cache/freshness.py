@@ -67,7 +67,7 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
         """
         Return where the part of a segment ends that is known; its start where nothing is.
 
-        What was fetched at *since_ms* or later is known to its end: whoever asks has waited for it.
+        What was fetched at *since_ms* or later is known to its end: who asks has waited for it.
         Left out, that is the present.
         """
         since_ms = now_ms if since_ms is None else min(since_ms, now_ms)

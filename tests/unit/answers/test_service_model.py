@@ -279,13 +279,13 @@ class Model:
         assert not times or times[-1] < now_ms
         newest = upstream.version(now_ms)
         grace_ms = OPTIONS.stale_grace * 1000 if answer.report.status == "stale" else 0
-        ratio, judged_ms = OPTIONS.trust_ratio, asked.started_ms - grace_ms
+        ratio, then_ms = OPTIONS.trust_ratio, asked.started_ms - grace_ms
         for at_ms, value in samples:
             # now - fetched <= ratio * (fetched - at - lateness), solved for the fetch.
-            trusted_ms = (judged_ms + ratio * (at_ms + LATENESS_MS)) / (1 + ratio)
-            trusted_ms = max(trusted_ms, judged_ms - OPTIONS.trust_max * 1000)
+            trusted_ms = (then_ms + ratio * (at_ms + LATENESS_MS)) / (1 + ratio)
+            trusted_ms = max(trusted_ms, then_ms - OPTIONS.trust_max * 1000)
             # Who waits for a fetch takes it as it comes, though it began before.
-            since_ms = min(int(trusted_ms), judged_ms) - TIMEOUT_MS
+            since_ms = min(int(trusted_ms), then_ms) - TIMEOUT_MS
             purged_ms = max(
                 (each.at_ms for each in purges if each.touches(point, at_ms)), default=0
             )
