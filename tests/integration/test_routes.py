@@ -104,8 +104,8 @@ def test_a_wait_ends_with_the_result_or_an_address(stack: Stack, client: Client)
     question = partial(target_of, site, points, START_MS, START_MS + 20 * DAY_MS, route="queued")
     early = client.get(question(wait=1))
     assert (202, "queued") == (early.status, early.json()["status"])
-    answer = client.get(question(format="csv"), headers={"Prefer": "respond-async, wait=60"})
-    assert (200, "wait=60", "queued") == (
+    answer = client.get(question(format="csv"), headers={"Prefer": "respond-async, wait=45"})
+    assert (200, "wait=45", "queued") == (
         answer.status,
         answer.headers["Preference-Applied"],
         answer.headers["X-Route-Type"],
@@ -124,7 +124,7 @@ def test_a_wait_ends_with_the_result_or_an_address(stack: Stack, client: Client)
 def test_a_wait_for_a_job_that_fails_ends_with_its_failure(stack: Stack, client: Client) -> None:
     """Of a site that the upstream does not have: 404, and the job says the same."""
     answer = client.get(
-        target_of("nowhere", ["a"], START_MS, START_MS + DAY_MS, route="queued", wait=60)
+        target_of("nowhere", ["a"], START_MS, START_MS + DAY_MS, route="queued", wait=45)
     )
     assert (404, "failed") == (answer.status, jobs_of(client, "nowhere")[0]["status"])
     assert "the job of this request has failed: " in answer.json()["detail"]
@@ -137,12 +137,12 @@ def test_who_leaves_frees_the_wait_and_not_the_job(stack: Stack, client: Client)
         site, start_ms=START_MS, end_ms=START_MS + 30 * DAY_MS, points=3
     )
     upstream.latency_ms[site] = 15_000
-    target = target_of(site, points, START_MS, START_MS + 20 * DAY_MS, route="queued", wait=60)
+    target = target_of(site, points, START_MS, START_MS + 20 * DAY_MS, route="queued", wait=45)
     go = partial(leave, stack.ports["app"], target, after_s=2.0)
     with ThreadPoolExecutor(WAITS_PER_KEY_MAX) as pool:
         came = list(pool.map(lambda _: go(), range(WAITS_PER_KEY_MAX)))
     assert {b""} == set(came)
-    other = target.replace("wait=60", "priority=normal")
+    other = target.replace("wait=45", "priority=normal")
 
     def may_wait() -> bool:
         answer = client.get(other, headers={"Prefer": "wait=0"})

@@ -47,9 +47,10 @@ async def test_a_year_that_slides_is_never_a_job_again() -> None:
         job = await document_of(reply)
         assert (202, 20 * 365 * 100) == (reply.status, job["estimatedSamples"])
         await world.run(job["jobId"])
+        world.upstream.page_ms = 2000
         for minutes in range(1, 4):
             await asyncio.sleep(60 - world.clock.now_ms() / 1000 % 60)
-            end_ms = world.clock.now_ms()
+            end_ms = began_ms = world.clock.now_ms()
             time_range = Range(end_ms - 365 * DAY_MS, end_ms)
             reply = await called(world, "GET /api/timeseries", query_of(POINTS, time_range))
             assert (200, "cached", "partial") == (
@@ -58,6 +59,7 @@ async def test_a_year_that_slides_is_never_a_job_again() -> None:
                 headers_of(reply)["X-Cache-Status"],
             )
             document = await document_of(reply)
+            assert world.clock.now_ms() - began_ms <= 1.2 * 2000 + 50
             await world.settle()
             meta, samples = document["_meta"], document["data"]
             assert world.truth(POINTS, time_range) == {
