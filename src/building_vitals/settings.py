@@ -109,7 +109,7 @@ def read_settings(env: Any) -> Settings:
             default_ttl=reader.integer("DEFAULT_TTL", 3600, 1, 31_536_000),
             max_cache_age=reader.integer("MAX_CACHE_AGE", 2_592_000, 1, 315_360_000),
             # With 0, all would be fetched again for each request.
-            trust_ratio=reader.number("TRUST_RATIO", 2.0, 0.1, 1000.0),
+            trust_ratio=reader.number("TRUST_RATIO", 2.0, 0.1, 1000),
             trust_max=reader.integer("TRUST_MAX", 7_776_000, 1, 315_360_000),
             lateness=reader.integer_or_auto("LATENESS", 0, 86_400),
             stale_grace=reader.integer("STALE_GRACE", 86_400, 0, 31_536_000),

@@ -13,7 +13,7 @@ import pytest
 from building_vitals.api.endpoint import Endpoint
 from building_vitals.api.routes import ENDPOINTS
 from building_vitals.cache import object_keys
-from building_vitals.settings import SettingsError, read_settings
+from building_vitals.settings import RETIRED_VARS, SettingsError, read_settings
 from unit.test_tidy import ROOMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -172,7 +172,7 @@ def test_guides_name_only_vars_that_exist(path: Path) -> None:
     bindings = {bucket["binding"] for bucket in WRANGLER["r2_buckets"]}
     bindings |= {producer["binding"] for producer in WRANGLER["queues"]["producers"]}
     bindings |= {limit["name"] for limit in WRANGLER["ratelimits"]}
-    known = set(VARS) | SECRETS | bindings | OPTIONAL_BINDINGS | OTHER_NAMES
+    known = set(VARS) | set(RETIRED_VARS) | SECRETS | bindings | OPTIONAL_BINDINGS | OTHER_NAMES
     assert set() == set(NAME.findall(code_of(path))) - known
 
 

@@ -26,7 +26,7 @@ BOUNDED: dict[str, tuple[str, float, float]] = {
     "KEY_SAMPLES_PER_MINUTE": ("allowance.per_minute", 1, 10**12),
     "DEFAULT_TTL": ("cache.default_ttl", 1, 31_536_000),
     "MAX_CACHE_AGE": ("cache.max_cache_age", 1, 315_360_000),
-    "TRUST_RATIO": ("cache.trust_ratio", 0.1, 1000.0),
+    "TRUST_RATIO": ("cache.trust_ratio", 0.1, 1000),
     "TRUST_MAX": ("cache.trust_max", 1, 315_360_000),
     "STALE_GRACE": ("cache.stale_grace", 0, 31_536_000),
     "LEASE_SECONDS": ("cache.lease_seconds", 1, 900),

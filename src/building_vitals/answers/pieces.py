@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from building_vitals.answers.question import AnswerForm
 from building_vitals.cache.coverage import Cover
-from building_vitals.cache.segments import Piece, pieces
+from building_vitals.cache.segments import Piece, Segment, pieces
 
 # Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
 OBJECT_KEYS_MAX = 100
@@ -46,6 +46,21 @@ def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
         )
         for cover in covers
     ]
+
+
+def with_loaded(covers: Sequence[Cover], loaded: Iterable[Segment]) -> list[Cover]:
+    """Return the same covers, their segments as they have been loaded: with frame directories."""
+    found = {_identity(each): each for each in loaded}
+    return [
+        msgspec.structs.replace(
+            cover, known=[(found.get(_identity(each), each), part) for each, part in cover.known]
+        )
+        for cover in covers
+    ]
+
+
+def _identity(segment: Segment) -> tuple[str, int, int, int]:
+    return segment.point, segment.start_ms, segment.end_ms, segment.fetched_ms
 
 
 def entity_tag(parts: Sequence[PointPieces], form: AnswerForm) -> str:

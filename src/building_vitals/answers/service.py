@@ -26,6 +26,7 @@ from building_vitals.answers.pieces import (
     resolve,
     total_stored_bytes,
     total_text_bytes,
+    with_loaded,
 )
 from building_vitals.answers.question import Question
 from building_vitals.answers.recent import AnswerPlan, RecentAnswers
@@ -317,23 +318,8 @@ class EnhancedTimeseriesService:
 
     async def _with_directories(self, need: Need, filling: Filling) -> Filling:
         """Return the same cover with every frame directory loaded."""
-        loaded = {
-            _place(each): each
-            for each in await self._index.find(need.site, need.points, need.time_range)
-        }
-        return msgspec.structs.replace(
-            filling,
-            covers=[
-                msgspec.structs.replace(
-                    cover,
-                    known=[
-                        (loaded.get(_place(segment), segment), part)
-                        for segment, part in cover.known
-                    ],
-                )
-                for cover in filling.covers
-            ],
-        )
+        loaded = await self._index.find(need.site, need.points, need.time_range)
+        return msgspec.structs.replace(filling, covers=with_loaded(filling.covers, loaded))
 
     async def _encode(
         self,
@@ -392,7 +378,3 @@ def _status(filling: Filling) -> CacheStatus:
 def _reach(covers: Sequence[Cover], time_range: Range) -> bool:
     """Return whether covers reach the end of a range: else something may come at any moment."""
     return all(each.known and each.known[-1][1].end_ms == time_range.end_ms for each in covers)
-
-
-def _place(segment: Segment) -> tuple[str, int, int, int]:
-    return segment.point, segment.start_ms, segment.end_ms, segment.fetched_ms

@@ -2,10 +2,10 @@
 Which young gaps are not asked for again, because nothing can have come since: the one place that
 decides it.
 
-A chart may reload faster than its points are collected. What was fetched up to the present a moment
-ago is believed to be all there is, until the next sample can have come or `MIN_REFETCH` is over,
-whichever is first: so the newest samples are seen at most that much later than the upstream has
-them. It counts as known to its end meanwhile, however little of it freshness trusts.
+A chart may reload faster than its points are collected. What was fetched a moment ago is believed
+to be all there is, until the next sample can have come or `MIN_REFETCH` is over, whichever comes
+first: so the newest samples are seen at most that much later than the upstream has them. It counts
+as known to its end meanwhile, however little of it freshness trusts.
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ def refetch_pause_ms(interval_ms: int | None, bound_ms: int) -> int:
 
 
 def is_all_there_is(segment: Segment, now_ms: int, pause_ms: int) -> bool:
-    """Return whether a segment was fetched up to the present, a shorter time ago than a pause."""
-    reaches_present = segment.end_ms > segment.fetched_ms - LIVE_EDGE_MS
-    return reaches_present and 0 <= now_ms - segment.fetched_ms < pause_ms
+    """Return whether a segment was fetched a shorter time ago than a pause."""
+    return 0 <= now_ms - segment.fetched_ms < pause_ms
 
 
 class Refetch(msgspec.Struct, frozen=True):
@@ -89,7 +88,7 @@ class Refetch(msgspec.Struct, frozen=True):
 
 
 def _held(cover: Cover, young: Segment | None, needed: Range) -> Cover:
-    """Return a cover whose gap at the end is filled as far as a young segment reaches."""
+    """Return a cover whose gap at the end is filled as far as a young segment tells."""
     if young is None or not cover.gaps:
         return cover
     gap = cover.gaps[-1]
@@ -97,4 +96,7 @@ def _held(cover: Cover, young: Segment | None, needed: Range) -> Cover:
         return cover
     part = Range(gap.start_ms, min(young.end_ms, gap.end_ms))
     known = [*cover.known, (young, part)] if part.duration_ms else cover.known
-    return msgspec.structs.replace(cover, known=known, gaps=cover.gaps[:-1])
+    # Behind one that was fetched up to its present, nothing can be there yet.
+    is_rest = part.end_ms < gap.end_ms and young.end_ms <= young.fetched_ms - LIVE_EDGE_MS
+    rest = [Range(part.end_ms, gap.end_ms)] if is_rest else []
+    return msgspec.structs.replace(cover, known=known, gaps=[*cover.gaps[:-1], *rest])

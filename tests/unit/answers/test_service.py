@@ -9,6 +9,7 @@ import pytest
 
 from building_vitals.cache.failures import FAILURE_MS
 from building_vitals.cache.lease import Lease
+from building_vitals.cache.options import CacheOptions
 from building_vitals.cache.segments import pieces
 from building_vitals.cache.store import SegmentObject
 from building_vitals.errors import Unavailable, UpstreamError
@@ -202,7 +203,7 @@ async def test_young_data_are_trusted_shortly_and_old_ones_long(
     later_s: int, fetched_s: int
 ) -> None:
     """Each is fetched again at about three times the age that it was fetched at."""
-    async with World() as world:
+    async with World(cache=CacheOptions(min_refetch=0)) as world:
         time_range = Range(EPOCH_MS - DAY_MS, EPOCH_MS)
         await world.ask(["a"], time_range)
         await world.settle()
@@ -248,7 +249,7 @@ async def test_the_newest_copy_stands_in_and_an_answer_never_goes_back_in_time()
 @in_virtual_time
 async def test_what_is_missing_of_a_live_chart_is_told() -> None:
     """All but the last second is known: it is answered, with the range that could not be had."""
-    async with World() as world:
+    async with World(cache=CacheOptions(min_refetch=0)) as world:
         await world.ask(["a", "b"], Range(EPOCH_MS - DAY_MS, EPOCH_MS))
         await world.settle()
         await asyncio.sleep(1.5)

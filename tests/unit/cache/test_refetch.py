@@ -49,8 +49,8 @@ def test_a_pause_is_the_shorter_of_interval_and_bound(
     [
         (98_000, 98_000, True),
         (98_000, 98_999, True),
-        # It was not asked up to its present.
-        (98_000, 99_000, False),
+        # Not up to its present: what is newer was not asked for.
+        (90_000, 99_000, True),
         (95_001, 95_001, True),
         (95_000, 95_000, False),
         # Of a clock that was set back, nothing is known of the future.
@@ -60,7 +60,7 @@ def test_a_pause_is_the_shorter_of_interval_and_bound(
 def test_what_was_fetched_a_moment_ago_is_all_there_is(
     end_ms: int, fetched_ms: int, *, expected: bool
 ) -> None:
-    """If it was fetched up to the present, until the pause is over."""
+    """Until the pause is over, up to wherever it was fetched."""
     found = segment(end_ms=end_ms, fetched_ms=fetched_ms)
     assert expected == is_all_there_is(found, NOW_MS, 5000)
 
@@ -85,6 +85,16 @@ def test_the_gap_at_the_present_is_left_alone() -> None:
     cover = Cover("a", known, [Range(55_000, NOW_MS)])
     filled = [*known, (young, Range(55_000, 98_000))]
     assert Cover("a", filled, []) == applied(cover, [young, old])
+
+
+def test_behind_what_was_not_fetched_to_the_present_is_a_gap() -> None:
+    """A part of the past tells nothing of what followed."""
+    young = segment(0, 70_000, 99_000)
+    cover = Cover("a", [(young, Range(40_000, 60_000))], [Range(60_000, NOW_MS)])
+    known = [(young, Range(40_000, 60_000)), (young, Range(60_000, 70_000))]
+    assert Cover("a", known, [Range(70_000, NOW_MS)]) == applied(cover, [young])
+    ends = Cover("a", known, [Range(70_000, NOW_MS)])
+    assert ends == applied(ends, [young])
 
 
 def test_of_two_the_one_fetched_last_counts() -> None:

@@ -62,7 +62,7 @@ async def test_who_may_not_fetch_leaves_nothing_behind() -> None:
             calls.append(cost)
             raise RateLimited("too much")
 
-        world.filler._toll = Toll(world.upstream, refuse)
+        world.filler._toll = world.filler._twins._toll = Toll(world.upstream, refuse)
         for route in ("cached", "direct"):
             with pytest.raises(RateLimited):
                 await world.ask(["a"], days(3, 2), route=route)

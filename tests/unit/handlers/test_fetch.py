@@ -143,8 +143,8 @@ async def test_the_log_line_keeps_its_fields() -> None:
         (line,) = world.lines
         assert [
             *("event", "requestId", "method", "path", "key", "status", "durationMs", "bytes"),
-            *("streamed", "route", "site", "points", "format", "estimated", "cache", "samples"),
-            "upstreamRequests",
+            *("streamed", "route", "site", "points", "format", "estimated", "missing"),
+            *("cache", "samples", "upstreamRequests"),
         ] == list(line)
         assert ("request", "open", "cached", "site", 1, "json", "miss") == tuple(
             line[name] for name in ("event", "key", "route", "site", "points", "format", "cache")
