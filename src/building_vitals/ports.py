@@ -273,6 +273,10 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def read(self, key: str) -> tuple[ObjectInfo, bytes] | None:
+        """Return an object with all of its bytes, or None when there is none."""
+        ...
+
     async def head(self, key: str) -> ObjectInfo | None:
         """Return an object without its bytes, or None when there is none."""
         ...

@@ -170,6 +170,13 @@ class RemoteObjects:
         )
         return None if text is None else base64.b64decode(text)
 
+    async def read(self, key: str) -> tuple[ObjectInfo, bytes] | None:
+        """Return an object with its bytes."""
+        found = await self._call("read", key=key)
+        if found is None:
+            return None
+        return ObjectInfo(**found["info"]), base64.b64decode(found["data"])
+
     async def head(self, key: str) -> ObjectInfo | None:
         """Return what is known of an object."""
         info = await self._call("head", key=key)

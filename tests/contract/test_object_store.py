@@ -27,6 +27,7 @@ async def test_nothing_is_got_from_a_key_nobody_put(objects: ObjectStore, prefix
     assert None is await objects.get(prefix + "missing")
     assert None is await objects.get(prefix + "missing", offset=3, length=4)
     assert None is await objects.head(prefix + "missing")
+    assert None is await objects.read(prefix + "missing")
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,7 @@ async def test_all_is_known_of_an_object(objects: ObjectStore, prefix: str) -> N
     assert ("application/json", "gzip") == (info.content_type, info.content_encoding)
     assert metadata == info.metadata
     assert info == await objects.head(prefix + "a")
+    assert (info, gzip.compress(DATA)) == await objects.read(prefix + "a")
     assert [info] == (await objects.list(prefix=prefix)).objects
     assert isinstance(info, ObjectInfo)
     assert info.object_etag

@@ -122,6 +122,15 @@ class FakeObjectStore:
             self.bytes_read += stop - offset
             return data[offset:stop]
 
+    async def read(self, key: str) -> tuple[ObjectInfo, bytes] | None:
+        """Return an object with all of its bytes, or None when there is none."""
+        async with self.failures.call("get"):
+            info = self.infos.get(key)
+            if info is None:
+                return None
+            self.bytes_read += info.size
+            return info, self.contents[key]
+
     async def head(self, key: str) -> ObjectInfo | None:
         """Return what is known of an object, or None when there is none."""
         async with self.failures.call("head"):

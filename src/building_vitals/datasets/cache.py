@@ -32,8 +32,6 @@ from building_vitals.ports import Clock, ObjectInfo, ObjectStore
 KEYS_MAX = 1000
 # Ten million objects: a listing that goes on is not one.
 LIST_PAGES_MAX = 10_000
-# Times that an object is read because it was replaced between its head and its bytes.
-READS_MAX = 3
 
 
 class R2CacheService:
@@ -118,14 +116,12 @@ class R2CacheService:
 
     async def get(self, key: DatasetKey) -> Dataset | None:
         """Return a dataset; None when there is none, it has expired, or it is not what was put."""
-        for _ in range(READS_MAX):
-            info = await self._objects.head(key.object_key)
-            if info is None or (about := self._about(info)) is None:
-                return None
-            stored = await self._objects.get(info.key, object_etag=info.object_etag)
-            if stored is not None:
-                return self._dataset(info, about, stored)
-        return None
+        found = await self._objects.read(key.object_key)
+        if found is None:
+            return None
+        info, stored = found
+        about = self._about(info)
+        return None if about is None else self._dataset(info, about, stored)
 
     async def exists(self, key: DatasetKey) -> bool:
         """Return whether there is a dataset that has not expired."""

@@ -271,10 +271,22 @@ class Jobs:
         [row] = await self._database.rows(_FREED, owner, since_ms, samples)
         return int(row["created_ms"] or now_ms) + HOUR_MS
 
-    async def find_active(self, owner: str, request_hash: str) -> str | None:
-        """Return the active job of a request."""
-        rows = await self._database.rows(_FIND_ACTIVE, owner, request_hash)
-        return str(rows[0]["job_id"]) if rows else None
+    async def find_active(
+        self, owner: str, request_hash: str, site: str
+    ) -> tuple[str | None, tuple[int, int]]:
+        """
+        Return the active job of a request, and what has been seen of its site.
+
+        Returns:
+            The job's id, None for none; samples and milliseconds of the site's segments, (0, 0)
+            where none is known.
+        """
+        active, seen = await self._database.batch(
+            [Statement(_FIND_ACTIVE, (owner, request_hash)), Statement(_RATE, (site,))]
+        )
+        [rate] = seen.rows
+        job_id = str(active.rows[0]["job_id"]) if active.rows else None
+        return job_id, (int(rate["samples"]), int(rate["duration_ms"]))
 
     async def remove(self, job_id: str) -> None:
         """Remove a job of which nobody has heard."""
@@ -347,11 +359,6 @@ class Jobs:
         """Return how many chunks have failed, by class, and how many of them since *since_ms*."""
         rows = await self._database.rows(_FAILURE_COUNTS, since_ms)
         return msgspec.convert(rows, list[FailureCount])
-
-    async def seen_rate(self, site: str) -> tuple[int, int]:
-        """Return samples and milliseconds of segments of a site; (0, 0) where none is known."""
-        row = (await self._database.rows(_RATE, site))[0]
-        return int(row["samples"]), int(row["duration_ms"])
 
 
 def _points_statements(job_id: str, points: Sequence[str]) -> list[Statement]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 
 import msgspec
 
+from building_vitals.ahead import begin_ahead, call_off
 from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.errors import RateLimited, TooLarge, Unavailable
 from building_vitals.instants import DAY_MS
@@ -16,6 +16,7 @@ from building_vitals.jobs.jobs_table import Jobs, NewJob, OwnerLimits, Submissio
 from building_vitals.jobs.model import ChunkRef, ChunkSender
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ports import Invocation
+from building_vitals.upstream.costs import FetchCosts
 from building_vitals.upstream.port import Upstream
 
 # https://developers.cloudflare.com/queues/platform/limits/
@@ -64,15 +65,27 @@ class JobSubmission:
     async def submit(self, request: TimeseriesRequest, owner: str, estimated: int) -> Queued:
         """Return the job of a request, as `ChartQueueService.queue_large_request` says."""
         identity = _identity(request, owner)
-        active = await self._jobs.find_active(owner, identity)
-        if active is not None:
-            return Queued(active, False)
+        # At the same time: each is a call of the database, at least at first.
+        asking = begin_ahead(self._upstream.costs(request.site, for_job=True))
+        try:
+            active, seen = await self._jobs.find_active(owner, identity, request.site)
+            if active is not None:
+                return Queued(active, False)
+            self._require_size(estimated)
+            costs = await asking
+        finally:
+            await call_off(asking)
+        job = self._plan(request, owner, identity, estimated, seen=seen, costs=costs)
+        return await self._insert(job)
+
+    def _require_size(self, estimated: int) -> None:
         samples_max = min(self._options.max_queued_samples, self._options.max_hourly_samples)
         if estimated > samples_max:
             raise TooLarge(
                 f"request too large: {estimated} estimated samples; {samples_max} are allowed"
             )
-        job = await self._plan(request, owner, identity, estimated)
+
+    async def _insert(self, job: NewJob) -> Queued:
         options = self._options
         limits = OwnerLimits(
             options.max_active_jobs, options.max_queued_samples, options.max_hourly_samples
@@ -88,12 +101,17 @@ class JobSubmission:
                 raise
         return Queued(submitted.job_id, submitted.is_new)
 
-    async def _plan(
-        self, request: TimeseriesRequest, owner: str, identity: str, estimated: int
+    def _plan(
+        self,
+        request: TimeseriesRequest,
+        owner: str,
+        identity: str,
+        estimated: int,
+        *,
+        seen: tuple[int, int],
+        costs: FetchCosts,
     ) -> NewJob:
-        (samples, duration_ms), costs = await asyncio.gather(
-            self._jobs.seen_rate(request.site), self._upstream.costs(request.site, for_job=True)
-        )
+        samples, duration_ms = seen
         rate = samples / duration_ms * DAY_MS if duration_ms else costs.samples_per_day
         now_ms = self._clock.now_ms()
         unknown = self._upstream.unknown_points(request.site, request.points, now_ms)

@@ -69,9 +69,7 @@ class R2Objects:
             options["onlyIf"] = {"etagMatches": object_etag}
         try:
             found = await bare(self._binding).get(key, _object(options))
-            # An object that fails the condition comes without a body. Truth would not tell: an
-            # object of size 0 is false to Pyodide.
-            if found is None or found is jsnull or not hasattr(found, "body"):
+            if not _has_body(found):
                 return None
             data: bytes = (await found.arrayBuffer()).to_bytes()
         except JsException as error:
@@ -81,6 +79,19 @@ class R2Objects:
                 return None
             raise _unavailable(error) from error
         return data if length is None or len(data) == length else None
+
+    async def read(self, key: str) -> tuple[ObjectInfo, bytes] | None:
+        """Return an object with all of its bytes, or None when there is none."""
+        try:
+            found = await bare(self._binding).get(key)
+            if not _has_body(found):
+                return None
+            info = _raw_info(found)
+            return info, (await found.arrayBuffer()).to_bytes()
+        except JsException as error:
+            if any(code in str(error) for code in _ABSENT):
+                return None
+            raise _unavailable(error) from error
 
     async def _reaches(self, key: str, size: int) -> bool:
         """
@@ -139,9 +150,7 @@ class R2Objects:
             if any(code in str(error) for code in _ABSENT):
                 return None
             raise _unavailable(error) from error
-        if found is None or found is jsnull or not hasattr(found, "body"):
-            return None
-        return R2OpenObject(found)
+        return R2OpenObject(found) if _has_body(found) else None
 
     async def head(self, key: str) -> ObjectInfo | None:
         """Return what is known of an object, or None when there is none."""
@@ -208,6 +217,15 @@ async def _quietly(promise: Any) -> None:
     """Wait for what ends a stream: that it is broken already is no news."""
     with suppress(JsException):
         await promise
+
+
+def _has_body(found: Any) -> bool:
+    """
+    Return whether R2's `get` gave an object; one that fails a condition comes without a body.
+
+    Truth would not tell: an object of size 0 is false to Pyodide.
+    """
+    return not (found is None or found is jsnull) and hasattr(found, "body")
 
 
 def _info(found: Any) -> ObjectInfo:

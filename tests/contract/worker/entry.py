@@ -63,12 +63,8 @@ class Default(WorkerEntrypoint):
             return _fields(await objects.put(**given))
         if name in ("put_stream", "open"):
             return await self._streams(name, objects, given)
-        if name == "get":
-            data = await objects.get(**given)
-            if data is None:
-                return None
-            assert type(data) is bytes
-            return base64.b64encode(data).decode()
+        if name in ("get", "read"):
+            return await self._bytes(name, objects, given)
         if name == "head":
             info = await objects.head(**given)
             return None if info is None else _fields(info)
@@ -76,6 +72,17 @@ class Default(WorkerEntrypoint):
             return await objects.delete(**given)
         page = await objects.list(**given)
         return {"objects": [_fields(info) for info in page.objects], "cursor": page.cursor}
+
+    async def _bytes(self, name: str, objects: R2Objects, given: dict[str, Any]) -> Any:
+        if name == "get":
+            data = await objects.get(**given)
+            assert data is None or type(data) is bytes
+            return None if data is None else base64.b64encode(data).decode()
+        found = await objects.read(**given)
+        if found is None:
+            return None
+        assert type(found[1]) is bytes
+        return {"info": _fields(found[0]), "data": base64.b64encode(found[1]).decode()}
 
     async def _streams(self, name: str, objects: R2Objects, given: dict[str, Any]) -> Any:
         if name == "put_stream":

@@ -218,7 +218,7 @@ async def test_an_object_without_its_metadata_is_not_given() -> None:
 
 @in_virtual_time
 async def test_a_dataset_replaced_while_it_is_read_is_given_whole() -> None:
-    """Head and bytes are of one dataset, the old one or the new one."""
+    """What is known of it and its bytes are of one dataset, the old one or the new one."""
     shelf = Shelf()
     await shelf.service.put(KEY, ANSWER)
 

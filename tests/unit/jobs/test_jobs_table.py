@@ -48,7 +48,7 @@ async def test_an_active_request_is_one_job(
     second = await tables.submit("second", request="r")
     assert (("second" if is_new else "first"), is_new) == (second.job_id, second.is_new)
     assert (2 if is_new else 1) * 2 == len(tables.look("SELECT * FROM job_chunks"))
-    assert second.job_id == await tables.jobs.find_active("key", "r")
+    assert (second.job_id, (0, 0)) == await tables.jobs.find_active("key", "r", "hq")
 
 
 @pytest.mark.parametrize(
@@ -162,11 +162,11 @@ async def test_pages_go_on_after_a_job(tables: JobTables) -> None:
 
 async def test_a_rate_is_that_of_segments_with_samples(tables: JobTables) -> None:
     """Of this site alone; empty segments say nothing, and without any the rate is unknown."""
-    assert (0, 0) == await tables.jobs.seen_rate("hq")
+    assert (None, (0, 0)) == await tables.jobs.find_active("key", "r", "hq")
     for site, point, samples in (("hq", "a", 7), ("hq", "b", 5), ("hq", "c", 0), ("lab", "a", 99)):
         tables.look(
             "INSERT INTO cache_segments VALUES (?1, ?2, 10, 20, 5, 'k', '', 0, 1, 1, ?3, 0, 0, 0,"
             " '[]', 6, 0, 0)",
             *(site, point, samples),
         )
-    assert (12, 20) == await tables.jobs.seen_rate("hq")
+    assert (None, (12, 20)) == await tables.jobs.find_active("key", "r", "hq")
