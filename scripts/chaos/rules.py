@@ -225,7 +225,8 @@ def _judge_point(
         )
     if status in ("hit", "partial", "miss"):
         verdict.sightings += seen.sightings(asked.site, point)
-    if asked.max_points is not None:
+    # A stale answer may lack some, which formats without `_meta` cannot name.
+    if asked.max_points is not None and status != "stale":
         verdict.faults += _of_choice(asked, seen, point)
 
 
