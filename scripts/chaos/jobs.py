@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from chaos.asking import document, line
-from chaos.ground import now_ms
+from chaos.ground import ABANDONED, now_ms
 from chaos.reading import FORMATS
 from chaos.rules import Inquiry, Reply, judge_samples
 from chaos.scene import Scene, Visitor
@@ -162,7 +162,9 @@ class Jobs:
                 timeout_ms=30_000,
             )
         if reply.status == OK:
-            self._judge(number, job, output, reply, (began_ms, oldest_ms))
+            # One that was over before it could be cancelled: nobody keeps account of its data.
+            if job.ask.site != ABANDONED:
+                self._judge(number, job, output, reply, (began_ms, oldest_ms))
             return True
         deserved: set[int] = set()
         if ended != "completed" or retried_ms:

@@ -401,7 +401,7 @@ def cleaned(server: WorkerServer, traffic: Traffic) -> Cleaned:
 
 def age(server: WorkerServer, orphan: str, now_ms: int) -> None:
     """Fill the database with what is over, and let an object be forgotten."""
-    old_ms = now_ms - 9 * DAY_MS
+    old_ms = now_ms - 200 * DAY_MS
     with opened(server.state, "queue_jobs", to_change=True) as d1:
         d1.execute(
             "UPDATE cache_segments SET fetched_ms = ?1, expires_ms = ?1 + 1 WHERE site <> ?2",

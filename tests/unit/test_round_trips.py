@@ -35,11 +35,11 @@ class Distance:
         for failures in (world.database.failures, world.objects.failures):
             failures.before = self._delay
 
-    async def calls(self, route: str, query: str = "", **headers: str) -> tuple[float, Reply]:
+    async def calls(self, route: str, query: str = "", *, etag: str = "") -> tuple[float, Reply]:
         """Return how many calls follow each other before the end of an answer, and the answer."""
         clock, before = self._world.clock, self._world.upstream.requests
         start_ms = clock.now_ms()
-        reply = await called(self._world, route, query, **headers)
+        reply = await called(self._world, route, query, if_none_match=etag)
         if reply.rest is not None:
             async for _ in reply.rest:
                 pass
@@ -68,9 +68,7 @@ async def test_charts() -> None:
         assert (2, 200) == (miss, reply.status)
         await asyncio.sleep(5)
         etag = headers_of(reply)["ETag"]
-        same, reply = await far.calls(
-            "GET /api/timeseries", question(route="cached"), if_none_match=etag
-        )
+        same, reply = await far.calls("GET /api/timeseries", question(route="cached"), etag=etag)
         assert (1, 304) == (same, reply.status)
         hit, reply = await far.calls("GET /api/timeseries", question(POINTS[:3], route="cached"))
         assert (2, 200, "hit") == (hit, reply.status, headers_of(reply)["X-Cache-Status"])

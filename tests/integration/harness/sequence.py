@@ -148,8 +148,13 @@ class RandomSequence:
             assert_problem(answer, 502, 504)
             self.seen["error"] += 1
             return
-        self.seen[answer.headers["X-Cache-Status"]] += 1
-        if "max_points" in more:
+        status = answer.headers["X-Cache-Status"]
+        self.seen[status] += 1
+        if status == "stale":
+            assert self._worst, (number, answer.text)
+            if "json" == more["format"]:
+                _judge_stale(self._upstream, question, answer, is_chosen="max_points" in more)
+        elif "max_points" in more:
             _judge_chosen(self._upstream, question, answer, int(str(more["max_points"])))
         else:
             assert_same_data(self._upstream, question, answer, str(more["format"]))
@@ -173,6 +178,22 @@ class RandomSequence:
             params += [("start_time", start_ms), ("end_time", start_ms + DAY_MS)]
         answer = self._client.delete("/api/cache", params)
         assert 200 == answer.status, answer.text
+
+
+def _judge_stale(
+    upstream: FakeUpstream, question: Question, answer: Answer, *, is_chosen: bool
+) -> None:
+    """See that a stale answer has only the truth, and all of it but what it says it lacks."""
+    document = answer.json()
+    missing = document["_meta"]["cache"]["missing"]
+    for name in question.points:
+        every: Sequence[list[object]] = loose_samples(upstream, question, name)
+        kept = document["data"][name]["samples"]
+        assert all(sample in every for sample in kept), (question, name)
+        lacking = [int(str(sample[0])) for sample in every if sample not in kept]
+        assert is_chosen or all(
+            any(start <= ms < end for start, end in missing) for ms in lacking
+        ), (question, name)
 
 
 def _judge_chosen(
