@@ -160,17 +160,20 @@ UPDATE cache_metadata SET last_access_ms = ?2
 WHERE last_access_ms <= ?3 AND object_key IN (SELECT value FROM json_each(?1))
 """
 
+# With what lies beneath and was fetched earlier, at any depth: shown instead, it would take an
+# answer back in time.
 _FORGET = """
-DELETE FROM cache_segments WHERE object_key IN (SELECT value FROM json_each(?1))
-"""
-# What lies beneath them was fetched earlier: shown instead, it would take an answer back in time.
-_FORGET_BENEATH = """
+WITH RECURSIVE gone AS (
+    SELECT site, point, start_ms, end_ms, fetched_ms FROM cache_segments
+    WHERE object_key IN (SELECT value FROM json_each(?1))
+    UNION
+    SELECT o.site, o.point, o.start_ms, o.end_ms, o.fetched_ms
+    FROM gone g CROSS JOIN cache_segments o
+        ON o.site = g.site AND o.point = g.point
+        AND o.end_ms > g.start_ms AND o.start_ms < g.end_ms AND o.fetched_ms < g.fetched_ms
+)
 DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
-    SELECT o.site, o.point, o.end_ms, o.start_ms
-    FROM cache_segments s CROSS JOIN cache_segments o
-        ON o.site = s.site AND o.point = s.point
-        AND o.end_ms > s.start_ms AND o.start_ms < s.end_ms AND o.fetched_ms < s.fetched_ms
-    WHERE s.object_key IN (SELECT value FROM json_each(?1))
+    SELECT site, point, end_ms, start_ms FROM gone
 )
 """
 
@@ -348,11 +351,8 @@ class SegmentIndex:
 
     async def forget(self, keys: Sequence[str]) -> int:
         """Forget all segments in these objects, and older ones beneath them; return how many."""
-        names = json_parameter(keys)
-        outcomes = await self._remove(
-            [Statement(_FORGET_BENEATH, (names,)), Statement(_FORGET, (names,))]
-        )
-        return sum(outcome.changes for outcome in outcomes)
+        outcomes = await self._remove([Statement(_FORGET, (json_parameter(keys),))])
+        return outcomes[0].changes
 
     async def _remove(self, statements: Sequence[Statement]) -> list[Outcome]:
         """Run statements that remove segments, after which no look-up from before is believed."""

@@ -276,9 +276,11 @@ async def test_what_lies_beneath_lost_objects_is_forgotten() -> None:
             segment(100, 200, fetched=1000, key="old"),
             segment(0, 100, "b", fetched=1000, key="old"),
         )
+        # Beneath what goes, and not beneath what is lost.
+        await shelf.insert(segment(80, 140, fetched=900, key="older"))
         await shelf.insert(segment(40, 60, fetched=2000, key="x"))
         await shelf.insert(segment(50, 70, fetched=3000, key="new"))
-        assert 2 == await shelf.index.forget(["x"])
+        assert 3 == await shelf.index.forget(["x"])
         assert [(50, 70), (100, 200)] == await shelf.ranges("a")
         assert [(0, 100)] == await shelf.ranges("b")
 
