@@ -56,23 +56,6 @@ def test_cover(known: list[str], expected: str) -> None:
     assert expected == picture(cover("p", segments(*known), Range(10, 50)))
 
 
-@pytest.mark.parametrize(
-    ("copies", "expected"),
-    [
-        pytest.param({"0-60": 1, "20-30": 2}, "0:10-20 20:20-30 0:30-50", id="a newer part"),
-        pytest.param({"0-60": 2, "20-30": 1}, "0:10-50", id="an older part"),
-        pytest.param({"0-40": 1, "20-60": 2}, "0:10-20 20:20-50", id="the later is newer"),
-        pytest.param({"0-40": 2, "20-60": 1}, "0:10-40 20:40-50", id="the earlier is newer"),
-        pytest.param({"0-60": 3, "20-90": 2, "5-45": 4}, "5:10-45 0:45-50", id="three copies"),
-    ],
-)
-def test_each_instant_is_that_of_the_newest_copy(copies: dict[str, int], expected: str) -> None:
-    """What was shown once never gives way to what was fetched before it."""
-    held = [each for known, at_ms in copies.items() for each in segments(known, fetched_ms=at_ms)]
-    assert expected == picture(cover("p", held, Range(10, 50)))
-    assert expected == picture(cover("p", held[::-1], Range(10, 50)))
-
-
 def test_nothing_is_covered_where_nothing_can_be_known() -> None:
     """A range that lies in the future has neither segments nor gaps."""
     assert Cover("p", [], []) == cover("p", segments("0-90"), None)
