@@ -23,6 +23,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - says it in one line where an old
 sys.path.append(str(Path(__file__).resolve().parents[1] / "src"))
 
 import time
+from contextlib import redirect_stdout
 
 from devtools import api_keys
 from devtools.children import Children
@@ -38,7 +39,9 @@ def main(arguments: list[str]) -> int:
     options = api_keys.parse_key_options(arguments, now_ms=time.time_ns() // 1_000_000)
     try:
         with StopSignals() as signals, run_folder() as home, Children(signals) as children:
-            tools = set_up(children, packs_runtime=not options.is_remote)
+            # The output is what was asked for alone: `key=$(… create …)` takes it whole.
+            with redirect_stdout(sys.stderr):
+                tools = set_up(children, packs_runtime=not options.is_remote)
             return _run(options, KeyDatabase(tools, home, children, options))
     except Stopped:
         return 1

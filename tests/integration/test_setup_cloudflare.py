@@ -20,7 +20,8 @@ from cloudflare_setup.names import Names, read_names
 from cloudflare_setup.programs import Outcome, Wrangler
 from cloudflare_setup.steps import TOKEN, Inputs, Steps
 from devtools.console import StepFailed
-from devtools.layout import MADE, ROOT, SCRIPTS, WRANGLER_TOML
+from devtools.layout import MADE, ROOT, SCRIPTS, SETUP_LOCK, WRANGLER_TOML
+from devtools.locks import file_lock
 from devtools.toolchain import Toolchain
 from fakes.cloudflare_account import ACCOUNT, Call, CloudflareAccount, Refused
 from fakes.cloudflare_api import CloudflareApi
@@ -326,7 +327,11 @@ def test_wrangler_knows_every_command_and_flag(tools: Toolchain, tmp_path: Path)
 
 
 def test_keys_can_be_managed_after_the_set_up(tools: Toolchain, tmp_path: Path) -> None:
-    """scripts/api_key.py works on the same account, with wrangler's own log-in."""
+    """
+    scripts/api_key.py works on the same account, with wrangler's own log-in.
+
+    What it prints is the key alone, though it had to wait for another set-up and said so.
+    """
     account = CloudflareAccount(API_TOKEN)
     named = read_names(WRANGLER_TOML.read_text(encoding="utf-8"))
     account.databases[named.database] = str(uuid.uuid4())
@@ -334,20 +339,24 @@ def test_keys_can_be_managed_after_the_set_up(tools: Toolchain, tmp_path: Path) 
         account.sql.executescript(statement)
     with CloudflareApi(account) as api:
         env = {**os.environ, **environment(tmp_path, api.url)}
-        made = run_key_script("create", "--remote", "--name", "wall", "--sites", "*", env=env)
-        assert 0 == made.returncode, made.stderr
-        listed = run_key_script("list", "--remote", env=env)
-        assert "wall" in listed.stdout
+        with file_lock(SETUP_LOCK, waiting="", seconds=60, refusal="held by another"):
+            making = key_script("create", "--remote", "--name", "wall", "--sites", "*", env=env)
+            assert making.stderr is not None
+            assert "another set-up is running" in making.stderr.readline()
+        key, told = making.communicate()
+        assert 0 == making.returncode, told
+        listed, _ = key_script("list", "--remote", env=env).communicate()
+        assert "wall" in listed
         stored = account.sql.execute("SELECT key_hash FROM api_keys").fetchall()
-        assert [(hash_key(made.stdout.strip()),)] == stored
+        assert [(hash_key(key.removesuffix("\n")),)] == stored
 
 
-def run_key_script(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run scripts/api_key.py."""
-    return subprocess.run(  # noqa: S603 - our own script
+def key_script(*arguments: str, env: dict[str, str]) -> subprocess.Popen[str]:
+    """Start scripts/api_key.py."""
+    return subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, str(SCRIPTS / "api_key.py"), *arguments],
         env=env,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
