@@ -126,7 +126,7 @@ class Ground:
         self._changes += 1
         points = tuple(name for name in points if self.has(site, name))
         times = [at_ms + offset for offset in (7_000, 7_001, 67_000)]
-        # Never of the future: whoever asks up to the present would not see them at first.
+        # Never of the future: a question that ends at the present would not find them at first.
         times = [ms for ms in times if ms < now_ms()]
         self.change(
             site,

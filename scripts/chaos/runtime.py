@@ -13,6 +13,7 @@ from typing import Any
 
 from devtools.children import Child, Children
 from devtools.layout import NODE_MODULES, ROOT
+from devtools.memory_snapshot import MemorySnapshot
 from devtools.servers import HOST, HealthCheck, free_port, start_server
 from devtools.toolchain import Toolchain
 from devtools.wrangler import Wrangler
@@ -88,15 +89,17 @@ class Runtime:
             },
         }
         environment = Wrangler(self._tools, self._home).environment()
+        snapshot = MemorySnapshot(self._home, "chaos")
         self._child = start_server(
             self._children,
             [self._tools.node, "--no-warnings", SCRIPT, json.dumps(options)],
             name="the Worker's runtime",
             is_ready=lambda: ready.exists() and health(),
             seconds=START_SECONDS,
-            env={**environment, "NODE_PATH": str(NODE_MODULES)},
+            env={**environment, **snapshot.environment(), "NODE_PATH": str(NODE_MODULES)},
             log=self._home / f"worker-{self.starts:03}.log",
         )
+        snapshot.keep()
         self._workerd = int(ready.read_text() or "0")
 
     def kill(self) -> None:

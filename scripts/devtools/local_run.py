@@ -21,6 +21,7 @@ from devtools.layout import DEV_VARS, RUNS, SCRIPTS
 from devtools.local_database import prepare_database
 from devtools.local_state import check_state, reset_state
 from devtools.locks import file_lock
+from devtools.memory_snapshot import MemorySnapshot
 from devtools.options import Options
 from devtools.private import keep_private
 from devtools.servers import (
@@ -86,6 +87,7 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         crashes = Crashes()
         prepare_database(wrangler, options.state, children, [state_lock])
         env_files = _env_files(options, upstream, token, home)
+        snapshot = MemorySnapshot(home, f"wrangler, {options.runtime}")
         with progress("Worker: starting the Python runtime"):
             worker = start_server(
                 children,
@@ -93,12 +95,13 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
                 name="wrangler",
                 is_ready=HealthCheck(port),
                 seconds=READY_SECONDS,
-                env=wrangler.environment(),
+                env=wrangler.environment() | snapshot.environment(),
                 on_line=crashes.noting(shown_lines([token] if token else [])),
                 # This process may be killed; the token in this folder must not outlive the run.
                 remove=[home],
                 hold=[state_lock],
             )
+        snapshot.keep()
         address = f"http://{HOST}:{port}"
         say(f"Ready on {address}")
         example = example_path(upstream, token) if demo else "/api/health"

@@ -38,6 +38,7 @@ from devtools.layout import (
     WORKERD,
 )
 from devtools.locks import file_lock
+from devtools.memory_snapshot import CHOICE
 from devtools.uv import Uv, pip_settings, uv_for
 
 LOCK_SECONDS = 900.0
@@ -275,7 +276,7 @@ class _Setup:
         # Paths from the wrapper itself, so that a moved repository still works.
         binary = f'"${{0%/*}}/../{found[0].relative_to(ROOT)}"'
         bundle_flag = f'"--pyodide-bundle-disk-cache-dir=${{0%/*}}/{BUNDLE_DIR.name}"'
-        text = f'#!/bin/sh\nexec {binary} "$@" {bundle_flag}\n'
+        text = f'#!/bin/sh\n{CHOICE}exec {binary} "$@" {bundle_flag}\n'
         if not WORKERD.is_file() or WORKERD.read_text() != text:
             write_whole(WORKERD, text.encode(), mode=0o755)
 

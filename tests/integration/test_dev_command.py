@@ -131,16 +131,24 @@ def test_killed_run_leaves_nothing_but_its_state(running: WorkerServer) -> None:
     write_marker(running.state)
     running.start()
     assert running.client.get("/api/health").status in {200, 503}
+    found = [each.command for each in descendants(running.process.pid)]
+    assert any("--python-load-snapshot=" in command for command in found), found
     assert [("kept",)] == read_markers(running.state)
 
 
 def test_restart_may_come_at_once_after_a_kill(running: WorkerServer) -> None:
-    """A run that is started while a killed one still ends, on its port and state, waits for it."""
+    """
+    A run that is started while a killed one still ends, on its port and state, waits for it.
+
+    It begins with the memory that an earlier start has saved.
+    """
     assert running.process is not None
     running.process.kill()
     running.process.wait()
     running.start()
     assert running.client.get("/api/health").status in {200, 503}
+    found = [each.command for each in descendants(running.process.pid)]
+    assert any("--python-load-snapshot=" in command for command in found), found
 
 
 def test_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
