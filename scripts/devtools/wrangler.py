@@ -12,6 +12,8 @@ from devtools.children import LineFilter
 from devtools.layout import WRANGLER_TOML
 from devtools.toolchain import Toolchain
 
+# With room for all that its start allocates, a fifth of it is saved.
+NODE_FLAGS = ("--no-warnings", "--min-semi-space-size=64", "--max-semi-space-size=64")
 LOCAL_FLAGS = ("python_workers_development", "experimental")
 FOREIGN = ("CLOUDFLARE_", "WRANGLER_", "MINIFLARE_", "CF_", "X_LOCAL_")
 MIN_SECRET = 6
@@ -83,7 +85,7 @@ class Wrangler:
 
     def command(self, *arguments: object) -> list[object]:
         """Return the command line for wrangler with *arguments*."""
-        return [self.tools.node, "--no-warnings", self.tools.wrangler, *arguments]
+        return [self.tools.node, *NODE_FLAGS, self.tools.wrangler, *arguments]
 
     def dev(self, *, port: int, state: Path, env_files: Sequence[Path]) -> list[object]:
         """Return the command that serves the Worker on 127.0.0.1:*port*."""
