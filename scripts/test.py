@@ -28,11 +28,11 @@ CHECKS = (
 )
 TYPES = ("mypy",)
 TYPES_LOG = LOGS / "types.log"
-# Two processes with a runtime each; what shares a file shares one, and files that share a Worker go
-# together (tests/conftest.py). They go in the order of their names, not by their numbers of tests:
-# so the slow files with few tests come first, and neither process waits long for the other. Given
-# arguments, one process: they are for looking closely.
-TESTS = ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# Three processes with a runtime each, on two cores: many tests wait. What shares a file shares one,
+# and files that share a Worker go together (tests/conftest.py). They go in the order of their
+# names, not by their numbers of tests: so the slow files with few tests come first, and no process
+# waits long for the others. Given arguments, one process: they are for looking closely.
+TESTS = ("pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
         nargs="*",
         metavar="ARGUMENT",
         help="passed to pytest, options too, such as tests/unit -k frames; without any, all tests "
-        "run, in two processes",
+        "run, in three processes",
     )
     # All but a call for help is pytest's.
     if {"-h", "--help"} & set(arguments):
