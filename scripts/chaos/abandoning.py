@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 
 from chaos.ground import ABANDONED, START_MS, now_ms
-from chaos.jobs import NOTICE_MS, Jobs
+from chaos.jobs import ENDED, NOTICE_MS, Jobs
 from chaos.scene import Scene, Visitor
 from chaos.workload import DAY_MS, Ask, Step
 from fakes.upstream import LoggedRequest
@@ -32,6 +32,7 @@ class Abandoning:
     def __init__(self, scene: Scene, jobs: Jobs) -> None:
         self._scene, self._jobs = scene, jobs
         self._abandoned: tuple[int, str] | None = None
+        self._quiet_ms = 0
         self._lock = Lock()
 
     def abandon(self, step: Step, visitor: Visitor) -> None:
@@ -40,11 +41,28 @@ class Abandoning:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            if not self.check(step.number):
-                return
-            self._abandon(step)
+            if self.check(step.number) and not self._is_busy(step.number):
+                self._abandon(step)
         finally:
             self._lock.release()
+
+    def _is_busy(self, number: int) -> bool:
+        """Return whether a job of before, which could not be cancelled then, may still fetch."""
+        reply, _ = self._scene.send("GET", "/api/jobs", [("site", ABANDONED), ("limit", "100")])
+        if reply.status != OK:
+            return True
+        known = {job.job_id: job for job in list(self._jobs.jobs)}
+        for each in json.loads(reply.body)["jobs"]:
+            if each["status"] in ENDED:
+                continue
+            job_id = each["jobId"]
+            if job_id in known:
+                self._jobs.cancel_job(number, known[job_id])
+            else:
+                # The answer that told of it was lost.
+                self._scene.send("DELETE", f"/api/jobs/{job_id}")
+            self._quiet_ms = now_ms() + NOTICE_MS
+        return now_ms() < self._quiet_ms
 
     def _abandon(self, step: Step) -> None:
         scene, number = self._scene, step.number
