@@ -9,8 +9,8 @@ CREATE TABLE IF NOT EXISTS cache_segments (
   start_ms INTEGER NOT NULL,
   end_ms INTEGER NOT NULL,
   fetched_ms INTEGER NOT NULL,
-  object_key TEXT NOT NULL,      -- empty: known to have no samples
-  object_etag TEXT NOT NULL,
+  object_key TEXT NOT NULL,      -- empty: known to have no samples; rows/...: the samples are in data
+  object_etag TEXT NOT NULL,     -- empty: there is no object
   offset INTEGER NOT NULL,       -- bytes of the object
   stored_bytes INTEGER NOT NULL,
   text_bytes INTEGER NOT NULL,   -- bytes of the samples' text
@@ -22,10 +22,12 @@ CREATE TABLE IF NOT EXISTS cache_segments (
   expires_ms INTEGER NOT NULL,   -- helps the clean-up; expiry is judged from fetched_ms when reading
   is_by_point INTEGER NOT NULL DEFAULT 0,  -- came of calls by point; else of pages: raw samples
   is_cut INTEGER NOT NULL DEFAULT 0,       -- its frames reach beyond its range: the rest was purged
+  data TEXT,                     -- of a sliver: its series, base64; null where it lies in an object
   PRIMARY KEY (site, point, end_ms, start_ms)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX IF NOT EXISTS cache_segments_by_object ON cache_segments (object_key);
+CREATE INDEX IF NOT EXISTS cache_segments_in_objects ON cache_segments (object_key)
+  WHERE object_etag <> '';
 CREATE INDEX IF NOT EXISTS cache_segments_by_expiry ON cache_segments (expires_ms);
 
 -- One row per object in R2.

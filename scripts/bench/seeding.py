@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.store import segment_object
+from building_vitals.cache.segment_object import segment_object
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import Series, SeriesBuilder

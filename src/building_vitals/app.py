@@ -104,6 +104,7 @@ class App(UpstreamServices):
             database=self.platform.database,
             index=self.index,
             freshness=self.freshness,
+            sliver_bytes=self.settings.cache.sliver_bytes,
             invocation=self.invocation,
         )
 

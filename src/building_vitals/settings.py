@@ -18,7 +18,7 @@ import msgspec
 from building_vitals.access.options import AllowanceOptions
 from building_vitals.access.origins import is_loopback
 from building_vitals.answers.routing import RoutingOptions
-from building_vitals.cache.options import CacheOptions
+from building_vitals.cache.options import SLIVER_BYTES, CacheOptions
 from building_vitals.cache.refetch import MIN_REFETCH_S_MAX
 from building_vitals.jobs.options import JobOptions
 from building_vitals.upstream.ace.settings import CALLS, PAGE_SIZES, UpstreamSettings
@@ -114,6 +114,7 @@ def read_settings(env: Any) -> Settings:
             lateness=reader.integer_or_auto("LATENESS", 0, 86_400),
             stale_grace=reader.integer("STALE_GRACE", 86_400, 0, 31_536_000),
             compression=reader.choice("COMPRESSION", "true", ("true", "false"), str) == "true",
+            sliver_bytes=reader.integer("SLIVER_BYTES", SLIVER_BYTES, 0, SLIVER_BYTES),
             lease_seconds=reader.integer("LEASE_SECONDS", 10, 1, 900),
             min_refetch=reader.integer("MIN_REFETCH", 5, 0, MIN_REFETCH_S_MAX),
         ),

@@ -38,6 +38,8 @@ from fakes.queues import FakeQueues
 from fakes.virtual_time import EPOCH_MS, LoopClock
 
 PAGE_SIZE = 1000
+# For tests of objects: however small a segment is, it lies in one.
+OBJECTS_ONLY = CacheOptions(sliver_bytes=0)
 
 
 def days(first: float, last: float) -> Range:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from building_vitals.jobs.options import RESULT_BYTES_MIN, JobOptions
 from building_vitals.ranges import Range
 from building_vitals.statistics.events import RequestEvent
 from building_vitals.statistics.requests_table import RequestAnalytics, WeightedRequest
-from fakes.database import FakeDatabase
 from fakes.job_world import JobWorld
+from fakes.meter import Meter
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import World
 
@@ -22,57 +21,6 @@ DAY_MS = 86_400_000
 POINTS = [f"p{n}" for n in range(20)]
 MONTH = Range(EPOCH_MS - 32 * DAY_MS, EPOCH_MS - 2 * DAY_MS)
 ROW = re.compile(r"^\| (?P<name>[^|]+?) \|(?P<numbers>(?: *[\d,]+ *\|)+)$", re.MULTILINE)
-# Of R2, by how it is billed; deleting is free.
-CLASS_A, CLASS_B = ("put", "list"), ("get", "head")
-
-
-class Meter:
-    """
-    Counts what is billed, from one reading to the next.
-
-    A row that is inserted or deleted counts once and once more for each index, as D1 bills it.
-    """
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._rows = RowsWritten(world.database)
-        self._before: Counter[str] = Counter()
-        self.read()
-
-    def read(self) -> list[int]:
-        """Return D1 calls, D1 rows written, R2 class A, R2 class B and upstream requests."""
-        d1, r2 = self._world.database.failures.calls, self._world.objects.failures.calls
-        now = Counter(
-            d1=d1["rows"] + d1["batch"],
-            rows=self._rows.total,
-            a=sum(r2[each] for each in CLASS_A),
-            b=sum(r2[each] for each in CLASS_B),
-            upstream=self._world.upstream.requests,
-        )
-        since = [now[each] - self._before[each] for each in ("d1", "rows", "a", "b", "upstream")]
-        self._before = now
-        return since
-
-
-class RowsWritten:
-    """Counts rows as they are written, by triggers of this connection alone."""
-
-    def __init__(self, database: FakeDatabase) -> None:
-        self.total = 0
-        connection = database.connection
-        connection.create_function("note_rows", 1, self._note)
-        tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-        for (table,) in connection.execute(tables).fetchall():
-            indexes = connection.execute(f"PRAGMA index_list({table})").fetchall()
-            rows = 1 + sum(index["origin"] != "pk" for index in indexes)
-            for event, count in (("INSERT", rows), ("DELETE", rows), ("UPDATE", 1)):
-                connection.execute(
-                    f"CREATE TEMP TRIGGER count_{table}_{event} AFTER {event} ON main.{table} "
-                    f"BEGIN SELECT note_rows({count}); END"
-                )
-
-    def _note(self, rows: int) -> None:
-        self.total += rows
 
 
 async def read_costs() -> dict[str, list[int]]:
@@ -94,7 +42,25 @@ async def read_costs() -> dict[str, list[int]]:
         await world.ask([*POINTS, "one more"], MONTH)
         await world.settle()
         costs["cached, one point more"] = meter.read()
+        await world.clock.sleep(5000)
+        await world.ask(POINTS, day_until(0))
+        await world.settle()
+        meter.read()
+        await world.clock.sleep(60_000)
+        await world.ask(POINTS, day_until(60_000))
+        await world.settle()
+        costs["live chart, reload"] = meter.read()
+        await world.clock.sleep(5000)
+        await world.ask(POINTS, day_until(60_000))
+        await world.settle()
+        costs["live chart, hit"] = meter.read()
     return costs
+
+
+def day_until(after_ms: int) -> Range:
+    """Return the range of a chart of a day, so long after it was first asked for."""
+    end_ms = EPOCH_MS - 60_000 + after_ms
+    return Range(end_ms - DAY_MS, end_ms)
 
 
 async def read_job_costs(chunks: int) -> list[int]:
@@ -134,6 +100,8 @@ async def test_requests_cost_what_the_guide_says() -> None:
     assert [] == [(name, now) for name, now in costs.items() if not is_fair(told[name], now)]
     assert told["cached, hit"] == costs["cached, hit"] == [1, 0, 0, 1, 0]
     assert told["direct"] == costs["direct"]
+    assert told["live chart, hit"] == costs["live chart, hit"] == [1, 0, 0, 0, 0]
+    assert 0 == costs["live chart, reload"][2]
 
 
 @pytest.mark.parametrize("chunks", [1, 4])

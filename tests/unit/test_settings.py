@@ -29,6 +29,7 @@ BOUNDED: dict[str, tuple[str, float, float]] = {
     "TRUST_RATIO": ("cache.trust_ratio", 0.1, 1000),
     "TRUST_MAX": ("cache.trust_max", 1, 315_360_000),
     "STALE_GRACE": ("cache.stale_grace", 0, 31_536_000),
+    "SLIVER_BYTES": ("cache.sliver_bytes", 0, 8192),
     "LEASE_SECONDS": ("cache.lease_seconds", 1, 900),
     "MIN_REFETCH": ("cache.min_refetch", 0, 60),
     "SMALL_THRESHOLD": ("routing.small_threshold", 0, 1_000_000_000),

@@ -215,8 +215,8 @@ async def _advance(each: Slice, steps: Iterator[None], source: ByteSource) -> bo
     except StopIteration:
         return False
     except ValueError as error:
-        keys = [] if each.piece is None else [each.piece.key]
-        raise await source.store.lost(keys) from error
+        places = [] if each.piece is None else [each.piece.place]
+        raise await source.store.lost(places) from error
     return True
 
 

@@ -37,6 +37,7 @@ def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
 
     Raises:
         DirectoryMissing: a segment must be cut whose directory was not loaded.
+        SliverMissing: there is a sliver whose bytes were not loaded.
     """
     return [
         PointPieces(
@@ -88,14 +89,27 @@ def total_stored_bytes(parts: Sequence[PointPieces]) -> int:
 
 
 def object_keys(parts: Sequence[PointPieces]) -> tuple[str, ...]:
-    """Return the objects that the pieces lie in, at most `OBJECT_KEYS_MAX`."""
+    """Return the objects that the pieces lie in, at most `OBJECT_KEYS_MAX`; slivers in none."""
     keys: dict[str, None] = {}
     for part in parts:
         for piece in part.pieces:
+            if piece.sliver is not None:
+                continue
             keys[piece.key] = None
             if len(keys) == OBJECT_KEYS_MAX:
                 return tuple(keys)
     return tuple(keys)
+
+
+def total_sliver_bytes(parts: Sequence[PointPieces]) -> int:
+    """Return the bytes of the slivers that the pieces hold."""
+    held = {
+        (piece.key, piece.sliver.offset): len(piece.sliver.data)
+        for part in parts
+        for piece in part.pieces
+        if piece.sliver is not None
+    }
+    return sum(held.values())
 
 
 def total_text_bytes(parts: Sequence[PointPieces]) -> int:

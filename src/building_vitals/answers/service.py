@@ -24,6 +24,7 @@ from building_vitals.answers.pieces import (
     entity_tag,
     object_keys,
     resolve,
+    total_sliver_bytes,
     total_stored_bytes,
     total_text_bytes,
     with_loaded,
@@ -55,6 +56,8 @@ LOST_OBJECTS_ATTEMPTS_MAX = 3
 # When a request that is too large to be answered without the cache may be tried again.
 UNCACHED_RETRY_S = 10
 SOURCES: tuple[Source, ...] = ("pages", "points")
+# Bytes of slivers in a look-up that the isolate keeps for a second: it keeps up to 128.
+KEPT_SLIVERS_BYTES_MAX = 65_536
 
 
 class EnhancedTimeseriesService:
@@ -178,17 +181,20 @@ class EnhancedTimeseriesService:
         Raises:
             LargeGaps: it is not, or objects of it are gone.
         """
-        generation = self._recent.generation
-        segments = await self._filler.look_up(need)
-        covers = await self._covers(need, segments, is_result=True)
-        missing = gaps_of(covers)
-        if missing:
-            raise LargeGaps(estimated_gaps(missing, segments))
-        filling = Filling(covers, resolution=self._filler.resolution(need, covers))
-        try:
-            return await self._answer(question, need, filling, generation, is_compacted=not is_past)
-        except LostObjects as error:
-            raise LargeGaps(self._estimate(need)) from error
+        for _ in range(LOST_OBJECTS_ATTEMPTS_MAX):
+            generation = self._recent.generation
+            segments = await self._filler.look_up(need)
+            covers = await self._covers(need, segments, is_result=True)
+            missing = gaps_of(covers)
+            if missing:
+                raise LargeGaps(estimated_gaps(missing, segments))
+            filling = Filling(covers, resolution=self._filler.resolution(need, covers))
+            with suppress(LostObjects):
+                return await self._answer(
+                    question, need, filling, generation, is_compacted=not is_past
+                )
+            # Gaps now, or something has taken the place of what was found.
+        raise LargeGaps(self._estimate(need))
 
     async def _covers(
         self, need: Need, segments: Sequence[Segment], *, is_result: bool = False
@@ -284,10 +290,11 @@ class EnhancedTimeseriesService:
 
         The generation is that of the look-ups before the index was asked.
         """
+        filling = await self._at_hand(need, filling)
         try:
             parts = resolve(filling.covers)
         except DirectoryMissing:
-            filling = await self._with_directories(need, filling)
+            filling = await self._at_hand(need, await self._with_directories(need, filling))
             try:
                 parts = resolve(filling.covers)
             except DirectoryMissing as error:
@@ -306,6 +313,7 @@ class EnhancedTimeseriesService:
         is_whole = need.happened == need.time_range and _reach(filling.covers, need.time_range)
         # A point that the site does not have may be added to it at any moment.
         is_whole = is_whole and not any(each.is_unknown for each in filling.covers)
+        is_whole = is_whole and total_sliver_bytes(parts) <= KEPT_SLIVERS_BYTES_MAX
         if answer_etag is not None and not filling.fetched and is_whole:
             expires_ms = self._filler.expires_ms(need.site, filling.covers)
             prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)
@@ -315,6 +323,11 @@ class EnhancedTimeseriesService:
         if due := self._accesses.due(filling.covers):
             self._run_later(self._accesses.note(due))
         return answer
+
+    async def _at_hand(self, need: Need, filling: Filling) -> Filling:
+        """Return the same cover without slivers whose bytes are not at hand."""
+        covered = await self._store.at_hand(need.site, filling.covers)
+        return msgspec.structs.replace(filling, covers=covered)
 
     async def _with_directories(self, need: Need, filling: Filling) -> Filling:
         """Return the same cover with every frame directory loaded."""

@@ -1,14 +1,14 @@
 """
 Brings segments together that lie scattered over many objects: in one object, and joined where
-they follow each other.
+they follow each other. Slivers stay in their rows until they add up to an object.
 
 A chart that reloads every minute adds a sliver per minute; without this a read would soon touch a
-thousand objects.
+thousand of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from building_vitals.cache.coverage import Cover, superseded
@@ -16,8 +16,9 @@ from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.joining import is_small, join, runs
 from building_vitals.cache.need import Need
-from building_vitals.cache.segments import Segment, pieces
-from building_vitals.cache.store import LostObjects, SegmentStore, segment_object
+from building_vitals.cache.segments import Place, Segment, pieces
+from building_vitals.cache.slivers import are_large, are_many, worth_moving
+from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError
 from building_vitals.ports import Invocation
 from building_vitals.ranges import Range
@@ -41,7 +42,7 @@ def gathered(segments: Iterable[Segment]) -> frozenset[str]:
     """
     sizes: dict[str, int] = {}
     for each in segments:
-        if each.count and is_small(each):
+        if each.count and is_small(each) and not each.is_sliver:
             sizes[each.key] = sizes.get(each.key, 0) + each.stored_bytes
     found: list[str] = []
     size = 0
@@ -68,15 +69,16 @@ class Compactor:
         self._index = index
         self._clock = invocation.clock
         self._freshness_of = freshness_of
-        self._new_id = invocation.new_id
         self._on_fault = invocation.on_fault
 
-    @staticmethod
-    def is_due(covers: Sequence[Cover]) -> bool:
-        """Return whether an answer is made of more objects than it should be, and need be."""
-        segments = [segment for each in covers for segment, _ in each.known]
-        objects = {each.key for each in segments if each.count}
-        return len(objects) > OBJECTS_MAX and bool(gathered(segments))
+    def is_due(self, covers: Sequence[Cover]) -> bool:
+        """Return whether an answer is made of more objects or rows than it should and need be."""
+        by_point = [[segment for segment, _ in each.known] for each in covers]
+        segments = [segment for of_point in by_point for segment in of_point]
+        objects = {each.key for each in segments if each.count and not each.is_sliver}
+        if len(objects) > OBJECTS_MAX and gathered(segments):
+            return True
+        return are_large(segments, self._store.sliver_bytes) or any(map(are_many, by_point))
 
     async def compact(self, need: Need) -> None:
         """Bring a request's segments together; failures are reported and change nothing."""
@@ -90,6 +92,7 @@ class Compactor:
 
     async def _compact(self, need: Need) -> None:
         now_ms = self._clock.now_ms()
+        freshness = self._freshness_of(need.site)
         by_point: dict[str, list[Segment]] = {}
         for each in await self._index.find(need.site, need.points, need.time_range):
             by_point.setdefault(each.point, []).append(each)
@@ -101,17 +104,24 @@ class Compactor:
         ]
         if useless:
             await self._index.remove(need.site, useless)
-        planned = self._plan(by_point, self._freshness_of(need.site), now_ms)
+            gone = set(map(id, useless))
+            by_point = {
+                point: [each for each in of_point if id(each) not in gone]
+                for point, of_point in by_point.items()
+            }
+        known = {
+            point: [each for each in of_point if freshness.is_known(each, now_ms)]
+            for point, of_point in by_point.items()
+        }
+        at_hand = [each for of_point in known.values() for each in of_point]
+        moved = {each.place for each in worth_moving(at_hand, self._store.sliver_bytes)}
+        planned = _plan(known, moved)
         if not planned:
             return
         joined = await self._join(planned)
+        instants = [run.fetched_ms for run in planned]
         made = await self._store.put(
-            segment_object(
-                need.site,
-                joined,
-                fetched_ms=[run.fetched_ms for run in planned],
-                nonce=self._new_id(),
-            )
+            self._store.made(need.site, joined, fetched_ms=instants, is_in_object=bool(moved))
         )
         parts = [[segment for segment, _ in run.parts] for run in planned]
         await self._store.move(made, parts, now_ms=now_ms)
@@ -128,6 +138,8 @@ class Compactor:
         blobs = await self._store.read(read_pieces, {}, is_verified=True)
 
         def read(segment: Segment, frame: Frame) -> memoryview:
+            if segment.data is not None:
+                return memoryview(segment.data)[frame.offset : frame.offset + frame.stored_bytes]
             return blobs.slice(segment.key, segment.offset + frame.offset, frame.stored_bytes)
 
         joined: list[PointSeries] = []
@@ -135,28 +147,9 @@ class Compactor:
             try:
                 joined.append(join(run.point, run.known, run.parts, read))
             except ValueError as error:
-                keys = {segment.key for segment, _ in run.parts if segment.key}
-                raise await self._store.lost(keys) from error
+                places = {segment.place for segment, _ in run.parts if segment.key}
+                raise await self._store.lost(places) from error
         return joined
-
-    @staticmethod
-    def _plan(
-        by_point: Mapping[str, Sequence[Segment]], freshness: Freshness, now_ms: int
-    ) -> list[_Run]:
-        """Return what is to be brought together, by point; as much as fits into memory."""
-        known = {
-            point: [each for each in of_point if freshness.is_known(each, now_ms)]
-            for point, of_point in by_point.items()
-        }
-        keys = gathered(each for of_point in known.values() for each in of_point)
-        # Where nothing is gathered, rows that tell of no samples are left alone too.
-        if not keys:
-            return []
-        return [
-            _Run(point, *run)
-            for point, of_point in known.items()
-            for run in runs([each for each in of_point if not each.count or each.key in keys])
-        ]
 
 
 class _Run(NamedTuple):
@@ -166,3 +159,27 @@ class _Run(NamedTuple):
     known: Range
     fetched_ms: int
     parts: list[tuple[Segment, Range]]
+
+
+def _plan(known: Mapping[str, Sequence[Segment]], moved: Collection[Place]) -> list[_Run]:
+    """Return what is to be brought together, by point, with the slivers to be moved."""
+    keys = gathered(each for of_point in known.values() for each in of_point)
+    planned: list[_Run] = []
+    for point, of_point in known.items():
+        joins_rows = are_many(of_point)
+        chosen = [
+            each
+            for each in of_point
+            if each.key in keys
+            or each.place in moved
+            # Where nothing is gathered, rows that tell of no samples are left alone too.
+            or (not each.count and (keys or joins_rows))
+            or (each.data is not None and joins_rows)
+        ]
+        planned += [
+            _Run(point, *run)
+            for run in runs(chosen)
+            # A sliver alone gains nothing by another row.
+            if len(run[2]) > 1 or run[2][0][0].place in moved or not run[2][0][0].is_sliver
+        ]
+    return planned

@@ -22,8 +22,8 @@ from building_vitals.cache.lease import Gaps, Lease, span
 from building_vitals.cache.leases_table import Leases
 from building_vitals.cache.need import Need, Progress
 from building_vitals.cache.patience import outside, plan_ms
+from building_vitals.cache.segment_object import SegmentObject
 from building_vitals.cache.segments import Segment
-from building_vitals.cache.store import SegmentObject
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError
 from building_vitals.instants import DAY_MS

@@ -1,12 +1,13 @@
 """
-The index of segments in D1: what of each point is known, and in which object it lies.
+The index of segments in D1: what of each point is known, and in which object it lies, or itself.
 
 Points and rows travel as JSON parameters, whatever their number (`rows_table`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -15,34 +16,45 @@ from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.purges_table import FORGETTING, purge_statements
 from building_vitals.cache.rows_table import (
     COLUMNS,
+    EXPIRES_MS,
+    IS_CUT,
     PARAMETER_BYTES_MAX,
     SERIES_VALUES,
     json_lists,
     samples_of_part,
     segment_row,
 )
-from building_vitals.cache.segments import Segment
+from building_vitals.cache.segments import Place, Segment
+from building_vitals.cache.slivers_table import bytes_of, forget_statements
 from building_vitals.ports import Database, Outcome, Statement, json_parameter
 from building_vitals.ranges import Range
 
 # Bytes of a segment as JSON, without its point and its directory, at the most.
 _SEGMENT_BYTES = 400
+# Stored bytes of the slivers that one look-up brings along. Charts have some ten thousand; an
+# answer that has more holds them for as long as it is streamed, so they go into an object first.
+SLIVERS_BYTES_MAX = 262_144
 # Many segments come back as one text, for each value that crosses into Python costs time: so many
 # that it stays below what a value may have. The directory travels only where the segment has to be
-# cut. CROSS JOIN keeps the order of loops.
+# cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
 _IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
                 AND {is_whole_sql(6)}"""
 _FIND = f"""
-SELECT '[' || group_concat(segment) || ']' AS segments FROM (
-    SELECT segment, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) / {PARAMETER_BYTES_MAX} AS part
+SELECT '[' || group_concat(iif(
+    data IS NULL OR sliver_bytes > {SLIVERS_BYTES_MAX}, segment,
+    substr(segment, 1, length(segment) - 1) || ',' || json_quote(data) || ']'
+)) || ']' AS segments FROM (
+    SELECT segment, data,
+        sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) / {PARAMETER_BYTES_MAX} AS part,
+        sum(iif(data IS NULL, 0, stored_bytes)) OVER (ROWS UNBOUNDED PRECEDING) AS sliver_bytes
     FROM (
         SELECT json_array(
             s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
             s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
             CASE WHEN {_IS_WHOLE} THEN NULL ELSE json(s.frames) END,
             json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false'))
-        ) AS segment,
-        {_SEGMENT_BYTES} + 4 * length(s.point)
+        ) AS segment, s.data, s.stored_bytes,
+        {_SEGMENT_BYTES} + 4 * length(s.point) + iif(s.data IS NULL, 0, length(s.data))
             + CASE WHEN {_IS_WHOLE} THEN 0 ELSE length(s.frames) END AS bytes
         FROM json_each(?2) p CROSS JOIN cache_segments s
             ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
@@ -95,7 +107,7 @@ parts AS (
 )
 INSERT OR REPLACE INTO cache_segments ({COLUMNS})
 SELECT ?1, f.point, p.start_ms, p.end_ms, {_PART_VALUES},
-    f.value ->> 15 OR p.start_ms > f.start_ms OR p.end_ms < f.end_ms, f.value ->> 16
+    f.{IS_CUT} OR p.start_ms > f.start_ms OR p.end_ms < f.end_ms, f.{EXPIRES_MS}
 FROM parts p JOIN fresh f ON f.n = p.n
 WHERE p.start_ms < p.end_ms AND NOT EXISTS (
     SELECT 1 FROM cache_segments s WHERE s.site = ?1 AND s.point = f.point
@@ -144,7 +156,8 @@ _MARK_ORPHANS = """
 UPDATE cache_metadata SET orphaned_ms = ?2
 WHERE site = ?1 AND orphaned_ms IS NULL
     AND NOT EXISTS (
-        SELECT 1 FROM cache_segments s WHERE s.object_key = cache_metadata.object_key
+        SELECT 1 FROM cache_segments s
+        WHERE s.object_key = cache_metadata.object_key AND s.object_etag <> ''
     )
 """
 _ORPHANS_AMONG = """
@@ -160,24 +173,8 @@ UPDATE cache_metadata SET last_access_ms = ?2
 WHERE last_access_ms <= ?3 AND object_key IN (SELECT value FROM json_each(?1))
 """
 
-# With what lies beneath and was fetched earlier, at any depth: shown instead, it would take an
-# answer back in time.
-_FORGET = """
-WITH RECURSIVE gone AS (
-    SELECT site, point, start_ms, end_ms, fetched_ms FROM cache_segments
-    WHERE object_key IN (SELECT value FROM json_each(?1))
-    UNION
-    SELECT o.site, o.point, o.start_ms, o.end_ms, o.fetched_ms
-    FROM gone g CROSS JOIN cache_segments o
-        ON o.site = g.site AND o.point = g.point
-        AND o.end_ms > g.start_ms AND o.start_ms < g.end_ms AND o.fetched_ms < g.fetched_ms
-)
-DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
-    SELECT site, point, end_ms, start_ms FROM gone
-)
-"""
-
 _SEGMENTS = msgspec.json.Decoder(list[Segment])
+_DATA = Segment.__struct_fields__.index("data")
 
 
 class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,6 +215,7 @@ class SegmentIndex:
 
         With *known*, the rule and the present, segments that lie within the range and are known
         to their end come without their frame directory.
+        Slivers have their bytes, up to SLIVERS_BYTES_MAX of them.
         """
         statement = self.find_statement(site, points, time_range, known)
         return self.found(await self._database.rows(statement.sql, *statement.values))
@@ -239,7 +237,7 @@ class SegmentIndex:
     @staticmethod
     def found(rows: Iterable[Mapping[str, str]]) -> list[Segment]:
         """Return the segments in the rows of a find statement."""
-        return [segment for row in rows for segment in _SEGMENTS.decode(row["segments"])]
+        return [segment for row in rows for segment in _decoded(row["segments"])]
 
     @staticmethod
     def insert_statements(
@@ -349,10 +347,13 @@ class SegmentIndex:
             [Statement(_NOTE_ACCESS, (json_parameter(keys), now_ms, before_ms))]
         )
 
-    async def forget(self, keys: Sequence[str]) -> int:
-        """Forget all segments in these objects, and older ones beneath them; return how many."""
-        outcomes = await self._remove([Statement(_FORGET, (json_parameter(keys),))])
-        return outcomes[0].changes
+    async def forget(self, places: Collection[Place]) -> int:
+        """
+        Forget all segments that lie in these objects or are these slivers; return how many.
+
+        Older ones beneath them go, too.
+        """
+        return sum(outcome.changes for outcome in await self._remove(forget_statements(places)))
 
     async def _remove(self, statements: Sequence[Statement]) -> list[Outcome]:
         """Run statements that remove segments, after which no look-up from before is believed."""
@@ -362,3 +363,15 @@ class SegmentIndex:
             # Also when the call fails: only its answer may have been lost.
             if self._look_ups is not None:
                 self._look_ups.forget()
+
+
+def _decoded(text: str) -> list[Segment]:
+    """Return the segments in a text; those whose bytes are no base64 have none, and so are lost."""
+    try:
+        return _SEGMENTS.decode(text)
+    except msgspec.ValidationError:
+        rows: list[list[Any]] = msgspec.json.decode(text)
+        for row in rows:
+            if len(row) > _DATA:
+                row[_DATA] = bytes_of(row[_DATA])
+        return msgspec.convert(rows, list[Segment])

@@ -1,5 +1,5 @@
 """
-Keeps what came of a fetch: as an object of its own, stored and made known.
+Keeps what came of a fetch: stored, as an object of its own or as slivers, and made known.
 
 Separate because a fetch that somebody waits for is stored behind the answer, once, and one that
 nobody waits for a part at a time, while it goes on.
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from building_vitals.cache.lease import Lease
 from building_vitals.cache.leases_table import Leases
-from building_vitals.cache.store import SegmentObject, SegmentStore, segment_object
+from building_vitals.cache.segment_object import SegmentObject
+from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import AppError
 from building_vitals.ports import Database, Invocation, Statement
 from building_vitals.series.folding import PointSeries
@@ -25,16 +26,15 @@ class Keeper:
         self._leases = Leases(database)
         self._database = database
         self._clock = invocation.clock
-        self._new_id = invocation.new_id
         self._on_fault = invocation.on_fault
 
     def object_of(
         self, site: str, point_series: Sequence[PointSeries], fetched_ms: int
     ) -> SegmentObject | None:
-        """Return an object of what came; None when nothing did."""
+        """Return what is to be stored of what came; None when nothing did."""
         if not point_series:
             return None
-        return segment_object(site, point_series, fetched_ms=fetched_ms, nonce=self._new_id())
+        return self._store.made(site, point_series, fetched_ms=fetched_ms)
 
     async def store(self, made: SegmentObject) -> SegmentObject:
         """

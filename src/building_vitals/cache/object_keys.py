@@ -13,6 +13,8 @@ from building_vitals.ranges import Range
 SEGMENTS_PREFIX = "timeseries/"
 DATASETS_PREFIX = "datasets/"
 RESULTS_PREFIX = "results/"
+# No object has a key of this kind: what it names lies in rows of the index.
+ROWS_PREFIX = "rows/"
 
 
 def segment_object_key(
@@ -28,6 +30,25 @@ def segment_object_key(
     identity = _identity(site, *map(str, times), nonce, *points)
     dates = f"{format_instant(known.start_ms)[:10]}_{format_instant(known.end_ms)[:10]}"
     return f"{SEGMENTS_PREFIX}{site}/{dates}/{identity[:40]}.seg"
+
+
+def row_key(site: str, nonce: str) -> str:
+    """
+    Return the name of what is stored in rows: `rows/{site}/{nonce}`.
+
+    The site is valid, so free of `/`; the nonce is random, so that nothing else ever has that name.
+    """
+    return f"{ROWS_PREFIX}{site}/{nonce}"
+
+
+def is_row_key(key: str) -> bool:
+    """Return whether a key names what lies in rows, not an object."""
+    return key.startswith(ROWS_PREFIX)
+
+
+def site_of(key: str) -> str:
+    """Return the site of what is stored in rows."""
+    return key.split("/")[1]
 
 
 def dataset_object_key(site: str, points: Iterable[str], time_range: Range, format: str) -> str:

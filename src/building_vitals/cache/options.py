@@ -6,6 +6,9 @@ import msgspec
 
 from building_vitals.cache.freshness import LATENESS_MS, Freshness
 
+# Stored bytes of about 1,500 samples: a day of samples a minute, a week of one each five minutes.
+SLIVER_BYTES = 8_192
+
 
 class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -19,6 +22,7 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
         lateness: Seconds that samples come late, as a rule; None: as is learned of each site.
         stale_grace: Seconds that what is no longer trusted may stand in when the upstream fails.
         compression: Store datasets compressed; segments always are.
+        sliver_bytes: Most stored bytes of a segment that lies in its row; 0: none does.
         lease_seconds: Seconds after which a fetch whose holder is silent may be taken over.
         min_refetch: Seconds within which what was fetched up to the present is not asked for again,
             unless its points are collected oftener.
@@ -31,6 +35,7 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True):
     lateness: int | None = None
     stale_grace: int = 86_400
     compression: bool = True
+    sliver_bytes: int = SLIVER_BYTES
     lease_seconds: int = 10
     min_refetch: int = 5
 

@@ -1,22 +1,38 @@
 """
 Segments as the index knows them, and the pieces of objects that answer a range.
 
-A segment's samples lie in one object as a series (`frames`). What a range takes of it is at most
-three pieces: a cut frame, a run of whole frames, a cut frame.
+A segment's samples lie in one object as a series (`frames`), or in its row of the index where they
+are few: it is a sliver then. What a range takes of it is at most three pieces: a cut frame, a run
+of whole frames, a cut frame.
 """
 
 from __future__ import annotations
 
 import zlib
+from typing import NamedTuple
 
 import msgspec
 
+from building_vitals.cache.object_keys import is_row_key
 from building_vitals.ranges import Range
 from building_vitals.series.frames import COMMA, Frame, Series, cut_text, frame_text
 from building_vitals.series.splicing import fragment, growth
 
 # Cut frames are deflated again for each answer: speed matters more than the last bytes.
 CUT_COMPRESSION_LEVEL = 1
+
+
+class Place(NamedTuple):
+    """
+    Where stored bytes lie that may turn out to be lost.
+
+    Attributes:
+        key: The object, or what was stored in rows at once.
+        point: Whose row it is; empty for an object.
+    """
+
+    key: str
+    point: str = ""
 
 
 class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -27,9 +43,12 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         point: Its name.
         start_ms, end_ms: The range.
         fetched_ms: When the fetch began that it is known from.
-        key: The object its series lies in; empty when there are no samples.
-        object_etag: The object's entity tag, so that another object under the key is noticed.
-        offset, stored_bytes: The series' place in the object, bytes.
+        key: The object its series lies in; empty when there are no samples. Of a sliver, the name
+            of all that was stored in rows with it.
+        object_etag: The object's entity tag, so that another object under the key is noticed; empty
+            where there is no object.
+        offset, stored_bytes: The series' place in the object, bytes; for a sliver, as if there were
+            one.
         text_bytes: Bytes of the series' text.
         count: Samples; of a cut one about so many, 0 only where there are none.
         crc, crc_growth: CRC-32 and growth of the series' text.
@@ -37,6 +56,8 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         frames: Directory; None where the index left it out because the segment is taken whole.
         is_by_point: Whether it came of calls by point, else of pages, which are raw samples.
         is_cut: Whether its series reaches beyond its range: the rest of it was purged.
+        data: Of a sliver, its series' bytes; None where the index left them out because there are
+            too many.
     """
 
     point: str
@@ -55,11 +76,27 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     frames: tuple[Frame, ...] | None = None
     is_by_point: bool = False
     is_cut: bool = False
+    data: bytes | None = None
 
     @property
     def range(self) -> Range:
         """The range that is known."""
         return Range(self.start_ms, self.end_ms)
+
+    @property
+    def is_sliver(self) -> bool:
+        """Whether its series lies in its row."""
+        return is_row_key(self.key)
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it is a sliver whose bytes are not at hand."""
+        return self.data is None and self.is_sliver
+
+    @property
+    def place(self) -> Place:
+        """Where its series lies."""
+        return Place(self.key, self.point if self.is_sliver else "")
 
 
 def segment_of(
@@ -94,9 +131,21 @@ def segment_of(
     )
 
 
+class Sliver(NamedTuple):
+    """
+    The bytes of a sliver: its point, the series' place, and the series.
+
+    *offset* is that of the segment.
+    """
+
+    point: str
+    offset: int
+    data: bytes
+
+
 class Piece(msgspec.Struct, frozen=True, gc=False):
     """
-    Neighbouring bytes of an object that an answer needs.
+    Neighbouring bytes of an object that an answer needs, or of a sliver.
 
     Attributes:
         key, object_etag: The object.
@@ -111,6 +160,7 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
             comma.
         frame: Set for a frame that must be cut.
         time_range: What to cut it to.
+        sliver: Set where they lie in no object.
     """
 
     key: str
@@ -125,6 +175,19 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     checks: tuple[tuple[int, int], ...] = ()
     frame: Frame | None = None
     time_range: Range | None = None
+    sliver: Sliver | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where the bytes lie."""
+        return Place(self.key, self.sliver.point if self.sliver else "")
+
+    def sliver_bytes(self) -> memoryview | None:
+        """Return the bytes, if they lie in a sliver; too few, if it is spoilt."""
+        if self.sliver is None:
+            return None
+        start = self.offset - self.sliver.offset
+        return memoryview(self.sliver.data)[start : start + self.stored_bytes]
 
 
 def pieces(segment: Segment, time_range: Range) -> list[Piece]:
@@ -133,10 +196,13 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
 
     Raises:
         DirectoryMissing: the segment must be cut and its directory was left out.
+        SliverMissing: it is a sliver whose bytes were left out.
     """
     shared = segment.range.clip(time_range)
     if not segment.count or shared is None:
         return []
+    if segment.is_left_out:
+        raise SliverMissing(segment.point)
     if shared == segment.range and not segment.is_cut:
         return [
             Piece(
@@ -149,6 +215,7 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
                 crc=segment.crc,
                 crc_growth=segment.crc_growth,
                 checks=((segment.stored_bytes, segment.data_crc),),
+                sliver=_sliver(segment),
             )
         ]
     if segment.frames is None:
@@ -174,6 +241,16 @@ class DirectoryMissing(LookupError):
     """A segment has to be cut, but its frame directory was not loaded."""
 
 
+class SliverMissing(LookupError):
+    """A sliver is needed whose bytes were not loaded."""
+
+
+def _sliver(segment: Segment) -> Sliver | None:
+    if segment.data is None:
+        return None
+    return Sliver(segment.point, segment.offset, segment.data)
+
+
 def _run_piece(segment: Segment, run: list[Frame]) -> Piece:
     first, last = run[0], run[-1]
     return Piece(
@@ -187,6 +264,7 @@ def _run_piece(segment: Segment, run: list[Frame]) -> Piece:
         crc_growth=last.crc_growth,
         before=(first.crc_before, first.crc_shrink) if first.text_offset else None,
         checks=tuple((frame.stored_bytes, frame.data_crc) for frame in run),
+        sliver=_sliver(segment),
     )
 
 
@@ -202,6 +280,7 @@ def _cut_piece(segment: Segment, frame: Frame, time_range: Range) -> Piece:
         crc_growth=0,
         frame=frame,
         time_range=time_range,
+        sliver=_sliver(segment),
     )
 
 

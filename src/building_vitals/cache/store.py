@@ -1,5 +1,5 @@
 """
-Reads and writes segments: objects in R2, their index in D1.
+Reads and writes segments: objects in R2, their index in D1, and there the slivers, too.
 
 Object first, rows after, in one batch: a crash in between leaves an object nobody knows of, never a
 promise without data.
@@ -8,15 +8,23 @@ promise without data.
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from building_vitals.cache.compaction_table import move_statements
+from building_vitals.cache.coverage import Cover
 from building_vitals.cache.freshness import Freshness
-from building_vitals.cache.index_table import ObjectRow, SegmentIndex
+from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.object_keys import segment_object_key
-from building_vitals.cache.segments import Piece, Segment, segment_of, verify
+from building_vitals.cache.segment_object import SegmentObject, segment_object
+from building_vitals.cache.segments import Piece, Place, Segment, verify
+from building_vitals.cache.slivers_table import (
+    SLIVERS_AT_ONCE_BYTES,
+    read_slivers,
+    sliver_statements,
+)
 from building_vitals.errors import AppError, CorruptSegment
 from building_vitals.instants import format_instant
 from building_vitals.ports import Database, Invocation, ObjectStore, Statement
@@ -30,81 +38,6 @@ READ_GAP_BYTES_MAX = 65_536
 READ_BYTES_MAX = 8_388_608
 # Reads under way at once; the platform has six connections for everything.
 READS_MAX = 4
-
-
-class SegmentObject(msgspec.Struct, frozen=True):
-    """
-    An object not stored yet, and the segments that lie in it.
-
-    Attributes:
-        key: Its name; empty when no segment has samples and so no object is needed.
-        data: All series, point by point.
-        segments: One for each point and range.
-    """
-
-    site: str
-    key: str
-    data: bytes
-    segments: list[Segment]
-
-    @property
-    def known(self) -> Range:
-        """From the first segment's start to the last one's end."""
-        return Range(
-            min(each.start_ms for each in self.segments), max(each.end_ms for each in self.segments)
-        )
-
-    def row(self) -> ObjectRow:
-        """Return what the index keeps of the object."""
-        filled = [each for each in self.segments if each.count]
-        return ObjectRow(
-            key=self.key,
-            range=self.known,
-            points=len({each.point for each in filled}),
-            samples=sum(each.count for each in filled),
-            text_bytes=sum(each.text_bytes for each in filled),
-            stored_bytes=len(self.data),
-        )
-
-
-def segment_object(
-    site: str,
-    point_series: Sequence[PointSeries],
-    *,
-    fetched_ms: int | Sequence[int],
-    nonce: str,
-) -> SegmentObject:
-    """
-    Lay the series of *point_series* one behind the other, point by point.
-
-    They were fetched at one instant, or each at its own.
-    """
-    instants = fetched_ms if not isinstance(fetched_ms, int) else [fetched_ms] * len(point_series)
-    known = Range(
-        min(fold.known.start_ms for fold in point_series),
-        max(fold.known.end_ms for fold in point_series),
-    )
-    rank = {point: n for n, point in enumerate(dict.fromkeys(fold.point for fold in point_series))}
-    key = segment_object_key(site, rank, known, fetched_ms=max(instants), nonce=nonce)
-    segments: list[Segment] = []
-    parts: list[bytes] = []
-    offset = 0
-    pairs = zip(point_series, instants, strict=True)
-    for fold, instant_ms in sorted(pairs, key=lambda pair: rank[pair[0].point]):
-        segments.append(
-            segment_of(
-                fold.point,
-                fold.known,
-                fold.series,
-                fetched_ms=instant_ms,
-                key=key,
-                offset=offset,
-                is_by_point=fold.is_by_point,
-            )
-        )
-        parts.append(fold.series.data)
-        offset += len(fold.series.data)
-    return SegmentObject(site, key if offset else "", b"".join(parts), segments)
 
 
 class Blobs:
@@ -124,7 +57,8 @@ class Blobs:
         Raises:
             LookupError: it has not been read.
         """
-        return self.slice(piece.key, piece.offset, piece.stored_bytes)
+        data = piece.sliver_bytes()
+        return self.slice(piece.key, piece.offset, piece.stored_bytes) if data is None else data
 
     def slice(self, key: str, offset: int, length: int) -> memoryview:
         """
@@ -164,12 +98,25 @@ class SegmentStore:
         database: Database,
         index: SegmentIndex,
         freshness: Freshness,
+        sliver_bytes: int,
         invocation: Invocation,
     ) -> None:
+        """
+        Args:
+            objects: The bucket.
+            database: Has the index.
+            index: The index.
+            freshness: Says how long a segment is kept.
+            sliver_bytes: Most stored bytes of a segment that lies in its row; 0: none does.
+            invocation: Of this moment.
+        """
+        self.sliver_bytes = sliver_bytes
+        self._new_id = invocation.new_id
         self._objects = objects
         self._database = database
         self._index = index
         self._freshness = freshness
+        self._clock = invocation.clock
         self._on_fault = invocation.on_fault
         self._run_later = invocation.run_later
 
@@ -198,7 +145,11 @@ class SegmentStore:
         blobs = Blobs()
         for key, data in fresh.items():
             blobs.add(key, 0, data)
-        reads = list(_ranged_reads(piece for piece in pieces if piece.key not in fresh))
+        reads = list(
+            _ranged_reads(
+                piece for piece in pieces if piece.key not in fresh and piece.sliver is None
+            )
+        )
         if len(reads) == 1:
             lost = [await self._read(reads[0], blobs)]
         else:
@@ -209,15 +160,15 @@ class SegmentStore:
                     return await self._read(each, blobs)
 
             lost = await asyncio.gather(*map(read, reads))
-        keys = {key for key in lost if key is not None}
-        if not keys:
-            keys = {
-                each.key
+        places = {Place(key) for key in lost if key is not None}
+        if not places:
+            places = {
+                each.place
                 for each in pieces
                 if (is_verified or each.frame is not None) and _is_spoilt(each, blobs)
             }
-        if keys:
-            raise await self.lost(keys)
+        if places:
+            raise await self.lost(places)
         return blobs
 
     async def _read(self, read: _Read, blobs: Blobs) -> str | None:
@@ -231,9 +182,9 @@ class SegmentStore:
         blobs.add(read.key, read.start, data)
         return None
 
-    async def lost(self, keys: Collection[str]) -> LostObjects:
+    async def lost(self, places: Collection[Place]) -> LostObjects:
         """
-        Report objects that are gone or spoilt, and have their segments forgotten.
+        Report objects and slivers that are gone or spoilt, and have their segments forgotten.
 
         They are gaps from now on, to be fetched again. That happens even when the caller is ended
         meanwhile, as a stream is whose client has left.
@@ -241,25 +192,110 @@ class SegmentStore:
         Returns:
             What to raise.
         """
-        error = LostObjects(sorted(keys))
+        error = LostObjects(sorted({each.key for each in places}))
         self._on_fault("lost objects", error)
         is_done = asyncio.Event()
-        self._run_later(self._forget(error.keys, is_done))
+        self._run_later(self._forget(places, is_done))
         await is_done.wait()
         return error
 
-    async def _forget(self, keys: Sequence[str], is_done: asyncio.Event) -> None:
+    async def _forget(self, places: Collection[Place], is_done: asyncio.Event) -> None:
         try:
-            await self._index.forget(keys)
+            await self._index.forget(places)
         except AppError as error:
             # The next reader that meets them tries again.
             self._on_fault("lost objects", error)
         finally:
             is_done.set()
 
+    def made(
+        self,
+        site: str,
+        point_series: Sequence[PointSeries],
+        *,
+        fetched_ms: int | Sequence[int],
+        is_in_object: bool = False,
+    ) -> SegmentObject:
+        """
+        Return what is to be stored of some series, fetched at one instant or each at its own.
+
+        Small ones lie in rows, unless they are to be in an object.
+        """
+        return segment_object(
+            site,
+            point_series,
+            fetched_ms=fetched_ms,
+            nonce=self._new_id(),
+            sliver_bytes=0 if is_in_object else self.sliver_bytes,
+        )
+
+    async def at_hand(self, site: str, covered: Sequence[Cover]) -> list[Cover]:
+        """
+        Return the covers with no sliver whose bytes are not at hand: those go into objects first.
+
+        A sliver goes with its row, at any moment, but an answer may take hours to be sent, and the
+        isolate cannot hold any number of them for so long.
+
+        Raises:
+            LostObjects: some are no longer there as they were found, or are spoilt: who asks again
+                finds what has taken their place.
+            Unavailable: the database or the bucket can't be reached.
+        """
+        left = [each for cover in covered for each, _ in cover.known if each.is_left_out]
+        if not left:
+            return list(covered)
+        moved: dict[Segment, Segment] = {}
+        some: list[Segment] = []
+        for each in dict.fromkeys(left):
+            if some and sum(one.stored_bytes for one in [*some, each]) > SLIVERS_AT_ONCE_BYTES:
+                moved.update(await self._move_slivers(site, some))
+                some = []
+            some.append(each)
+        moved.update(await self._move_slivers(site, some))
+        return [
+            msgspec.structs.replace(
+                cover, known=[(moved.get(each, each), part) for each, part in cover.known]
+            )
+            for cover in covered
+        ]
+
+    async def _move_slivers(self, site: str, slivers: Sequence[Segment]) -> dict[Segment, Segment]:
+        """Put slivers into one object, as they are; return what they have become."""
+        found = await read_slivers(self._database, site, slivers)
+        if None in found:
+            raise LostObjects([])
+        spoilt = {
+            each.place
+            for each, data in zip(slivers, found, strict=True)
+            if zlib.crc32(data or b"") != each.data_crc
+        }
+        if spoilt:
+            raise await self.lost(spoilt)
+        known = Range(min(each.start_ms for each in slivers), max(each.end_ms for each in slivers))
+        fetched_ms = max(each.fetched_ms for each in slivers)
+        names = dict.fromkeys(each.point for each in slivers)
+        key = segment_object_key(site, names, known, fetched_ms=fetched_ms, nonce=self._new_id())
+        moved, offset = list[Segment](), 0
+        for each in slivers:
+            moved.append(msgspec.structs.replace(each, key=key, offset=offset))
+            offset += each.stored_bytes
+        data = b"".join(each or b"" for each in found)
+        stored = await self.put(SegmentObject(site, key, data, moved))
+        expires_ms = max(map(self._freshness.gone_ms, moved))
+        # Should some have changed meanwhile, the object is there for this answer all the same.
+        await self._database.batch(
+            [
+                *sliver_statements(site, zip(slivers, stored.segments, strict=True)),
+                *SegmentIndex.object_statements(
+                    site, [stored.row()], now_ms=self._clock.now_ms(), expires_ms=expires_ms
+                ),
+            ]
+        )
+        return dict(zip(slivers, stored.segments, strict=True))
+
     async def put(self, stored: SegmentObject) -> SegmentObject:
-        """Store the object, and return it with the entity tag it got."""
-        if not stored.key:
+        """Store the object, if there is to be one, and return it with the entity tag it got."""
+        if not stored.is_object:
             return stored
         row = stored.row()
         info = await self._objects.put(
@@ -303,7 +339,7 @@ class SegmentStore:
                 each.site,
                 each.segments,
                 list(map(self._freshness.gone_ms, each.segments)),
-                [each.row()] if each.key else [],
+                [each.row()] if each.is_object else [],
                 now_ms=now_ms,
             )
         await self._database.batch([*statements, *after])
@@ -332,7 +368,7 @@ class SegmentStore:
                 *move_statements(stored.site, moves),
                 *SegmentIndex.object_statements(
                     stored.site,
-                    [stored.row()] if stored.key else [],
+                    [stored.row()] if stored.is_object else [],
                     now_ms=now_ms,
                     expires_ms=max(expires_ms),
                 ),

@@ -50,7 +50,8 @@ _REFILE_OBJECTS = """
 UPDATE cache_metadata SET expires_ms = s.expires_ms
 FROM (
     SELECT m.object_key, (
-        SELECT max(c.expires_ms) FROM cache_segments c WHERE c.object_key = m.object_key
+        SELECT max(c.expires_ms) FROM cache_segments c
+        WHERE c.object_key = m.object_key AND c.object_etag <> ''
     ) AS expires_ms
     FROM (
         SELECT object_key FROM cache_metadata WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2
@@ -63,26 +64,34 @@ UPDATE cache_metadata SET orphaned_ms = ?1
 WHERE object_key IN (
     SELECT object_key FROM cache_metadata
     WHERE expires_ms < ?1 AND orphaned_ms IS NULL ORDER BY expires_ms LIMIT ?2
-) AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = cache_metadata.object_key)
+) AND NOT EXISTS (
+    SELECT 1 FROM cache_segments s
+    WHERE s.object_key = cache_metadata.object_key AND s.object_etag <> ''
+)
 """
 _ORPHANS = """
 SELECT object_key FROM cache_metadata m
 WHERE orphaned_ms < ?1
-    AND NOT EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = m.object_key)
+    AND NOT EXISTS (
+        SELECT 1 FROM cache_segments s WHERE s.object_key = m.object_key AND s.object_etag <> ''
+    )
 ORDER BY orphaned_ms LIMIT ?2
 """
 
 # Of some keys: which the index knows, and which of these no longer have a segment.
 _KNOWN = """
 SELECT k.value AS object_key FROM json_each(?1) k
-WHERE EXISTS (SELECT 1 FROM cache_segments s WHERE s.object_key = k.value)
+WHERE EXISTS (
+        SELECT 1 FROM cache_segments s WHERE s.object_key = k.value AND s.object_etag <> ''
+    )
     OR EXISTS (SELECT 1 FROM cache_metadata m WHERE m.object_key = k.value)
 """
 _MARK_ORPHANS = """
 UPDATE cache_metadata SET orphaned_ms = ?2
 WHERE object_key IN (SELECT value FROM json_each(?1)) AND orphaned_ms IS NULL
     AND NOT EXISTS (
-        SELECT 1 FROM cache_segments s WHERE s.object_key = cache_metadata.object_key
+        SELECT 1 FROM cache_segments s
+        WHERE s.object_key = cache_metadata.object_key AND s.object_etag <> ''
     )
 """
 

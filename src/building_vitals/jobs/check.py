@@ -15,6 +15,7 @@ from building_vitals.cache.accesses import Accesses
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.need import Need
+from building_vitals.cache.segments import Place
 from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import Unavailable
 from building_vitals.jobs.checks_table import CheckChunk, CheckState, JobChecks
@@ -142,7 +143,7 @@ class JobCheck:
             return True
         lost = await self._lost(covered, seen)
         if lost:
-            await self._store.lost(lost)
+            await self._store.lost([Place(key) for key in lost])
         if due := self._accesses.due(covered):
             await self._accesses.note(due)
         return bool(lost)
@@ -153,7 +154,7 @@ class JobCheck:
             segment.key: segment.object_etag
             for cover in covered
             for segment, _ in cover.known
-            if segment.key and segment.key not in seen
+            if segment.key and not segment.is_sliver and segment.key not in seen
         }
         seen.update(etags)
         gate = asyncio.Semaphore(OBJECTS_WIDTH)

@@ -104,11 +104,13 @@ class ChunkFilling:
 
     async def _measure(self, need: Need, covered: Sequence[Cover]) -> tuple[int, int]:
         """Return samples and bytes of text; only frames that the chunk's range cuts are read."""
+        covered = await self._store.at_hand(need.site, covered)
         try:
             found = _pieces(covered)
         except DirectoryMissing:
             segments = await self._index.find(need.site, need.points, need.time_range)
-            found = _pieces(self._filler_for(_drop).cover(need, segments))
+            again = self._filler_for(_drop).cover(need, segments)
+            found = _pieces(await self._store.at_hand(need.site, again))
         cut = [piece for piece in found if piece.frame is not None]
         whole = [piece for piece in found if piece.frame is None]
         samples = sum(piece.count for piece in whole)

@@ -192,6 +192,7 @@ class JobResultService:
             )
             if gaps_of(covered):
                 return None
+            covered = await self._store.at_hand(job.site, covered)
             try:
                 parts = resolve(covered)
             except DirectoryMissing:

@@ -74,7 +74,7 @@ def test_the_answer_used_least_recently_goes_first() -> None:
 def test_touched_objects_are_bounded() -> None:
     """Each object counts once, and of very many the first hundred."""
     fields: dict[str, Any] = dict.fromkeys(Piece.__struct_fields__, 0)
-    pieces = [Piece(**{**fields, "key": f"k{n // 2}"}) for n in range(600)]
+    pieces = [Piece(**{**fields, "key": f"k{n // 2}", "sliver": None}) for n in range(600)]
     assert tuple(f"k{n}" for n in range(100)) == object_keys([PointPieces("a", pieces)])
 
 

@@ -10,12 +10,12 @@ import pytest
 from building_vitals.cache.failures import FAILURE_MS
 from building_vitals.cache.lease import Lease
 from building_vitals.cache.options import CacheOptions
+from building_vitals.cache.segment_object import SegmentObject
 from building_vitals.cache.segments import pieces
-from building_vitals.cache.store import SegmentObject
 from building_vitals.errors import Unavailable, UpstreamError
 from building_vitals.ranges import Range
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World, days, read_body, read_json
+from fakes.world import OBJECTS_ONLY, World, days, read_body, read_json
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -87,7 +87,7 @@ async def test_a_purge_is_heeded_at_once() -> None:
 @in_virtual_time
 async def test_a_purge_in_the_middle_of_an_answer_is_heeded_by_the_next() -> None:
     """An answer that was planned before a purge and sent after it is not given again."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         await world.ask(["a"], days(4, 3))
         await world.settle()
         await asyncio.sleep(0.01)
@@ -386,7 +386,7 @@ async def test_without_the_database_the_upstream_answers(operation: str) -> None
 @in_virtual_time
 async def test_without_the_bucket_the_upstream_answers() -> None:
     """R2 down when known data are read: `bypass`; when new data are stored: they still answer."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         await world.ask(["a"], days(4, 3))
         await world.settle()
         world.objects.failures.always("*")

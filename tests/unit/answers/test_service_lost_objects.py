@@ -22,7 +22,7 @@ from building_vitals.ranges import Range
 from fakes.history import LongTexts
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World, days, read_body
+from fakes.world import OBJECTS_ONLY, World, days, read_body
 
 POINTS = ["a", "b", "c", "d"]
 # Five objects, of which an answer takes several batches.
@@ -169,7 +169,7 @@ async def test_an_answer_is_right_or_cut_and_the_next_is_right(
 async def test_compaction_copies_nothing_that_is_spoilt(harm: str) -> None:
     """Objects in turn: the answer before is whole, and so is the one after."""
     for n in range(list(HARMS).index(harm), 10, len(HARMS)):
-        async with World() as world:
+        async with World(cache=OBJECTS_ONLY) as world:
             for day in range(20, 10, -1):
                 await world.ask(["a"], days(day, day - 1))
                 await world.settle()

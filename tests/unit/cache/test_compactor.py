@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from builders import every, stored
-from building_vitals.cache.compactor import GATHERED_MIN, OBJECTS_MAX, Compactor, gathered
+from building_vitals.cache.compactor import GATHERED_MIN, OBJECTS_MAX, gathered
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import LostObjects
 from building_vitals.ranges import Range
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World, days
+from fakes.world import OBJECTS_ONLY, World, days
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -116,7 +116,7 @@ PAST = Range(EPOCH_MS - 90 * DAY_MS, EPOCH_MS - 50 * DAY_MS)
 @in_virtual_time
 async def test_an_answer_of_many_objects_is_stored_as_one() -> None:
     """After an answer from ten objects there is one, with the same samples; the rows are gone."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         time_range = await scatter(world, ["a", "b/☃"], pieces_of(PAST, 10))
         world.objects.failures.calls.clear()
         before = await world.ask(["a", "b/☃"], time_range)
@@ -141,7 +141,7 @@ async def test_an_answer_of_many_objects_is_stored_as_one() -> None:
 @in_virtual_time
 async def test_what_is_spoilt_is_not_stored_again() -> None:
     """A spoilt frame that would be copied as it is is noticed, and its object alone forgotten."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
         spoilt = sorted(world.objects.infos)[3]
         need = world.need(["a"], time_range)
@@ -159,7 +159,7 @@ async def test_what_is_spoilt_is_not_stored_again() -> None:
 @in_virtual_time
 async def test_a_lost_object_is_forgotten() -> None:
     """An object that is gone stops a compaction and is a gap from then on."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
         world.objects.lose(sorted(world.objects.infos)[0])
         await world.compactor.compact(world.need(["a"], time_range))
@@ -172,7 +172,7 @@ async def test_a_lost_object_is_forgotten() -> None:
 @in_virtual_time
 async def test_a_compaction_that_fails_changes_nothing(part: str) -> None:
     """Whatever fails, what is known stays known."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
         before = world.database.look("SELECT * FROM cache_segments")
         for failures in (world.objects.failures, world.database.failures):
@@ -230,7 +230,7 @@ async def test_what_is_fetched_while_a_compaction_runs_stays() -> None:
 @in_virtual_time
 async def test_segments_go_once_newer_ones_hold_all_of_theirs() -> None:
     """What newer copies hold in whole goes with a compaction; the rest still stands in."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         parts = pieces_of(PAST, 10)
         old = [Range(parts[0].start_ms, parts[1].end_ms), Range(parts[2].start_ms, parts[4].end_ms)]
         await scatter(world, ["a"], old)
@@ -253,7 +253,7 @@ async def test_segments_go_once_newer_ones_hold_all_of_theirs() -> None:
 @in_virtual_time
 async def test_being_brought_together_changes_nobody_s_life() -> None:
     """Parts fetched days apart in one object: each is known exactly as long as if left alone."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         parts = pieces_of(Range(EPOCH_MS - 2 * DAY_MS, EPOCH_MS - HOUR_MS), 12)
         for each in parts:
             await world.ask(["a"], each)
@@ -280,7 +280,7 @@ async def test_being_brought_together_changes_nobody_s_life() -> None:
 @in_virtual_time
 async def test_objects_of_many_points_become_one() -> None:
     """Twelve points in twelve objects: after one compaction there is no other."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         points = [f"p{n}" for n in range(12)]
         for point in points:
             await world.ask([point], days(10, 9))
@@ -302,7 +302,8 @@ def held(key: str, stored_bytes: int, point: str = "p") -> Segment:
     return msgspec.structs.replace(made, stored_bytes=stored_bytes)
 
 
-def test_nothing_is_gathered_that_would_be_of_no_use() -> None:
+@in_virtual_time
+async def test_nothing_is_gathered_that_would_be_of_no_use() -> None:
     """Large segments stay, and so do a few small ones; what is too much comes in parts."""
     small = [held(f"s{n}", 1000 + n) for n in range(GATHERED_MIN)]
     large = [held(f"l{n}", SEGMENT_BYTES_MAX + 1) for n in range(20)]
@@ -313,9 +314,10 @@ def test_nothing_is_gathered_that_would_be_of_no_use() -> None:
     assert frozenset() == gathered(full)
     assert {each.key for each in small} == gathered([*full, *small])
     covers = [Cover("p", [(each, each.range)], []) for each in (*large, *small)]
-    assert Compactor.is_due(covers)
-    assert not Compactor.is_due(covers[:20])
-    assert not Compactor.is_due(covers[-OBJECTS_MAX:][-GATHERED_MIN:])
+    async with World() as world:
+        assert world.compactor.is_due(covers)
+        assert not world.compactor.is_due(covers[:20])
+        assert not world.compactor.is_due(covers[-OBJECTS_MAX:][-GATHERED_MIN:])
 
 
 async def fill(world: World, first: float, last: float, by: float) -> None:

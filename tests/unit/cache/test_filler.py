@@ -19,7 +19,7 @@ from building_vitals.ranges import Range, merge
 from fakes.failures import Fault
 from fakes.history import Asking
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import Got, World
+from fakes.world import OBJECTS_ONLY, Got, World
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -66,7 +66,7 @@ async def ask_all(world: World, asked: list[tuple[list[str], Range]]) -> list[Go
 @in_virtual_time
 async def test_fifty_identical_misses_cost_what_one_costs(page_ms: int) -> None:
     """One goes upstream, 49 wait for it and are hits; no lease is left."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         world.upstream.page_ms = page_ms
         found = await ask_all(world, [(["a", "b"], PAST)] * 50)
         assert 1 == len(world.upstream.asked)
@@ -218,7 +218,7 @@ async def test_what_came_before_a_failure_is_stored() -> None:
 @in_virtual_time
 async def test_pages_before_one_that_fails_are_not_fetched_again() -> None:
     """A chart whose ninth page of ten fails is told so; the next one asks for the rest alone."""
-    async with World(page_size=58) as world:
+    async with World(cache=OBJECTS_ONLY, page_size=58) as world:
         world.upstream.failing = lambda _, page: page == 8
         with pytest.raises(UpstreamError):
             await fill(world, ["a"], PAST)
@@ -265,7 +265,7 @@ async def test_what_came_goes_before_what_stands_in_for_the_rest() -> None:
 @in_virtual_time
 async def test_work_that_nobody_waits_for_is_stored_as_it_comes() -> None:
     """A consumer that dies leaves behind what came; the lease was held on to its death."""
-    async with World(page_size=58) as world:
+    async with World(cache=OBJECTS_ONLY, page_size=58) as world:
         world.upstream.page_ms = 10_000
         works: list[Coroutine[Any, Any, None]] = []
         filler = world.app.filler_for(works.append)
@@ -292,7 +292,7 @@ async def test_work_that_nobody_waits_for_is_stored_as_it_comes() -> None:
 @in_virtual_time
 async def test_a_filling_holds_what_was_stored_on_the_way() -> None:
     """What a fill returns is whole, its counts and all, whatever has been stored before its end."""
-    async with World(page_size=58) as world:
+    async with World(cache=OBJECTS_ONLY, page_size=58) as world:
         world.upstream.page_ms = 10_000
         works: list[Coroutine[Any, Any, None]] = []
         need = world.need(["a"], PAST, within_ms=200_000)

@@ -7,7 +7,7 @@ import pytest
 
 from builders import FRESHNESS, Samples
 from building_vitals.cache.index_table import ObjectRow, SegmentIndex
-from building_vitals.cache.segments import Segment, segment_of
+from building_vitals.cache.segments import Place, Segment, segment_of
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 from fakes.database import FakeDatabase
@@ -263,7 +263,7 @@ async def test_lost_objects_are_forgotten() -> None:
         await shelf.insert(
             segment(0, 10, key="x"), segment(0, 10, "b", key="x"), segment(20, 30, key="y")
         )
-        assert 2 == await shelf.index.forget(["x", "missing"])
+        assert 2 == await shelf.index.forget([Place("x"), Place("missing")])
         assert [(20, 30)] == await shelf.ranges("a", "b")
         assert 0 == await shelf.index.forget([])
 
@@ -280,7 +280,7 @@ async def test_what_lies_beneath_lost_objects_is_forgotten() -> None:
         await shelf.insert(segment(80, 140, fetched=900, key="older"))
         await shelf.insert(segment(40, 60, fetched=2000, key="x"))
         await shelf.insert(segment(50, 70, fetched=3000, key="new"))
-        assert 3 == await shelf.index.forget(["x"])
+        assert 3 == await shelf.index.forget([Place("x")])
         assert [(50, 70), (100, 200)] == await shelf.ranges("a")
         assert [(0, 100)] == await shelf.ranges("b")
 

@@ -9,14 +9,13 @@ import asyncio
 import pytest
 
 from builders import Samples
-from building_vitals.cache.segments import Piece, pieces
+from building_vitals.cache.segment_object import SegmentObject, segment_object
+from building_vitals.cache.segments import Piece, Place, pieces
 from building_vitals.cache.store import (
     READ_BYTES_MAX,
     READ_GAP_BYTES_MAX,
     LostObjects,
-    SegmentObject,
     SegmentStore,
-    segment_object,
 )
 from building_vitals.errors import Unavailable
 from building_vitals.ports import Statement
@@ -153,6 +152,7 @@ async def test_neighbours_are_read_together(
             database=world.database,
             index=world.index,
             freshness=world.freshness,
+            sliver_bytes=0,
             invocation=world.app.invocation,
         )
         pieces = [Piece("k", object_etag, offset, length, 0, 0, 0, 0) for offset, length in places]
@@ -200,9 +200,9 @@ async def test_lost_objects_are_named(harm: str) -> None:
 async def test_lost_objects_are_reported_and_forgotten() -> None:
     """Their segments become gaps, those of other objects stay; one report tells."""
     async with World() as world:
-        stored = [made(fold(point, 600), nonce=point) for point in "ab"]
+        stored = [await world.store.put(made(fold(point, 600), nonce=point)) for point in "ab"]
         await world.store.commit(stored, now_ms=EPOCH_MS)
-        lost = await world.store.lost({stored[0].key})
+        lost = await world.store.lost({Place(stored[0].key)})
         assert [stored[0].key] == lost.keys
         assert [("lost objects", lost)] == world.reported
         assert ["b"] == [
@@ -215,7 +215,7 @@ async def test_an_index_that_is_down_hides_no_lost_object() -> None:
     """Both are reported, and the reader hears of the object."""
     async with World() as world:
         world.database.failures.next("batch")
-        assert ["k"] == (await world.store.lost(["k"])).keys
+        assert ["k"] == (await world.store.lost([Place("k")])).keys
         assert 2 == len(world.reported)
 
 

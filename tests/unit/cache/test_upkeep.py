@@ -16,7 +16,7 @@ from building_vitals.upkeep import OBJECT_GRACE_MS, STREAM_MS_MAX
 from fakes.failures import Fault
 from fakes.upkeep import FRESHNESS, HOUR_MS, LIFE_MS, NOW_MS, UpkeepBench, key
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World
+from fakes.world import OBJECTS_ONLY, World
 
 POINTS_LEFT = "SELECT point FROM cache_segments ORDER BY 1"
 
@@ -271,7 +271,7 @@ async def test_totals_are_counted_anew_once_a_day() -> None:
 @in_virtual_time
 async def test_totals_go_with_what_is_stored_replaced_and_purged() -> None:
     """After fills, compactions, purges and clean-up the totals are those of the rows."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         upkeep = CacheUpkeep(world.database, world.index)
 
         def totals() -> list[dict[str, Any]]:

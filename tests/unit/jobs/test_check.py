@@ -10,7 +10,7 @@ from building_vitals.jobs.check import PASSES_MAX
 from building_vitals.jobs.options import JobOptions
 from fakes.job_world import READER_OF_ALL, JobWorld
 from fakes.virtual_time import in_virtual_time
-from fakes.world import days
+from fakes.world import OBJECTS_ONLY, days
 
 ONE_BY_ONE = JobOptions(batch_size=1, max_retries=0)
 
@@ -81,7 +81,7 @@ async def test_a_job_whose_data_never_last_fails_in_the_end() -> None:
 @in_virtual_time
 async def test_a_large_job_is_checked_in_parts() -> None:
     """An invocation looks at as much as its statements allow; the next one goes on from there."""
-    async with JobWorld(jobs=JobOptions(batch_size=1)) as world:
+    async with JobWorld(cache=OBJECTS_ONLY, jobs=JobOptions(batch_size=1)) as world:
         points = [f"p{n}" for n in range(700)]
         job_id = await world.submit(points, days(1.2, 1))
         job = await world.run(job_id, within_s=10_000)

@@ -7,7 +7,7 @@ import pytest
 from building_vitals.jobs.options import JobOptions
 from fakes.job_world import READER_OF_ALL, JobWorld
 from fakes.virtual_time import in_virtual_time
-from fakes.world import days
+from fakes.world import OBJECTS_ONLY, days
 
 
 @pytest.mark.parametrize("damage", ["gone", "spoilt"])
@@ -15,7 +15,7 @@ from fakes.world import days
 @in_virtual_time
 async def test_a_lost_object_is_fetched_again(damage: str, edge: float) -> None:
     """A job over a range of which an object is gone or changed gets all of it, in one attempt."""
-    async with JobWorld(jobs=JobOptions(max_retries=0)) as world:
+    async with JobWorld(cache=OBJECTS_ONLY, jobs=JobOptions(max_retries=0)) as world:
         await world.ask(["a"], days(6, 4))
         await world.settle()
         [key] = world.objects.infos

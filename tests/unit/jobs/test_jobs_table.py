@@ -166,7 +166,7 @@ async def test_a_rate_is_that_of_segments_with_samples(tables: JobTables) -> Non
     for site, point, samples in (("hq", "a", 7), ("hq", "b", 5), ("hq", "c", 0), ("lab", "a", 99)):
         tables.look(
             "INSERT INTO cache_segments VALUES (?1, ?2, 10, 20, 5, 'k', '', 0, 1, 1, ?3, 0, 0, 0,"
-            " '[]', 6, 0, 0)",
+            " '[]', 6, 0, 0, NULL)",
             *(site, point, samples),
         )
     assert (None, (12, 20)) == await tables.jobs.find_active("key", "r", "hq")

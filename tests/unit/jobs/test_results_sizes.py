@@ -11,7 +11,7 @@ import pytest
 
 from building_vitals.access.caller import ANYBODY
 from building_vitals.api.messages import Reply
-from building_vitals.cache.store import segment_object
+from building_vitals.cache.segment_object import segment_object
 from building_vitals.instants import DAY_MS
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
