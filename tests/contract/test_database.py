@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 
 import pytest
 
 from building_vitals.errors import Unavailable
-from building_vitals.ports import Database, Statement
+from building_vitals.ports import Database, Statement, json_parameter
 from fakes.database import FakeDatabase
 
 UNICODE = "Zone »Süd« ☃ 😀 \u0001 ' \" \\ \n\t"
@@ -247,3 +248,80 @@ async def test_limits(database: Database, limit: str) -> None:
         return
     with pytest.raises(Unavailable):
         await database.rows(sql, *values)
+
+
+EVERY_BYTE = bytes(range(256)) * 32
+
+
+async def test_bytes_travel_as_base64_in_a_column_of_text(database: Database) -> None:
+    """What the JSON library makes of bytes goes into a row and comes back within JSON, or not."""
+    await make(database)
+    rows = [[1, EVERY_BYTE], [2, None], [3, b""]]
+    await database.batch(
+        [
+            Statement(
+                "INSERT INTO things (id, t) SELECT value ->> 0, value ->> 1 FROM json_each(?1)",
+                (json_parameter(rows),),
+            )
+        ]
+    )
+    [row] = await database.rows(
+        "SELECT '[' || group_concat(iif(t IS NULL, head, "
+        "substr(head, 1, length(head) - 1) || ',' || json_quote(t) || ']')) || ']' AS v FROM "
+        "(SELECT json_array(id) AS head, t FROM things ORDER BY id)"
+    )
+    found = [(each[0], *map(base64.b64decode, each[1:])) for each in json.loads(row["v"])]
+    assert [(1, EVERY_BYTE), (2,), (3, b"")] == found
+
+
+async def test_a_text_that_was_spoilt_is_still_json(database: Database) -> None:
+    """Whatever stands in a column, json_quote makes valid JSON of it."""
+    [row] = await database.rows("SELECT '[' || json_quote(?1) || ']' AS v", UNICODE)
+    assert [UNICODE] == json.loads(row["v"])
+
+
+async def test_a_running_sum_leaves_out_what_is_too_much(database: Database) -> None:
+    """Rows in order, each with its own text while all so far are short enough."""
+    await make(database)
+    rows = [[n, "x" * 100 if n % 2 else None] for n in range(1, 9)]
+    await database.rows(
+        "INSERT INTO things (id, t) SELECT value ->> 0, value ->> 1 FROM json_each(?1)",
+        json_parameter(rows),
+    )
+    found = await database.rows(
+        "SELECT id, iif(size > 250, NULL, t) IS NOT NULL AS is_there FROM ("
+        "SELECT id, t, sum(iif(t IS NULL, 0, length(t))) OVER (ROWS UNBOUNDED PRECEDING) AS size "
+        "FROM (SELECT id, t FROM things ORDER BY id))"
+    )
+    assert [1, 3] == [row["id"] for row in found if row["is_there"]]
+
+
+async def test_rows_are_updated_from_a_list(database: Database) -> None:
+    """UPDATE … FROM json_each changes the rows that are still as they were, NULL included."""
+    await make(database)
+    await database.rows("INSERT INTO things (id, t, n) VALUES (1, 'a', 1), (2, 'b', 2)")
+    [outcome] = await database.batch(
+        [
+            Statement(
+                "UPDATE things SET t = NULL, n = v.value ->> 2 FROM json_each(?1) v "
+                "WHERE things.id = v.value ->> 0 AND things.t = v.value ->> 1",
+                (json_parameter([[1, "a", 7], [2, "other", 8]]),),
+            )
+        ]
+    )
+    assert 1 == outcome.changes
+    rows = await database.rows("SELECT id, t, n FROM things ORDER BY id")
+    assert [{"id": 1, "t": None, "n": 7}, {"id": 2, "t": "b", "n": 2}] == rows
+
+
+async def test_an_index_may_have_some_of_the_rows(database: Database) -> None:
+    """A statement that repeats the condition of a partial index is served by it."""
+    await make(database)
+    await database.batch(
+        [
+            Statement("CREATE INDEX IF NOT EXISTS things_named ON things (n) WHERE t <> ''"),
+            Statement("INSERT INTO things (id, t, n) VALUES (1, '', 5), (2, 'b', 5)"),
+        ]
+    )
+    sql = "SELECT id FROM things INDEXED BY things_named WHERE n = ?1 AND t <> ''"
+    assert [{"id": 2}] == await database.rows(sql, 5)
