@@ -210,7 +210,7 @@ class Aftermath:
 def keys_of(database: sqlite3.Connection) -> set[str]:
     """Return the keys of all objects that the index names."""
     rows = database.execute(
-        "SELECT object_key FROM cache_segments WHERE object_key <> '' "
+        "SELECT object_key FROM cache_segments WHERE object_etag <> '' "
         "UNION SELECT object_key FROM cache_metadata"
     )
     return {row[0] for row in rows}

@@ -4,6 +4,7 @@
 //
 // POST / to the control port takes {"action": ...}:
 //   lose, spoil: {"key"} deletes an object, or changes a byte;
+//   spoilRow: {"draw"} changes what lies in one of the index's rows, and gives its key, if there is one;
 //   down, up: takes the index's tables away from the database, and gives them back.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -59,9 +60,26 @@ async function spoil(key) {
   });
 }
 
+async function spoilRow(draw) {
+  const of = "FROM cache_segments WHERE data IS NOT NULL";
+  const { rows } = await database.prepare(`SELECT count(*) AS rows ${of}`).first();
+  const at = Math.floor(draw * rows);
+  const row = await database.prepare(`SELECT * ${of} LIMIT 1 OFFSET ?`).bind(at).first();
+  if (row === null) return null;
+  // Other bytes, or no base64 at all.
+  const middle = Math.floor(row.data.length / 2);
+  const other = at % 2 ? "\"" : row.data[middle] === "A" ? "B" : "A";
+  const data = row.data.slice(0, middle) + other + row.data.slice(middle + 1);
+  const place = "site = ? AND point = ? AND end_ms = ? AND start_ms = ? AND object_key = ?";
+  await database.prepare(`UPDATE cache_segments SET data = ? WHERE ${place}`)
+    .bind(data, row.site, row.point, row.end_ms, row.start_ms, row.object_key).run();
+  return row.object_key;
+}
+
 const ACTIONS = {
   lose: ({ key }) => bucket.delete(key),
   spoil: ({ key }) => spoil(key),
+  spoilRow: ({ draw }) => spoilRow(draw),
   down: () => rename(true),
   up: () => rename(false),
 };

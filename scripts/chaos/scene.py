@@ -83,7 +83,7 @@ class Scene:
         profile: Of the Worker that runs now.
         gate: Open while a Worker runs.
         control: Held by who changes the Worker's state behind its back, or kills it.
-        damaged: Objects that were lost or spoilt.
+        damaged: Objects that were lost or spoilt, and what rows were stored with.
         cuts: Answers that were cut, which only lost objects explain.
         unstored_ms: What was shown by then may not have been stored: the database was down, or
             workerd was killed.

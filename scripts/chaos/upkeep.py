@@ -250,9 +250,11 @@ class Upkeep:
         self._damage(step, "object lost", lambda key: self._scene.runtime.act("lose", key=key))
 
     def spoil(self, step: Step, visitor: Visitor) -> None:
-        """Change a byte of an object: as another object, or in the bucket's own file."""
+        """Change a byte: of an object, as another one or in the bucket's own file; or of a row."""
         del visitor
-        if step.draws[1] < 0.5:
+        if step.draws[1] >= 0.6:
+            self._spoil_row(step)
+        elif step.draws[1] < 0.3:
             self._damage(
                 step, "object spoilt", lambda key: self._scene.runtime.act("spoil", key=key)
             )
@@ -275,6 +277,22 @@ class Upkeep:
                 raise
         scene.damaged.add(key)
         scene.record.injected(kind)
+
+    def _spoil_row(self, step: Step) -> None:
+        """Change what lies in a row of the index, should one hold samples."""
+        scene, kind = self._scene, "row spoilt"
+        window = scene.windows.open(kind, None, now_ms(), "objects", linger_ms=LINGER_OBJECTS_MS)
+        window.ended_ms = window.began_ms
+        try:
+            with scene.control:
+                key = scene.runtime.act("spoilRow", draw=step.draws[0])
+        except OSError:
+            if not scene.is_dead():
+                raise
+            return
+        if key is not None:
+            scene.damaged.add(key)
+            scene.record.injected(kind)
 
     def _rot(self, draw: float) -> None:
         """Change a byte in the middle of one of the bucket's files."""

@@ -180,7 +180,7 @@ def test_lost_objects_are_fetched_again(
     upstream: FakeUpstream, tools: Toolchain, tmp_path: Path, site: str
 ) -> None:
     """Objects deleted, overwritten, cut or emptied behind its back are gaps; answers are right."""
-    variables = {"UPSTREAM_RETRY_DELAY": "10"}
+    variables = {"UPSTREAM_RETRY_DELAY": "10", "SLIVER_BYTES": "0"}
     options: dict[str, Any] = {
         "upstream": upstream.url,
         "token": upstream.token,

@@ -8,6 +8,7 @@ import http.client
 import io
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlsplit
@@ -227,7 +228,9 @@ def test_strange_names_are_names(client: Client, upstream: FakeUpstream, site: s
 
 def test_keys_of_objects_hold_no_names(client: Client, upstream: FakeUpstream, site: str) -> None:
     """Objects are called by site, dates and a digest; what a point is called is in no key."""
-    upstream.set_points(site, {name: [(START_MS, "1")] for name in HARMLESS})
+    # Too much for rows of the index.
+    samples = [(START_MS + n, secrets.token_hex(100)) for n in range(300)]
+    upstream.set_points(site, dict.fromkeys(HARMLESS, samples))
     asked = question(site, route="cached") | {"points": list(HARMLESS)}
     assert 200 == client.post("/api/timeseries", asked).status
     listed = client.get("/api/cache/objects", {"prefix": f"timeseries/{site}/"}).json()["objects"]

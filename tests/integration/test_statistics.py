@@ -22,6 +22,8 @@ START_MS = 1_767_225_600_000
 LIMIT = 6000
 GRANT = 10
 VARIABLES = {
+    # Objects are what is counted.
+    "SLIVER_BYTES": "0",
     "UPSTREAM_PAGE_SIZE": "10000",
     "UPSTREAM_RETRY_DELAY": "5",
     "UPSTREAM_MAX_RETRIES": "1",
