@@ -195,6 +195,31 @@ async def test_slivers_that_change_meanwhile_are_looked_up_again() -> None:
 
 
 @in_virtual_time
+async def test_what_is_known_is_known_while_it_is_moved() -> None:
+    """Another answer moves the same slivers in between: the whole of it is known all the same."""
+    async with World() as world:
+        await store(world, MANY, LONG)
+        await world.clock.sleep(5_000)
+        calls = 0
+
+        async def move(_: str) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                world.database.failures.before = None
+                await world.ask(MANY, LONG)
+                await world.settle()
+
+        world.database.failures.before = move
+        question = world.question(MANY, LONG, route="queued")
+        answer = await world.service.answer_known(question)
+        assert answer is not None
+        got = read_json(answer, await read_body(answer), is_gzip=True)
+        assert world.truth(MANY, LONG) == got.samples
+        assert 72 == len(world.upstream.asked) * 8
+
+
+@in_virtual_time
 async def test_a_bucket_that_is_down_is_no_harm_to_live_charts() -> None:
     """They neither read nor write it."""
     async with World() as world:
