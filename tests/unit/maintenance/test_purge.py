@@ -11,7 +11,7 @@ from building_vitals.ranges import Range
 from building_vitals.upkeep import OBJECT_GRACE_MS
 from fakes.history import LongTexts
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World, days, read_json
+from fakes.world import OBJECTS_ONLY, World, days, read_json
 
 
 @in_virtual_time
@@ -52,7 +52,7 @@ async def test_a_purge_takes_what_it_names(
     points: list[str] | None, time_range: Range | None, deleted: int
 ) -> None:
     """All, some points, some time, or both; what held it is left to the clean-up."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         for first in (4, 7):
             await world.ask(["a", "b"], days(first, first - 1))
         await world.settle()
@@ -110,7 +110,7 @@ async def test_an_answer_goes_on_while_its_data_are_purged() -> None:
 @in_virtual_time
 async def test_another_site_is_not_touched() -> None:
     """Names of sites are compared as a whole."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         await world.ask(["a"], days(4, 3))
         await world.settle()
         assert 0 == await world.app.cache_admin.purge("sit", None, None)
