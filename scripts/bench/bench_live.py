@@ -54,12 +54,12 @@ class Reload(NamedTuple):
 
 
 # How many charts there are with so many points over so long, of samples every five minutes. The
-# first kind is so small that it is fetched directly.
+# first kind is so small that it is fetched directly; none is so large that it becomes a job.
 KINDS = (
     (40, 4, HOUR_MS),
     (60, 12, DAY_MS),
     (34, 10, 2 * DAY_MS),
-    (6, 10, 7 * DAY_MS),
+    (6, 9, 7 * DAY_MS),
 )
 
 
@@ -139,7 +139,6 @@ async def _ask(world: World, app: WorldApp, chart: Chart, routes: Counter[str]) 
         estimated_samples(len(chart.points), time_range),
         None,
         limits.small_threshold,
-        limits.large_threshold,
     )
     routes[route] += 1
     question = world.question(chart.points, time_range, route=route)
