@@ -26,6 +26,7 @@ from building_vitals.cache.rows_table import (
 )
 from building_vitals.cache.segments import Place, Segment
 from building_vitals.cache.slivers_table import bytes_of, forget_statements
+from building_vitals.cache.superseded_table import replace_statements, supersede_statements
 from building_vitals.ports import Database, Outcome, Statement, json_parameter
 from building_vitals.ranges import Range
 
@@ -61,20 +62,6 @@ SELECT '[' || group_concat(iif(
     )
 ) GROUP BY part
 """  # noqa: S608 - constants only
-
-# A new segment takes the place of older ones that lie wholly within it. Calls by point may give
-# other samples than pages do, which are raw: what came by point never takes the place of raw
-# samples.
-_REPLACE = """
-DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
-    SELECT s.site, s.point, s.end_ms, s.start_ms
-    FROM json_each(?2) n CROSS JOIN cache_segments s
-        ON s.site = ?1 AND s.point = n.value ->> 0
-        AND s.end_ms > (n.value ->> 1) AND s.end_ms <= (n.value ->> 2)
-        AND s.start_ms >= (n.value ->> 1) AND s.fetched_ms <= (n.value ->> 3)
-        AND s.is_by_point >= (n.value ->> 4)
-)
-"""
 
 _PART_VALUES = SERIES_VALUES.replace(
     "value ->> 9",
@@ -249,21 +236,16 @@ class SegmentIndex:
         now_ms: int,
     ) -> list[Statement]:
         """
-        Return what makes segments and their objects known, and older segments in them forgotten.
+        Return what makes segments and their objects known, and useless older segments forgotten.
 
         The clean-up may look at each segment from its *expires_ms* on.
         """
-        statements = [
-            Statement(_REPLACE, (site, names))
-            for names in json_lists(
-                [each.point, each.start_ms, each.end_ms, each.fetched_ms, each.is_by_point]
-                for each in segments
-            )
-        ]
+        statements = replace_statements(site, segments)
         statements += [
             Statement(_INSERT, (site, rows))
             for rows in json_lists(map(segment_row, segments, expires_ms))
         ]
+        statements += supersede_statements(site, segments)
         return statements + SegmentIndex.object_statements(
             site, stored, now_ms=now_ms, expires_ms=max(expires_ms, default=now_ms)
         )

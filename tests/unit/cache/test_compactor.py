@@ -74,6 +74,8 @@ async def test_reloads_of_the_past_stay_cheap() -> None:
         start_ms = EPOCH_MS - 30 * DAY_MS
         cost = await reload(world, points, Range(start_ms, start_ms + DAY_MS), 500, 1000)
         assert cost.gets_max <= 10
+        # A row for each step within the range, and one at each end.
+        assert cost.rows_max <= DAY_MS // STEP_MS + 2
         assert cost.fetched <= 1.05 * cost.distinct
         assert [] == world.reported
 
@@ -86,7 +88,7 @@ async def test_reloads_of_the_present_stay_cheap() -> None:
             world, ["a", "b", "c"], Range(EPOCH_MS - DAY_MS, EPOCH_MS), 500, STEP_MS
         )
         assert cost.gets_max <= 10
-        # What is fetched again takes the place of slivers.
+        # What is fetched again takes the place of slivers: all that are left are in use.
         assert cost.rows_max <= 60
         # Each sample when it is new, and again at three times its age.
         assert cost.fetched <= 6 * cost.distinct

@@ -10,7 +10,7 @@ from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World, days
+from fakes.world import OBJECTS_ONLY, World, days
 
 MINUTE_MS = 60_000
 
@@ -21,7 +21,7 @@ async def test_a_purge_of_another_point_or_time_leaves_compaction_alone(
     points: list[str],
 ) -> None:
     """Ten reads are hits, before, while and after what was read is brought together."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         for day in range(20, 10, -1):
             await world.ask(["p"], days(day, day - 1))
             await world.settle()
