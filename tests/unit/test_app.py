@@ -14,7 +14,7 @@ from building_vitals.jobs.model import CLAIM_MS
 from building_vitals.ranges import Range
 from fakes.http import ScriptedHttp, answer
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
-from fakes.world import World
+from fakes.world import OBJECTS_ONLY, World
 
 SITES = answer(200, {"items": [{"name": "hq"}], "page": 1, "pages": 1})
 DAY = Range(EPOCH_MS - 86_400_000, EPOCH_MS)
@@ -68,7 +68,7 @@ async def test_leases_of_chunks_end_with_their_claims(
 @in_virtual_time
 async def test_a_chunk_stores_by_the_way_its_runner_gives() -> None:
     """What a chunk's filler leaves to be done is the runner's to wait for, not the invocation's."""
-    async with World() as world:
+    async with World(cache=OBJECTS_ONLY) as world:
         works: list[Any] = []
         await world.make_app().filler_for(works.append).fill(world.need(["a"], DAY), [])
         assert {} == world.started
