@@ -8,8 +8,8 @@ or be corrected: trust grows with age. Of a segment fetched at `f` those instant
     now - f <= ratio * (f - t - lateness), and at most the longest trust
 
 so what is known is a prefix that shrinks from its young end. It is rounded down to an age at which
-the frames of a fetch close (`CLOSING_AGES_MS`), so that no frame is inflated where an old segment
-meets a younger one.
+the frames of a fetch close (`CLOSING_AGES_MS`, and there to `CLOSING_STEP_MS`), so that no frame is
+inflated where an old segment meets a younger one.
 
 Of two fetches the later one is known wherever the earlier is, before rounding. So the newest copy
 of an instant decides about it (`coverage`), and nobody ever sees an older one again.
@@ -28,6 +28,9 @@ CLOSING_AGES_MS = (
     *(5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, 16 * HOUR_MS),
     *(64 * HOUR_MS, 256 * HOUR_MS, 1_024 * HOUR_MS, 4_096 * HOUR_MS, 16_384 * HOUR_MS),
 )
+# They close at multiples of this: charts that reload oftener ask again from the same instant on, so
+# that one fetch takes the place of the other, and does not leave a row of the index beneath.
+CLOSING_STEP_MS = 30_000
 # Requests that come within so short a time are one moment: what was fetched for one of them is as
 # new as what another could fetch.
 MOMENT_MS = 1_000
@@ -78,7 +81,7 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
             return segment.end_ms
         for closing_ms in CLOSING_AGES_MS:
             if self._trusts(closing_ms, age_ms):
-                return max(segment.start_ms, segment.fetched_ms - closing_ms)
+                return max(segment.start_ms, closing_at(segment.fetched_ms, closing_ms))
         return segment.start_ms
 
     def kept_until_ms(self, segment: Segment, now_ms: int, since_ms: int | None = None) -> int:
@@ -143,9 +146,14 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def closing_at(fetched_ms: int, age_ms: int) -> int:
+    """Return the instant at which a frame of a fetch closes, for one of CLOSING_AGES_MS."""
+    return (fetched_ms - age_ms) // CLOSING_STEP_MS * CLOSING_STEP_MS
+
+
 def closings(time_range: Range, fetched_ms: int) -> list[int]:
     """Return the instants within a range at which the frames of a fetch close, ascending."""
-    found = (fetched_ms - each for each in reversed(CLOSING_AGES_MS))
+    found = (closing_at(fetched_ms, each) for each in reversed(CLOSING_AGES_MS))
     return [each for each in found if time_range.start_ms < each < time_range.end_ms]
 
 

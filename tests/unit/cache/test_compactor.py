@@ -11,6 +11,7 @@ import pytest
 from builders import every, stored
 from building_vitals.cache.compactor import GATHERED_MIN, OBJECTS_MAX, gathered
 from building_vitals.cache.coverage import Cover, gaps_of
+from building_vitals.cache.freshness import CLOSING_STEP_MS
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import LostObjects
@@ -93,6 +94,22 @@ async def test_reloads_of_the_present_stay_cheap() -> None:
         # Each sample when it is new, and again at three times its age.
         assert cost.fetched <= 6 * cost.distinct
         assert world.started["Compactor.compact"] < 100
+        assert [] == world.reported
+
+
+@in_virtual_time
+async def test_reloads_every_five_seconds_leave_few_rows() -> None:
+    """Those within half a minute take each other's place: 20 minutes leave some twenty rows."""
+    async with World() as world:
+        rows = 0
+        for number in range(240):
+            end_ms = EPOCH_MS + number * 5_000
+            got = await world.ask(["a"], Range(end_ms - DAY_MS, end_ms))
+            assert world.truth(["a"], Range(end_ms - DAY_MS, end_ms)) == got.samples
+            await world.settle()
+            rows = max(rows, len(world.database.look("SELECT 1 FROM cache_segments")))
+            await asyncio.sleep(5)
+        assert rows <= 24
         assert [] == world.reported
 
 
@@ -347,5 +364,6 @@ async def test_what_was_fetched_before_midnight_is_known_after_it() -> None:
         got = await world.ask(["a"], whole)
         # The last hour, which was young when it was fetched, and nothing else.
         [again] = got.report.fetched
-        assert (now_ms - HOUR_MS, whole.end_ms) == again
+        hour_ms = now_ms - HOUR_MS
+        assert (hour_ms - hour_ms % CLOSING_STEP_MS, whole.end_ms) == again
         assert (asked + 1, world.truth(["a"], whole)) == (len(world.upstream.asked), got.samples)

@@ -81,14 +81,14 @@ def test_known_until_now(time_range: str, now_ms: int, expected: str | None) -> 
     ("age_s", "grace", "expected"),
     [
         pytest.param(1, False, "0:0-2000000", id="a moment later"),
-        pytest.param(2, False, "0:0-1700000 gap:1700000-2000000", id="the youngest five minutes"),
+        pytest.param(2, False, "0:0-1680000 gap:1680000-2000000", id="the youngest five minutes"),
         pytest.param(61, True, "0:0-2000000", id="kept for a minute"),
-        pytest.param(62, True, "0:0-1700000 gap:1700000-2000000", id="end of their grace"),
-        pytest.param(600, False, "0:0-1700000 gap:1700000-2000000", id="twice five minutes"),
-        pytest.param(601, False, "0:0-1100000 gap:1100000-2000000", id="longer"),
-        pytest.param(660, True, "0:0-1700000 gap:1700000-2000000", id="kept as long"),
+        pytest.param(62, True, "0:0-1680000 gap:1680000-2000000", id="end of their grace"),
+        pytest.param(600, False, "0:0-1680000 gap:1680000-2000000", id="twice five minutes"),
+        pytest.param(601, False, "0:0-1080000 gap:1080000-2000000", id="longer"),
+        pytest.param(660, True, "0:0-1680000 gap:1680000-2000000", id="kept as long"),
         pytest.param(1801, False, "gap:0-2000000", id="no closing is left"),
-        pytest.param(1860, True, "0:0-1100000 gap:1100000-2000000", id="but kept"),
+        pytest.param(1860, True, "0:0-1080000 gap:1080000-2000000", id="but kept"),
         pytest.param(1861, True, "gap:0-2000000", id="gone"),
     ],
 )
@@ -158,8 +158,9 @@ def test_a_newer_copy_decides_even_where_it_is_not_known(*, grace: bool) -> None
         grace=grace,
     )
 
-    # The newer one is known to 15 minutes before its fetch, the older one to its end.
-    assert "0:0-500000 500000:500000-1400000 gap:1400000-2300000" == picture(found)
+    # The newer one is known to 15 minutes before its fetch, at a round half minute; the older one
+    # to its end.
+    assert "0:0-500000 500000:500000-1380000 gap:1380000-2300000" == picture(found)
     [later] = covers(
         ["p"],
         older + newer,

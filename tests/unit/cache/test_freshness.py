@@ -7,6 +7,7 @@ import pytest
 
 from builders import FRESHNESS, stored
 from building_vitals.cache.freshness import (
+    CLOSING_STEP_MS,
     LATENESS_MS,
     MOMENT_MS,
     Freshness,
@@ -120,6 +121,17 @@ def test_frames_close_at_the_ages_at_which_trust_may_end() -> None:
     found = closings(Range(FETCHED_MS - 3 * HOUR_MS, FETCHED_MS), FETCHED_MS)
     assert [FETCHED_MS - HOUR_MS, FETCHED_MS - 15 * MINUTE_MS, FETCHED_MS - 5 * MINUTE_MS] == found
     assert [] == closings(Range(FETCHED_MS - HOUR_MS, FETCHED_MS - 15 * MINUTE_MS), FETCHED_MS)
+
+
+def test_fetches_within_half_a_minute_close_at_the_same_instants() -> None:
+    """What is known of each ends there, too: never later than it may."""
+    day, later_ms = Range(FETCHED_MS - DAY_MS, FETCHED_MS), FETCHED_MS + CLOSING_STEP_MS
+    for fetched_ms in (FETCHED_MS, FETCHED_MS + 1, later_ms - 1):
+        assert closings(day, FETCHED_MS) == closings(day, fetched_ms)
+        held = msgspec.structs.replace(segment(DAY_MS), fetched_ms=fetched_ms, end_ms=fetched_ms)
+        now_ms = fetched_ms + MINUTE_MS
+        assert closings(day, FETCHED_MS)[-1] == USUAL.known_until_ms(held, now_ms)
+    assert closings(day, FETCHED_MS)[-1] + CLOSING_STEP_MS == closings(day, later_ms)[-1]
 
 
 def test_the_expressions_count_their_parameters_from_the_first() -> None:
