@@ -14,7 +14,7 @@ SEGMENTS_PREFIX = "timeseries/"
 DATASETS_PREFIX = "datasets/"
 RESULTS_PREFIX = "results/"
 # No object has a key of this kind: what it names lies in rows of the index.
-ROWS_PREFIX = "rows/"
+ROWS = "rows/"
 
 
 def segment_object_key(
@@ -38,12 +38,12 @@ def row_key(site: str, nonce: str) -> str:
 
     The site is valid, so free of `/`; the nonce is random, so that nothing else ever has that name.
     """
-    return f"{ROWS_PREFIX}{site}/{nonce}"
+    return f"{ROWS}{site}/{nonce}"
 
 
 def is_row_key(key: str) -> bool:
     """Return whether a key names what lies in rows, not an object."""
-    return key.startswith(ROWS_PREFIX)
+    return key.startswith(ROWS)
 
 
 def site_of(key: str) -> str:
