@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class ProjectCopy:
         upstream: Where the Worker fetches.
         planted: Python that is put at the end of the entry module.
         databases: More D1 databases: names by binding.
+        variables: Values of the Worker's options.
     """
 
     def __init__(
@@ -61,10 +62,16 @@ class ProjectCopy:
         *,
         planted: str = "",
         databases: dict[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
+        self._variables = {
+            "ACE_API_URL": upstream.url,
+            "ACE_API_TOKEN": upstream.token,
+            "AUTH_MODE": "open",
+            **(variables or {}),
+        }
         self._folder = folder
         self._tools = tools
-        self._upstream = upstream
         self._databases = databases or {}
         self._runs = 0
         self._project = folder / "project"
@@ -90,8 +97,7 @@ class ProjectCopy:
         wrangler = Wrangler(self._tools_with(arguments, home), home)
         variables = home / "run.env"
         variables.write_text(
-            f"ACE_API_URL={self._upstream.url}\nACE_API_TOKEN={self._upstream.token}\n"
-            "AUTH_MODE=open\n"
+            "".join(f"{name}={value}\n" for name, value in self._variables.items())
         )
         state, configuration = home / "state", ["--config", self._project / "wrangler.toml"]
         with Children(StopSignals()) as children:
