@@ -16,6 +16,15 @@ from fakes.database import FakeDatabase
 NOW_MS = 1_767_225_600_000
 
 
+def make_known(database: FakeDatabase, site: str = "hq") -> None:
+    """Let the index have a sample of a site."""
+    database.look(
+        "INSERT OR REPLACE INTO cache_segments VALUES"
+        " (?1, 'known', 10, 20, 5, 'k', '', 0, 1, 1, 1, 0, 0, 0, '[]', 6, 0, 0)",
+        site,
+    )
+
+
 class JobTables(FakeDatabase):
     """
     A database, and both tables of jobs on it.
@@ -46,8 +55,10 @@ class JobTables(FakeDatabase):
     ) -> SubmissionOutcome:
         """
         Submit a job with a chunk for each estimate, of a point for each hundred samples, which is
-        named by its number.
+        named by its number. Of a known site the index has a sample.
         """
+        if is_site_known:
+            make_known(self)
         bounds = [sum(estimates[:n]) // 100 for n in range(len(estimates) + 1)]
         job = NewJob(
             job_id=job_id,
@@ -60,7 +71,6 @@ class JobTables(FakeDatabase):
             estimated=sum(estimates),
             metadata={},
             plan=JobPlan(bounds, [0, 60_000], 100 * DAY_MS / 60_000),
-            is_site_known=is_site_known,
             now_ms=now_ms,
             due_ms=now_ms + 60_000,
         )

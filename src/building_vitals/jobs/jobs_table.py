@@ -138,14 +138,6 @@ SELECT error_class, count(*) AS total, count(*) FILTER (WHERE failed_ms >= ?1) A
 FROM job_chunks WHERE failed_ms IS NOT NULL GROUP BY error_class
 """
 
-# Segments of a site, enough of them to know its rate.
-_RATE = """
-SELECT coalesce(sum(samples), 0) AS samples, coalesce(sum(end_ms - start_ms), 0) AS duration_ms
-FROM (
-    SELECT samples, start_ms, end_ms FROM cache_segments WHERE site = ?1 AND samples > 0 LIMIT 500
-)
-"""
-
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -153,7 +145,6 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         plan: How it is cut into chunks.
-        is_site_known: Whether the site is known to have samples; if not, one chunk goes ahead.
         due_ms: When its chunks are to be sent again unless something happens.
     """
 
@@ -167,7 +158,6 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     estimated: int
     metadata: dict[str, str]
     plan: JobPlan
-    is_site_known: bool
     now_ms: int
     due_ms: int
 
@@ -247,7 +237,7 @@ class Jobs:
                 Statement(_INSERT_JOB, values),
                 Statement(_INSERT_PLAN, (job.job_id, *cut)),
                 progress_table.make(
-                    job.job_id, now_ms=job.now_ms, due_ms=job.due_ms, is_known=job.is_site_known
+                    job.job_id, now_ms=job.now_ms, due_ms=job.due_ms, site=job.site
                 ),
                 Statement(_FIND_ACTIVE, (job.owner, job.request_hash)),
                 Statement(_USAGE, (job.owner, since_ms)),
@@ -271,22 +261,10 @@ class Jobs:
         [row] = await self._database.rows(_FREED, owner, since_ms, samples)
         return int(row["created_ms"] or now_ms) + HOUR_MS
 
-    async def find_active(
-        self, owner: str, request_hash: str, site: str
-    ) -> tuple[str | None, tuple[int, int]]:
-        """
-        Return the active job of a request, and what has been seen of its site.
-
-        Returns:
-            The job's id, None for none; samples and milliseconds of the site's segments, (0, 0)
-            where none is known.
-        """
-        active, seen = await self._database.batch(
-            [Statement(_FIND_ACTIVE, (owner, request_hash)), Statement(_RATE, (site,))]
-        )
-        [rate] = seen.rows
-        job_id = str(active.rows[0]["job_id"]) if active.rows else None
-        return job_id, (int(rate["samples"]), int(rate["duration_ms"]))
+    async def find_active(self, owner: str, request_hash: str) -> str | None:
+        """Return the active job of a request; None for none."""
+        rows = await self._database.rows(_FIND_ACTIVE, owner, request_hash)
+        return str(rows[0]["job_id"]) if rows else None
 
     async def remove(self, job_id: str) -> None:
         """Remove a job of which nobody has heard."""

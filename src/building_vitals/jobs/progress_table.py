@@ -42,7 +42,9 @@ WITH RECURSIVE state AS (
         min(
             q.total_chunks + (q.completed_chunks >= q.total_chunks),
             s.made - s.open + CASE
-                WHEN ?4 OR s.begun > 0 OR q.completed_chunks > 0 THEN {CHUNKS_AHEAD} ELSE 1 END
+                WHEN s.begun > 0 OR q.completed_chunks > 0 OR EXISTS (
+                    SELECT 1 FROM cache_segments k WHERE k.site = ?4 AND k.samples > 0
+                ) THEN {CHUNKS_AHEAD} ELSE 1 END
         ) AS stop,
         p.bounds, p.edges, p.samples_per_day AS rate, json_array_length(p.edges) - 1 AS parts
     FROM state s CROSS JOIN queue_jobs q ON q.job_id = ?1
@@ -134,7 +136,7 @@ def add(job_id: str, chunk: int, added: tuple[int, int, int], *, is_spared: bool
     return Statement(_ADD, (job_id, chunk, *added, int(is_spared)))
 
 
-def make(job_id: str, *, now_ms: int, due_ms: int, is_known: bool = False) -> Statement:
+def make(job_id: str, *, now_ms: int, due_ms: int, site: str | None = None) -> Statement:
     """
     Return the statement that makes the chunks that come next, and returns their numbers.
 
@@ -142,9 +144,9 @@ def make(job_id: str, *, now_ms: int, due_ms: int, is_known: bool = False) -> St
         job_id: The job.
         now_ms: When their messages are sent.
         due_ms: When they may be sent again.
-        is_known: Whether the site is known to have samples.
+        site: Of the job: where the index has samples of it, several are made from the start.
     """
-    return Statement(_MAKE, (job_id, now_ms, due_ms, int(is_known)))
+    return Statement(_MAKE, (job_id, now_ms, due_ms, site))
 
 
 def recount(job_id: str, *, now_ms: int, is_hopeless: bool = False) -> Statement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 
@@ -10,7 +11,6 @@ import msgspec
 from building_vitals.ahead import begin_ahead, call_off
 from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.errors import RateLimited, TooLarge, Unavailable
-from building_vitals.instants import DAY_MS
 from building_vitals.jobs.chunking import plan_chunks
 from building_vitals.jobs.jobs_table import Jobs, NewJob, OwnerLimits, SubmissionOutcome
 from building_vitals.jobs.model import ChunkRef, ChunkSender
@@ -65,25 +65,24 @@ class JobSubmission:
     async def submit(self, request: TimeseriesRequest, owner: str, estimated: int) -> Queued:
         """Return the job of a request, as `ChartQueueService.queue_large_request` says."""
         identity = _identity(request, owner)
-        # At the same time: each is a call of the database, at least at first.
         asking = begin_ahead(self._upstream.costs(request.site, for_job=True))
         try:
-            active, seen = await self._jobs.find_active(owner, identity, request.site)
-            if active is not None:
-                return Queued(active, False)
-            self._require_size(estimated)
+            # What is known of the site is at hand within this turn; else the upstream is asked.
+            await asyncio.sleep(0)
+            samples_max = min(self._options.max_queued_samples, self._options.max_hourly_samples)
+            # Whether the same is active the insertion tells, at no cost where it is not.
+            if not asking.done() or estimated > samples_max:
+                active = await self._jobs.find_active(owner, identity)
+                if active is not None:
+                    return Queued(active, False)
+            if estimated > samples_max:
+                raise TooLarge(
+                    f"request too large: {estimated} estimated samples; {samples_max} are allowed"
+                )
             costs = await asking
         finally:
             await call_off(asking)
-        job = self._plan(request, owner, identity, estimated, seen=seen, costs=costs)
-        return await self._insert(job)
-
-    def _require_size(self, estimated: int) -> None:
-        samples_max = min(self._options.max_queued_samples, self._options.max_hourly_samples)
-        if estimated > samples_max:
-            raise TooLarge(
-                f"request too large: {estimated} estimated samples; {samples_max} are allowed"
-            )
+        return await self._insert(self._plan(request, owner, identity, estimated, costs))
 
     async def _insert(self, job: NewJob) -> Queued:
         options = self._options
@@ -107,12 +106,9 @@ class JobSubmission:
         owner: str,
         identity: str,
         estimated: int,
-        *,
-        seen: tuple[int, int],
         costs: FetchCosts,
     ) -> NewJob:
-        samples, duration_ms = seen
-        rate = samples / duration_ms * DAY_MS if duration_ms else costs.samples_per_day
+        rate = costs.samples_per_day
         now_ms = self._clock.now_ms()
         unknown = self._upstream.unknown_points(request.site, request.points, now_ms)
         places = [n for n, point in enumerate(request.points) if point not in unknown] or [0]
@@ -139,7 +135,6 @@ class JobSubmission:
             estimated=estimated,
             metadata={"userId": request.user_id} if request.user_id else {},
             plan=msgspec.structs.replace(plan, bounds=bounds),
-            is_site_known=duration_ms > 0,
             now_ms=now_ms,
             due_ms=now_ms + RESEND_AFTER_MS,
         )

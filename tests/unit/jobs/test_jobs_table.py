@@ -48,7 +48,8 @@ async def test_an_active_request_is_one_job(
     second = await tables.submit("second", request="r")
     assert (("second" if is_new else "first"), is_new) == (second.job_id, second.is_new)
     assert (2 if is_new else 1) * 2 == len(tables.look("SELECT * FROM job_chunks"))
-    assert (second.job_id, (0, 0)) == await tables.jobs.find_active("key", "r", "hq")
+    assert second.job_id == await tables.jobs.find_active("key", "r")
+    assert await tables.jobs.find_active("nobody", "r") is None
 
 
 @pytest.mark.parametrize(
@@ -158,15 +159,3 @@ async def test_pages_go_on_after_a_job(tables: JobTables) -> None:
     assert ["j3", "j1", "j0"] == await page(owner="key")
     assert ["j0"] == await page(status="cancelled")
     assert [] == await page(site="lab")
-
-
-async def test_a_rate_is_that_of_segments_with_samples(tables: JobTables) -> None:
-    """Of this site alone; empty segments say nothing, and without any the rate is unknown."""
-    assert (None, (0, 0)) == await tables.jobs.find_active("key", "r", "hq")
-    for site, point, samples in (("hq", "a", 7), ("hq", "b", 5), ("hq", "c", 0), ("lab", "a", 99)):
-        tables.look(
-            "INSERT INTO cache_segments VALUES (?1, ?2, 10, 20, 5, 'k', '', 0, 1, 1, ?3, 0, 0, 0,"
-            " '[]', 6, 0, 0, NULL)",
-            *(site, point, samples),
-        )
-    assert (None, (12, 20)) == await tables.jobs.find_active("key", "r", "hq")

@@ -31,6 +31,7 @@ from building_vitals.jobs.model import (
 )
 from building_vitals.ranges import Range
 from fakes.database import FakeDatabase
+from fakes.job_tables import make_known
 
 ROOT = Path(__file__).resolve().parents[3]
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -46,7 +47,8 @@ class Desk:
         self.now_ms = 1_000_000
 
     async def submit(self, chunks_count: int) -> None:
-        """Insert a job."""
+        """Insert a job at a known site."""
+        make_known(self.database)
         job = NewJob(
             job_id="job",
             request_hash="hash",
@@ -58,7 +60,6 @@ class Desk:
             estimated=1,
             metadata={},
             plan=JobPlan(list(range(chunks_count + 1)), [0, 10], 1.0),
-            is_site_known=True,
             now_ms=self.now_ms,
             due_ms=self.now_ms,
         )

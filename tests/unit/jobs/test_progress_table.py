@@ -14,7 +14,7 @@ from building_vitals.jobs.jobs_table import NewJob, OwnerLimits
 from building_vitals.jobs.model import CHUNKS_AHEAD, ChunkRef
 from building_vitals.ranges import Range
 from fakes.job_plans import chunks_of
-from fakes.job_tables import NOW_MS, JobTables
+from fakes.job_tables import NOW_MS, JobTables, make_known
 
 PLAN = JobPlan([0, 3, 5, 8], [n * DAY_MS for n in (0, 1, 3, 4, 8, 9, 12, 13, 14)], 100.0)
 TIMES: dict[str, Any] = {"now_ms": NOW_MS, "due_ms": NOW_MS + 5_000}
@@ -25,6 +25,8 @@ class PlannedJob(JobTables):
 
     async def begin(self, *, is_site_known: bool) -> list[int]:
         """Submit it; return the chunks that were made."""
+        if is_site_known:
+            make_known(self)
         job = NewJob(
             job_id="job",
             request_hash="r",
@@ -36,7 +38,6 @@ class PlannedJob(JobTables):
             estimated=1,
             metadata={},
             plan=PLAN,
-            is_site_known=is_site_known,
             **TIMES,
         )
         return (await self.jobs.submit(job, OwnerLimits(9, 10**9, 10**9))).made

@@ -16,12 +16,13 @@ from building_vitals.jobs.submission import (
     RESEND_AFTER_MS,
     RESEND_AFTER_MS_MAX,
     JobSubmission,
+    Queued,
     request_hash,
     resend_after_ms,
 )
 from building_vitals.ranges import Range
-from fakes.history import History
-from fakes.job_world import JobWorld
+from fakes.history import History, SiteCosts
+from fakes.job_world import READER_OF_ALL, JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 
 POINTS = tuple(f"p{n}" for n in range(150))
@@ -121,26 +122,52 @@ async def test_a_job_on_most_of_a_site_fetches_each_page_once() -> None:
 
 
 @in_virtual_time
-async def test_an_unseen_site_is_cut_by_what_the_upstream_expects() -> None:
-    """A rate that was seen goes before it."""
+async def test_a_job_is_cut_by_the_rate_of_its_site() -> None:
+    """60 days of one point: 8,640 samples a day are three chunks, 288 are one."""
     async with JobWorld() as world:
-        service = JobSubmission(
-            jobs=world.jobs,
-            upstream=History(world.clock, interval_ms=10_000),
-            sender=world.queues,
-            options=JobOptions(),
-            invocation=world.invocation,
-        )
         counts = []
-        for point in ("a", "b"):
-            # 8,640 samples a day by what the upstream says, 288 by what has come.
-            await service.submit(request(point, days=60), "one", 10)
-            counts.append(
-                world.database.look("SELECT sum(total_chunks) AS n FROM queue_jobs")[0]["n"]
+        for interval_ms in (10_000, 300_000):
+            service = JobSubmission(
+                jobs=world.jobs,
+                upstream=History(world.clock, interval_ms=interval_ms),
+                sender=world.queues,
+                options=JobOptions(),
+                invocation=world.invocation,
             )
-            await world.ask([point], Range(EPOCH_MS - 90 * DAY_MS, EPOCH_MS - 61 * DAY_MS))
-            await world.settle()
-        assert [3, 3 + 1] == counts
+            queued = await service.submit(request(f"p{interval_ms}", days=60), "one", 10)
+            counts.append((await world.look(queued.job_id, READER_OF_ALL)).total_chunks)
+        assert [3, 1] == counts
+
+
+class SlowCosts(History):
+    """An upstream that has to be asked how large a site is."""
+
+    async def costs(self, site: str, *, for_job: bool = False) -> SiteCosts:
+        """Return what is true, after a while."""
+        await self._clock.sleep(60_000)
+        return await super().costs(site)
+
+
+@in_virtual_time
+async def test_the_same_job_is_found_while_the_upstream_is_silent() -> None:
+    """Who asks again does not wait until it has told how large the site is."""
+    async with JobWorld(history=SlowCosts) as world:
+        service = submission(world)
+        first = await service.submit(request("a"), "one", 10)
+        began_ms = world.clock.now_ms()
+        assert Queued(first.job_id, False) == await service.submit(request("a"), "one", 10)
+        assert began_ms == world.clock.now_ms()
+
+
+@in_virtual_time
+async def test_an_active_job_is_found_although_new_ones_may_not_be_so_large() -> None:
+    """Limits that were lowered keep nobody from a job that is under way."""
+    async with JobWorld() as world:
+        first = await submission(world).submit(request("a"), "one", 500)
+        stricter = submission(world, max_queued_samples=100)
+        assert Queued(first.job_id, False) == await stricter.submit(request("a"), "one", 500)
+        with pytest.raises(TooLarge):
+            await stricter.submit(request("b"), "one", 500)
 
 
 def test_each_message_more_waits_longer() -> None:
