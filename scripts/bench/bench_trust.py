@@ -15,8 +15,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from building_vitals.cache.coverage import cover, covers, gaps_of, superseded
 from building_vitals.cache.fetch_plan import plan_fetches
 from building_vitals.cache.freshness import Freshness
@@ -26,7 +24,7 @@ from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
 from building_vitals.series.frames import Series
 from building_vitals.upstream.ace.planning import SiteCosts
-from building_vitals.upstream.profile import AGES_MAX, Observation, SiteProfile, learned
+from building_vitals.upstream.profile import Observation, SiteProfile, learned
 
 BEGIN_MS = 1_767_225_600_000
 STEP_MS = 5 * MINUTE_MS
@@ -37,8 +35,8 @@ LATE_MEDIAN_MS, LATE_SIGMA = 2 * MINUTE_MS, 1.2
 # Release 1.0: young data lived an hour, data older than two hours when fetched a day.
 OLD_PROVISIONAL_MS, OLD_SETTLED_MS, OLD_SETTLE_AFTER_MS = HOUR_MS, DAY_MS, 2 * HOUR_MS
 
-# Takes the segments, the range and the present; gives the gaps.
-Rule = Callable[[Sequence[Segment], Range, int], list[Range]]
+# Takes the segments, the range, the present and the lateness learned so far; gives the gaps.
+Rule = Callable[[Sequence[Segment], Range, int, int | None], list[Range]]
 
 
 class Month(NamedTuple):
@@ -98,17 +96,23 @@ def known_segments(parts: Iterable[Range], fetched_ms: int) -> list[Segment]:
 
 
 def new_rule(freshness: Freshness) -> Rule:
-    """Return the product's rule."""
+    """Return the product's rule; with `auto`, it goes by what it has learned."""
 
-    def missing(segments: Sequence[Segment], needed: Range, now_ms: int) -> list[Range]:
-        found = covers(["p"], segments, needed, freshness=freshness, now_ms=now_ms)
+    def missing(
+        segments: Sequence[Segment], needed: Range, now_ms: int, lateness_ms: int | None
+    ) -> list[Range]:
+        rule = freshness.of_site(lateness_ms)
+        found = covers(["p"], segments, needed, freshness=rule, now_ms=now_ms)
         return gaps_of(found).get("p", [])
 
     return missing
 
 
-def old_rule(segments: Sequence[Segment], needed: Range, now_ms: int) -> list[Range]:
-    """Return the gaps by the rule of release 1.0."""
+def old_rule(
+    segments: Sequence[Segment], needed: Range, now_ms: int, lateness_ms: int | None
+) -> list[Range]:
+    """Return the gaps by the rule of release 1.0, which learned nothing."""
+    del lateness_ms
     known = [
         each
         for each in segments
@@ -140,7 +144,7 @@ def month(rule: Rule, *, is_late: bool, cuts: Callable[[Range, int], list[Range]
     profile = SiteProfile()
     for now_ms in watched:
         needed = Range(now_ms - DAYS * DAY_MS, now_ms)
-        missing = rule(segments, needed, now_ms)
+        missing = rule(segments, needed, now_ms, profile.lateness_ms)
         for fetch in plan_fetches({"p": missing}, costs) if missing else ():
             requests += 1
             numbers = upstream.within(fetch.time_range)
@@ -190,10 +194,10 @@ def percentile(values: Sequence[int], share: float) -> int:
 def main(rounds: int) -> None:
     """Print a month by both rules; *rounds* does not matter, for chance is the same each time."""
     del rounds
-    options = CacheOptions()
     rules: list[tuple[str, Rule, Callable[[Range, int], list[Range]]]] = [
         ("release 1.0", old_rule, old_parts),
-        ("trust", new_rule(options.freshness()), lambda fetched, _: [fetched]),
+        ("LATENESS=60", new_rule(CacheOptions(lateness=60).freshness()), lambda each, _: [each]),
+        ("LATENESS=auto", new_rule(CacheOptions().freshness()), lambda each, _: [each]),
     ]
     print("A 30-day chart of a 5-minute point on a wall, 30 days, 8 hours a day, every 5 minutes")
     for is_late in (False, True):
@@ -201,18 +205,10 @@ def main(rounds: int) -> None:
         for name, rule, cuts in rules:
             found = month(rule, is_late=is_late, cuts=cuts)
             print(
-                f"  {name:12} {found.fetches:5.2f} fetches per sample,"
+                f"  {name:13} {found.fetches:5.2f} fetches per sample,"
                 f" {found.requests:4.2f} requests per reload,"
                 f" at most {found.segments} segments,"
                 f" unseen for {percentile(found.unseen_ms, 0.95) / MINUTE_MS:.0f} min"
                 " (95th percentile)"
+                f", {(found.lateness_ms or 0) / 1000:.0f} s of lateness learned at the end"
             )
-            if is_late and rule is not old_rule and found.lateness_ms is not None:
-                fresh = msgspec.structs.replace(options.freshness(), lateness_ms=found.lateness_ms)
-                again = month(new_rule(fresh), is_late=True, cuts=cuts)
-                print(
-                    f"  {'learned':12} {again.fetches:5.2f} fetches per sample, with the lateness"
-                    f" of {found.lateness_ms / 1000:.0f} s that the last {AGES_MAX} newest samples"
-                    f" teach, unseen for"
-                    f" {percentile(again.unseen_ms, 0.95) / MINUTE_MS:.0f} min"
-                )

@@ -20,13 +20,13 @@ CHECK_EVERY_MS = 7 * DAY_MS
 SMOOTHING = 0.3
 # A figure that differs less from the kept one is not worth a write.
 CHANGE_MIN = 0.2
-_INSTANTS = ("checked_ms", "seen_ms", "newest_ms", "newest_ages_ms")
+_INSTANTS = ("checked_ms", "seen_ms", "newest_ms", "looked_ms", "late_by_ms")
 # A range that ends earlier does not show how late the newest sample was.
 NEWEST_WITHIN_MS = 5 * MINUTE_MS
-# Newest samples whose ages are kept, and how many say how late samples come: one in twenty may come
-# later.
-AGES_MAX = 20
-AGES_MIN = 5
+# Newest samples of which it is kept how late they came, and how many of them say how late samples
+# come: one in twenty may come later.
+SIGHTINGS_MAX = 20
+SIGHTINGS_MIN = 5
 LATE_SHARE = 0.05
 # A newest sample says how late it came where the look before was not much earlier.
 LOOKS_APART_MS_MAX = 15 * MINUTE_MS
@@ -56,8 +56,10 @@ class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         is_same: Whether calls by point give the samples of the site's raw pages.
         newest_age_ms: Age of the newest sample when it was first seen.
         newest_ms: The newest sample seen.
-        newest_ages_ms: How old the last newest samples were when they were first seen.
-        lateness_ms: How late samples come, but for one in twenty.
+        looked_ms: Up to when the last fetch at the present has looked.
+        late_by_ms: How late the last newest samples were at least: how old they were when a fetch
+            did not find them yet. How old when they were found would tell how often somebody looks.
+        lateness_ms: How late samples come at least, but for one in twenty.
         checked_ms: When the two ways of asking were compared.
         seen_ms: When the site was last fetched from.
     """
@@ -75,7 +77,8 @@ class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     is_same: bool | None = None
     newest_age_ms: int | None = None
     newest_ms: int = 0
-    newest_ages_ms: tuple[int, ...] = ()
+    looked_ms: int = 0
+    late_by_ms: tuple[int, ...] = ()
     lateness_ms: int | None = None
     checked_ms: int = 0
     seen_ms: int = 0
@@ -86,8 +89,8 @@ class SiteProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     def differs(self, kept: SiteProfile) -> bool:
         """Return whether it says something new to who knows *kept*."""
-        ages, kept_ages = len(self.newest_ages_ms), len(kept.newest_ages_ms)
-        if self.checked_ms != kept.checked_ms or kept_ages < min(ages, AGES_MIN):
+        count, kept_count = len(self.late_by_ms), len(kept.late_by_ms)
+        if self.checked_ms != kept.checked_ms or kept_count < min(count, SIGHTINGS_MIN):
             return True
         return any(
             _differs(getattr(self, name), getattr(kept, name))
@@ -146,10 +149,12 @@ def learned(profile: SiteProfile, seen: Observation) -> SiteProfile:
         changes["page_size"] = seen.page_size
     if seen.names_max:
         changes["names_max"] = seen.names_max
-    if seen.newest_ms is not None and seen.time_range.end_ms >= seen.now_ms - NEWEST_WITHIN_MS:
-        age_ms = max(0, seen.now_ms - seen.newest_ms)
-        changes["newest_age_ms"] = round(_smooth(profile.newest_age_ms or 0, age_ms))
-        changes |= _lateness(profile, seen, seen.newest_ms)
+    if seen.time_range.end_ms >= seen.now_ms - NEWEST_WITHIN_MS:
+        changes["looked_ms"] = max(profile.looked_ms, min(seen.time_range.end_ms, seen.now_ms))
+        if seen.newest_ms is not None:
+            age_ms = max(0, seen.now_ms - seen.newest_ms)
+            changes["newest_age_ms"] = round(_smooth(profile.newest_age_ms or 0, age_ms))
+            changes |= _lateness(profile, seen, seen.newest_ms)
     return msgspec.structs.replace(profile, **changes)
 
 
@@ -158,13 +163,13 @@ def _lateness(profile: SiteProfile, seen: Observation, newest_ms: int) -> dict[s
     if newest_ms <= profile.newest_ms:
         return {}
     changes: dict[str, Any] = {"newest_ms": newest_ms}
-    if profile.newest_ms and seen.now_ms - profile.seen_ms <= LOOKS_APART_MS_MAX:
-        age_ms = min(max(0, seen.now_ms - newest_ms), LATENESS_MS_MAX)
-        ages_ms = (*profile.newest_ages_ms, age_ms)[-AGES_MAX:]
-        changes["newest_ages_ms"] = ages_ms
-        if len(ages_ms) >= AGES_MIN:
-            later = int(len(ages_ms) * LATE_SHARE)
-            changes["lateness_ms"] = sorted(ages_ms)[-1 - later]
+    if profile.newest_ms and seen.now_ms - profile.looked_ms <= LOOKS_APART_MS_MAX:
+        late_ms = min(max(0, profile.looked_ms - newest_ms), LATENESS_MS_MAX)
+        found_ms = (*profile.late_by_ms, late_ms)[-SIGHTINGS_MAX:]
+        changes["late_by_ms"] = found_ms
+        if len(found_ms) >= SIGHTINGS_MIN:
+            later = int(len(found_ms) * LATE_SHARE)
+            changes["lateness_ms"] = sorted(found_ms)[-1 - later]
     return changes
 
 

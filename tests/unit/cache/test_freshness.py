@@ -101,6 +101,7 @@ def test_a_site_s_own_lateness_counts_where_it_is_to_be_learned() -> None:
     learning = msgspec.structs.replace(USUAL, is_learned=True)
     assert LATENESS_MS == learning.of_site(None).lateness_ms
     assert 600_000 == learning.of_site(600_000).lateness_ms
+    assert LATENESS_MS == learning.of_site(LATENESS_MS - 1).lateness_ms
     assert LATENESS_MS == USUAL.of_site(600_000).lateness_ms
     day, now_ms = segment(DAY_MS), FETCHED_MS + MINUTE_MS
     assert FETCHED_MS - 15 * MINUTE_MS == learning.of_site(600_000).known_until_ms(day, now_ms)

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
 from building_vitals.upstream.profile import (
-    AGES_MAX,
     CHECK_EVERY_MS,
     LOOKS_APART_MS_MAX,
     NEWEST_WITHIN_MS,
+    SIGHTINGS_MAX,
     Observation,
     SiteProfile,
     learned,
@@ -42,7 +42,11 @@ def test_first_figures_are_taken_as_they_are() -> None:
     profile = learned(SiteProfile(), seen(requests=2, samples=576, busy_ms=3_000))
 
     assert profile == SiteProfile(
-        call_samples=288.0, call_ms=1_500.0, point_samples_per_day=288.0, seen_ms=NOW_MS
+        call_samples=288.0,
+        call_ms=1_500.0,
+        point_samples_per_day=288.0,
+        looked_ms=NOW_MS,
+        seen_ms=NOW_MS,
     )
 
 
@@ -53,7 +57,11 @@ def test_pages_of_the_site_tell_its_rate() -> None:
     )
 
     assert learned(SiteProfile(), observation) == SiteProfile(
-        page_samples=2_000.0, page_ms=5_000.0, samples_per_day=8_000.0, seen_ms=NOW_MS
+        page_samples=2_000.0,
+        page_ms=5_000.0,
+        samples_per_day=8_000.0,
+        looked_ms=NOW_MS,
+        seen_ms=NOW_MS,
     )
 
 
@@ -152,49 +160,63 @@ def test_profiles_are_stored_without_what_is_not_known() -> None:
     assert profile == msgspec.json.decode(msgspec.json.encode(profile), type=SiteProfile)
 
 
-def looks(ages_ms: list[int], apart_ms: int = MINUTE_MS) -> SiteProfile:
-    """Return what looks at the young end teach, each with a newer sample of an age."""
-    profile = SiteProfile()
-    for n, age_ms in enumerate([0, *ages_ms]):
-        now_ms = NOW_MS + n * apart_ms + n * DAY_MS // 1000
-        time_range = Range(now_ms - DAY_MS, now_ms)
-        profile = learned(
-            profile, seen(newest_ms=now_ms - age_ms, now_ms=now_ms, time_range=time_range)
+def looks(late_by_ms: list[int], apart_ms: int = 5 * MINUTE_MS) -> SiteProfile:
+    """Return what looks teach, each with a newer sample that was so old at the look before."""
+    profile, before_ms = SiteProfile(), NOW_MS - apart_ms
+    for late_ms in (*late_by_ms[:1], *late_by_ms) or (0,):
+        now_ms = before_ms + apart_ms
+        observation = seen(
+            newest_ms=before_ms - late_ms,
+            now_ms=now_ms,
+            time_range=Range(now_ms - DAY_MS, now_ms + HOUR_MS),
         )
+        profile, before_ms = learned(profile, observation), now_ms
     return profile
 
 
 @pytest.mark.parametrize(
-    ("ages_s", "lateness_s"),
+    ("late_by_s", "lateness_s"),
     [
         pytest.param([6] * 4, None, id="too few"),
         pytest.param([6, 6, 6, 6, 9], 9, id="all of few"),
         pytest.param([6] * 19 + [40], 6, id="one in twenty may be later"),
         pytest.param([6] * 18 + [40, 30], 30, id="two may not"),
         pytest.param([40] * 20 + [6] * 20, 6, id="what was long ago is forgotten"),
+        pytest.param([-240] * 9, 0, id="there at the first look after its time"),
     ],
 )
-def test_how_late_samples_come(ages_s: list[int], lateness_s: int | None) -> None:
-    """The 95th percentile of how old the last newest samples were when they were first seen."""
-    profile = looks([age_s * 1000 for age_s in ages_s])
+@pytest.mark.parametrize("apart_ms", [2 * MINUTE_MS, LOOKS_APART_MS_MAX])
+def test_how_late_samples_come(late_by_s: list[int], lateness_s: int | None, apart_ms: int) -> None:
+    """By the looks that did not find them, however often somebody looks: the 95th percentile."""
+    profile = looks([late_s * 1000 for late_s in late_by_s], apart_ms)
     assert (None if lateness_s is None else lateness_s * 1000) == profile.lateness_ms
-    assert len(profile.newest_ages_ms) == min(len(ages_s), AGES_MAX)
+    assert len(profile.late_by_ms) == min(len(late_by_s), SIGHTINGS_MAX)
+
+
+def test_who_does_not_look_at_the_present_has_not_missed_a_sample() -> None:
+    """A fetch of what is past, between two looks, says nothing of what was not there yet."""
+    known = looks([6000] * 5)
+    later_ms = known.looked_ms + 4 * MINUTE_MS
+    past = seen(time_range=DAY, now_ms=later_ms)
+    assert known.looked_ms == learned(known, past).looked_ms
+    empty = seen(time_range=Range(NOW_MS, later_ms - 1000), now_ms=later_ms)
+    assert later_ms - 1000 == learned(known, empty).looked_ms
 
 
 def test_what_says_nothing_of_lateness_is_left_out() -> None:
     """A sample seen before, the first of all, one that nobody looked for, one before its time."""
     known = looks([6000] * 5)
-    newest_ms, now_ms = known.newest_ms, known.seen_ms + MINUTE_MS
+    newest_ms, now_ms = known.newest_ms, known.looked_ms + MINUTE_MS
     time_range = Range(now_ms - DAY_MS, now_ms)
     again = learned(known, seen(newest_ms=newest_ms, now_ms=now_ms, time_range=time_range))
-    assert known.newest_ages_ms == again.newest_ages_ms
-    assert () == looks([]).newest_ages_ms
-    assert () == looks([HOUR_MS] * 9, apart_ms=LOOKS_APART_MS_MAX + 1).newest_ages_ms
+    assert known.late_by_ms == again.late_by_ms
+    assert () == looks([]).late_by_ms
+    assert () == looks([HOUR_MS] * 9, apart_ms=LOOKS_APART_MS_MAX + 1).late_by_ms
     ahead = seen(newest_ms=now_ms + HOUR_MS, now_ms=now_ms, time_range=time_range)
-    assert 0 == learned(known, ahead).newest_ages_ms[-1]
+    assert 0 == learned(known, ahead).late_by_ms[-1]
 
 
-def test_the_first_ages_are_worth_a_write_each() -> None:
+def test_the_first_sightings_are_worth_a_write_each() -> None:
     """Else no isolate that ends soon would ever have seen enough of them."""
     profiles = [looks([6000] * n) for n in range(9)]
     assert [True] * 5 + [False] * 3 == [

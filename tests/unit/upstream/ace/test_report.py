@@ -43,7 +43,7 @@ async def test_what_is_known_of_a_site() -> None:
         is_filter_heeded=False,
         is_same=True,
         newest_age_ms=0,
-        newest_ages_ms=(1, 2, 3),
+        late_by_ms=(1, 2, 3),
         lateness_ms=90_000,
         checked_ms=NOW_MS,
         seen_ms=NOW_MS + 1,
