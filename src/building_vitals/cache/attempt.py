@@ -120,6 +120,21 @@ class Attempt(msgspec.Struct):
             self.need = msgspec.structs.replace(self.need, since_ms=since_ms)
         return found
 
+    def look_again(self, lease: Lease, found: Sequence[Segment]) -> None:
+        """Take up what there is now of all that a lease is for, in place of what there was."""
+        points, between = frozenset(lease.points), lease.time_range
+        self.segments = [
+            *(
+                each
+                for each in self.known_before()
+                if each.point not in points
+                or each.end_ms <= between.start_ms
+                or each.start_ms >= between.end_ms
+            ),
+            *found,
+            *self.came,
+        ]
+
     def known_before(self) -> list[Segment]:
         """Return the segments that did not come of its own fetches."""
         came = set(map(id, self.came))

@@ -297,7 +297,8 @@ class SegmentFiller:
         self, attempt: Attempt, lease: Lease, passed: Collection[str]
     ) -> list[OtherLease] | None:
         """
-        Try to take the lease, and look up again: all in one round trip, and in this order.
+        Try to take the lease, and look up again what it is for: all in one round trip, and in this
+        order.
 
         The holder before has stored what it fetched before it let go of the lease.
 
@@ -310,8 +311,9 @@ class SegmentFiller:
                 [
                     self._leases.take_statement(lease, now_ms=now_ms, passed=passed),
                     self._leases.look_statement(lease, now_ms=now_ms, passed=passed),
+                    # A minute of a year: what is known of the rest is known already.
                     self._index.find_statement(
-                        need.site, need.points, need.time_range, self._known(need)
+                        need.site, lease.points, lease.time_range, self._known(need)
                     ),
                 ]
             )
@@ -319,7 +321,7 @@ class SegmentFiller:
             # It may have been taken all the same.
             self._run_later(self._keeper.release(lease))
             raise
-        attempt.segments = [*self._index.found(found.rows), *attempt.came]
+        attempt.look_again(lease, self._index.found(found.rows))
         if not taken.changes:
             return self._leases.found(others.rows)
         if gaps_of(self.cover(need, attempt.segments)):

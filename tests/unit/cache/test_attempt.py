@@ -10,13 +10,22 @@ from building_vitals.cache.fetcher import FetchOutcome
 from building_vitals.cache.holder import Came
 from building_vitals.cache.lease import OtherLease
 from building_vitals.cache.need import Need
+from building_vitals.cache.segments import Segment, segment_of
 from building_vitals.errors import UpstreamError
 from building_vitals.ranges import Range
+from building_vitals.series.frames import Series
 from fakes.costs import SteadyCosts
 
 DAY = Range(0, 86_400_000)
 NOW_MS = 200_000_000
 MISSING = {"a": [DAY]}
+
+
+def segment(point: str, start_ms: int, end_ms: int) -> Segment:
+    """Return a segment."""
+    return segment_of(
+        point, Range(start_ms, end_ms), Series((), b""), fetched_ms=0, key="", offset=0
+    )
 
 
 def attempt(*, is_background: bool = False) -> Attempt:
@@ -60,6 +69,25 @@ def test_it_plans_again_when_its_gaps_have_changed() -> None:
     trying = attempt()
     trying.lease({"a": [Range(0, 3 * DAY.end_ms)]}, "mine", NOW_MS)
     assert 1000 == trying.lease(MISSING, "mine", NOW_MS).ends_ms - NOW_MS
+
+
+def test_it_looks_again_only_where_it_fetches() -> None:
+    """What lies beside the lease stays; of what lies in it, only what was found now; what came."""
+    trying = attempt()
+    known = {
+        "before": segment("a", 0, 10),
+        "gone": segment("a", 10, 20),
+        "found": segment("a", 15, 30),
+        "after": segment("a", 30, 40),
+        "other": segment("b", 10, 20),
+        "came": segment("a", 12, 14),
+    }
+    trying.segments = [known[name] for name in ("before", "gone", "after", "other", "came")]
+    trying.came = [known["came"]]
+    lease = trying.lease({"a": [Range(10, 30)]}, "mine", NOW_MS)
+    trying.look_again(lease, [known["found"]])
+    expected = [known[name] for name in ("before", "after", "other", "found", "came")]
+    assert expected == trying.segments
 
 
 def test_people_pass_what_is_not_worth_waiting_for() -> None:
