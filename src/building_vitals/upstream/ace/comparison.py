@@ -18,6 +18,9 @@ from building_vitals.upstream.ace.wire import NO_TEXT, Page, WireSample
 
 # Two buckets of the usual 5 minutes: points of a site report together.
 WINDOW_MS = 10 * MINUTE_MS
+# Over less than most of a bucket a count is chance: the first moment of an hour would be a rate of
+# thousands of millions of samples a day, by which each later answer is asked for in many parts.
+RATE_DURATION_MIN_MS = 4 * MINUTE_MS
 # Samples come late: what is younger may differ for that reason alone.
 SETTLED_AFTER_MS = 15 * MINUTE_MS
 # Names that are compared: they must fit a filter.
@@ -102,7 +105,9 @@ def compare(tail: Tail, page: Page) -> Finding | None:
     return Finding(
         is_filter_heeded=is_heeded,
         is_same=all(by_point[name] == by_page[name] for name in shared) if shared else None,
-        samples_per_day=None if is_heeded or not duration_ms else count * DAY_MS / duration_ms,
+        samples_per_day=None
+        if is_heeded or duration_ms < RATE_DURATION_MIN_MS
+        else count * DAY_MS / duration_ms,
     )
 
 

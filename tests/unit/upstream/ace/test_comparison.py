@@ -125,6 +125,20 @@ def test_filter_that_is_not_heeded_tells_the_rate_of_the_site() -> None:
     assert finding.samples_per_day == pytest.approx(20 * DAY_MS / WINDOW_MS)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "is_told"), [pytest.param(0, False, id="a moment"), (3, False), (5, True)]
+)
+def test_a_short_look_tells_no_rate(minutes: int, *, is_told: bool) -> None:
+    """A gap of a minute that begins with a sample: all points at once, in one millisecond."""
+    end_ms = NOW_MS + 60 * MINUTE_MS
+    found = tail_of(every(1), Range(end_ms - (minutes + 1) * MINUTE_MS, end_ms))
+    assert found is not None
+    finding = compare(found, Page(within(found, every(1, "abcdefghij")), None, False))
+    assert finding is not None
+    assert (False, True) == (finding.is_filter_heeded, finding.is_same)
+    assert is_told == (finding.samples_per_day is not None)
+
+
 def test_page_that_has_more_is_compared_as_far_as_it_goes() -> None:
     """The moment that a page ends in may go on in the next."""
     found = tail(1)
