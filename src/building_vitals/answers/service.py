@@ -222,10 +222,10 @@ class EnhancedTimeseriesService:
             generation = self._recent.generation
             async with asyncio.timeout(self._options.cache_timeout / 1000):
                 segments = await self._filler.look_up(asked)
-            need, missing = await self._measured(asked, question, segments)
+            need, missing, covered = await self._measured(asked, question, segments)
             if missing > question.missing:
                 question = msgspec.structs.replace(question, missing=missing)
-            filling = await self._filler.fill(need, segments)
+            filling = await self._filler.fill(need, segments, covered=covered)
             if before is not None:
                 filling = filling.after(before)
             try:
@@ -237,9 +237,9 @@ class EnhancedTimeseriesService:
 
     async def _measured(
         self, need: Need, question: Question, segments: Sequence[Segment]
-    ) -> tuple[Need, int]:
+    ) -> tuple[Need, int, list[Cover]]:
         """
-        Return the need as it is best filled, and the estimate of what is missing of it.
+        Return the need as it is best filled, the estimate of what is missing of it, and its cover.
 
         Where calls by point give other samples than pages, what a job fetched may be of the other
         kind than what such a request usually has: it is filled up with its like, rather than
@@ -249,15 +249,16 @@ class EnhancedTimeseriesService:
             LargeGaps: too much is missing.
         """
         override, most = question.request.route, self._options.large_threshold
-        missing = estimated_gaps(gaps_of(self._filler.cover(need, segments)), segments)
+        covers = self._filler.cover(need, segments)
+        missing = estimated_gaps(gaps_of(covers), segments)
         if not needs_job(missing, override, most):
-            return need, missing
+            return need, missing, covers
         for source in (None, *SOURCES):
             each = msgspec.structs.replace(need, source=source)
             covers = await self._covers(each, segments)
             samples = estimated_gaps(gaps_of(covers), segments)
             if not needs_job(samples, override, most):
-                return each, samples
+                return each, samples, covers
             if self._filler.resolution(need, covers) is None:
                 break
         raise LargeGaps(missing)

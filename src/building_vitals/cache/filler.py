@@ -196,7 +196,12 @@ class SegmentFiller:
         return self._freshness_of(need.site), need.now_ms
 
     async def fill(
-        self, need: Need, segments: Sequence[Segment], on_progress: OnProgress | None = None
+        self,
+        need: Need,
+        segments: Sequence[Segment],
+        on_progress: OnProgress | None = None,
+        *,
+        covered: list[Cover] | None = None,
     ) -> Filling:
         """
         Return the need covered without gaps, from the segments that `look_up` found on.
@@ -208,6 +213,7 @@ class SegmentFiller:
             need: The need.
             segments: Those that `look_up` found.
             on_progress: Awaited after each page that is fetched for it.
+            covered: What `cover` says of both, where the caller has asked it already.
 
         Raises:
             TooLarge: the gaps are larger than what may be fetched for the need.
@@ -216,7 +222,7 @@ class SegmentFiller:
                 came is stored all the same.
             Unavailable: the database can't be reached.
         """
-        covered = self.cover(need, segments)
+        covered = self.cover(need, segments) if covered is None else covered
         if not gaps_of(covered):
             return Filling(covered, resolution=self.resolution(need, covered))
         costs = await self._upstream.costs(need.site)
