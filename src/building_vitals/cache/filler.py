@@ -200,7 +200,6 @@ class SegmentFiller:
         need: Need,
         segments: Sequence[Segment],
         on_progress: OnProgress | None = None,
-        *,
         covered: list[Cover] | None = None,
     ) -> Filling:
         """
@@ -312,15 +311,14 @@ class SegmentFiller:
             Those in the way; None when the lease is held and something is still missing.
         """
         need, now_ms = attempt.need, self._clock.now_ms()
+        known = self._known(need)
         try:
             taken, others, found = await self._database.batch(
                 [
                     self._leases.take_statement(lease, now_ms=now_ms, passed=passed),
                     self._leases.look_statement(lease, now_ms=now_ms, passed=passed),
                     # A minute of a year: what is known of the rest is known already.
-                    self._index.find_statement(
-                        need.site, lease.points, lease.time_range, self._known(need)
-                    ),
+                    self._index.find_statement(need.site, lease.points, lease.time_range, known),
                 ]
             )
         except BaseException:
