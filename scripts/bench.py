@@ -1,7 +1,8 @@
 """
 Runs the benchmarks and prints what they measure.
 
-Usage: python3 scripts/bench.py [site|cached|live|jobs|leaving|memory|startup|trust]... [--rounds N]
+Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust]...
+                                [--rounds N]
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from devtools.layout import VENV
 from devtools.signals import Stopped, StopSignals
 from devtools.toolchain import set_up
 
-NAMES = ("site", "cached", "live", "jobs", "leaving", "memory", "startup", "trust")
+NAMES = ("site", "cached", "sliding", "live", "jobs", "leaving", "memory", "startup", "trust")
 
 
 def main(arguments: list[str]) -> None:
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> None:
         choices=[*NAMES, []],
         metavar="|".join(NAMES),
         help="site: charts and jobs of a real site; cached: hits, misses, sliding ranges, storage; "
+        "sliding: a year that slides by a minute, and hits that join what was refetched; "
         "live: what live charts cost, counted; "
         "jobs: jobs and downloads; leaving: users who zoom and leave, for a minute; "
         "memory: the heap after large requests; startup: what an isolate compiles at its start; "
@@ -58,6 +60,7 @@ def main(arguments: list[str]) -> None:
         bench_live,
         bench_memory,
         bench_site,
+        bench_sliding,
         bench_startup,
         bench_trust,
     )
@@ -65,6 +68,7 @@ def main(arguments: list[str]) -> None:
     benchmarks = {
         "site": bench_site.main,
         "cached": bench_cached.main,
+        "sliding": bench_sliding.main,
         "live": bench_live.main,
         "jobs": bench_jobs.main,
         "startup": bench_startup.main,

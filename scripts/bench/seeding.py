@@ -18,7 +18,7 @@ from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.segment_object import segment_object
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
-from building_vitals.series.frames import Series, SeriesBuilder
+from building_vitals.series.frames import FRAME_SAMPLES_MIN, Series, SeriesBuilder
 from fakes.upstream_series import GeneratedSeries
 
 DAY_MS = 86_400_000
@@ -87,11 +87,11 @@ def write_seed(folder: Path, shapes: Sequence[Shape], now_ms: int) -> None:
 
 
 def _series(shape: Shape, name: str) -> Series:
-    """Return a point's series, a frame a day."""
+    """Return a point's series, with frames of as many days as the Worker gives them."""
     builder, generated = SeriesBuilder(), GeneratedSeries(name, shape.interval_ms, 2)
-    for day in range(shape.days):
-        start_ms = START_MS + day * DAY_MS
-        times = range(start_ms, start_ms + DAY_MS, shape.interval_ms)
+    step_ms = -(-FRAME_SAMPLES_MIN * shape.interval_ms // DAY_MS) * DAY_MS
+    for start_ms in range(START_MS, shape.end_ms, step_ms):
+        times = range(start_ms, min(start_ms + step_ms, shape.end_ms), shape.interval_ms)
         values = generated.texts(start_ms // shape.interval_ms, len(times))
         text = ",".join(
             [f"[{ms},{value[1:-1]}]" for ms, value in zip(times, values, strict=True) if value]
