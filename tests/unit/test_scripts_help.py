@@ -15,7 +15,7 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
 NEEDED = ("scripts", "src", "tests", "requirements")
 TOLD = {
     "api_key": ("create,list,revoke", "--name", "--role", "--sites", "--expires", "--remote"),
-    "bench": ("cached|live|jobs", "--rounds"),
+    "bench": ("cached|sliding|live|jobs", "--rounds"),
     "chaos": ("--operations", "--seed", "--without-rule", "--without-fault", "--keep"),
     "demo_upstream": (
         *("--port", "--token", "--latency-ms", "--ms-per-1000-samples", "--rate-limit", "--csv"),

@@ -30,7 +30,8 @@ async def test_health_is_a_status_too() -> None:
 async def test_objects_are_listed_by_page_and_purged() -> None:
     """An empty cursor is the first page; a purge says how many segments are gone, and of where."""
     async with JobWorld() as world:
-        await world.run(await world.submit(["a"], RANGE))
+        for point in "ab":
+            await world.run(await world.submit([point], RANGE))
         await world.settle()
         pages, cursor = [], ""
         while cursor is not None:
