@@ -28,7 +28,6 @@ from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.refetch import Refetch
 from building_vitals.cache.store import SegmentStore
-from building_vitals.maintenance.health import HealthService
 from building_vitals.maintenance.overdue import OverdueMaintenance
 from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.maintenance.run import Maintenance
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from building_vitals.jobs.results import JobResultService
     from building_vitals.jobs.runner import ChunkRunner
     from building_vitals.jobs.service import ChartQueueService
+    from building_vitals.maintenance.health import HealthService
 
 
 class App(UpstreamServices):
@@ -260,6 +260,8 @@ class App(UpstreamServices):
     @cached_property
     def health(self) -> HealthService:
         """Checks what the Worker needs."""
+        from building_vitals.maintenance.health import HealthService
+
         upstream = self.settings.upstream
         host = host_name(upstream.base_url.partition("://")[2].partition("/")[0])
         return HealthService(

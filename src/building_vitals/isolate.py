@@ -20,7 +20,7 @@ from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.twins import Twins
 from building_vitals.cache.waiting import Waiting
-from building_vitals.maintenance.health import HealthMemory
+from building_vitals.maintenance.health_documents import HealthMemory
 from building_vitals.maintenance.overdue import LastLook
 from building_vitals.memory import MemoryBudget
 from building_vitals.settings import Settings

@@ -17,13 +17,13 @@ import pytest
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 # 740,000 bytes took 440 ms on two cores that had nothing else to do, and 500 are what it may take.
-SOURCE_BYTES_MAX = 845_000
+SOURCE_BYTES_MAX = 840_000
 # What few routes need.
 LATE = {
     *("api.openapi", "api.json_schemas", "api.waits", "handlers.queue", "handlers.scheduled"),
     *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),
     *("jobs.submission", "jobs.upkeep", "cache.upkeep", "cache.upkeep_table"),
-    *("datasets.upkeep", "statistics.upkeep", "maintenance.steps"),
+    *("datasets.upkeep", "statistics.upkeep", "maintenance.steps", "maintenance.health"),
 }
 LATE_PACKAGES = {"cramjam", "sqlite3"}
 # Whatever the runtime's modules are asked for is a class.

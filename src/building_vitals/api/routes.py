@@ -28,7 +28,7 @@ from building_vitals.api.documents import (
 from building_vitals.api.endpoint import JSON_TYPE, Answer, Endpoint, json_answer
 from building_vitals.api.messages import Call, Reply
 from building_vitals.jobs.documents import FailedChunks, FailureStats, JobDocument, JobList
-from building_vitals.maintenance.health import VERSION, Health
+from building_vitals.maintenance.health_documents import VERSION, Health
 from building_vitals.maintenance.purge import CacheObjects
 from building_vitals.maintenance.run import MaintenanceRun
 from building_vitals.sites.directory import UpstreamList

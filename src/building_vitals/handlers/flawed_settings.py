@@ -6,7 +6,7 @@ from building_vitals.adapters import Log
 from building_vitals.api.messages import NO_STORE, HttpRequest, Reply, json_reply
 from building_vitals.errors import Misconfigured
 from building_vitals.handlers.fetch import complete, problem_reply
-from building_vitals.maintenance.health import unset_health
+from building_vitals.maintenance.health_documents import unset_health
 from building_vitals.settings import SettingsError
 
 HEALTH_PATH = "/api/health"

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Literal
 
 import msgspec
 
 from building_vitals.errors import AppError, public_detail
-from building_vitals.fields import IsoTime
 from building_vitals.instants import MINUTE_MS, format_instant
+from building_vitals.maintenance.health_documents import (
+    NOT_CHECKED,
+    OK,
+    Checks,
+    Health,
+    HealthMemory,
+)
 from building_vitals.maintenance.state_table import MaintenanceState, WorkerState
 from building_vitals.ports import Database, Invocation, ObjectStore
 from building_vitals.statistics.requests_table import RequestAnalytics
 
-VERSION = "1.0.0"
 CHECK_TIMEOUT_MS = 2000
 # How long an answer is given again: a monitor hears of a failure at once, of its end soon.
 REMEMBERED_MS = 5000
@@ -30,68 +34,10 @@ WRITES_TRIED_MS = MINUTE_MS
 WRITES_TRIED_AGAIN_MS = 10_000
 # Three runs of the cron trigger.
 OVERDUE_MS = 15 * MINUTE_MS
-OK = "ok"
 NO_KEY = "no API key exists: every path that needs one answers 401"
 NO_TOKEN = "the secret ACE_API_TOKEN is not set"  # noqa: S105 - a message
-NOT_CHECKED = "not checked"
 # An object that lives for a moment: a request for it tells whether the bucket answers.
 PROBE_KEY = "health/probe"
-
-
-class Checks(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    Results of the checks: `ok`, or the failure.
-
-    `keys` only where keys are required, `settings` only where vars or secrets are refused, `stats`
-    only where statistics have a database of their own.
-    """
-
-    d1: str
-    r2: str
-    queues: str
-    upstream: str
-    maintenance: str
-    keys: str | msgspec.UnsetType = msgspec.UNSET
-    settings: str | msgspec.UnsetType = msgspec.UNSET
-    stats: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Health of the Worker and its bindings."""
-
-    status: Literal["healthy", "degraded"]
-    service: str = "building-vitals"
-    timestamp: IsoTime
-    version: str = VERSION
-    auth_mode: str
-    checks: Checks
-    maintenance_age_seconds: (
-        Annotated[
-            int,
-            msgspec.Meta(ge=0, description="Since the last maintenance run ended; null for never."),
-        ]
-        | None
-    )
-
-
-class HealthMemory:
-    """
-    What an isolate found when it last looked.
-
-    Attributes:
-        health: The answer.
-        until_ms: Until when it is given again.
-        asking_until_ms: Until when another request is given time to find a new one.
-        writes: What the writes to D1 and to R2 came to.
-        writes_until_ms: Until when that counts.
-    """
-
-    def __init__(self) -> None:
-        self.health: Health | None = None
-        self.until_ms = 0
-        self.asking_until_ms = 0
-        self.writes: tuple[str, str] = (OK, OK)
-        self.writes_until_ms = 0
 
 
 class HealthService:
@@ -251,21 +197,3 @@ def _told_of_maintenance(state: WorkerState | None, now_ms: int) -> str:
     if now_ms - state.maintained_ms > OVERDUE_MS:
         return f"overdue: a run is expected every {OVERDUE_MS // 3 // MINUTE_MS} minutes"
     return OK
-
-
-def unset_health(names: Sequence[str], now_ms: int) -> Health:
-    """Return the health of a Worker whose vars or secrets of these names are refused."""
-    return Health(
-        status="degraded",
-        timestamp=format_instant(now_ms),
-        auth_mode="unknown",
-        checks=Checks(
-            d1=NOT_CHECKED,
-            r2=NOT_CHECKED,
-            queues=NOT_CHECKED,
-            upstream=NOT_CHECKED,
-            maintenance=NOT_CHECKED,
-            settings=f"refused: {', '.join(names)}; the log says why",
-        ),
-        maintenance_age_seconds=None,
-    )

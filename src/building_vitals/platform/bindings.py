@@ -10,7 +10,7 @@ from typing import Any
 from building_vitals.adapters import Platform
 from building_vitals.app import App
 from building_vitals.isolate import Isolate
-from building_vitals.maintenance.health import VERSION
+from building_vitals.maintenance.health_documents import VERSION
 from building_vitals.platform.analytics_engine import AnalyticsEngine
 from building_vitals.platform.compression import Brotli
 from building_vitals.platform.d1 import D1Database

@@ -20,7 +20,7 @@ from building_vitals.api.documents import CancelAnswer, PurgeAnswer, QueuedAnswe
 from building_vitals.api.json_schemas import document_schemas
 from building_vitals.jobs.documents import FailedChunk, FailedChunks, JobList, job_document
 from building_vitals.jobs.model import Job
-from building_vitals.maintenance.health import Checks, Health
+from building_vitals.maintenance.health_documents import Checks, Health
 from building_vitals.maintenance.purge import CacheObject, CacheObjects
 from building_vitals.maintenance.run import MaintenanceRun, StepOutcome
 from building_vitals.ranges import Range

@@ -19,13 +19,11 @@ from building_vitals.maintenance.health import (
     NO_TOKEN,
     OVERDUE_MS,
     REMEMBERED_MS,
-    VERSION,
     WRITES_TRIED_AGAIN_MS,
     WRITES_TRIED_MS,
-    HealthMemory,
     HealthService,
-    unset_health,
 )
+from building_vitals.maintenance.health_documents import VERSION, HealthMemory, unset_health
 from building_vitals.maintenance.state_table import MaintenanceState
 from building_vitals.ports import Clock
 from fakes.clock import VirtualClock
