@@ -31,7 +31,7 @@ ROOMS = (
 )
 ROOT_MODULES = {
     *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "memory"),
-    *("statement_count", "ahead"),
+    *("statement_count", "ahead", "nearest"),
 }
 APP_MODULES = {"settings", "isolate", "adapters", "app", "upstream_services"}
 
@@ -42,7 +42,7 @@ NO_CODE = {
 }
 # Modules that only reckon: nothing in them waits, and nothing reaches outside.
 PURE = {
-    *("instants", "ranges", "names", "errors"),
+    *("instants", "ranges", "names", "errors", "nearest"),
     *("series.columns", "series.downsample", "series.folding", "series.frames"),
     *("series.sample_text", "series.splicing", "series.thinning", "series.values"),
     *("upstream.costs", "upstream.point_names", "upstream.profile", "upstream.quota"),

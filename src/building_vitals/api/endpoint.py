@@ -22,8 +22,8 @@ Tag = Literal["timeseries", "jobs", "sites", "operations"]
 
 JSON_TYPE = "application/json"
 # Failures of every endpoint, and of every endpoint that needs a key.
-_OPEN_FAILURES = frozenset({403, 500, 503})
-_KEYED_FAILURES = frozenset({401, 403, 429, 500, 503})
+_OPEN_FAILURES = frozenset({400, 403, 500, 503})
+_KEYED_FAILURES = frozenset({400, 401, 403, 429, 500, 503})
 _OPEN_PART = re.compile(r"\{(\w+)\}")
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from building_vitals.api import parameters as p
 from building_vitals.api.parameters import Parameter
+from building_vitals.api.readers import IGNORED_PREFIX
 from building_vitals.fields import JsonObject
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS
 
@@ -118,6 +119,8 @@ def body_schema(members: Iterable[Parameter]) -> JsonObject:
         "type": "object",
         "required": required,
         "properties": properties,
+        "patternProperties": {f"^{IGNORED_PREFIX}": {}},
+        "additionalProperties": False,
         "examples": [example | {p.POINTS.name: [p.POINT.example]}],
     }
 

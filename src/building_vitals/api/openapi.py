@@ -96,7 +96,8 @@ def openapi_document(
             "description": (
                 "Time series of buildings. Small requests are answered at once, large requests "
                 "become jobs, and fetched samples are cached. Every path that answers GET also "
-                "answers HEAD; every path answers OPTIONS."
+                "answers HEAD; every path answers OPTIONS. A parameter that a path does not have "
+                "is refused, unless its name begins with `_`."
             ),
         },
         "servers": [{"url": "/"}],

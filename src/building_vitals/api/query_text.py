@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 from building_vitals.api.parameters import BODY_BYTES_MAX, shown
@@ -51,13 +52,20 @@ class QueryText:
             raise InvalidRequest([Problem("query", message)])
         self._texts: dict[str, list[str]] = {}
         for part in parts:
+            if not part:
+                continue
             name, _, text = part.partition("=")
             try:
                 key = decode_component(name)
             except ValueError:
-                # No parameter of the API has such a name, and others are ignored.
-                continue
+                # As it came: no parameter of the API has such a name.
+                key = name
             self._texts.setdefault(key, []).append(text)
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of the parameters, each once."""
+        return self._texts
 
     def single(self, name: str) -> str | None:
         """

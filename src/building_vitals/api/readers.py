@@ -19,6 +19,9 @@ from building_vitals.ranges import Range
 
 # Wrong names that are listed one by one; the number of further ones follows.
 WRONG_POINTS_TOLD_MAX = 20
+UNKNOWN_TOLD_MAX = 20
+# Names that begin so are for others: a browser's page puts `_=1735689600` behind an address.
+IGNORED_PREFIX = "_"
 
 
 class ParameterReader(ABC):
@@ -30,7 +33,8 @@ class ParameterReader(ABC):
             parameters: The endpoint's; no others can be read.
         """
         self.problems: list[Problem] = []
-        self._names = frozenset(parameter.name for parameter in parameters)
+        # In the endpoint's order.
+        self._names = dict.fromkeys(parameter.name for parameter in parameters)
 
     def read(self, parameter: Parameter) -> Any:
         """
@@ -58,6 +62,10 @@ class ParameterReader(ABC):
         Raises:
             ValueError: it is wrong.
         """
+
+    @abstractmethod
+    def given(self) -> Iterable[str]:
+        """Return the names of all that is given, each once."""
 
     @abstractmethod
     def names(self) -> Sequence[tuple[str, object]] | None:
@@ -121,9 +129,33 @@ class ParameterReader(ABC):
         return time_range
 
     def raise_problems(self) -> None:
-        """Raise the problems, if there are any."""
+        """Raise the problems, those of parameters that nobody knows included, if there are any."""
+        unknown = [
+            name
+            for name in self.given()
+            if name not in self._names and not name.startswith(IGNORED_PREFIX)
+        ]
+        for name in unknown[:UNKNOWN_TOLD_MAX]:
+            # Printable, and without half of a pair, which no answer can hold.
+            self.refuse(shown(name)[1:-1], _unknown(name, tuple(self._names)))
+        if len(unknown) > UNKNOWN_TOLD_MAX:
+            more = len(unknown) - UNKNOWN_TOLD_MAX
+            self.refuse("query", f"further unknown parameters: {more}")
         if self.problems:
             raise InvalidRequest(self.problems)
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    """Return what is said of a parameter that nobody knows: what was meant, or what there is."""
+    if not known:
+        return f"unknown parameter: {shown(name)}; none is known here"
+    # As app.py says: few requests name anything wrong.
+    from building_vitals.nearest import nearest_parameter
+
+    meant = nearest_parameter(name, known)
+    if meant is None:
+        return f"unknown parameter: {shown(name)}; known are {', '.join(known)}"
+    return f"unknown parameter: {shown(name)}; the nearest known one is {meant}"
 
 
 class QueryReader(ParameterReader):
@@ -136,6 +168,9 @@ class QueryReader(ParameterReader):
     def value_of(self, parameter: Parameter) -> Value | None:
         text = self._query.single(parameter.name)
         return None if text is None else parameter.read_text(text)
+
+    def given(self) -> Iterable[str]:
+        return self._query.names
 
     def names(self) -> Sequence[tuple[str, object]] | None:
         lists, names = self._texts(p.POINTS.name), self._texts(p.POINT.name)
@@ -173,6 +208,9 @@ class BodyReader(ParameterReader):
     def value_of(self, parameter: Parameter) -> Value | None:
         value = self._member(parameter.name)
         return None if value is None else parameter.read_json(value)
+
+    def given(self) -> Iterable[str]:
+        return self._members
 
     def names(self) -> Sequence[tuple[str, object]] | None:
         field = p.POINTS.name

@@ -14,8 +14,13 @@ from typing import Any, cast
 from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api import parameters as p
 from building_vitals.api.parameters import Parameter
-from building_vitals.api.query_text import decode_component, read_json_object
-from building_vitals.api.readers import BodyReader, ParameterReader, QueryReader
+from building_vitals.api.query_text import QueryText, decode_component, read_json_object
+from building_vitals.api.readers import (
+    IGNORED_PREFIX,
+    BodyReader,
+    ParameterReader,
+    QueryReader,
+)
 from building_vitals.errors import InvalidRequest, Problem
 from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS
 from building_vitals.ranges import Range
@@ -43,7 +48,7 @@ def parse_query(
     Return the request that a query stands for.
 
     Args:
-        query: Undecoded, without the question mark; unknown parameters are ignored.
+        query: Undecoded, without the question mark; names that begin with `_` are ignored.
         parameters: The endpoint's.
         timeout_ms_max: The longest allowed time-out, milliseconds.
 
@@ -60,22 +65,39 @@ def parse_body(
     parameters: Iterable[Parameter],
     *,
     timeout_ms_max: int,
+    query: str = "",
 ) -> TimeseriesRequest:
     """
     Return the request that a JSON body stands for.
 
     Args:
-        body: As received, decompressed; unknown members are ignored, null stands for not given.
+        body: As received, decompressed; null stands for not given, names that begin with `_` are
+            ignored.
         content_type: The `Content-Type` header; without one, JSON is assumed.
         parameters: The endpoint's.
         timeout_ms_max: The longest allowed time-out, milliseconds.
+        query: The request's query, undecoded, which may only hold what is ignored.
 
     Raises:
         InvalidRequest: the body is wrong; every problem is listed.
         TooLarge: the body is longer than 1 MiB.
     """
     members, repeated = read_json_object(body, content_type)
-    return _timeseries_request(BodyReader(members, repeated, parameters), timeout_ms_max)
+    source = BodyReader(members, repeated, parameters)
+    if any(not name.startswith(IGNORED_PREFIX) for name in QueryText(query).names):
+        source.refuse("query", "a POST takes its parameters from the body: send no query")
+    return _timeseries_request(source, timeout_ms_max)
+
+
+def check_query(query: str) -> None:
+    """
+    Return when a query holds nothing, or nothing but what is ignored.
+
+    Raises:
+        InvalidRequest: it names parameters, and the endpoint has none.
+        TooLarge: it is longer than 1 MiB.
+    """
+    QueryReader(query, ()).raise_problems()
 
 
 def parse_values(query: str, parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -83,7 +105,7 @@ def parse_values(query: str, parameters: Sequence[Parameter]) -> dict[str, Any]:
     Return the values of single-valued parameters in a query, by their names.
 
     Args:
-        query: Undecoded, without the question mark; unknown parameters are ignored.
+        query: Undecoded, without the question mark; names that begin with `_` are ignored.
         parameters: The endpoint's.
 
     Returns:
@@ -106,7 +128,7 @@ def parse_cache_purge_query(query: str, parameters: Iterable[Parameter]) -> Cach
     An empty `points` is refused: it must not stand for all points.
 
     Args:
-        query: Undecoded, without the question mark; unknown parameters are ignored.
+        query: Undecoded, without the question mark; names that begin with `_` are ignored.
         parameters: The endpoint's.
 
     Raises:

@@ -101,7 +101,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Samples of a site's points in a range",
         query=_TIMESERIES,
         answers={200: _SAMPLES_OF_REQUEST, 202: _QUEUED, 304: _NOT_MODIFIED},
-        failures=(400, 404, 413, *_UPSTREAM_FAILURES),
+        failures=(404, 413, *_UPSTREAM_FAILURES),
     ),
     Endpoint(
         "POST /api/timeseries",
@@ -112,7 +112,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Samples of more points than fit in an address",
         body=tuple(each for each in _TIMESERIES if each is not p.POINT),
         answers={200: _SAMPLES_OF_REQUEST, 202: _QUEUED},
-        failures=(400, 404, 408, 413, *_UPSTREAM_FAILURES),
+        failures=(404, 408, 413, *_UPSTREAM_FAILURES),
     ),
     _owner(
         "GET /api/jobs",
@@ -121,7 +121,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Jobs of the API key, the newest first",
         query=(p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR),
         answers={200: json_answer("A page of jobs.", JobList)},
-        failures=(400,),
     ),
     _owner(
         "GET /api/jobs/{id}",
@@ -146,7 +145,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Result of a completed job",
         query=(p.FORMAT, p.MAX_POINTS),
         answers={200: _SAMPLES, 304: _NOT_MODIFIED},
-        failures=(400, 404, 409, 410, 413, *_UPSTREAM_FAILURES),
+        failures=(404, 409, 410, 413, *_UPSTREAM_FAILURES),
     ),
     _owner(
         "GET /api/jobs/{id}/events",
@@ -182,7 +181,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Points of a site",
         query=(p.SEARCH, p.PAGE, p.PER_PAGE),
         answers={200: json_answer("The upstream's list.", UpstreamList)},
-        failures=(400, 404, *_UPSTREAM_FAILURES),
+        failures=(404, *_UPSTREAM_FAILURES),
     ),
     _admin(
         "GET /api/stats",
@@ -205,7 +204,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Objects in the bucket (admin)",
         query=(p.PREFIX, p.LIMIT, p.CURSOR),
         answers={200: json_answer("A page of objects.", CacheObjects)},
-        failures=(400,),
     ),
     _admin(
         "DELETE /api/cache",
@@ -214,7 +212,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Delete cached samples of a site, of some points, of a range (admin)",
         query=(p.SITE, p.POINTS, p.POINT, p.PURGE_START_TIME, p.PURGE_END_TIME),
         answers={200: json_answer("Number of deleted segments.", PurgeAnswer)},
-        failures=(400, 413),
+        failures=(413,),
     ),
     _admin(
         "POST /api/maintenance/run",
@@ -237,7 +235,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Failed chunks (admin)",
         query=(p.LIMIT,),
         answers={200: json_answer("Failed chunks, the latest first.", FailedChunks)},
-        failures=(400,),
     ),
     _admin(
         "POST /api/queue/dlq/failures/{jobId}/retry",

@@ -53,10 +53,6 @@ async def _parse(call: Call) -> TimeseriesRequest:
     request, timeout_ms_max = call.request, call.app.settings.routing.direct_timeout
     if request.method != "POST":
         return _parse_query(request.query, call.parameters, timeout_ms_max=timeout_ms_max)
-    if request.query:
-        raise InvalidRequest(
-            [Problem("query", "a POST takes its parameters from the body: send no query")]
-        )
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.strip().lower() != "identity":
         # Never inflated here: a small body could stand for any amount of memory.
@@ -68,6 +64,7 @@ async def _parse(call: Call) -> TimeseriesRequest:
         request.headers.get("content-type"),
         call.parameters,
         timeout_ms_max=timeout_ms_max,
+        query=request.query,
     )
 
 

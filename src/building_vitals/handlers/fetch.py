@@ -26,6 +26,7 @@ from building_vitals.api.cors import (
 from building_vitals.api.messages import NO_STORE, Call, HttpRequest, Reply
 from building_vitals.api.observation import observe
 from building_vitals.api.problem import PROBLEM_CONTENT_TYPE, problem_document, problem_headers
+from building_vitals.api.requests import check_query
 from building_vitals.api.routes import ROUTER
 from building_vitals.app import App
 from building_vitals.errors import AppError, MethodNotAllowed, NotFound
@@ -129,6 +130,8 @@ async def _route(request: HttpRequest, app: App) -> Reply:
         await app.limits.admit_read(caller)
         if endpoint.role == "admin":
             caller.require_admin()
+    if not endpoint.parameters and request.query:
+        check_query(request.query)
     return await endpoint.handler(
         Call(
             request=request,

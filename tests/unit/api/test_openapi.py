@@ -112,8 +112,8 @@ def test_references_lead_somewhere_and_nothing_is_left_over() -> None:
         ),
         ("post", "/api/timeseries", "200 202 400 401 403 404 408 413 429 500 502 503 504"),
         ("get", "/api/jobs/{id}/data", "200 304 400 401 403 404 409 410 413 429 500 502 503 504"),
-        ("delete", "/api/jobs/{id}", "200 401 403 404 409 429 500 503"),
-        ("get", "/api/health", "200 403 500 503"),
+        ("delete", "/api/jobs/{id}", "200 400 401 403 404 409 429 500 503"),
+        ("get", "/api/health", "200 400 403 500 503"),
     ],
 )
 def test_statuses_are_those_of_the_contract(method: str, path: str, statuses: str) -> None:

@@ -10,8 +10,10 @@ from building_vitals.errors import InvalidRequest
 
 LISTED = (p.SITE, p.POINTS, p.POINT, p.LIMIT)
 READERS: list[ParameterReader] = [
-    QueryReader("site=s&points=a,b&limit=7&cursor=c", LISTED),
-    BodyReader({"site": "s", "points": ["a", "b"], "limit": 7, "cursor": "c"}, frozenset(), LISTED),
+    QueryReader("site=s&points=a,b&limit=7&_cursor=c", LISTED),
+    BodyReader(
+        {"site": "s", "points": ["a", "b"], "limit": 7, "_cursor": "c"}, frozenset(), LISTED
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ from building_vitals.answers.question import TimeseriesRequest
 from building_vitals.api import parameters as p
 from building_vitals.api.requests import (
     CachePurgeQuery,
+    check_query,
     parse_cache_purge_query,
     parse_query,
     parse_site,
@@ -94,9 +95,58 @@ def test_query_reads_offsets_whose_plus_was_not_encoded() -> None:
     assert DAY == query(text).time_range
 
 
-def test_query_ignores_what_it_does_not_know() -> None:
+def test_query_ignores_what_begins_with_an_underscore() -> None:
     """A dashboard's cache-buster harms nothing, not even when it is no UTF-8."""
-    assert ("a",) == query(f"_=1&_=2&%ff=%ff&&=&site=s&points=a&{TIMES}").points
+    assert ("a",) == query(f"_=1&_=2&_%ff=%ff&_x&&&site=s&points=a&{TIMES}&").points
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("max_point", "max_points"),
+        ("maxPoints", "max_points"),
+        ("MAX_POINTS", "max_points"),
+        ("start", "start_time"),
+        ("endtime", "end_time"),
+        ("points[]", "points"),
+        ("usr_id", "user_id"),
+        ("fromat", "format"),
+        ("wiat", "wait"),
+    ],
+)
+def test_query_names_the_parameter_that_was_meant(name: str, meant: str) -> None:
+    """A misspelt parameter is refused, and the nearest known one named."""
+    with pytest.raises(InvalidRequest) as caught:
+        query(f"site=s&points=a&{TIMES}&{name}=2")
+    [problem] = caught.value.problems
+    message = f"unknown parameter: {name!r}; the nearest known one is {meant}"
+    assert (name, message) == (problem.field, problem.message)
+
+
+def test_query_without_a_near_parameter_names_all() -> None:
+    """Of what is not near, everything that is known is listed; nothing is looked for at all."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse_values("bananas=1", (p.LIMIT, p.CURSOR))
+    [problem] = caught.value.problems
+    assert "unknown parameter: 'bananas'; known are limit, cursor" == problem.message
+    with pytest.raises(InvalidRequest) as caught:
+        check_query("_=1&limit=2&=3")
+    assert [
+        ("limit", "unknown parameter: 'limit'; none is known here"),
+        ("", "unknown parameter: ''; none is known here"),
+    ] == [(each.field, each.message) for each in caught.value.problems]
+    check_query("_=1&&")
+
+
+def test_query_tells_unknown_parameters_with_all_other_problems() -> None:
+    """One answer has everything, and of very many unknown names the number."""
+    assert ["points", "max_points", "%ff", "limit"] == fields_of_query(
+        f"site=s&%ff=1&{TIMES}&max_points=1&limit=0"
+    )
+    names = "&".join(f"x{n}=1" for n in range(30))
+    assert [*(f"x{n}" for n in range(20)), "query"] == fields_of_query(
+        f"site=s&points=a&{TIMES}&{names}"
+    )
 
 
 def test_query_problems_are_told_all_at_once() -> None:
@@ -194,7 +244,7 @@ def test_other_data_has_another_hash(other: str) -> None:
 
 def test_page_query_gives_values_defaults_and_none() -> None:
     """What is not given has its default, or None."""
-    values = parse_values("limit=7&site=s&x=1", (p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR))
+    values = parse_values("limit=7&site=s&_x=1", (p.STATUS, p.SITE_FILTER, p.LIMIT, p.CURSOR))
     assert {"status": None, "site": "s", "limit": 7, "cursor": None} == values
     assert {"page": 1, "per_page": 100, "search": ""} == parse_values(
         "search=", (p.PAGE, p.PER_PAGE, p.SEARCH)
@@ -243,4 +293,4 @@ def test_a_parameter_of_another_endpoint_can_not_be_read() -> None:
     with pytest.raises(LookupError, match="not a parameter of this endpoint: user_id"):
         parse_query(f"site=s&points=a&{TIMES}", GET.query[:-1], timeout_ms_max=1)
     unlisted = tuple(each for each in PURGE.query if each not in (p.POINT, p.POINTS))
-    assert CachePurgeQuery("s", None, None) == parse_cache_purge_query("site=s&points=a", unlisted)
+    assert CachePurgeQuery("s", None, None) == parse_cache_purge_query("site=s", unlisted)

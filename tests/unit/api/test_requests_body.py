@@ -91,11 +91,28 @@ def test_body_of_another_type_is_refused(content_type: str) -> None:
 
 
 def test_body_may_begin_with_a_byte_order_mark_and_hold_nulls() -> None:
-    """null stands for not given; unknown members, however deep within bounds, are ignored."""
-    document = BODY | {"route": None, "max_points": None, "priority": None, "extra": [[{"a": []}]]}
+    """null stands for not given; what begins with `_`, however deep, is ignored."""
+    document = BODY | {"route": None, "max_points": None, "priority": None, "_extra": [[{"a": []}]]}
     assert TimeseriesRequest("s", ("a",), DAY) == body(
         b"\xef\xbb\xbf" + json.dumps(document).encode()
     )
+
+
+def test_body_with_unknown_members_is_refused() -> None:
+    """As in a query: the nearest is named, `point` among them; any text can be told of."""
+    [message] = messages_of_body(BODY | {"point": "a"})
+    assert "point: unknown parameter: 'point'; the nearest known one is points" == message
+    [message] = messages_of_body(BODY | {'\ud800\n"': 1})
+    assert message.encode().startswith(b'\\ud800\\n"')
+
+
+def test_query_of_a_post_holds_only_what_is_ignored() -> None:
+    """What else it holds is told together with what is wrong in the body."""
+    raw = json.dumps(BODY | {"max_points": 1}).encode()
+    for query, fields in (("_=1&", ["max_points"]), ("site=s", ["query", "max_points"])):
+        with pytest.raises(InvalidRequest) as caught:
+            parse_body(raw, None, POST.body, timeout_ms_max=30_000, query=query)
+        assert fields == [problem.field for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +193,7 @@ def test_body_without_a_list_of_points_is_refused(points: object, message: str) 
 
 def test_body_with_a_repeated_member_is_refused() -> None:
     """Which of two values is meant can't be told."""
-    raw = json.dumps(BODY)[:-1] + ', "site": "t", "points": ["b"], "x": 1, "x": 2}'
+    raw = json.dumps(BODY)[:-1] + ', "site": "t", "points": ["b"], "_x": 1, "_x": 2}'
     assert [
         "site: given more than once; once is allowed",
         "points: given more than once; once is allowed",

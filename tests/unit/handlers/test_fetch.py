@@ -62,6 +62,26 @@ def test_keyed_endpoints_need_a_key(endpoint: Endpoint) -> None:
     refused()
 
 
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: each.route)
+def test_unknown_parameters_are_refused_everywhere(endpoint: Endpoint) -> None:
+    """Whatever the path, before anything is done; what begins with `_` harms nowhere."""
+
+    @in_virtual_time
+    async def refused() -> None:
+        async with JobWorld() as world:
+            reply = await called(world, route_of(endpoint), "_=1&max_point=2", body=b"{}")
+            errors = (await document_of(reply))["errors"]
+            assert 400 == reply.status
+            assert ("max_point" in [each["field"] for each in errors]) != bool(endpoint.body)
+            assert ("query" in [each["field"] for each in errors]) == bool(endpoint.body)
+            assert (0, 0) == (world.upstream.requests, world.queues.waiting)
+            reply = await called(world, route_of(endpoint), "_=1", body=b"{}")
+            told = await document_of(reply) if reply.status == 400 else {"errors": []}
+            assert not {"_", "query"} & {each["field"] for each in told["errors"]}
+
+    refused()
+
+
 @pytest.mark.parametrize("endpoint", ANYBODYS, ids=lambda each: each.route)
 def test_open_endpoints_ask_for_no_key(endpoint: Endpoint) -> None:
     """Nobody is identified, so nothing can fail at it, and nothing is recorded."""
