@@ -32,6 +32,13 @@ _ISO = re.compile(
     re.ASCII,
 )
 _INTEGER = re.compile(r"-?\d{1,15}", re.ASCII)
+_BASIC_DATE = re.compile(r"\d{8}", re.ASCII)
+# 1990-01-01: buildings send nothing older, so that a smaller number is one of seconds, most likely.
+NUMBER_MIN_MS = 631_152_000_000
+# No number of so many digits carries the present past the limits.
+NOW_PATTERN = "now(-([0-9]{1,9}[sm]|[0-9]{1,7}h|[0-9]{1,5}[dw]))?"
+_NOW = re.compile(NOW_PATTERN)
+_UNIT_MS = {"s": 1000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
 
 
 def parse_iso(text: str) -> int:
@@ -71,25 +78,60 @@ def parse_iso(text: str) -> int:
     return instant
 
 
-def parse_instant(value: str | int) -> int:
+class NowNeededError(Exception):
+    """A time counts from the present, and the reader was not told when that is."""
+
+
+class TooEarlyError(ValueError):
+    """A number lies before 1990 as milliseconds; the text asks whether seconds were meant."""
+
+
+def parse_instant(value: str | int, now_ms: int | None = None) -> int:
     """
     Return the instant a request parameter stands for.
 
     Args:
-        value: ISO 8601 text, or epoch milliseconds as an integer or its decimal text.
+        value: ISO 8601 text, epoch milliseconds as an integer or its decimal text, or `now`,
+            `now-15m`, `now-7d` (s, m, h, d, w). Eight digits are an ISO basic date.
+        now_ms: The present, of which the whole second counts, so that requests of one moment ask
+            for the same.
 
     Raises:
-        ValueError: it is neither, or lies outside the years 1 to 9999.
+        TooEarlyError: it is a number that would lie before 1990.
+        ValueError: it is no time, or lies outside the years 1 to 9999.
+        NowNeededError: it counts from the present, and *now_ms* is None.
     """
-    if isinstance(value, int):
-        instant = value
-    elif _INTEGER.fullmatch(value):
-        instant = int(value)
-    else:
-        instant = parse_iso(value)
-    if not INSTANT_MIN_MS <= instant <= INSTANT_MAX_MS:
-        raise ValueError(f"outside the years 1 to 9999: {value!r}")
-    return instant
+    if isinstance(value, str):
+        relative = _NOW.fullmatch(value)
+        if relative is not None:
+            if now_ms is None:
+                raise NowNeededError(value)
+            return now_ms - now_ms % 1000 - _before_now_ms(relative[2])
+        if _INTEGER.fullmatch(value) is None or _BASIC_DATE.fullmatch(value) is not None:
+            return check_instant(parse_iso(value))
+        value = int(value)
+    if value < NUMBER_MIN_MS:
+        meant = ""
+        if NUMBER_MIN_MS <= value * 1000 <= INSTANT_MAX_MS:
+            meant = f" {format_instant(value * 1000)} is {value * 1000}"
+        raise TooEarlyError(f"before 1990 as milliseconds: {value}; were seconds meant?{meant}")
+    return check_instant(value)
+
+
+def _before_now_ms(text: str | None) -> int:
+    return 0 if text is None else int(text[:-1]) * _UNIT_MS[text[-1]]
+
+
+def check_instant(instant_ms: int) -> int:
+    """
+    Return an instant that is one.
+
+    Raises:
+        ValueError: it lies outside the years 1 to 9999.
+    """
+    if not INSTANT_MIN_MS <= instant_ms <= INSTANT_MAX_MS:
+        raise ValueError(f"outside the years 1 to 9999: {instant_ms}")
+    return instant_ms
 
 
 def format_instant(instant_ms: int) -> str:

@@ -29,11 +29,12 @@ GOOD = {
 TWENTY_YEARS: dict[str, str | None] = {"start_time": "2000-01-01", "end_time": "2020-01-07"}
 # What is changed in a good query, and the fields that must be named; None takes a parameter away.
 QUERIES: dict[str, tuple[dict[str, str | None], set[str]]] = {
-    "nothing": (dict.fromkeys(GOOD), {"site", "points", "start_time", "end_time"}),
+    "nothing": (dict.fromkeys(GOOD), {"site", "points", "start_time"}),
     "no site": ({"site": None}, {"site"}),
     "no points": ({"points": None}, {"points"}),
     "no start": ({"start_time": None}, {"start_time"}),
-    "no end": ({"end_time": None}, {"end_time"}),
+    "seconds": ({"end_time": "1735689600"}, {"end_time"}),
+    "a misspelt parameter": ({"max_point": "4"}, {"max_point"}),
     "empty site": ({"site": ""}, {"site"}),
     "empty points": ({"points": ""}, {"points"}),
     "only commas": ({"points": ",,"}, {"points"}),
@@ -107,7 +108,7 @@ MEMBERS: dict[str, tuple[dict[str, object], set[str]]] = {
     "start as bool": ({"start_time": True}, {"start_time"}),
     "start as object": ({"start_time": {}}, {"start_time"}),
     "start huge": ({"start_time": 10**400}, {"start_time"}),
-    "reversed": ({"start_time": 2 * DAY_MS, "end_time": DAY_MS}, {"end_time"}),
+    "reversed": ({"start_time": START_MS + DAY_MS, "end_time": START_MS}, {"end_time"}),
     "max_points as text": ({"max_points": "100"}, {"max_points"}),
     "time-out as bool": ({"timeout": True}, {"timeout"}),
     "format as number": ({"format": 1}, {"format"}),

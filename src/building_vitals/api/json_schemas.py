@@ -15,7 +15,7 @@ from building_vitals.api import parameters as p
 from building_vitals.api.parameters import Parameter
 from building_vitals.api.readers import IGNORED_PREFIX
 from building_vitals.fields import JsonObject
-from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS
+from building_vitals.instants import INSTANT_MAX_MS, NOW_PATTERN, NUMBER_MIN_MS
 
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
@@ -36,16 +36,39 @@ def at_most(maximum: int) -> str:
     return f"[0-9]{{1,{len(digits) - 1}}}|{'|'.join(longer)}|{digits}"
 
 
+def at_least(minimum: int) -> str:
+    """
+    Return a regular expression for the decimal texts of *minimum* and above, of as many digits.
+
+    Args:
+        minimum: Of two digits at least.
+    """
+    digits = str(minimum)
+    higher = [
+        f"{digits[:place]}[{int(digit) + 1}-9][0-9]{{{len(digits) - place - 1}}}"
+        for place, digit in enumerate(digits)
+        if digit != "9"
+    ]
+    return f"{'|'.join(higher)}|{digits}"
+
+
+_LEAP = "0[48]|[2468][048]|[13579][26]"
+_BASIC_DATE = (
+    "(?!0000|00010101|99991231)(?:[0-9]{4}(?:(?:0[13578]|1[02])(?:0[1-9]|[12][0-9]|3[01])"
+    "|(?:0[469]|11)(?:0[1-9]|[12][0-9]|30)|02(?:0[1-9]|1[0-9]|2[0-8]))"
+    f"|(?:[0-9]{{2}}(?:{_LEAP})|(?:{_LEAP}|00)00)0229)"
+)
+# Twelve digits, thirteen, fourteen, fifteen.
+_NUMBER = (
+    f"{at_least(NUMBER_MIN_MS)}|[1-9][0-9]{{12,13}}"
+    f"|(?=[12][0-9]{{14}})(?:{at_most(INSTANT_MAX_MS)})"
+)
 _INSTANT: JsonObject = {
     "anyOf": [
         {"type": "string", "format": "date-time"},
         {"type": "string", "format": "date"},
-        {
-            "type": "string",
-            # A text is read up to 15 digits, so the shorter bound may have a zero before it.
-            "pattern": f"^(-0?({at_most(-INSTANT_MIN_MS)})|{at_most(INSTANT_MAX_MS)})$",
-        },
-        {"type": "integer", "minimum": INSTANT_MIN_MS, "maximum": INSTANT_MAX_MS},
+        {"type": "string", "pattern": f"^(?:{NOW_PATTERN}|{_BASIC_DATE}|{_NUMBER})$"},
+        {"type": "integer", "minimum": NUMBER_MIN_MS, "maximum": INSTANT_MAX_MS},
     ]
 }
 
@@ -126,6 +149,8 @@ def body_schema(members: Iterable[Parameter]) -> JsonObject:
 
 
 def _nullable(schema: JsonObject) -> JsonObject:
+    if "anyOf" in schema:
+        return schema | {"anyOf": [*schema["anyOf"], {"type": "null"}]}
     nullable = schema | {"type": [schema["type"], "null"]}
     if "enum" in schema:
         nullable["enum"] = [*schema["enum"], None]

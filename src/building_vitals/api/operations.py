@@ -36,7 +36,8 @@ async def list_cache_objects(call: Call) -> Reply:
 
 async def purge_cache(call: Call) -> Reply:
     """Delete the stored samples of a site, of some points, of a range."""
-    query = parse_cache_purge_query(call.request.query, call.parameters)
+    request = call.request
+    query = parse_cache_purge_query(request.query, call.parameters, request.started_ms)
     call.facts.site = query.site
     deleted = await call.app.cache_admin.purge(query.site, query.points, query.time_range)
     return json_reply(PurgeAnswer(deleted))

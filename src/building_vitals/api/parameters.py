@@ -13,7 +13,7 @@ from typing import Literal
 
 from building_vitals.answers.formats.registry import FORMATS
 from building_vitals.answers.question import ROUTES
-from building_vitals.instants import DAY_MS, parse_instant
+from building_vitals.instants import DAY_MS, TooEarlyError, parse_instant
 from building_vitals.jobs.model import JOB_STATUSES
 from building_vitals.names import (
     LISTED_POINT_PATTERN,
@@ -53,7 +53,7 @@ class Parameter:
         name: As in a query and in a body.
         description: For the API's description.
         allowed: The allowed values, as error messages name them.
-        kind: Text, integer, or instant (ISO 8601, or epoch milliseconds).
+        kind: Text, integer, or instant (ISO 8601, epoch milliseconds, or from now).
         pattern: Regular expression for the whole text, alike in Python and ECMAScript.
         length_min, length_max: Of a text, in code points.
         minimum, maximum: Of an integer, included.
@@ -79,27 +79,37 @@ class Parameter:
     example: Value | None = None
     is_required: bool = False
 
-    def read_text(self, text: str) -> Value:
+    def read_text(self, text: str, now_ms: int | None = None) -> Value:
         """
         Return the value that the text of a query stands for.
 
+        Args:
+            text: Decoded.
+            now_ms: The present, for times that count from it.
+
         Raises:
             ValueError: the text stands for no value; the message names the allowed ones.
+            NowNeededError: it is a time that counts from the present, which is None.
         """
         if self.kind == "integer":
             if _INTEGER.fullmatch(text) is None:
                 raise ValueError(f"not an integer: {shown(text)}; {self.allowed}")
             return self._check_integer(int(text))
         if self.kind == "instant":
-            return self._read_instant(_BLANK_FOR_PLUS.sub(r"\1+\2", text))
+            return self._read_instant(_BLANK_FOR_PLUS.sub(r"\1+\2", text), now_ms)
         return self._check_text(text)
 
-    def read_json(self, value: object) -> Value:
+    def read_json(self, value: object, now_ms: int | None = None) -> Value:
         """
         Return the value that a JSON value stands for.
 
+        Args:
+            value: Decoded.
+            now_ms: The present, for times that count from it.
+
         Raises:
             ValueError: it stands for no value; the message names the allowed ones.
+            NowNeededError: it is a time that counts from the present, which is None.
         """
         if isinstance(value, float) and value.is_integer():
             # JSON knows one kind of number: 5.0 is 5, for JSON Schema too.
@@ -110,7 +120,7 @@ class Parameter:
                 raise ValueError(f"not an integer: {shown(value)}; {self.allowed}")
             return self._check_integer(value)  # type: ignore[arg-type]
         if self.kind == "instant" and (is_integer or isinstance(value, str)):
-            return self._read_instant(value)  # type: ignore[arg-type]
+            return self._read_instant(value, now_ms)  # type: ignore[arg-type]
         if not isinstance(value, str):
             expected = "a time" if self.kind == "instant" else "a text"
             raise ValueError(f"not {expected}: {shown(value)}; {self.allowed}")
@@ -121,9 +131,11 @@ class Parameter:
             raise ValueError(f"out of bounds: {shown(value)}; {self.allowed}")
         return value
 
-    def _read_instant(self, value: Value) -> int:
+    def _read_instant(self, value: Value, now_ms: int | None) -> int:
         try:
-            return parse_instant(value)
+            return parse_instant(value, now_ms)
+        except TooEarlyError:
+            raise
         except ValueError:
             raise ValueError(f"not a time: {shown(value)}; {self.allowed}") from None
 
@@ -162,7 +174,8 @@ def one_of(choices: Sequence[str]) -> str:
 
 
 _TIME_ALLOWED = (
-    "ISO 8601 (2025-01-01T00:00:00Z) or epoch milliseconds, in the years 1 to 9999, are allowed"
+    "ISO 8601 (2025-01-01T00:00:00Z), epoch milliseconds, now or now-7d (s, m, h, d, w) are "
+    "allowed, in the years 1 to 9999"
 )
 
 SITE = Parameter(
@@ -203,7 +216,7 @@ START_TIME = Parameter(
     name="start_time",
     description=(
         "Start of the range (included): ISO 8601 with `Z`, with an offset or with neither (UTC), "
-        "or epoch milliseconds."
+        "epoch milliseconds since 1990, or `now`, `now-15m`, `now-7d` (s, m, h, d, w)."
     ),
     allowed=_TIME_ALLOWED,
     kind="instant",
@@ -212,11 +225,14 @@ START_TIME = Parameter(
 )
 END_TIME = Parameter(
     name="end_time",
-    description="End of the range (excluded): after `start_time`, by 20 years at most.",
+    description=(
+        "End of the range (excluded): after `start_time`, by 20 years at most; the present, if "
+        "left out."
+    ),
     allowed=_TIME_ALLOWED,
     kind="instant",
+    default="now",
     example="2025-01-02T00:00:00Z",
-    is_required=True,
 )
 PURGE_START_TIME = replace(
     START_TIME,
@@ -227,8 +243,8 @@ PURGE_START_TIME = replace(
 PURGE_END_TIME = replace(
     END_TIME,
     description="End of the range (excluded); by default the end of time.",
+    default=None,
     example=None,
-    is_required=False,
 )
 ROUTE = Parameter(
     name="route",

@@ -27,11 +27,13 @@ IGNORED_PREFIX = "_"
 class ParameterReader(ABC):
     """Reads parameters and collects their problems."""
 
-    def __init__(self, parameters: Iterable[Parameter]) -> None:
+    def __init__(self, parameters: Iterable[Parameter], now_ms: int | None) -> None:
         """
         Args:
             parameters: The endpoint's; no others can be read.
+            now_ms: The present, for times that count from it; None where there must be none.
         """
+        self._now_ms = now_ms
         self.problems: list[Problem] = []
         # In the endpoint's order.
         self._names = dict.fromkeys(parameter.name for parameter in parameters)
@@ -42,6 +44,7 @@ class ParameterReader(ABC):
 
         Raises:
             LookupError: the endpoint has no such parameter.
+            NowNeededError: it counts from the present, and the reader does not know that.
         """
         if parameter.name not in self._names:
             raise LookupError(f"not a parameter of this endpoint: {parameter.name}")
@@ -52,6 +55,8 @@ class ParameterReader(ABC):
             return None
         if value is None and parameter.is_required:
             self.refuse(parameter.name, f"missing; {parameter.allowed}")
+        if value is None and isinstance(parameter.default, str):
+            return parameter.read_text(parameter.default, self._now_ms)
         return parameter.default if value is None else value
 
     @abstractmethod
@@ -161,13 +166,15 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 class QueryReader(ParameterReader):
     """Reads a query."""
 
-    def __init__(self, query: str, parameters: Iterable[Parameter]) -> None:
-        super().__init__(parameters)
+    def __init__(
+        self, query: str, parameters: Iterable[Parameter], now_ms: int | None = None
+    ) -> None:
+        super().__init__(parameters, now_ms)
         self._query = QueryText(query)
 
     def value_of(self, parameter: Parameter) -> Value | None:
         text = self._query.single(parameter.name)
-        return None if text is None else parameter.read_text(text)
+        return None if text is None else parameter.read_text(text, self._now_ms)
 
     def given(self) -> Iterable[str]:
         return self._query.names
@@ -200,14 +207,15 @@ class BodyReader(ParameterReader):
         members: Mapping[str, object],
         repeated: frozenset[str],
         parameters: Iterable[Parameter],
+        now_ms: int | None = None,
     ) -> None:
-        super().__init__(parameters)
+        super().__init__(parameters, now_ms)
         self._members = members
         self._repeated = repeated
 
     def value_of(self, parameter: Parameter) -> Value | None:
         value = self._member(parameter.name)
-        return None if value is None else parameter.read_json(value)
+        return None if value is None else parameter.read_json(value, self._now_ms)
 
     def given(self) -> Iterable[str]:
         return self._members

@@ -42,7 +42,11 @@ class CachePurgeQuery:
 
 
 def parse_query(
-    query: str, parameters: Iterable[Parameter], *, timeout_ms_max: int
+    query: str,
+    parameters: Iterable[Parameter],
+    *,
+    timeout_ms_max: int,
+    now_ms: int | None = None,
 ) -> TimeseriesRequest:
     """
     Return the request that a query stands for.
@@ -51,12 +55,15 @@ def parse_query(
         query: Undecoded, without the question mark; names that begin with `_` are ignored.
         parameters: The endpoint's.
         timeout_ms_max: The longest allowed time-out, milliseconds.
+        now_ms: The present, for times that count from it.
 
     Raises:
+        NowNeededError: a time counts from the present, which is None: the query has another
+            meaning each time.
         InvalidRequest: the query is wrong; every problem is listed.
         TooLarge: the query is longer than 1 MiB.
     """
-    return _timeseries_request(QueryReader(query, parameters), timeout_ms_max)
+    return _timeseries_request(QueryReader(query, parameters, now_ms), timeout_ms_max)
 
 
 def parse_body(
@@ -65,6 +72,7 @@ def parse_body(
     parameters: Iterable[Parameter],
     *,
     timeout_ms_max: int,
+    now_ms: int,
     query: str = "",
 ) -> TimeseriesRequest:
     """
@@ -76,6 +84,7 @@ def parse_body(
         content_type: The `Content-Type` header; without one, JSON is assumed.
         parameters: The endpoint's.
         timeout_ms_max: The longest allowed time-out, milliseconds.
+        now_ms: The present, for times that count from it.
         query: The request's query, undecoded, which may only hold what is ignored.
 
     Raises:
@@ -83,7 +92,7 @@ def parse_body(
         TooLarge: the body is longer than 1 MiB.
     """
     members, repeated = read_json_object(body, content_type)
-    source = BodyReader(members, repeated, parameters)
+    source = BodyReader(members, repeated, parameters, now_ms)
     if any(not name.startswith(IGNORED_PREFIX) for name in QueryText(query).names):
         source.refuse("query", "a POST takes its parameters from the body: send no query")
     return _timeseries_request(source, timeout_ms_max)
@@ -121,7 +130,9 @@ def parse_values(query: str, parameters: Sequence[Parameter]) -> dict[str, Any]:
     return values
 
 
-def parse_cache_purge_query(query: str, parameters: Iterable[Parameter]) -> CachePurgeQuery:
+def parse_cache_purge_query(
+    query: str, parameters: Iterable[Parameter], now_ms: int
+) -> CachePurgeQuery:
     """
     Return the part of the cache that a query of `DELETE /api/cache` names.
 
@@ -130,12 +141,13 @@ def parse_cache_purge_query(query: str, parameters: Iterable[Parameter]) -> Cach
     Args:
         query: Undecoded, without the question mark; names that begin with `_` are ignored.
         parameters: The endpoint's.
+        now_ms: The present, for times that count from it.
 
     Raises:
         InvalidRequest: the query is wrong; every problem is listed.
         TooLarge: the query is longer than 1 MiB.
     """
-    source = QueryReader(query, parameters)
+    source = QueryReader(query, parameters, now_ms)
     site = source.read(p.SITE)
     points = source.read_points(is_required=False)
     start_ms, end_ms = source.read(p.PURGE_START_TIME), source.read(p.PURGE_END_TIME)

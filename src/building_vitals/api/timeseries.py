@@ -21,7 +21,7 @@ from building_vitals.api.parameters import BODY_BYTES_MAX, shown
 from building_vitals.api.requests import parse_body, parse_query
 from building_vitals.cache.estimates import estimated_samples
 from building_vitals.errors import InvalidRequest, Problem
-from building_vitals.instants import elapsed_ms
+from building_vitals.instants import NowNeededError, elapsed_ms
 
 
 async def read_timeseries(call: Call) -> Reply:
@@ -52,7 +52,12 @@ async def read_timeseries(call: Call) -> Reply:
 async def _parse(call: Call) -> TimeseriesRequest:
     request, timeout_ms_max = call.request, call.app.settings.routing.direct_timeout
     if request.method != "POST":
-        return _parse_query(request.query, call.parameters, timeout_ms_max=timeout_ms_max)
+        arguments = request.query, call.parameters
+        try:
+            return _parse_query(*arguments, timeout_ms_max=timeout_ms_max)
+        except NowNeededError:
+            now_ms = request.started_ms
+            return parse_query(*arguments, timeout_ms_max=timeout_ms_max, now_ms=now_ms)
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.strip().lower() != "identity":
         # Never inflated here: a small body could stand for any amount of memory.
@@ -64,11 +69,13 @@ async def _parse(call: Call) -> TimeseriesRequest:
         request.headers.get("content-type"),
         call.parameters,
         timeout_ms_max=timeout_ms_max,
+        now_ms=request.started_ms,
         query=request.query,
     )
 
 
-# A chart sends the same request again and again; the meaning of a query or a header never changes.
+# A chart sends the same request again and again; the meaning of a query or a header never changes,
+# unless it counts from the present: that is refused, and nothing is kept.
 _parse_query = lru_cache(maxsize=64)(parse_query)
 _choose_format = lru_cache(maxsize=64)(choose_format)
 _accepts_gzip = lru_cache(maxsize=64)(accepts_gzip)

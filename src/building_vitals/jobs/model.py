@@ -14,7 +14,7 @@ import msgspec
 
 from building_vitals.answers.question import Priority
 from building_vitals.errors import InvalidRequest, Problem
-from building_vitals.instants import parse_instant
+from building_vitals.instants import check_instant
 from building_vitals.ranges import Range
 
 JobStatus = Literal["queued", "processing", "retrying", "completed", "failed", "cancelled"]
@@ -156,7 +156,7 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
     """
     try:
         created, _, job_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
-        return parse_instant(int(created)), job_id
+        return check_instant(int(created)), job_id
     except ValueError:
         problem = Problem("cursor", "not a cursor; the nextCursor of a page is allowed")
         raise InvalidRequest([problem]) from None

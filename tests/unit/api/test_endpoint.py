@@ -55,7 +55,8 @@ def test_an_open_part_is_one_segment(path: str, captured: tuple[str, ...] | None
 
 
 @pytest.mark.parametrize(
-    ("role", "failing"), [("reader", [400, 401, 403, 404, 429, 500]), ("anybody", [400, 403, 404, 500])]
+    ("role", "failing"),
+    [("reader", [400, 401, 403, 404, 429, 500]), ("anybody", [400, 403, 404, 500])],
 )
 def test_failures_depend_on_the_role(role: Role, failing: list[int]) -> None:
     """Only keys can be refused; a status that is an answer is no failure."""

@@ -102,16 +102,42 @@ def test_integer_may_be_written_with_a_point() -> None:
         "2024-12-31T22:30:00-01:30",
         "2025-01-01",
         "2025-01-01 00:00",
+        "20250101",
+        "20250101T000000Z",
         "1735689600000",
+        "now-0s",
+        "now",
     ],
 )
 def test_instant_reads_every_spelling(text: str) -> None:
-    """ISO 8601 with Z, an offset (its plus perhaps lost), or neither; or milliseconds."""
-    assert 1_735_689_600_000 == p.START_TIME.read_text(text)
+    """ISO 8601 with Z, an offset (its plus perhaps lost), or neither; milliseconds; the present."""
+    assert 1_735_689_600_000 == p.START_TIME.read_text(text, 1_735_689_600_999)
+
+
+@pytest.mark.parametrize("number", [1_790_812_800, 0, 5, -1, 20250101, 631_151_999_999])
+def test_numbers_of_seconds_are_refused(number: int) -> None:
+    """Before 1990 as milliseconds: the message asks, and gives what would have been right."""
+    with pytest.raises(ValueError, match=f"^before 1990 as milliseconds: {number}; were seconds"):
+        p.START_TIME.read_json(number)
+    assert refusal(p.START_TIME, "1790812800") == (
+        "before 1990 as milliseconds: 1790812800; were seconds meant? "
+        "2026-10-01T00:00:00.000Z is 1790812800000"
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["", "garbage", "2025-13-01", "2025-02-29", "1e12", "1" * 16, "0000-01-01", "now"]
+    "text",
+    [
+        "",
+        "garbage",
+        "2025-13-01",
+        "2025-02-29",
+        "1e12",
+        "1" * 16,
+        "0000-01-01",
+        "now-1y",
+        "20251301",
+    ],
 )
 def test_instant_refuses_other_text(text: str) -> None:
     """What is no time is refused, and what is allowed is said."""
@@ -157,7 +183,7 @@ def test_examples_and_defaults_are_allowed(parameter: Parameter) -> None:
     """What a definition shows or assumes is what it would take."""
     for value in (parameter.example, parameter.default):
         if value is not None:
-            parameter.read_json(value)
+            parameter.read_json(value, 1_735_689_600_000)
 
 
 @pytest.mark.parametrize(

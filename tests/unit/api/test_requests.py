@@ -18,18 +18,20 @@ from building_vitals.api.requests import (
 )
 from building_vitals.api.routes import ENDPOINTS
 from building_vitals.errors import InvalidRequest, TooLarge
+from building_vitals.instants import NowNeededError
 from building_vitals.jobs.submission import canonical_request, request_hash
 from building_vitals.ranges import Range
 
 DAY = Range(1_735_689_600_000, 1_735_776_000_000)
 GET = next(each for each in ENDPOINTS if each.operation_id == "getTimeseries")
 PURGE = next(each for each in ENDPOINTS if each.operation_id == "purgeCache")
+NOW_MS = DAY.end_ms + 999
 TIMES = "start_time=2025-01-01T00:00:00Z&end_time=2025-01-02T00:00:00Z"
 
 
 def query(text: str) -> TimeseriesRequest:
     """Return the request of a query."""
-    return parse_query(text, GET.query, timeout_ms_max=30_000)
+    return parse_query(text, GET.query, timeout_ms_max=30_000, now_ms=NOW_MS)
 
 
 def fields_of_query(text: str) -> list[str]:
@@ -85,6 +87,29 @@ def test_query_with_the_least() -> None:
 def test_query_names_points(text: str, points: tuple[str, ...]) -> None:
     """`points` is split at commas and stripped of blanks, `point` is taken as it is."""
     assert points == query(f"site=s&{text}&{TIMES}").points
+
+
+@pytest.mark.parametrize(
+    ("text", "time_range"),
+    [
+        ("start_time=now-1d&end_time=now", DAY),
+        ("start_time=now-1d", DAY),
+        ("start_time=20250101", DAY),
+        ("start_time=now-24h&end_time=20250102", DAY),
+        ("start_time=now-1440m", DAY),
+        ("start_time=now-86400s", DAY),
+        ("start_time=now-1w", Range(DAY.end_ms - 604_800_000, DAY.end_ms)),
+        (
+            "start_time=now-2h&end_time=now-1h",
+            Range(DAY.end_ms - 7_200_000, DAY.end_ms - 3_600_000),
+        ),
+    ],
+)
+def test_query_counts_from_the_whole_second_it_came_in(text: str, time_range: Range) -> None:
+    """The end is the present if left out; a query that counts from it has no lasting meaning."""
+    assert time_range == query(f"site=s&points=a&{text}").time_range
+    with pytest.raises(NowNeededError):
+        parse_query(f"site=s&points=a&{text}", GET.query, timeout_ms_max=1)
 
 
 def test_query_reads_offsets_whose_plus_was_not_encoded() -> None:
@@ -173,7 +198,7 @@ def test_query_problems_are_told_all_at_once() -> None:
 
 def test_query_without_anything_names_what_is_missing() -> None:
     """Every required parameter is listed."""
-    assert ["site", "points", "start_time", "end_time"] == fields_of_query("")
+    assert ["site", "points", "start_time"] == fields_of_query("")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +206,7 @@ def test_query_without_anything_names_what_is_missing() -> None:
     [
         ("site=s&site=s", "site"),
         ("site=s&format=csv&format=csv", "format"),
-        ("site=s&start_time=1", "start_time"),
+        ("site=s&start_time=2025-01-01", "start_time"),
         ("site=%ff", "site"),
         ("site=s&points=%c3", "points"),
         ("site=s&point=%ed%a0%80", "point"),
@@ -196,7 +221,15 @@ def test_query_refuses_repeats_broken_text_and_empty_names(text: str, field: str
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [("1", "1"), ("2", "1"), ("0", str(p.RANGE_MS_MAX + 1)), ("1900-01-01", "2025-01-01")],
+    [
+        (str(DAY.start_ms), str(DAY.start_ms)),
+        (str(DAY.end_ms), str(DAY.start_ms)),
+        (str(DAY.start_ms), str(DAY.start_ms + p.RANGE_MS_MAX + 1)),
+        ("1900-01-01", "2025-01-01"),
+        ("now", "now"),
+        ("now-1h", "now-2h"),
+        ("now-1100w", "now"),
+    ],
 )
 def test_query_refuses_reversed_empty_and_endless_ranges(start: str, end: str) -> None:
     """The end is after the start, by twenty years at most."""
@@ -263,21 +296,29 @@ def test_page_query_lists_all_that_is_wrong() -> None:
     [
         ("site=s", CachePurgeQuery("s", None, None)),
         ("site=s&points=a,b", CachePurgeQuery("s", ("a", "b"), None)),
-        ("site=s&start_time=5&end_time=6", CachePurgeQuery("s", None, Range(5, 6))),
-        ("site=s&start_time=5", CachePurgeQuery("s", None, Range(5, 253_402_128_000_000))),
-        ("site=s&end_time=5", CachePurgeQuery("s", None, Range(-62_135_510_400_000, 5))),
+        (f"site=s&{TIMES}", CachePurgeQuery("s", None, DAY)),
+        (
+            "site=s&start_time=now-1d",
+            CachePurgeQuery("s", None, Range(DAY.start_ms, 253_402_128_000_000)),
+        ),
+        (
+            "site=s&end_time=now",
+            CachePurgeQuery("s", None, Range(-62_135_510_400_000, DAY.end_ms)),
+        ),
     ],
 )
 def test_cache_purge_query(text: str, expected: CachePurgeQuery) -> None:
     """Points and either end of the range are optional."""
-    assert expected == parse_cache_purge_query(text, PURGE.query)
+    assert expected == parse_cache_purge_query(text, PURGE.query, NOW_MS)
 
 
-@pytest.mark.parametrize("text", ["", "site=", "site=s&points=", "site=s&start_time=6&end_time=5"])
+@pytest.mark.parametrize(
+    "text", ["", "site=", "site=s&points=", "site=s&start_time=now&end_time=20250101"]
+)
 def test_cache_purge_query_that_is_unclear_is_refused(text: str) -> None:
     """Nothing empty stands for everything."""
     with pytest.raises(InvalidRequest):
-        parse_cache_purge_query(text, PURGE.query)
+        parse_cache_purge_query(text, PURGE.query, NOW_MS)
 
 
 def test_site_in_a_path_is_decoded_and_checked() -> None:
@@ -293,4 +334,4 @@ def test_a_parameter_of_another_endpoint_can_not_be_read() -> None:
     with pytest.raises(LookupError, match="not a parameter of this endpoint: user_id"):
         parse_query(f"site=s&points=a&{TIMES}", GET.query[:-1], timeout_ms_max=1)
     unlisted = tuple(each for each in PURGE.query if each not in (p.POINT, p.POINTS))
-    assert CachePurgeQuery("s", None, None) == parse_cache_purge_query("site=s", unlisted)
+    assert CachePurgeQuery("s", None, None) == parse_cache_purge_query("site=s", unlisted, 0)

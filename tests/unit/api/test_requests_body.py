@@ -29,7 +29,7 @@ BODY: dict[str, Any] = {
 def body(document: object, content_type: str | None = "application/json") -> TimeseriesRequest:
     """Return the request of a body: bytes as they are, anything else as JSON."""
     raw = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return parse_body(raw, content_type, POST.body, timeout_ms_max=30_000)
+    return parse_body(raw, content_type, POST.body, timeout_ms_max=30_000, now_ms=DAY.end_ms)
 
 
 def messages_of_body(document: object, content_type: str | None = "application/json") -> list[str]:
@@ -69,6 +69,14 @@ def test_body_equals_query() -> None:
     pairs = [(name, value) for name, value in document.items() if name != "points"]
     text = urlencode([*pairs, ("point", "a, b"), ("point", "c")])
     assert parse_query(text, GET.query, timeout_ms_max=30_000) == body(document)
+
+
+def test_body_counts_from_the_present_too() -> None:
+    """`now` and what lies before it are texts; the end may be left out, or null."""
+    document = {**BODY, "start_time": "now-1d", "end_time": None}
+    assert DAY == body(document).time_range
+    del document["end_time"]
+    assert DAY == body(document | {"start_time": "20250101"}).time_range
 
 
 @pytest.mark.parametrize(
@@ -111,7 +119,7 @@ def test_query_of_a_post_holds_only_what_is_ignored() -> None:
     raw = json.dumps(BODY | {"max_points": 1}).encode()
     for query, fields in (("_=1&", ["max_points"]), ("site=s", ["query", "max_points"])):
         with pytest.raises(InvalidRequest) as caught:
-            parse_body(raw, None, POST.body, timeout_ms_max=30_000, query=query)
+            parse_body(raw, None, POST.body, timeout_ms_max=30_000, now_ms=DAY.end_ms, query=query)
         assert fields == [problem.field for problem in caught.value.problems]
 
 

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from building_vitals.access.caller import Caller
+from building_vitals.instants import format_instant
 from fakes.api_calls import called, document_of, headers_of
 from fakes.job_world import JobWorld
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -42,6 +43,22 @@ async def test_headers_tell_route_and_cache_status() -> None:
             if_none_match=headers["ETag"],
         )
         assert 304 == reply.status
+
+
+@in_virtual_time
+async def test_a_query_that_counts_from_the_present_is_read_each_time() -> None:
+    """The same text means another range a minute later, and the same as its instants."""
+    async with JobWorld() as world:
+        told = []
+        for _ in range(2):
+            query = "site=site&points=a&start_time=now-1d&route=cached"
+            document = await document_of(await called(world, "GET /api/timeseries", query))
+            told.append((document["_meta"]["startTime"], document["_meta"]["endTime"]))
+            await world.clock.sleep(60_000)
+        assert [
+            tuple(format_instant(EPOCH_MS + n * 60_000 - days * DAY_MS) for days in (1, 0))
+            for n in (0, 1)
+        ] == told
 
 
 @in_virtual_time

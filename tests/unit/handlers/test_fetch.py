@@ -129,7 +129,7 @@ async def test_preflights_are_answered_from_the_table() -> None:
 @in_virtual_time
 async def test_an_isolate_without_memory_to_spare_says_when_to_come_again() -> None:
     """A problem document with Retry-After, for large answers as for fetches; small ones go on."""
-    query = "site=site&points=a&start_time=0&end_time=86400000&route=cached"
+    query = "site=site&points=a&start_time=2025-01-01&end_time=2025-01-02&route=cached"
     async with JobWorld() as world:
         assert 200 == (await called(world, "GET /api/timeseries", query)).status
         await world.settle()
@@ -157,7 +157,7 @@ async def test_an_isolate_without_memory_to_spare_says_when_to_come_again() -> N
 async def test_the_log_line_keeps_its_fields() -> None:
     """Those who filter lines by a field find it under the name they know."""
     async with JobWorld() as world:
-        query = "site=site&points=a&start_time=0&end_time=86400000&route=cached"
+        query = "site=site&points=a&start_time=2025-01-01&end_time=2025-01-02&route=cached"
         reply = await called(world, "GET /api/timeseries", query)
         assert 200 == reply.status
         (line,) = world.lines
@@ -178,7 +178,7 @@ async def test_samples_that_cannot_be_read_are_told() -> None:
         world.upstream.untimed = {"a", "b"}
         told = []
         for route in ("cached", "cached", "direct"):
-            query = f"site=site&points=a,b&start_time=0&end_time=86400000&route={route}"
+            query = f"site=site&points=a,b&start_time=2025-01-01&end_time=2025-01-02&route={route}"
             document = await document_of(await called(world, "GET /api/timeseries", query))
             told.append(document["_meta"]["unreadableSamples"])
             await world.settle()
@@ -293,7 +293,9 @@ async def test_what_is_fetched_is_counted_by_what_it_costs() -> None:
         many, others = (",".join(f"{x}{n}" for n in range(60)) for x in "pq")
 
         async def asked(points: str, route: str, caller: Caller = one) -> Reply:
-            query = f"site=site&points={points}&start_time=0&end_time=86400000&route={route}"
+            query = (
+                f"site=site&points={points}&start_time=2025-01-01&end_time=2025-01-02&route={route}"
+            )
             reply = await called(world, "GET /api/timeseries", query, caller=caller)
             await world.settle()
             return reply
