@@ -178,6 +178,7 @@ class App(UpstreamServices):
             recent=self.recent,
             bypasses=self.isolate.bypasses,
             streams=self.isolate.answer_streams,
+            names=self.isolate.point_names,
             invocation=self.invocation,
         )
 

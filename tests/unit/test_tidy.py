@@ -57,7 +57,7 @@ PURE = {
     *("cache.failures", "cache.lease", "cache.patience", "cache.slivers", "cache.twins"),
     "cache.refetch",
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
-    *("answers.question", "answers.routing", "answers.pieces"),
+    *("answers.question", "answers.routing", "answers.pieces", "answers.unknown_points"),
     *("answers.formats.registry", "answers.formats.encoder", "answers.formats.text_rows"),
     *("answers.formats.spliced_json", "answers.formats.json_text", "answers.formats.csv_rows"),
     *("answers.formats.ndjson_rows", "answers.formats.msgpack_rows", "answers.formats.runs"),

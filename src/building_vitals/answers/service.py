@@ -49,6 +49,7 @@ from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
 from building_vitals.ports import Invocation
 from building_vitals.ranges import Range
+from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.profile import Source
 
 # Times that an answer is planned because objects were gone.
@@ -75,6 +76,7 @@ class EnhancedTimeseriesService:
         recent: RecentAnswers,
         bypasses: BypassLimit,
         streams: StreamLimit,
+        names: PointNames,
         invocation: Invocation,
     ) -> None:
         self._filler = filler
@@ -87,6 +89,7 @@ class EnhancedTimeseriesService:
         self._recent = recent
         self._bypasses = bypasses
         self._streams = streams
+        self._names = names
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
 
@@ -275,7 +278,8 @@ class EnhancedTimeseriesService:
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
         )
-        return await self._encode(question, filling, resolve(filling.covers), report, None)
+        parts = self._resolve(need, filling)
+        return await self._encode(question, filling, parts, report, None)
 
     async def _answer(
         self,
@@ -293,11 +297,11 @@ class EnhancedTimeseriesService:
         """
         filling = await self._at_hand(need, filling)
         try:
-            parts = resolve(filling.covers)
+            parts = self._resolve(need, filling)
         except DirectoryMissing:
             filling = await self._at_hand(need, await self._with_directories(need, filling))
             try:
-                parts = resolve(filling.covers)
+                parts = self._resolve(need, filling)
             except DirectoryMissing as error:
                 # Another segment has taken its place since: to be planned again, as with objects.
                 raise LostObjects([]) from error
@@ -329,6 +333,21 @@ class EnhancedTimeseriesService:
         """Return the same cover without slivers whose bytes are not at hand."""
         covered = await self._store.at_hand(need.site, filling.covers)
         return msgspec.structs.replace(filling, covers=covered)
+
+    def _resolve(self, need: Need, filling: Filling) -> list[PointPieces]:
+        """
+        Return the pieces of every point, and what is to be said of those that the site has not.
+
+        Raises:
+            DirectoryMissing: a segment must be cut whose directory was not loaded.
+        """
+        parts, known = resolve(filling.covers), self._names.get(need.site)
+        if known is None or all(each.error is None for each in parts):
+            return parts
+        # As app.py says: few answers have points that nobody knows.
+        from building_vitals.answers.unknown_points import with_hints
+
+        return with_hints(parts, known[1])
 
     async def _with_directories(self, need: Need, filling: Filling) -> Filling:
         """Return the same cover with every frame directory loaded."""
