@@ -22,7 +22,7 @@ from building_vitals.api.requests import (
 )
 from building_vitals.api.routes import ENDPOINTS
 from building_vitals.errors import AppError, InvalidRequest
-from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, format_instant
+from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS, NUMBER_MIN_MS, format_instant
 from building_vitals.jobs.submission import canonical_request
 from building_vitals.names import SITE_PATTERN
 from building_vitals.ranges import Range
@@ -56,6 +56,7 @@ OPTIONS = st.fixed_dictionaries(
         "user_id": st.text(POINT_CHARACTERS, min_size=1, max_size=20),
     },
 )
+NOW_MS = 1_790_812_800_999
 KEYS = st.sampled_from(
     [
         "site",
@@ -125,7 +126,7 @@ def assert_answerable(error: AppError) -> None:
 def test_any_query_is_a_request_or_refused(query: str) -> None:
     """No query makes the reader fail otherwise."""
     try:
-        assert_valid(parse_query(query, GET.query, timeout_ms_max=TIMEOUT_MS_MAX))
+        assert_valid(parse_query(query, GET.query, timeout_ms_max=TIMEOUT_MS_MAX, now_ms=NOW_MS))
     except AppError as error:
         assert_answerable(error)
 
@@ -134,7 +135,9 @@ def test_any_query_is_a_request_or_refused(query: str) -> None:
 def test_any_body_is_a_request_or_refused(body: bytes, content_type: str | None) -> None:
     """No body makes the reader fail otherwise."""
     try:
-        assert_valid(parse_body(body, content_type, POST.body, timeout_ms_max=TIMEOUT_MS_MAX))
+        assert_valid(
+            parse_body(body, content_type, POST.body, timeout_ms_max=TIMEOUT_MS_MAX, now_ms=NOW_MS)
+        )
     except AppError as error:
         assert_answerable(error)
 
@@ -143,7 +146,7 @@ def test_any_body_is_a_request_or_refused(body: bytes, content_type: str | None)
 def test_any_query_of_the_other_paths_is_read_or_refused(query: str) -> None:
     """The other readers fail no otherwise either."""
     readers = (
-        lambda text: parse_cache_purge_query(text, PURGE.query),
+        lambda text: parse_cache_purge_query(text, PURGE.query, NOW_MS),
         parse_site,
         *(lambda text, query=each.query: parse_values(text, query) for each in PAGED),
     )
@@ -159,7 +162,10 @@ def test_what_is_asked_is_what_is_read(
     site: str, points: list[str], time_range: Range, options: dict[str, Any], data: st.DataObject
 ) -> None:
     """A request survives the way through a query and through a body, unchanged."""
-    times = [format_instant(each) if data.draw(st.booleans()) else each for each in time_range]
+    times = [
+        format_instant(each) if each < NUMBER_MIN_MS or data.draw(st.booleans()) else each
+        for each in time_range
+    ]
     document = {"site": site, "start_time": times[0], "end_time": times[1], **options}
     expected = TimeseriesRequest(
         site=site,
@@ -172,11 +178,12 @@ def test_what_is_asked_is_what_is_read(
         max_points=options.get("max_points"),
         wait_s=options.get("wait"),
         user_id=options.get("user_id"),
+        layout=options.get("layout"),
     )
     pairs = [*document.items(), *(("point", point) for point in points)]
     query = urlencode(pairs) if data.draw(st.booleans()) else urlencode(pairs, quote_via=quote)
     body = json.dumps(document | {"points": points}).encode()
     assert expected == parse_query(query, GET.query, timeout_ms_max=TIMEOUT_MS_MAX)
     assert expected == parse_body(
-        body, "application/json", POST.body, timeout_ms_max=TIMEOUT_MS_MAX
+        body, "application/json", POST.body, timeout_ms_max=TIMEOUT_MS_MAX, now_ms=NOW_MS
     )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from building_vitals import nearest
 from building_vitals.nearest import COMPARED_MAX, SIMILAR_MAX, KnownNames, changes
 
 POINTS = [
@@ -62,8 +63,16 @@ def test_few_names_are_looked_at_closely(monkeypatch: pytest.MonkeyPatch) -> Non
     """However many are known, and however alike they are."""
     looked: list[str] = []
     compared: list[str] = []
-    module = "building_vitals.nearest"
-    monkeypatch.setattr(f"{module}._ends", lambda _, other: looked.append(other) or len(looked))
-    monkeypatch.setattr(f"{module}.changes", lambda _, other, most: compared.append(other) or most)
+
+    def ends(_: str, other: str) -> int:
+        looked.append(other)
+        return len(looked)
+
+    def count(_: str, other: str, most: int) -> int:
+        compared.append(other)
+        return most
+
+    monkeypatch.setattr(nearest, "_ends", ends)
+    monkeypatch.setattr(nearest, "changes", count)
     KnownNames(POINTS).nearest(POINTS[7] + "x")
     assert (SIMILAR_MAX, COMPARED_MAX) == (len(looked), len(compared))

@@ -20,7 +20,7 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 SOURCE_BYTES_MAX = 840_000
 # What few routes need.
 LATE = {
-    *("nearest", "answers.unknown_points"),
+    *("nearest", "answers.unknown_points", "answers.wide", "answers.formats.wide_rows"),
     *("api.openapi", "api.json_schemas", "api.waits", "handlers.queue", "handlers.scheduled"),
     *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),
     *("jobs.submission", "jobs.upkeep", "cache.upkeep", "cache.upkeep_table"),

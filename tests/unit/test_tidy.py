@@ -61,6 +61,7 @@ PURE = {
     *("answers.formats.registry", "answers.formats.encoder", "answers.formats.text_rows"),
     *("answers.formats.spliced_json", "answers.formats.json_text", "answers.formats.csv_rows"),
     *("answers.formats.ndjson_rows", "answers.formats.msgpack_rows", "answers.formats.runs"),
+    "answers.formats.wide_rows",
     *("access.caller", "access.api_keys", "access.options", "access.origins", "access.streams"),
     "access.waits",
     *("jobs.chunking", "jobs.retrying", "datasets.dataset"),

@@ -15,8 +15,12 @@ import msgspec
 from building_vitals.ahead import begin_ahead
 from building_vitals.answers.answer import CacheReport
 from building_vitals.answers.formats.encoder import Encoder
-from building_vitals.answers.pieces import PointPieces
+from building_vitals.answers.formats.registry import encoder_for
+from building_vitals.answers.formats.spliced_json import SplicedJson
+from building_vitals.answers.pieces import PointPieces, total_stored_bytes, total_text_bytes
+from building_vitals.answers.question import Question
 from building_vitals.answers.stream_limit import WIDE_BYTES, StreamPlace
+from building_vitals.cache.need import Filling
 from building_vitals.cache.segments import Piece, cut_piece_text
 from building_vitals.cache.store import READ_GAP_BYTES_MAX, Blobs, SegmentStore
 from building_vitals.errors import AppError
@@ -166,6 +170,28 @@ class ByteSource(NamedTuple):
         return self.place is None or self.place.reads_ahead
 
 
+def encoding(
+    question: Question, filling: Filling, parts: list[PointPieces], report: CacheReport
+) -> tuple[int, Encoder, Callable[[ByteSource], AsyncGenerator[bytes]]]:
+    """
+    Return about how many bytes an answer takes to be made, its encoder, and what comes out of that.
+
+    Raises:
+        TooLarge: no memory or time would be enough for it in its layout.
+    """
+    max_points = question.request.max_points
+    if question.is_wide:
+        # As app.py says: few answers are wide.
+        from building_vitals.answers.wide import WideRows
+
+        rows = WideRows(filling.covers, parts, report, gzip=question.gzip, max_points=max_points)
+        return rows.size, rows.encoder, rows.chunks
+    encoder = encoder_for(question.format, len(parts), gzip=question.gzip, max_points=max_points)
+    is_spliced = isinstance(encoder, SplicedJson)
+    size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
+    return size, encoder, lambda source: encoded(source, encoder, report)
+
+
 async def encoded(
     source: ByteSource, encoder: Encoder, report: CacheReport
 ) -> AsyncGenerator[bytes]:
@@ -259,21 +285,20 @@ async def _count(part: PointPieces, source: ByteSource, blobs: Blobs | None) -> 
 async def body(
     source: ByteSource,
     encoder: Encoder,
-    report: CacheReport,
+    chunks: AsyncGenerator[bytes],
     meta: Callable[[int], object],
     clock: Clock,
 ) -> AsyncGenerator[bytes]:
     """
-    Yield the body of an answer, `samples_from_cache` of the report counted on the way.
+    Yield the body of an answer: the *chunks* that come out of the encoder, then its end.
 
-    At its end *meta* is told how many samples there are and gives `_meta`.
+    At the end *meta* is told how many samples there are and gives `_meta`.
 
     Raises:
         LostObjects: as `encoded` does.
         AnswerCut: the client has taken STREAM_MS_MAX: objects are only kept for so long.
     """
     until_ms = clock.now_ms() + STREAM_MS_MAX
-    chunks = encoded(source, encoder, report)
     try:
         # In no name of its own: what is being sent would be held for as long as that takes.
         while (found := [await anext(chunks, None)]) != [None]:

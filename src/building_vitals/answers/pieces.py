@@ -49,6 +49,11 @@ def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
     ]
 
 
+def lacks_directory(cover: Cover) -> bool:
+    """Return whether a cover has a segment of which only the whole can be taken."""
+    return any(segment.count and segment.frames is None for segment, _ in cover.known)
+
+
 def with_loaded(covers: Sequence[Cover], loaded: Iterable[Segment]) -> list[Cover]:
     """Return the same covers, their segments as they have been loaded: with frame directories."""
     found = {_identity(each): each for each in loaded}

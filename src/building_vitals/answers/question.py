@@ -15,6 +15,8 @@ import msgspec
 from building_vitals.answers.formats.registry import Format
 from building_vitals.ranges import Range
 
+Layout = Literal["long", "wide"]
+LAYOUTS: tuple[Layout, ...] = ("long", "wide")
 Route = Literal["direct", "cached", "queued"]
 ROUTES: tuple[Route, ...] = ("direct", "cached", "queued")
 Priority = Literal["low", "normal", "high"]
@@ -52,10 +54,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             site=request.site,
             time_range=request.time_range,
             max_points=request.max_points,
-            format=self.format,
+            format="wide" if self.is_wide else self.format,
             gzip=self.gzip,
             route=self.route,
         )
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the points are wanted side by side: CSV knows how, the other formats do not."""
+        return self.request.layout == "wide" and self.format == "csv"
 
     @property
     def look_up_key(self) -> Hashable:
@@ -73,7 +80,7 @@ class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     time_range: Range
     max_points: int | None
-    format: Format
+    format: Format | Literal["wide"]
     gzip: bool
     route: str
 
@@ -91,6 +98,7 @@ class TimeseriesRequest:
         priority: Of the job it may become.
         timeout_ms: Time-out asked for; None for the configured one.
         max_points: Most samples per point; None for all.
+        layout: Of CSV; None where it does not say.
         wait_s: Seconds to wait for the job that it may become; None where it does not say.
         user_id: A label.
     """
@@ -103,5 +111,6 @@ class TimeseriesRequest:
     priority: Priority = "normal"
     timeout_ms: int | None = None
     max_points: int | None = None
+    layout: Layout | None = None
     wait_s: int | None = None
     user_id: str | None = None

@@ -15,18 +15,16 @@ from building_vitals.answers.answer import (
     TimeseriesAnswer,
     answer_meta,
 )
-from building_vitals.answers.body import WHOLE_BYTES_MAX, ByteSource, body, encoded
+from building_vitals.answers.body import WHOLE_BYTES_MAX, ByteSource, body, encoding
 from building_vitals.answers.bypass_limit import BypassLimit
-from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.answers.pieces import (
     PointPieces,
     entity_tag,
+    lacks_directory,
     object_keys,
     resolve,
     total_sliver_bytes,
-    total_stored_bytes,
-    total_text_bytes,
     with_loaded,
 )
 from building_vitals.answers.question import Question
@@ -295,6 +293,10 @@ class EnhancedTimeseriesService:
 
         The generation is that of the look-ups before the index was asked.
         """
+        if question.is_wide:
+            filling = await self._with_directories(need, filling)
+            if any(lacks_directory(cover) for cover in filling.covers):
+                raise LostObjects([])
         filling = await self._at_hand(need, filling)
         try:
             parts = self._resolve(need, filling)
@@ -319,6 +321,8 @@ class EnhancedTimeseriesService:
         # A point that the site does not have may be added to it at any moment.
         is_whole = is_whole and not any(each.is_unknown for each in filling.covers)
         is_whole = is_whole and total_sliver_bytes(parts) <= KEPT_SLIVERS_BYTES_MAX
+        # What is put side by side needs more than the pieces.
+        is_whole = is_whole and not question.is_wide
         if answer_etag is not None and not filling.fetched and is_whole:
             expires_ms = self._filler.expires_ms(need.site, filling.covers)
             prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)
@@ -380,19 +384,14 @@ class EnhancedTimeseriesService:
 
         if not filling.fetched and self._recent.resume(answer, question, self._clock.now_ms()):
             return answer
-        max_points = question.request.max_points
-        encoder = encoder_for(
-            question.format, len(parts), gzip=question.gzip, max_points=max_points
-        )
         source = ByteSource(parts, filling.fresh, self._store, made=filling.made)
-        is_spliced = isinstance(encoder, SplicedJson)
-        size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
+        size, encoder, chunks_from = encoding(question, filling, parts, report)
         if size > WHOLE_BYTES_MAX:
             source = source._replace(place=self._streams.enter(self._clock.now_ms()))
-            answer.rest = body(source, encoder, report, meta, self._clock)
+            answer.rest = body(source, encoder, chunks_from(source), meta, self._clock)
             answer.first = await anext(answer.rest)
             return answer
-        data = b"".join([chunk async for chunk in encoded(source, encoder, report)])
+        data = b"".join([chunk async for chunk in chunks_from(source)])
         if answer_etag is not None and not filling.fetched and isinstance(encoder, SplicedJson):
             self._recent.keep(answer_etag, encoder.seal(data))
         answer.first = data + encoder.finish(meta(encoder.samples))

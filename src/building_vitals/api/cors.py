@@ -11,7 +11,7 @@ ALLOWED_METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 ALLOWED_HEADERS = "Authorization, X-API-Key, Content-Type, If-None-Match, Accept, Prefer"
 EXPOSED_HEADERS = (
     "X-Request-Id, X-Route-Type, X-Cache-Hit, X-Cache-Status, X-Request-Duration, "
-    "Server-Timing, ETag, Retry-After, Location, Preference-Applied"
+    "Server-Timing, ETag, Retry-After, Location, Preference-Applied, Content-Disposition"
 )
 # Two hours, the most that Chromium honours.
 PREFLIGHT_AGE_S = 7200

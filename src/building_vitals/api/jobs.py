@@ -12,8 +12,9 @@ from building_vitals.access.streams import OpenStreams
 from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.api.documents import CancelAnswer
 from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
+from building_vitals.api.parameters import layout_problem
 from building_vitals.api.timeseries import question_of, timeseries_reply
-from building_vitals.errors import Gone
+from building_vitals.errors import Gone, InvalidRequest, Problem
 from building_vitals.jobs.documents import job_document
 from building_vitals.jobs.model import Job
 from building_vitals.ports import Clock
@@ -43,6 +44,9 @@ async def cancel_job(call: Call) -> Reply:
 async def read_job_data(call: Call) -> Reply:
     """Answer with the result of a completed job."""
     app, values = call.app, call.values()
+    problem = layout_problem(values["format"], values["layout"])
+    if problem is not None:
+        raise InvalidRequest([Problem("layout", problem)])
     job, result = await app.jobs.get_job_with_result(call.captured[0], call.caller)
     call.caller.require_site(job.site)
     if result is not None:

@@ -53,12 +53,16 @@ _HEADERS: dict[str, tuple[str, JsonObject]] = {
     "X-Request-Duration": ("Duration in milliseconds.", {"type": "number", "minimum": 0}),
     "Server-Timing": ("Duration and cache status, for browsers.", _TEXT),
     "ETag": ("Entity tag of the answer; absent where the answer may change.", _TEXT),
+    "Content-Disposition": (
+        "Name of a file, made of site and range; absent of JSON.",
+        _TEXT,
+    ),
     "Location": ("Path of the job.", _TEXT),
     "Preference-Applied": ("`wait=N`, where `Prefer` was heeded.", _TEXT),
     "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 0}),
     "WWW-Authenticate": ("Authentication scheme.", _TEXT),
 }
-_OPTIONAL_HEADERS = {"ETag", "Preference-Applied"}
+_OPTIONAL_HEADERS = {"Content-Disposition", "ETag", "Preference-Applied"}
 _IF_NONE_MATCH: JsonObject = {
     "name": "If-None-Match",
     "in": "header",

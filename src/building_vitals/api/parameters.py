@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from building_vitals.answers.formats.registry import FORMATS
-from building_vitals.answers.question import ROUTES
+from building_vitals.answers.question import LAYOUTS, ROUTES
 from building_vitals.instants import DAY_MS, TooEarlyError, parse_instant
 from building_vitals.jobs.model import JOB_STATUSES
 from building_vitals.names import (
@@ -173,6 +173,13 @@ def one_of(choices: Sequence[str]) -> str:
     return f"{', '.join(choices[:-1])} or {choices[-1]} is allowed"
 
 
+def layout_problem(format_asked: str | None, layout: str | None) -> str | None:
+    """Return why a layout does not go with a format that was asked for; None where it does."""
+    if layout != "wide" or format_asked in (None, "csv"):
+        return None
+    return f"wide is for CSV, not for {format_asked}; format=csv or no format is allowed"
+
+
 _TIME_ALLOWED = (
     "ISO 8601 (2025-01-01T00:00:00Z), epoch milliseconds, now or now-7d (s, m, h, d, w) are "
     "allowed, in the years 1 to 9999"
@@ -257,6 +264,15 @@ FORMAT = Parameter(
     description="Format of the answer; by default the preferred one in `Accept`.",
     allowed=one_of(FORMATS),
     choices=FORMATS,
+)
+LAYOUT = Parameter(
+    name="layout",
+    description=(
+        "Of CSV: `long` has a row for each sample, `wide` a column for each point and a row for "
+        "each instant. `wide` alone asks for CSV."
+    ),
+    allowed=one_of(LAYOUTS),
+    choices=LAYOUTS,
 )
 PRIORITY = Parameter(
     name="priority",

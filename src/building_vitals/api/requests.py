@@ -195,6 +195,10 @@ def _timeseries_request(source: ParameterReader, timeout_ms_max: int) -> Timeser
         max_points=source.read(p.MAX_POINTS),
         wait_s=source.read(p.WAIT),
         user_id=source.read(p.USER_ID),
+        layout=source.read(p.LAYOUT),
     )
+    problem = p.layout_problem(request.format, request.layout)
+    if problem is not None:
+        source.refuse(p.LAYOUT.name, problem)
     source.raise_problems()
     return request

@@ -57,7 +57,7 @@ def _openapi(timeout_ms_max: int) -> bytes:
 _RANGE_OF_POINTS = (p.SITE, p.POINTS, p.POINT, p.START_TIME, p.END_TIME)
 _TIMESERIES = (
     *_RANGE_OF_POINTS,
-    *(p.ROUTE, p.FORMAT, p.PRIORITY, p.TIMEOUT, p.MAX_POINTS, p.WAIT, p.USER_ID),
+    *(p.ROUTE, p.FORMAT, p.PRIORITY, p.TIMEOUT, p.MAX_POINTS, p.LAYOUT, p.WAIT, p.USER_ID),
 )
 _UPSTREAM_FAILURES = (502, 504)
 
@@ -70,7 +70,7 @@ _SAMPLES = Answer(
     _SAMPLES_CONTENT,
     (
         *("X-Route-Type", "X-Cache-Hit", "X-Cache-Status", "X-Request-Duration"),
-        *("Server-Timing", "ETag"),
+        *("Server-Timing", "ETag", "Content-Disposition"),
     ),
 )
 _SAMPLES_OF_REQUEST = replace(
@@ -143,7 +143,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         jobs.read_job_data,
         operation_id="getJobData",
         summary="Result of a completed job",
-        query=(p.FORMAT, p.MAX_POINTS),
+        query=(p.FORMAT, p.MAX_POINTS, p.LAYOUT),
         answers={200: _SAMPLES, 304: _NOT_MODIFIED},
         failures=(404, 409, 410, 413, *_UPSTREAM_FAILURES),
     ),

@@ -7,7 +7,7 @@ from functools import lru_cache
 import msgspec
 
 from building_vitals.answers.answer import TimeseriesAnswer
-from building_vitals.answers.formats.registry import CONTENT_TYPES
+from building_vitals.answers.formats.registry import CONTENT_TYPES, Format
 from building_vitals.answers.question import Question, Route, TimeseriesRequest
 from building_vitals.answers.routing import LargeGaps, choose_route
 from building_vitals.api.messages import NO_STORE, Call, Reply
@@ -21,7 +21,7 @@ from building_vitals.api.parameters import BODY_BYTES_MAX, shown
 from building_vitals.api.requests import parse_body, parse_query
 from building_vitals.cache.estimates import estimated_samples
 from building_vitals.errors import InvalidRequest, Problem
-from building_vitals.instants import NowNeededError, elapsed_ms
+from building_vitals.instants import NowNeededError, elapsed_ms, format_instant
 
 
 async def read_timeseries(call: Call) -> Reply:
@@ -79,6 +79,7 @@ async def _parse(call: Call) -> TimeseriesRequest:
 _parse_query = lru_cache(maxsize=64)(parse_query)
 _choose_format = lru_cache(maxsize=64)(choose_format)
 _accepts_gzip = lru_cache(maxsize=64)(accepts_gzip)
+_NO_MARKS = str.maketrans("", "", "-:")
 
 
 def question_of(
@@ -92,7 +93,7 @@ def question_of(
         route=route,
         estimated=estimated,
         request_id=request.request_id,
-        format=_choose_format(samples_request.format, headers.get("accept")),
+        format=_choose_format(_format_of(samples_request), headers.get("accept")),
         gzip=_accepts_gzip(headers.get("accept-encoding")),
         started_ms=request.started_ms,
         matches=lambda answer_etag: known is not None and etag_matches(known, answer_etag),
@@ -104,6 +105,21 @@ def question_of(
     facts.format = question.format
     facts.estimated = estimated
     return question
+
+
+def _file_name(question: Question) -> str:
+    """Return the name of a file with an answer: `site_20250101T000000Z_20250102T000000Z.csv`."""
+    request = question.request
+    start, end = (
+        format_instant(each).translate(_NO_MARKS).replace(".000Z", "Z")
+        for each in request.time_range
+    )
+    return f"{request.site}_{start}_{end}.{question.format}"
+
+
+def _format_of(request: TimeseriesRequest) -> Format | None:
+    """Return the format that a request asks for, be it by its layout."""
+    return "csv" if request.format is None and request.layout == "wide" else request.format
 
 
 def timeseries_reply(call: Call, answer: TimeseriesAnswer, question: Question) -> Reply:
@@ -130,6 +146,8 @@ def timeseries_reply(call: Call, answer: TimeseriesAnswer, question: Question) -
         if question.matches(answer.answer_etag):
             return Reply(status=304, headers=headers, answer=answer)
     headers.append(("Content-Type", CONTENT_TYPES[question.format]))
+    if question.format != "json":
+        headers.append(("Content-Disposition", f'attachment; filename="{_file_name(question)}"'))
     if question.gzip:
         headers.append(("Content-Encoding", "gzip"))
     body, answer.first = answer.first, b""

@@ -13,7 +13,8 @@ import pytest
 
 from builders import every, span, stored
 from building_vitals.answers.answer import CacheReport
-from building_vitals.answers.body import AnswerCut, ByteSource, batches, body
+from building_vitals.answers.body import AnswerCut, ByteSource, batches, body, encoded
+from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.pieces import PointPieces, resolve
 from building_vitals.answers.stream_limit import WIDE_BYTES, WIDE_MAX, StreamLimit
@@ -107,7 +108,7 @@ async def test_nothing_is_read_ahead_where_many_answers_are_under_way() -> None:
             source = ByteSource(parts, {}, world.store, place)
             before = world.objects.failures.calls["get"]
             chunks = body(
-                source, encoder_for("csv", 1, gzip=False), CacheReport("hit"), _meta, world.clock
+                source, *made(source, encoder_for("csv", 1, gzip=False)), _meta, world.clock
             )
             assert await anext(chunks)
             await world.clock.sleep(1)
@@ -132,7 +133,12 @@ async def test_what_was_stored_before_is_counted(format: Format) -> None:
         source = ByteSource(parts, {"fresh": other.blob}, world.store)
         report = CacheReport("partial")
         encoder = encoder_for(format, 2, gzip=True)
-        data = b"".join([each async for each in body(source, encoder, report, _meta, world.clock)])
+        data = b"".join(
+            [
+                each
+                async for each in body(source, *made(source, encoder, report), _meta, world.clock)
+            ]
+        )
         assert (len(known) - 2, len(known) + len(fresh) - 2) == (
             report.samples_from_cache,
             encoder.samples,
@@ -141,6 +147,13 @@ async def test_what_was_stored_before_is_counted(format: Format) -> None:
             document = json.loads(gzip.decompress(data))
             assert [16, 0] == [each["count"] for each in document["data"].values()]
             assert {"samples": 16} == document["_meta"]
+
+
+def made(
+    source: ByteSource, encoder: Encoder, report: CacheReport | None = None
+) -> tuple[Encoder, AsyncGenerator[bytes]]:
+    """Return an encoder, and what comes out of it."""
+    return encoder, encoded(source, encoder, report or CacheReport("hit"))
 
 
 def _meta(count: int) -> dict[str, Any]:
@@ -155,7 +168,7 @@ async def test_a_lost_object_is_named_and_nothing_is_left_running() -> None:
         source = ByteSource(resolve([cover("p", [held.segment], span("0-50"))]), {}, world.store)
         encoder = encoder_for("json", 1, gzip=True)
         with pytest.raises(LostObjects) as caught:
-            [each async for each in body(source, encoder, CacheReport("hit"), _meta, world.clock)]
+            [each async for each in body(source, *made(source, encoder), _meta, world.clock)]
         assert ["gone"] == list(caught.value.keys)
         await world.settle()
         assert {asyncio.current_task()} == asyncio.all_tasks()
@@ -169,7 +182,7 @@ async def test_a_client_that_reads_too_slowly_is_cut_off() -> None:
         parts = resolve([cover("p", [held.segment], span("0-50"))])
         source = ByteSource(parts, {"k": held.blob}, world.store)
         encoder = encoder_for("csv", 1, gzip=False)
-        stream = body(source, encoder, CacheReport("hit"), _meta, world.clock)
+        stream = body(source, *made(source, encoder), _meta, world.clock)
         await anext(stream)
         await world.clock.sleep(STREAM_MS_MAX)
         with pytest.raises(AnswerCut):

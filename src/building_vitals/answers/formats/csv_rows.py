@@ -42,6 +42,20 @@ def csv_rows(point: str, text: bytes) -> bytes:
     """
     if not text:
         return b""
+    times, values = csv_columns(text)
+    return join_rows("", times, f",{csv_cell(point)},", values, "\r\n")
+
+
+def csv_columns(text: bytes) -> tuple[list[str], list[str]]:
+    """
+    Return the times and the fields of a run of samples, as `csv_rows` has them.
+
+    Args:
+        text: As in `decode_samples`; not empty.
+
+    Raises:
+        CorruptSegment: the text is not a run of samples.
+    """
     times, values, is_plain = text_columns(text)
     cells = {"null": ""}
     if not is_plain:
@@ -50,15 +64,15 @@ def csv_rows(point: str, text: bytes) -> bytes:
         }
     if not is_plain or b"null" in text:
         values = list(map(cells.get, values, values))
-    return join_rows("", times, f",{_csv_cell(point)},", values, "\r\n")
+    return times, values
 
 
 def _csv_value(raw: bytes) -> str:
     """Return the field for text, an array or an object."""
-    return _csv_cell(read_value(raw) if raw[0] == _QUOTE else raw.decode())
+    return csv_cell(read_value(raw) if raw[0] == _QUOTE else raw.decode())
 
 
-def _csv_cell(content: str) -> str:
+def csv_cell(content: str) -> str:
     """Return text as one CSV field, harmless to spreadsheets, quoted where it must be."""
     if is_formula(content):
         content = f"'{content}"
