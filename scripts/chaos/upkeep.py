@@ -62,11 +62,14 @@ class Upkeep:
         found = self._get(step, path, [("search", text), ("per_page", 1000)])
         if found is None:
             return
-        names = {item["name"] for item in found["items"]}
+        names = {item["name"]: item for item in found["items"]}
+        words = text.lower().split()
         since_ms = began_ms - self._scene.profile.policy.list_ms
         for name in list(truth.points[site.name]):
-            is_meant = text.lower() in name.lower()
-            if name in names and not is_meant:
+            is_meant = all(word in name.lower() for word in words)
+            # Units and tags are searched too.
+            where = str(names.get(name)).lower()
+            if name in names and not all(word in where for word in words):
                 self._note(step, "search", f"{path}?search={text}", f"found {name}")
             surely = not truth.may_be_unknown(site.name, name, since_ms, now_ms())
             if is_meant and surely and name not in names:

@@ -58,6 +58,39 @@ class PurgeAnswer(msgspec.Struct, frozen=True):
     deleted: Count
 
 
+class CallerLimits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one request may ask for, and what one key may have; null is any number."""
+
+    points: Count
+    days: Count
+    body_bytes: Count
+    timeout: Annotated[Count, msgspec.Meta(description="Milliseconds.")]
+    wait: Annotated[Count, msgspec.Meta(description="Seconds.")]
+    active_jobs: Count
+    queued_samples: Annotated[Count, msgspec.Meta(description="Estimated samples of active jobs.")]
+    hourly_samples: Annotated[
+        Count, msgspec.Meta(description="Estimated samples of the jobs submitted in an hour.")
+    ]
+    fetched_at_once: Annotated[
+        Count | None, msgspec.Meta(description="Estimated samples fetched from the upstream.")
+    ]
+    fetched_per_minute: Annotated[
+        Count | None, msgspec.Meta(description="Those that each minute gives back.")
+    ]
+
+
+class CallerDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The API key of a request, and its rights."""
+
+    key_id: Annotated[str, msgspec.Meta(description="Not the key itself; `open` without keys.")]
+    role: Literal["reader", "admin"]
+    sites: Annotated[
+        Literal["*"] | list[str], msgspec.Meta(description="Sites that it may read; `*` for all.")
+    ]
+    limits: CallerLimits
+    auth_mode: str
+
+
 class OpenapiDocument(msgspec.Struct):
     """This description."""
 

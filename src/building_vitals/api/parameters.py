@@ -343,7 +343,10 @@ PREFIX = Parameter(
 )
 SEARCH = Parameter(
     name="search",
-    description="Lists only points whose names contain this text, in upper or lower case.",
+    description=(
+        "Lists only points that have all of these words in their name, unit or tags, in upper or "
+        "lower case."
+    ),
     allowed="up to 512 characters are allowed, none of them a control character",
     pattern=f"{TEXT_CHARACTER}*",
     length_max=512,
@@ -358,7 +361,9 @@ PAGE = Parameter(
     maximum=100_000,
     default=1,
 )
-PER_PAGE = replace(LIMIT, name="per_page")
+PER_PAGE = replace(
+    LIMIT, name="per_page", maximum=POINTS_MAX, allowed=f"1 to {POINTS_MAX:,} are allowed"
+)
 
 
 def timeout_parameter(timeout_ms_max: int) -> Parameter:

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from building_vitals.answers.formats.registry import CONTENT_TYPES
-from building_vitals.api import jobs, operations, sites, timeseries
+from building_vitals.api import jobs, me, operations, sites, timeseries
 from building_vitals.api import parameters as p
 from building_vitals.api.documents import (
+    CallerDocument,
     CancelAnswer,
     OpenapiDocument,
     PurgeAnswer,
@@ -182,6 +183,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=(p.SEARCH, p.PAGE, p.PER_PAGE),
         answers={200: json_answer("The upstream's list.", UpstreamList)},
         failures=(404, *_UPSTREAM_FAILURES),
+    ),
+    Endpoint(
+        "GET /api/me",
+        me.read_me,
+        role="reader",
+        operation_id="getMe",
+        tag="sites",
+        summary="The API key of the request, its rights and its limits",
+        answers={200: json_answer("The caller.", CallerDocument)},
     ),
     _admin(
         "GET /api/stats",

@@ -87,7 +87,8 @@ def question_of(
 ) -> Question:
     """Return a request with the wishes of the client's headers; its facts are noted."""
     request, headers = call.request, call.request.headers
-    known = headers.get("if-none-match")
+    # A POST is answered whole (RFC 9110, 13.1.2): only GET and HEAD can be told "not modified".
+    known = headers.get("if-none-match") if request.method != "POST" else None
     question = Question(
         request=samples_request,
         route=route,

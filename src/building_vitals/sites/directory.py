@@ -27,6 +27,9 @@ _Item = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=_NAME_SCHEMA)]
 
 FetchList = Callable[[int], Coroutine[Any, Any, Items]]
 
+# Fields of a point, besides its name, that a search looks at; the upstream's tags have the unit.
+_SEARCHED = ("unit", "units", "tags", "marker_tags", "kv_tags")
+
 # Names of points have no control characters, so no other dataset has these keys.
 _SITES_KEY = DatasetKey("sites", ("\x01sites",), Range(0, 1))
 _POINTS_NAME = "\x01points"
@@ -109,7 +112,8 @@ class SiteDirectory:
 
         Args:
             site: Its name.
-            search: Only points with this text in their name, in upper or lower case.
+            search: Only points that have all of these words in their name, unit or tags, in upper
+                or lower case; None or empty for all.
             page: Counted from 1.
             per_page: Points per page.
 
@@ -122,9 +126,10 @@ class SiteDirectory:
             return await self._listings.list_points(site, deadline_ms=deadline_ms)
 
         items = await self._list(_points_key(site), fetch)
-        if search:
-            needle = search.casefold()
-            items = [item for item in items if needle in item["name"].casefold()]
+        words = (search or "").casefold().split()
+        if words:
+            texts = ((item, _searched(item)) for item in items)
+            items = [item for item, text in texts if all(word in text for word in words)]
         return _page(items, page=page, per_page=per_page)
 
     async def forget(self, site: str) -> None:
@@ -272,6 +277,20 @@ def _points_key(site: str) -> DatasetKey:
 
 def _items(items: Items) -> Items:
     return [item for item in items if isinstance(item.get("name"), str)]
+
+
+def _searched(item: dict[str, Any]) -> str:
+    """Return what is searched of a point: a line for its name, its unit, and each of its tags."""
+    found = [item["name"]]
+    for field in _SEARCHED:
+        value = item.get(field)
+        if isinstance(value, dict):
+            found += [f"{name}={each}" for name, each in value.items()]
+        elif isinstance(value, list):
+            found += map(str, value)
+        elif value is not None:
+            found.append(str(value))
+    return "\n".join(found).casefold()
 
 
 def _intervals_ms(items: Items) -> dict[str, int]:

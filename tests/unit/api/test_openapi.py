@@ -33,6 +33,7 @@ OPERATIONS = {
     ("delete", "/api/jobs/{id}"): "keyed",
     ("get", "/api/jobs/{id}/data"): "keyed",
     ("get", "/api/jobs/{id}/events"): "keyed",
+    ("get", "/api/me"): "keyed",
     ("get", "/api/sites"): "keyed",
     ("get", "/api/sites/{site}/points"): "keyed",
     ("get", "/api/stats"): "keyed",

@@ -86,7 +86,10 @@ def test_what_may_be_refused_is_described() -> None:
 def test_only_administrators_see_the_work_of_others() -> None:
     """The rows that need no administrator are these."""
     readers = {each.path for each in ENDPOINTS if each.role in ("reader", "owner")}
-    assert all(path.startswith(("/api/timeseries", "/api/jobs", "/api/sites")) for path in readers)
+    assert all(
+        path.startswith(("/api/timeseries", "/api/jobs", "/api/sites", "/api/me"))
+        for path in readers
+    )
     assert {"/api/health", "/openapi.json"} == {
         each.path for each in ENDPOINTS if each.role == "anybody"
     }

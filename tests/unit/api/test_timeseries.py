@@ -99,6 +99,24 @@ async def test_a_post_asks_by_its_body() -> None:
         assert bytes(reply.body).startswith(b"time,point,value")
 
 
+@in_virtual_time
+async def test_a_post_is_answered_whole() -> None:
+    """Whatever tags the client has: only a GET or a HEAD is answered with a 304."""
+    async with JobWorld() as world:
+        body = json.dumps(BODY | {"route": "cached"}).encode()
+        await called(world, "POST /api/timeseries", body=body)
+        await world.settle()
+        tag = headers_of(await called(world, "POST /api/timeseries", body=body))["ETag"]
+        for known in (tag, "*"):
+            reply = await called(world, "POST /api/timeseries", body=body, if_none_match=known)
+            assert 200 == reply.status
+            assert (await document_of(reply))["data"]["a"]["count"] > 0
+            for method in ("GET", "HEAD"):
+                route = f"{method} /api/timeseries"
+                reply = await called(world, route, f"{QUERY}&route=cached", if_none_match=known)
+                assert 304 == reply.status
+
+
 @pytest.mark.parametrize(
     ("query", "encoding", "field"),
     [("site=site", "identity", "query"), ("", "gzip", "Content-Encoding")],

@@ -39,6 +39,7 @@ class Desk:
         self.objects = FakeObjectStore(self.clock.now_ms)
         self.points = ["AHU 1/Temp", "ahu 2/flow", "Zone"]
         self.intervals: dict[str, object] = {}
+        self.tagged: dict[str, dict[str, Any]] = {}
         self.failure: UpstreamError | None = None
         self.takes_s = 0.0
         self.asked: list[tuple[str, int | None]] = []
@@ -70,7 +71,9 @@ class Desk:
         self, site: str, *, deadline_ms: int | None = None
     ) -> list[dict[str, Any]]:
         """Return the points of a site."""
-        items: list[dict[str, Any]] = [{"name": name, "site": site} for name in self.points]
+        items: list[dict[str, Any]] = [
+            {"name": name, "site": site} | self.tagged.get(name, {}) for name in self.points
+        ]
         for item in items:
             if item["name"] in self.intervals:
                 item["collect_interval"] = self.intervals[item["name"]]
@@ -133,6 +136,24 @@ async def test_searches_take_no_notice_of_case() -> None:
     assert ["AHU 1/Temp", "ahu 2/flow"] == await desk.names("AhU")
     assert [] == await desk.names("ahu3")
     assert 3 == len(await desk.names(""))
+
+
+@in_virtual_time
+async def test_all_words_of_a_search_are_found() -> None:
+    """In any order, in the name, the unit or the tags; none goes over the end of one."""
+    desk = Desk()
+    desk.tagged = {
+        "AHU 1/Supply Temp": {"kv_tags": {"unit": "°F", "kind": "Number"}},
+        "AHU 1/Return Temp": {"marker_tags": ["sensor", "discharge"], "unit": "°C"},
+        "Zone": {"marker_tags": None, "kv_tags": {"floor": 3, "odd": None}, "tags": "x"},
+    }
+    desk.points = list(desk.tagged)
+    assert ["AHU 1/Supply Temp", "AHU 1/Return Temp"] == await desk.names(" temp  AHU ")
+    assert ["AHU 1/Supply Temp"] == await desk.names("ahu number °f")
+    assert ["AHU 1/Return Temp"] == await desk.names("SENSOR °c return")
+    assert ["Zone"] == await desk.names("floor=3 x")
+    assert [] == await desk.names("ahu zone")
+    assert [] == await desk.names("sensordischarge")
 
 
 @in_virtual_time
