@@ -17,6 +17,8 @@ from building_vitals.ranges import Range
 
 Layout = Literal["long", "wide"]
 LAYOUTS: tuple[Layout, ...] = ("long", "wide")
+# What a job keeps of how its answer is wanted.
+KEPT = ("format", "max_points", "layout")
 Route = Literal["direct", "cached", "queued"]
 ROUTES: tuple[Route, ...] = ("direct", "cached", "queued")
 Priority = Literal["low", "normal", "high"]
@@ -114,3 +116,9 @@ class TimeseriesRequest:
     layout: Layout | None = None
     wait_s: int | None = None
     user_id: str | None = None
+
+    @property
+    def kept(self) -> dict[str, str | int]:
+        """How the answer is wanted, by the names in `KEPT`: what was asked for."""
+        found = {name: getattr(self, name) for name in KEPT}
+        return {name: value for name, value in found.items() if value is not None}

@@ -43,12 +43,13 @@ async def cancel_job(call: Call) -> Reply:
 
 async def read_job_data(call: Call) -> Reply:
     """Answer with the result of a completed job."""
-    app, values = call.app, call.values()
-    problem = layout_problem(values["format"], values["layout"])
+    app, given = call.app, call.values()
+    problem = layout_problem(given["format"], given["layout"])
     if problem is not None:
         raise InvalidRequest([Problem("layout", problem)])
     job, result = await app.jobs.get_job_with_result(call.captured[0], call.caller)
     call.caller.require_site(job.site)
+    values = _wishes(given, job)
     if result is not None:
         # The names of the points are most of a job's size, and a stored result needs none of them.
         samples_request = TimeseriesRequest(
@@ -64,6 +65,14 @@ async def read_job_data(call: Call) -> Reply:
     if answer is None:
         raise Gone("the result has expired; send the request again")
     return timeseries_reply(call, answer, question)
+
+
+def _wishes(given: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Return how a result is wanted: as is asked for now, else as the job was."""
+    values = given | {name: value for name, value in job.form.items() if given[name] is None}
+    if given["layout"] == "wide":
+        values["format"] = "csv"
+    return values
 
 
 def _question(call: Call, samples_request: TimeseriesRequest, job: Job) -> Question:

@@ -6,13 +6,14 @@ Separate because few requests do: it is imported when the first one does.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from building_vitals.access.key_access import KNOWN_MS
 from building_vitals.answers.answer import TimeseriesAnswer
-from building_vitals.answers.question import Question
+from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.api.documents import QueuedAnswer
 from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
 from building_vitals.api.negotiation import preferred_wait
@@ -31,7 +32,8 @@ async def queue(call: Call, question: Question) -> Reply:
         described = [("Content-Type", "application/json"), ("X-Route-Type", "queued"), NO_STORE]
         return Reply(status=202, headers=described)
     await app.limits.admit_job(call.caller)
-    queued = await app.jobs.queue_large_request(question.request, call.caller, question.estimated)
+    request = kept_request(question)
+    queued = await app.jobs.queue_large_request(request, call.caller, question.estimated)
     if queued.is_new:
         app.analytics.record_queued_job(queued.job_id)
     call.facts.job_id, call.facts.is_new = queued.job_id, queued.is_new
@@ -52,6 +54,14 @@ async def queue(call: Call, question: Question) -> Reply:
     reply = timeseries_reply(call, answer, question)
     reply.headers += applied
     return reply
+
+
+def kept_request(question: Question) -> TimeseriesRequest:
+    """Return a request as its job keeps it: with a format that only `Accept` has asked for."""
+    request = question.request
+    if request.format is None and question.format != "json":
+        return dataclasses.replace(request, format=question.format)
+    return request
 
 
 def _queued_reply(

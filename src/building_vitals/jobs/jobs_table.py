@@ -82,7 +82,7 @@ _REMOVE = (
 _COLUMNS = """
 job_id, owner, site, points_count, start_ms, end_ms, priority, status, progress, total_chunks,
 completed_chunks, estimated_size, samples_count, data_size, retry_count, error, error_class,
-created_ms, started_ms, completed_ms, failed_ms, cancelled_ms
+created_ms, started_ms, completed_ms, failed_ms, cancelled_ms, metadata
 """
 
 _FIND = f"SELECT {_COLUMNS} FROM queue_jobs WHERE job_id = ?1"  # noqa: S608 - constants only
@@ -156,7 +156,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     time_range: Range
     priority: str
     estimated: int
-    metadata: dict[str, str]
+    metadata: dict[str, object]
     plan: JobPlan
     now_ms: int
     due_ms: int

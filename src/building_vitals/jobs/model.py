@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -84,6 +84,12 @@ class ChunkRef(msgspec.Struct, frozen=True, rename="camel"):
     chunk: int
 
 
+class _Metadata(msgspec.Struct):
+    """What a job's row keeps as JSON and is read again."""
+
+    form: dict[str, Any] = {}
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """
     A job as its row has it; times are epoch milliseconds.
@@ -93,6 +99,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         estimated_size: Samples, by the routing's rule of thumb.
         samples_count: Samples of the chunks that are done.
         data_size: Bytes of their JSON text.
+        metadata: JSON: `userId`, and `form`, how the answer was asked for.
     """
 
     job_id: str
@@ -117,6 +124,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     completed_ms: int | None
     failed_ms: int | None
     cancelled_ms: int | None
+    metadata: str = "{}"
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """How its answer was asked for, by the names in `question.KEPT`; only what was given."""
+        return msgspec.json.decode(self.metadata, type=_Metadata).form
 
     @property
     def time_range(self) -> Range:

@@ -151,7 +151,9 @@ class ChartQueueService:
         points = await self._jobs.points(job.job_id)
         if not points:
             raise Gone("the result has expired; send the request again")
-        return TimeseriesRequest(site=job.site, points=points, time_range=job.time_range)
+        return TimeseriesRequest(
+            site=job.site, points=points, time_range=job.time_range, **job.form
+        )
 
     async def retry_job(self, job_id: str, caller: Caller) -> Job:
         """

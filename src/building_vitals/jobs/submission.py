@@ -133,7 +133,7 @@ class JobSubmission:
             time_range=request.time_range,
             priority=request.priority,
             estimated=estimated,
-            metadata={"userId": request.user_id} if request.user_id else {},
+            metadata=_metadata(request),
             plan=msgspec.structs.replace(plan, bounds=bounds),
             now_ms=now_ms,
             due_ms=now_ms + RESEND_AFTER_MS,
@@ -196,13 +196,21 @@ def resend_after_ms(sends: int) -> int:
     return int(min(RESEND_AFTER_MS * RESEND_FACTOR ** min(sends - 1, 12), RESEND_AFTER_MS_MAX))
 
 
+def _metadata(request: TimeseriesRequest) -> dict[str, object]:
+    """Return what a job keeps of a request besides its samples."""
+    found: dict[str, object] = {"userId": request.user_id} if request.user_id else {}
+    return found | {"form": request.kept} if request.kept else found
+
+
 def canonical_request(request: TimeseriesRequest) -> bytes:
     """
-    Return what two requests for the same answer share: site, points, range, as JSON.
+    Return what two requests for the same answer share: site, points, range, form, as JSON.
 
-    The order of points is that of the answer, so other orders are other requests.
+    The order of points is that of the answer, so other orders are other requests. So are other
+    forms: a job keeps one. They fetch nothing twice.
     """
-    return msgspec.json.encode([request.site, request.points, *request.time_range])
+    same = [request.site, request.points, *request.time_range]
+    return msgspec.json.encode([*same, request.kept] if request.kept else same)
 
 
 def request_hash(request: TimeseriesRequest) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from building_vitals.access.caller import Caller
 from building_vitals.access.streams import STREAMS_MAX
 from building_vitals.ranges import Range
@@ -53,6 +55,67 @@ async def test_results_have_a_format_and_a_number_of_samples() -> None:
             assert (True, 4) == (document["_meta"]["downsampled"], document["data"]["a"]["count"])
             line = world.lines[-1]
             assert ("queued", "site", 1) == (line["route"], line["site"], line["points"])
+
+
+@pytest.mark.parametrize("bytes_min", [1, 1 << 30], ids=["stored result", "segments"])
+def test_results_come_as_they_were_asked_for(bytes_min: int) -> None:
+    """Format, layout and number of samples are kept; what is asked for later comes first."""
+
+    @in_virtual_time
+    async def kept() -> None:
+        async with JobWorld(result_bytes_min=bytes_min) as world:
+            start, end = RANGE
+            asked = f"site=site&points=b,a&start_time={start}&end_time={end}&route=queued"
+            forms = ("max_points=4", "format=ndjson", "layout=wide", "")
+            job_ids = []
+            for form in forms:
+                reply = await called(world, "GET /api/timeseries", f"{asked}&{form}")
+                job_ids.append((await document_of(reply))["jobId"])
+            assert 4 == len(set(job_ids))
+            for job_id in job_ids:
+                await world.run(job_id)
+            await world.settle()
+            assert 576 == world.upstream.samples_sent
+            data = [f"GET /api/jobs/{job_id}/data" for job_id in job_ids]
+            few, lines, wide, plain = data
+            document = await document_of(await called(world, few))
+            assert [4, 4] == [each["count"] for each in document["data"].values()]
+            assert ["b", "a"] == list(document["data"])
+            document = await document_of(await called(world, few, "max_points=7"))
+            assert 4 < document["data"]["a"]["count"] <= 7
+            assert await type_of(world, lines) == "application/x-ndjson"
+            assert await type_of(world, lines, "format=json") == "application/json"
+            assert await type_of(world, lines, "layout=wide") == "text/csv; charset=utf-8"
+            reply = await called(world, wide)
+            assert bytes(reply.body).startswith(b"time,b,a\r\n")
+            assert "Content-Disposition" in headers_of(reply)
+            assert await type_of(world, wide, "format=msgpack") == "application/msgpack"
+            reply = await called(world, wide, "layout=long")
+            assert bytes(reply.body).startswith(b"time,point,value\r\n")
+            assert await type_of(world, plain) == "application/json"
+            assert 288 == (await document_of(await called(world, plain)))["data"]["a"]["count"]
+
+    kept()
+
+
+async def type_of(world: JobWorld, route: str, query: str = "") -> str:
+    """Return the type of an answer."""
+    return headers_of(await called(world, route, query))["Content-Type"]
+
+
+@in_virtual_time
+async def test_a_format_that_accept_asked_for_is_kept() -> None:
+    """A browser that follows dataUrl has another Accept."""
+    async with JobWorld() as world:
+        start, end = RANGE
+        query = f"site=site&points=a&start_time={start}&end_time={end}&route=queued"
+        reply = await called(world, "GET /api/timeseries", query, accept="text/csv")
+        job_id = (await document_of(reply))["jobId"]
+        again = await called(world, "GET /api/timeseries", query, accept="text/csv")
+        assert job_id == (await document_of(again))["jobId"]
+        await world.run(job_id)
+        reply = await called(world, f"GET /api/jobs/{job_id}/data", accept="text/html, */*")
+        assert "text/csv; charset=utf-8" == headers_of(reply)["Content-Type"]
 
 
 @in_virtual_time

@@ -253,11 +253,14 @@ def test_long_queries_are_too_large() -> None:
 
 
 def test_same_data_has_the_same_hash() -> None:
-    """Route, format and labels don't change it; the order of points is that of the answer."""
-    one = query(f"site=s&points=b,a&{TIMES}&format=csv&priority=high&user_id=x&route=queued")
+    """Route and labels don't change it; the order of points and the form are the answer's."""
+    one = query(f"site=s&points=b,a&{TIMES}&priority=high&user_id=x&route=queued&wait=1")
     assert b'["s",["b","a"],1735689600000,1735776000000]' == canonical_request(one)
     assert request_hash(one) == request_hash(query(f"site=s&points=b,a&{TIMES}"))
     assert request_hash(one) != request_hash(query(f"site=s&points=a,b&{TIMES}"))
+    forms = ("format=json", "format=csv", "max_points=2", "max_points=3", "layout=wide")
+    hashes = {request_hash(query(f"site=s&points=b,a&{TIMES}&{form}")) for form in forms}
+    assert len(forms) == len(hashes - {request_hash(one)})
     assert 64 == len(request_hash(one))
 
 
