@@ -156,11 +156,9 @@ def _of_meta(
     if cache.get("status") == "miss" and cache["samplesFromCache"] > cache["samplesFetched"]:
         yield "meta", f"a miss has samples from the cache: {cache}"
     if asked.max_points is None:
-        # What was fetched along for others counts too, so that the sum may be more than the answer
-        # has, but never less, nor may the cache have given more. Likewise a hit may have sent a
-        # request that only found out that the site has no such point.
+        # A hit may have sent a request that only found out that the site has no such point.
         fetched, kept = cache.get("samplesFetched", 0), cache.get("samplesFromCache", 0)
-        if kept > samples or kept + fetched < samples:
+        if kept + fetched != samples:
             yield "meta", f"{fetched} fetched, {kept} from the cache, the answer has {samples}"
     for name, count in table.counts.items():
         if count != len(table.samples[name]):

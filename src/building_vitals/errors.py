@@ -52,11 +52,13 @@ class AppError(Exception):
         status: HTTP status of the answer.
         retryable: Whether the same request may succeed later.
         retry_after_s: Seconds to wait before trying again, where known.
+        upstream_requests: Requests to the upstream that it took, where it ended a fetch.
     """
 
     code = "internal"
     status = 500
     retryable = False
+    upstream_requests = 0
 
     def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(detail)

@@ -202,7 +202,11 @@ class History:
         for number, start in enumerate(range(0, max(len(found), 1), self._page_size)):
             self.requests += 1
             cost.requests += 1
-            await self._page(asking, number, deadline_ms)
+            try:
+                await self._page(asking, number, deadline_ms)
+            except UpstreamError as error:
+                error.upstream_requests = cost.requests
+                raise
             page = [
                 PageSample(point, self.value(point, at, version), instant_text(at))
                 for at, point in found[start : start + self._page_size]

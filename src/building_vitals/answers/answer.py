@@ -73,9 +73,9 @@ class CacheReport(msgspec.Struct, rename="camel"):
 
     Attributes:
         samples_from_cache: Samples of the answer that were stored before.
-        samples_fetched: Samples that came from the upstream for this request.
-        upstream_requests: Requests it took.
-        fetched: Ranges that came from the upstream, merged.
+        samples_fetched: Samples of the answer that came from the upstream for it.
+        upstream_requests: Requests it took, failed ones included.
+        fetched: Ranges of the request that came from the upstream for some of its points, merged.
         missing: Of a stale answer: the ranges that could not be had, of any point, merged.
     """
 

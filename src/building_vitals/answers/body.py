@@ -256,6 +256,8 @@ def _steps(
         for count in encoder.add(piece, blobs.piece(window), is_last=each.is_last):
             if was_known:
                 report.samples_from_cache += count
+            else:
+                report.samples_fetched += count
             yield
     if each.ends:
         for _ in encoder.choose():

@@ -272,7 +272,6 @@ class EnhancedTimeseriesService:
         question = msgspec.structs.replace(question, missing=self._estimate(need))
         report = CacheReport(
             "bypass",
-            samples_fetched=filling.samples_fetched,
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
         )
@@ -309,7 +308,6 @@ class EnhancedTimeseriesService:
                 raise LostObjects([]) from error
         report = CacheReport(
             _status(filling),
-            samples_fetched=filling.samples_fetched,
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
             missing=filling.missing if filling.is_stale else msgspec.UNSET,

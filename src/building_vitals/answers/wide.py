@@ -165,10 +165,11 @@ class WideRows:
             SAMPLES_MAX
         ):
             return None
-        before = self._report.samples_from_cache
+        report = self._report
+        before = report.samples_from_cache, report.samples_fetched
         texts = await self._texts(source._replace(parts=parts), None, is_least=is_least)
         if texts is None:
-            self._report.samples_from_cache = before
+            report.samples_from_cache, report.samples_fetched = before
         return texts
 
     async def _texts(

@@ -17,6 +17,7 @@ from building_vitals.cache.lease import Gaps, Lease, OtherLease, span
 from building_vitals.cache.need import Filling, Need, Progress
 from building_vitals.cache.patience import is_worth_waiting, plan_ms
 from building_vitals.cache.segments import Segment
+from building_vitals.ranges import Range, merge
 from building_vitals.upstream.costs import FetchCosts
 
 
@@ -145,6 +146,12 @@ class Attempt(msgspec.Struct):
         if self.next_ms:
             self.lag_ms = max(now_ms - self.next_ms, self.lag_ms // 2, 0)
 
+    def _asked(self, came: Sequence[Segment]) -> list[Range]:
+        """Return the ranges of the need that came, without what was fetched along for others."""
+        points = frozenset(self.need.points)
+        ranges = (each.range.clip(self.need.time_range) for each in came if each.point in points)
+        return merge(each for each in ranges if each is not None)
+
     def take(self, came: Came, *, had_known: bool) -> None:
         """Take up what came of a fetch; *had_known* where more than that answers the need."""
         self.came += came.segments
@@ -154,7 +161,7 @@ class Attempt(msgspec.Struct):
             [],
             fresh=came.fresh,
             made=frozenset(each.key for each in came.segments),
-            fetched=outcome.fetched,
+            fetched=self._asked(came.segments),
             samples_fetched=outcome.samples,
             upstream_requests=outcome.requests,
             unreadable=outcome.unreadable,

@@ -51,7 +51,7 @@ class FetchOutcome(msgspec.Struct):
         point_series: What is known by it and not stored yet.
         fetched: The ranges that came, merged over all points.
         samples: Those that came.
-        requests: Requests it took; of fetches that failed, those that were told of.
+        requests: Requests it took, those of fetches that failed included.
         unreadable: Samples that were left out, because they cannot be read.
         failure: The first failure, if any.
     """
@@ -149,6 +149,7 @@ class _FetchState(msgspec.Struct):
         asked_ms: Its time, summed over its points.
         folder: What its pages go to; None once it has ended.
         count: Its requests so far; None until a page has come.
+        failed_requests: All of its requests, where it has failed.
         covered: The share that is complete, from 0 to 1.
         begun_ms: When it was begun.
         planned_ms: How long it was planned to take; 0 where that is not known.
@@ -158,6 +159,7 @@ class _FetchState(msgspec.Struct):
     asked_ms: int
     folder: Folder | None
     count: FetchCount | None = None
+    failed_requests: int = 0
     covered: float = 0.0
     begun_ms: int = 0
     planned_ms: int = 0
@@ -232,6 +234,7 @@ class _FetchRun:
             folder.advance(None, fetch.time_range.end_ms)
         except AppError as error:
             self.outcome.failure = self.outcome.failure or error
+            state.failed_requests = error.upstream_requests
             # For the requests that it took.
             with suppress(AppError):
                 await self._report()
@@ -280,8 +283,10 @@ class _FetchRun:
             )
 
     def _count_requests(self) -> None:
-        counts = (state.count for state in self._states)
-        self.outcome.requests = sum(count.requests for count in counts if count is not None)
+        self.outcome.requests = sum(
+            max(state.failed_requests, 0 if state.count is None else state.count.requests)
+            for state in self._states
+        )
 
     def _share(self) -> float:
         done_ms = sum(state.asked_ms * state.covered for state in self._states)

@@ -597,3 +597,17 @@ async def test_what_a_long_fetch_stores_meanwhile_was_not_known() -> None:
         assert stored[0]["n"] > 1
         total = sum(map(len, world.truth(["a", "b"], days(30, 10)).values()))
         assert (0, total) == (got.report.samples_from_cache, got.report.samples_fetched)
+
+
+@in_virtual_time
+async def test_failed_requests_count() -> None:
+    """A stale answer says what was sent for it in vain; samples are those that it has."""
+    async with World() as world:
+        await world.ask(("a",), days(10, 9))
+        await world.settle()
+        world.upstream.failing = lambda *_: True
+        before = world.upstream.requests
+        got = await world.ask(("a",), days(10, 8))
+        assert "stale" == got.report.status
+        assert world.upstream.requests - before == got.report.upstream_requests > 0
+        assert (288, 0) == (got.report.samples_from_cache, got.report.samples_fetched)

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from building_vitals.errors import Overloaded, UpstreamError, UpstreamSiteUnknown
+from building_vitals.errors import AppError, Overloaded, UpstreamError, UpstreamSiteUnknown
 from building_vitals.instants import is_recent
 from building_vitals.memory import MemoryBudget
 from building_vitals.ports import Clock, HttpClient
@@ -178,14 +178,18 @@ class AceClient:
         )
         costs = await self.costs(site)
         keeps_tail = self._calibration.is_due(costs.profile)
-        async with self._sized(calls, costs, len(unique), time_range, source) as (sized, way):
-            run = partial(fetch.run, in_flight=sized.in_flight, keeps_tail=keeps_tail)
-            try:
-                await run(sized.costs, source=way)
-            except FilterIgnored:
-                profile = replace(self._profiles.known(site), is_filter_heeded=False)
-                self._profiles.change(site, profile)
-                await run(replace(sized.costs, profile=profile), source=source)
+        try:
+            async with self._sized(calls, costs, len(unique), time_range, source) as (sized, way):
+                run = partial(fetch.run, in_flight=sized.in_flight, keeps_tail=keeps_tail)
+                try:
+                    await run(sized.costs, source=way)
+                except FilterIgnored:
+                    profile = replace(self._profiles.known(site), is_filter_heeded=False)
+                    self._profiles.change(site, profile)
+                    await run(replace(sized.costs, profile=profile), source=source)
+        except AppError as error:
+            error.upstream_requests = calls.report.requests
+            raise
         self._learn(site, fetch)
         return calls.report
 

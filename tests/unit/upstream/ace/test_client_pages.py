@@ -176,6 +176,7 @@ async def test_404_of_an_unknown_site_says_so() -> None:
 
     assert isinstance(failure, UpstreamSiteUnknown)
     assert failure.detail == "the upstream knows no site 'hq'"
+    assert failure.upstream_requests == len(bench.http.requests) > 0
     with pytest.raises(UpstreamSiteUnknown):
         await bench.fetch("p")
     assert len(bench.http.requests) == 3
