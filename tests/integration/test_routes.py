@@ -112,8 +112,10 @@ def test_a_wait_ends_with_the_result_or_an_address(stack: Stack, client: Client)
     )
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert 1 + 3 * 20 * 288 == len(answer.text.splitlines())
-    [job] = jobs_of(client, site)
-    assert (early.json()["jobId"], "completed") == (job["jobId"], job["status"])
+    # The first one keeps another form; what both want is fetched once.
+    states = {job["jobId"]: job["status"] for job in jobs_of(client, site)}
+    assert states.pop(early.json()["jobId"]) in ("processing", "completed")
+    assert ["completed"] == list(states.values())
     wrong = client.get(question(wait=61, priority="urgent"))
     assert (400, ["priority", "wait"]) == (
         wrong.status,

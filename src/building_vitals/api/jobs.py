@@ -12,7 +12,7 @@ from building_vitals.access.streams import OpenStreams
 from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.api.documents import CancelAnswer
 from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
-from building_vitals.api.parameters import layout_problem
+from building_vitals.api.requests import layout_problem
 from building_vitals.api.timeseries import question_of, timeseries_reply
 from building_vitals.errors import Gone, InvalidRequest, Problem
 from building_vitals.jobs.documents import job_document

@@ -134,9 +134,9 @@ class Parameter:
     def _read_instant(self, value: Value, now_ms: int | None) -> int:
         try:
             return parse_instant(value, now_ms)
-        except TooEarlyError:
-            raise
-        except ValueError:
+        except ValueError as error:
+            if isinstance(error, TooEarlyError):
+                raise
             raise ValueError(f"not a time: {shown(value)}; {self.allowed}") from None
 
     def _check_text(self, text: str) -> str:
@@ -171,13 +171,6 @@ def shown(value: object) -> str:
 def one_of(choices: Sequence[str]) -> str:
     """Return the choices as error messages name them."""
     return f"{', '.join(choices[:-1])} or {choices[-1]} is allowed"
-
-
-def layout_problem(format_asked: str | None, layout: str | None) -> str | None:
-    """Return why a layout does not go with a format that was asked for; None where it does."""
-    if layout != "wide" or format_asked in (None, "csv"):
-        return None
-    return f"wide is for CSV, not for {format_asked}; format=csv or no format is allowed"
 
 
 _TIME_ALLOWED = (
@@ -232,10 +225,7 @@ START_TIME = Parameter(
 )
 END_TIME = Parameter(
     name="end_time",
-    description=(
-        "End of the range (excluded): after `start_time`, by 20 years at most; the present, if "
-        "left out."
-    ),
+    description="End of the range (excluded), at most 20 years later; the present, if left out.",
     allowed=_TIME_ALLOWED,
     kind="instant",
     default="now",
@@ -267,10 +257,7 @@ FORMAT = Parameter(
 )
 LAYOUT = Parameter(
     name="layout",
-    description=(
-        "Of CSV: `long` has a row for each sample, `wide` a column for each point and a row for "
-        "each instant. `wide` alone asks for CSV."
-    ),
+    description="Of CSV, which `wide` asks for: a row a sample, or a column a point.",
     allowed=one_of(LAYOUTS),
     choices=LAYOUTS,
 )

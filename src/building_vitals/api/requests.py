@@ -197,8 +197,15 @@ def _timeseries_request(source: ParameterReader, timeout_ms_max: int) -> Timeser
         user_id=source.read(p.USER_ID),
         layout=source.read(p.LAYOUT),
     )
-    problem = p.layout_problem(request.format, request.layout)
+    problem = layout_problem(request.format, request.layout)
     if problem is not None:
         source.refuse(p.LAYOUT.name, problem)
     source.raise_problems()
     return request
+
+
+def layout_problem(format_asked: str | None, layout: str | None) -> str | None:
+    """Return why a layout does not go with a format that was asked for; None where it does."""
+    if layout != "wide" or format_asked in (None, "csv"):
+        return None
+    return f"wide is for CSV, not for {format_asked}; format=csv or no format is allowed"

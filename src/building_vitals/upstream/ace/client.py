@@ -7,8 +7,8 @@ cursors and retries. Its result is complete, or an error.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -178,8 +178,9 @@ class AceClient:
         )
         costs = await self.costs(site)
         keeps_tail = self._calibration.is_due(costs.profile)
-        try:
-            async with self._sized(calls, costs, len(unique), time_range, source) as (sized, way):
+        sizing = self._sized(calls, costs, len(unique), time_range, source)
+        with _counted(calls):
+            async with sizing as (sized, way):
                 run = partial(fetch.run, in_flight=sized.in_flight, keeps_tail=keeps_tail)
                 try:
                     await run(sized.costs, source=way)
@@ -187,9 +188,6 @@ class AceClient:
                     profile = replace(self._profiles.known(site), is_filter_heeded=False)
                     self._profiles.change(site, profile)
                     await run(replace(sized.costs, profile=profile), source=source)
-        except AppError as error:
-            error.upstream_requests = calls.report.requests
-            raise
         self._learn(site, fetch)
         return calls.report
 
@@ -356,3 +354,13 @@ def _decode_list_page(number: int, body: bytes) -> Listing:
     if not listing.items and number < (listing.pages or 1):
         raise PageRefused(f"sent an empty page {number} of {listing.pages}")
     return listing
+
+
+@contextmanager
+def _counted(calls: Calls) -> Iterator[None]:
+    """Tell a failure that ends a fetch how many requests it took."""
+    try:
+        yield
+    except AppError as error:
+        error.upstream_requests = calls.report.requests
+        raise
