@@ -140,9 +140,8 @@ class AceClient:
         """
         Give the sink every sample the upstream has of these points in this range.
 
-        The cheaper way is taken: calls by point, or pages, of the whole site or filtered where the
-        upstream heeds a filter. A page with points that its filter does not name shows that filters
-        are ignored; the fetch starts over without.
+        The cheaper way is taken: calls by point, or pages, of the whole site or filtered. A page
+        with points that its filter does not name shows that filters are ignored: it starts over.
 
         Args:
             site: Its name.
@@ -178,9 +177,8 @@ class AceClient:
         )
         costs = await self.costs(site)
         keeps_tail = self._calibration.is_due(costs.profile)
-        sizing = self._sized(calls, costs, len(unique), time_range, source)
         with _counted(calls):
-            async with sizing as (sized, way):
+            async with self._sized(calls, costs, len(unique), time_range, source) as (sized, way):
                 run = partial(fetch.run, in_flight=sized.in_flight, keeps_tail=keeps_tail)
                 try:
                     await run(sized.costs, source=way)
