@@ -110,18 +110,13 @@ def test_it_hears_of_a_failure_that_is_its_own_too() -> None:
     assert {"large"} == trying.passed
 
 
-def segment(point: str, time_range: Range) -> Segment:
-    """Return a segment without samples."""
-    return Segment(point, *time_range, NOW_MS, "", "", 0, 0, 0, 0, 0, 0, 0)
-
-
 def test_what_came_adds_up() -> None:
     """Two fetches for one need are one filling; what came along for others is none of its."""
     trying = attempt()
-    along = [segment("z", DAY), segment("a", Range(DAY.end_ms, 2 * DAY.end_ms))]
+    along = [segment("z", *DAY), segment("a", DAY.end_ms, 2 * DAY.end_ms)]
     for requests, part in ((2, Range(0, 50)), (3, Range(50, DAY.end_ms + 7))):
         outcome = FetchOutcome(NOW_MS, samples=10, requests=requests, unreadable=1)
-        came = Came([segment("a", part), *along], None, outcome)
+        came = Came([segment("a", *part), *along], None, outcome)
         trying.take(came, had_known=requests == 2)
     assert trying.before is not None
     assert (5, 20, 2, [DAY], True) == (
