@@ -25,6 +25,7 @@ LATE = {
     *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),
     *("jobs.submission", "jobs.upkeep", "cache.upkeep", "cache.upkeep_table"),
     *("datasets.upkeep", "statistics.upkeep", "maintenance.steps", "maintenance.health"),
+    *("upstream.ace.sample_fetch", "upstream.ace.page_stream", "upstream.ace.point_stream"),
 }
 LATE_PACKAGES = {"cramjam", "sqlite3"}
 # Whatever the runtime's modules are asked for is a class.

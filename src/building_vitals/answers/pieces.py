@@ -14,6 +14,8 @@ from building_vitals.cache.segments import Piece, Segment, pieces
 
 # Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
 OBJECT_KEYS_MAX = 100
+# Bytes of slivers in a look-up that the isolate keeps for a second: it keeps up to 128.
+KEPT_SLIVERS_BYTES_MAX = 65_536
 
 
 UNKNOWN_POINT = "unknown point"
@@ -106,15 +108,15 @@ def object_keys(parts: Sequence[PointPieces]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def total_sliver_bytes(parts: Sequence[PointPieces]) -> int:
-    """Return the bytes of the slivers that the pieces hold."""
+def are_slivers_kept(parts: Sequence[PointPieces]) -> bool:
+    """Return whether the pieces hold few enough bytes of slivers to be kept for a second."""
     held = {
         (piece.key, piece.sliver.offset): len(piece.sliver.data)
         for part in parts
         for piece in part.pieces
         if piece.sliver is not None
     }
-    return sum(held.values())
+    return sum(held.values()) <= KEPT_SLIVERS_BYTES_MAX
 
 
 def total_text_bytes(parts: Sequence[PointPieces]) -> int:

@@ -20,11 +20,11 @@ from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.answers.pieces import (
     PointPieces,
+    are_slivers_kept,
     entity_tag,
     lacks_directory,
     object_keys,
     resolve,
-    total_sliver_bytes,
     with_loaded,
 )
 from building_vitals.answers.question import Question
@@ -55,8 +55,6 @@ LOST_OBJECTS_ATTEMPTS_MAX = 3
 # When a request that is too large to be answered without the cache may be tried again.
 UNCACHED_RETRY_S = 10
 SOURCES: tuple[Source, ...] = ("pages", "points")
-# Bytes of slivers in a look-up that the isolate keeps for a second: it keeps up to 128.
-KEPT_SLIVERS_BYTES_MAX = 65_536
 
 
 class EnhancedTimeseriesService:
@@ -318,9 +316,8 @@ class EnhancedTimeseriesService:
         is_whole = need.happened == need.time_range and _reach(filling.covers, need.time_range)
         # A point that the site does not have may be added to it at any moment.
         is_whole = is_whole and not any(each.is_unknown for each in filling.covers)
-        is_whole = is_whole and total_sliver_bytes(parts) <= KEPT_SLIVERS_BYTES_MAX
         # What is put side by side needs more than the pieces.
-        is_whole = is_whole and not question.is_wide
+        is_whole = is_whole and not question.is_wide and are_slivers_kept(parts)
         if answer_etag is not None and not filling.fetched and is_whole:
             expires_ms = self._filler.expires_ms(need.site, filling.covers)
             prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)

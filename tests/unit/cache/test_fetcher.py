@@ -73,7 +73,7 @@ async def test_after_a_failure_no_fetch_is_begun() -> None:
     assert ["p0", "p1", "p2", "p3"] == asked
     assert "upstream answered 503" == str(fetched.failure)
     assert {"p0", "p3"} == {each.point for each in fetched.point_series}
-    assert 2 == fetched.requests
+    assert 4 == fetched.requests
 
 
 @in_virtual_time

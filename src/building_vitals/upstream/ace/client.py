@@ -7,10 +7,10 @@ cursors and retries. Its result is complete, or an error.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -21,9 +21,7 @@ from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.calibration import Calibration, RunLater
 from building_vitals.upstream.ace.calls import Calls, FetchReport, OnReport, UpstreamState
-from building_vitals.upstream.ace.page_stream import FilterIgnored
 from building_vitals.upstream.ace.planning import SiteCosts
-from building_vitals.upstream.ace.sample_fetch import SampleFetch
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.ace.sizing import FetchSizing, answer_bytes_max, fetch_sizing, small
 from building_vitals.upstream.ace.targets import SITES_PATH, list_target, site_path, site_target
@@ -31,6 +29,9 @@ from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listi
 from building_vitals.upstream.port import Items, SampleSink, UpstreamGate
 from building_vitals.upstream.profile import SiteProfile, Source
 from building_vitals.upstream.profiles import SiteProfiles
+
+if TYPE_CHECKING:
+    from building_vitals.upstream.ace.sample_fetch import SampleFetch
 
 # Items per page, of the sizes that the upstream takes.
 SITES_PER_PAGE = 1_000
@@ -166,6 +167,9 @@ class AceClient:
         unique = list(dict.fromkeys(points))
         if not unique or time_range.end_ms <= time_range.start_ms:
             return calls.report
+        # As app.py says: who finds everything in the cache needs none of it.
+        from building_vitals.upstream.ace.sample_fetch import SampleFetch
+
         fetch = SampleFetch(
             site,
             unique,
@@ -180,14 +184,27 @@ class AceClient:
         with _counted(calls):
             async with self._sized(calls, costs, len(unique), time_range, source) as (sized, way):
                 run = partial(fetch.run, in_flight=sized.in_flight, keeps_tail=keeps_tail)
-                try:
-                    await run(sized.costs, source=way)
-                except FilterIgnored:
-                    profile = replace(self._profiles.known(site), is_filter_heeded=False)
-                    self._profiles.change(site, profile)
-                    await run(replace(sized.costs, profile=profile), source=source)
+                await self._run(run, site, sized.costs, way, source)
         self._learn(site, fetch)
         return calls.report
+
+    async def _run(
+        self,
+        run: Callable[..., Awaitable[None]],
+        site: str,
+        costs: SiteCosts,
+        way: Source | None,
+        source: Source | None,
+    ) -> None:
+        """Fetch one way, and start over without filtering where the upstream ignores filters."""
+        from building_vitals.upstream.ace.page_stream import FilterIgnored
+
+        try:
+            await run(costs, source=way)
+        except FilterIgnored:
+            profile = replace(self._profiles.known(site), is_filter_heeded=False)
+            self._profiles.change(site, profile)
+            await run(replace(costs, profile=profile), source=source)
 
     def _learn(self, site: str, fetch: SampleFetch) -> None:
         """Take up what a fetch has shown of a site."""
