@@ -95,8 +95,9 @@ def _held(cover: Cover, young: Segment | None, needed: Range) -> Cover:
     if gap.end_ms < needed.end_ms or not young.start_ms <= gap.start_ms <= young.end_ms:
         return cover
     part = Range(gap.start_ms, min(young.end_ms, gap.end_ms))
+    # Behind one that was fetched up to its present, nothing can be there yet. Else what is behind
+    # it takes a request, which brings all of the gap: else that takes another in a moment.
+    if part.end_ms < gap.end_ms and young.end_ms <= young.fetched_ms - LIVE_EDGE_MS:
+        return cover
     known = [*cover.known, (young, part)] if part.duration_ms else cover.known
-    # Behind one that was fetched up to its present, nothing can be there yet.
-    is_rest = part.end_ms < gap.end_ms and young.end_ms <= young.fetched_ms - LIVE_EDGE_MS
-    rest = [Range(part.end_ms, gap.end_ms)] if is_rest else []
-    return msgspec.structs.replace(cover, known=known, gaps=[*cover.gaps[:-1], *rest])
+    return msgspec.structs.replace(cover, known=known, gaps=cover.gaps[:-1])

@@ -87,14 +87,11 @@ def test_the_gap_at_the_present_is_left_alone() -> None:
     assert Cover("a", filled, []) == applied(cover, [young, old])
 
 
-def test_behind_what_was_not_fetched_to_the_present_is_a_gap() -> None:
-    """A part of the past tells nothing of what followed."""
+def test_what_is_asked_for_anyway_is_asked_for_whole() -> None:
+    """A part of the past tells nothing of what followed: one request then brings all of the gap."""
     young = segment(0, 70_000, 99_000)
     cover = Cover("a", [(young, Range(40_000, 60_000))], [Range(60_000, NOW_MS)])
-    known = [(young, Range(40_000, 60_000)), (young, Range(60_000, 70_000))]
-    assert Cover("a", known, [Range(70_000, NOW_MS)]) == applied(cover, [young])
-    ends = Cover("a", known, [Range(70_000, NOW_MS)])
-    assert ends == applied(ends, [young])
+    assert cover == applied(cover, [young])
 
 
 def test_of_two_the_one_fetched_last_counts() -> None:
