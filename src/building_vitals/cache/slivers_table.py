@@ -56,18 +56,6 @@ _FORGET_OBJECTS = _forget_sql(_LOST_OBJECTS)
 _FORGET_SLIVERS = _forget_sql(_LOST_SLIVERS)
 
 _SLIVERS = """
-DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
-    SELECT o.site, o.point, o.end_ms, o.start_ms
-    FROM json_each(?1) n CROSS JOIN cache_segments s
-        ON s.site = n.value ->> 0 AND s.point = n.value ->> 1 AND s.object_key = n.value ->> 2
-    CROSS JOIN cache_segments o
-        ON o.site = s.site AND o.point = s.point
-        AND o.end_ms > s.start_ms AND o.start_ms < s.end_ms
-        AND (o.fetched_ms < s.fetched_ms
-            OR (o.start_ms = s.start_ms AND o.end_ms = s.end_ms))
-)
-"""
-_SLIVERS = """
 SELECT json_group_array(json_array(n.key, s.data)) AS slivers
 FROM json_each(?2) n CROSS JOIN cache_segments s
     ON s.site = ?1 AND s.point = n.value ->> 0 AND s.end_ms = n.value ->> 1
