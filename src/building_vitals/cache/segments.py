@@ -9,17 +9,23 @@ of whole frames, a cut frame.
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
 
 from building_vitals.cache.object_keys import is_row_key
 from building_vitals.ranges import Range
-from building_vitals.series.frames import COMMA, Frame, Series, cut_text, frame_text
+from building_vitals.series.frames import COMMA, NO_CRC, Frame, Series, cut_text, frame_text
 from building_vitals.series.splicing import fragment, growth
 
 # Cut frames are deflated again for each answer: speed matters more than the last bytes.
 CUT_COMPRESSION_LEVEL = 1
+
+_FIRST_MS, _LAST_MS = attrgetter("first_ms"), attrgetter("last_ms")
+_COUNT = attrgetter("count")
 
 
 class Place(NamedTuple):
@@ -143,6 +149,21 @@ class Sliver(NamedTuple):
     data: bytes
 
 
+class Check(NamedTuple):
+    """
+    What some bytes of a piece should be.
+
+    Attributes:
+        length: How many they are.
+        crc: The CRC-32 they should have, counted on from *seed*.
+        seed: CRC-32 of what the series has before them; 0 where that is not counted in.
+    """
+
+    length: int
+    crc: int
+    seed: int = 0
+
+
 class Piece(msgspec.Struct, frozen=True, gc=False):
     """
     Neighbouring bytes of an object that an answer needs, or of a sliver.
@@ -156,8 +177,7 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
         crc_growth: Growth of the series up to the piece's end.
         before: Of a run that does not begin the series: CRC-32 of what comes before it, and the
             growth of minus its length.
-        checks: Parts of the bytes: how many, and the CRC-32 they should have. Between two lies a
-            comma.
+        checks: What each part of the bytes should be; between two parts lies a comma.
         frame: Set for a frame that must be cut.
         time_range: What to cut it to.
         sliver: Set where they lie in no object.
@@ -172,7 +192,7 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     crc: int
     crc_growth: int
     before: tuple[int, int] | None = None
-    checks: tuple[tuple[int, int], ...] = ()
+    checks: tuple[Check, ...] = ()
     frame: Frame | None = None
     time_range: Range | None = None
     sliver: Sliver | None = None
@@ -214,26 +234,27 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
                 count=segment.count,
                 crc=segment.crc,
                 crc_growth=segment.crc_growth,
-                checks=((segment.stored_bytes, segment.data_crc),),
+                checks=(Check(segment.stored_bytes, segment.data_crc),),
                 sliver=_sliver(segment),
             )
         ]
     if segment.frames is None:
         raise DirectoryMissing(segment.point)
-    found: list[Piece] = []
-    run: list[Frame] = []
-    for frame in segment.frames:
-        if frame.last_ms < shared.start_ms or frame.first_ms >= shared.end_ms:
-            continue
-        if shared.start_ms <= frame.first_ms and frame.last_ms < shared.end_ms:
-            run.append(frame)
-            continue
-        if run:
-            found.append(_run_piece(segment, run))
-            run = []
-        found.append(_cut_piece(segment, frame, shared))
+    frames = segment.frames
+    begin = bisect_left(frames, shared.start_ms, key=_LAST_MS)
+    end = bisect_left(frames, shared.end_ms, begin, key=_FIRST_MS)
+    if begin == end:
+        return []
+    is_begun = frames[begin].first_ms < shared.start_ms
+    is_cut_off = frames[end - 1].last_ms >= shared.end_ms
+    if end - begin == 1 and (is_begun or is_cut_off):
+        return [_cut_piece(segment, frames[begin], shared)]
+    found = [_cut_piece(segment, frames[begin], shared)] if is_begun else []
+    run = range(begin + is_begun, end - is_cut_off)
     if run:
-        found.append(_run_piece(segment, run))
+        found.append(_run_piece(segment, frames, run))
+    if is_cut_off:
+        found.append(_cut_piece(segment, frames[end - 1], shared))
     return found
 
 
@@ -251,21 +272,32 @@ def _sliver(segment: Segment) -> Sliver | None:
     return Sliver(segment.point, segment.offset, segment.data)
 
 
-def _run_piece(segment: Segment, run: list[Frame]) -> Piece:
-    first, last = run[0], run[-1]
+def _run_piece(segment: Segment, frames: Sequence[Frame], run: range) -> Piece:
+    first, last = frames[run[0]], frames[run[-1]]
+    stored_bytes = last.offset + last.stored_bytes - first.offset
+    within = frames[run[0] : run.stop]
     return Piece(
         key=segment.key,
         object_etag=segment.object_etag,
         offset=segment.offset + first.offset,
-        stored_bytes=last.offset + last.stored_bytes - first.offset,
+        stored_bytes=stored_bytes,
         text_bytes=last.raw_end - first.text_offset,
-        count=sum(frame.count for frame in run),
+        count=sum(map(_COUNT, within)),
         crc=last.crc,
         crc_growth=last.crc_growth,
         before=(first.crc_before, first.crc_shrink) if first.text_offset else None,
-        checks=tuple((frame.stored_bytes, frame.data_crc) for frame in run),
+        checks=(
+            tuple(Check(frame.stored_bytes, frame.data_crc) for frame in within)
+            if last.series_crc == NO_CRC
+            else (Check(stored_bytes, last.series_crc, _crc_before(frames, run[0])),)
+        ),
         sliver=_sliver(segment),
     )
+
+
+def _crc_before(frames: Sequence[Frame], n: int) -> int:
+    """Return the CRC-32 of a series' bytes before its *n*-th frame."""
+    return zlib.crc32(COMMA, frames[n - 1].series_crc) if n else 0
 
 
 def _cut_piece(segment: Segment, frame: Frame, time_range: Range) -> Piece:
@@ -294,12 +326,12 @@ def verify(piece: Piece, data: bytes | memoryview) -> None:
     if piece.frame is not None and zlib.crc32(data) != piece.frame.data_crc:
         raise ValueError("bytes are not those that were stored")
     offset = 0
-    for length, crc in piece.checks:
+    for length, crc, seed in piece.checks:
         if offset:
             if data[offset : offset + len(COMMA)] != COMMA:
                 raise ValueError("frames are not divided by a comma")
             offset += len(COMMA)
-        if zlib.crc32(data[offset : offset + length]) != crc:
+        if zlib.crc32(data[offset : offset + length], seed) != crc:
             raise ValueError("bytes are not those that were stored")
         offset += length
 

@@ -26,6 +26,7 @@ FRAME_SAMPLES_MIN = 512
 FRAME_SAMPLES_MAX = 8_192
 
 COMMA = stored(b",")
+NO_CRC = -1
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -44,6 +45,8 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
         crc_before: CRC-32 of the series' text up to where the frame begins.
         crc_shrink: Growth of minus *text_offset*.
         data_crc: CRC-32 of the fragment's bytes, to notice when they are not what was stored.
+        series_crc: CRC-32 of the series' bytes up to the frame's end, so that those of a run are
+            looked at as a whole; NO_CRC in directories from before it was kept.
     """
 
     offset: int
@@ -58,6 +61,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     crc_before: int
     crc_shrink: int
     data_crc: int
+    series_crc: int = NO_CRC
 
     @property
     def raw_end(self) -> int:
@@ -91,7 +95,15 @@ class Series(msgspec.Struct, frozen=True, gc=False):
 class SeriesBuilder:
     """Puts frames one behind the other."""
 
-    __slots__ = ("_crc", "_crc_growth", "_frames", "_length", "_parts", "_text_bytes")
+    __slots__ = (
+        "_crc",
+        "_crc_growth",
+        "_frames",
+        "_length",
+        "_parts",
+        "_series_crc",
+        "_text_bytes",
+    )
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -100,6 +112,7 @@ class SeriesBuilder:
         self._text_bytes = 0
         self._crc = 0
         self._crc_growth = growth(0)
+        self._series_crc = 0
 
     def add_text(self, first_ms: int, last_ms: int, count: int, text: bytes) -> None:
         """
@@ -127,12 +140,14 @@ class SeriesBuilder:
         if self._frames:
             self._parts.append(COMMA)
             self._length += len(COMMA)
+            self._series_crc = zlib.crc32(COMMA, self._series_crc)
             self._crc = zlib.crc32(b",", self._crc)
             self._crc_growth = multiply(growth(1), self._crc_growth)
             self._text_bytes += 1
         crc_before, crc_growth = self._crc, growth(text_bytes)
         self._crc = multiply(crc_growth, crc_before) ^ crc
         self._crc_growth = multiply(crc_growth, self._crc_growth)
+        self._series_crc = zlib.crc32(data, self._series_crc)
         self._frames.append(
             Frame(
                 offset=self._length,
@@ -147,6 +162,7 @@ class SeriesBuilder:
                 crc_before=crc_before,
                 crc_shrink=growth(-self._text_bytes),
                 data_crc=zlib.crc32(data),
+                series_crc=self._series_crc,
             )
         )
         self._parts.append(data)

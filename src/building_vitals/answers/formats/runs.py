@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from building_vitals.cache.segments import Piece
+from building_vitals.cache.segments import Check, Piece
 from building_vitals.series.frames import COMMA
 
 # Bytes of text that are inflated at a time: some 3,000 samples. As rows of a point with a long name
@@ -22,6 +22,7 @@ _BETWEEN = b"],["
 # Text among the values, also where its end has not come yet. It is JSON of our own making.
 _STRINGS = re.compile(rb'("(?:[^"\\]++|\\.)*+\\?(?:"|\Z))', re.DOTALL)
 _STRING_MARK = b"\x01"
+_NOTHING = Check(0, 0)
 
 
 def last_boundary(text: bytes) -> int:
@@ -58,7 +59,7 @@ class PieceCheck:
     """Tells whether the bytes of a piece, some at a time, are those that were stored."""
 
     def __init__(self, piece: Piece) -> None:
-        comma = (len(COMMA), zlib.crc32(COMMA))
+        comma = Check(len(COMMA), zlib.crc32(COMMA))
         self._spans = iter([span for each in piece.checks for span in (comma, each)][1:])
         self._left, self._crc, self._expected = 0, 0, 0
 
@@ -72,8 +73,7 @@ class PieceCheck:
         offset = 0
         while offset < len(data):
             if not self._left:
-                self._left, self._expected = next(self._spans, (0, 0))
-                self._crc = 0
+                self._left, self._expected, self._crc = next(self._spans, _NOTHING)
                 if not self._left:
                     raise ValueError("more bytes than were stored")
             part = data[offset : offset + self._left]

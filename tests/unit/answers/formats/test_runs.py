@@ -7,6 +7,7 @@ import random
 import zlib
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from builders import VALUES, Samples, samples, stored
@@ -16,8 +17,9 @@ from building_vitals.answers.formats.runs import (
     RunReader,
     last_boundary,
 )
-from building_vitals.cache.segments import Piece, pieces
+from building_vitals.cache.segments import Check, Piece, pieces, verify
 from building_vitals.ranges import Range
+from building_vitals.series.frames import NO_CRC
 from building_vitals.series.splicing import fragment
 
 
@@ -76,14 +78,31 @@ def test_text_that_compresses_well_comes_in_runs_too() -> None:
     assert max(map(len, runs)) <= 2 * RUN_TEXT_MAX
 
 
-def test_a_run_between_cuts_has_a_check_for_each_frame() -> None:
-    """The bytes of several frames are told from others, wherever they are divided."""
-    held = stored("0-100", samples("10:1 20:2 30:3 40:4"), sizes=[1, 1, 1])
-    _, piece = pieces(held.segment, Range(15, 99))[:2], pieces(held.segment, Range(5, 35))[0]
+@pytest.mark.parametrize(("start_ms", "first"), [(5, 10), (15, 20)])
+@pytest.mark.parametrize(("is_old", "checks"), [(False, 1), (True, None)])
+def test_the_bytes_of_several_frames(
+    start_ms: int, first: int, is_old: bool, checks: int | None
+) -> None:
+    """They are told from others, wherever they are divided: at once, or in old directories each."""
+    held = stored("0-100", samples("10:1 20:2 30:3 40:4 50:5"), sizes=[1, 1, 1, 1])
+    segment = held.segment
+    if is_old:
+        of_old = [msgspec.structs.replace(each, series_crc=NO_CRC) for each in segment.frames or ()]
+        segment = msgspec.structs.replace(segment, frames=tuple(of_old))
+    [piece] = pieces(segment, Range(start_ms, 45))
+    times = range(first, 50, 10)
+    assert (checks or len(times)) == len(piece.checks)
     data = held.bytes_of(piece)
-    assert 3 == len(piece.checks)
+    verify(piece, data)
+    expected = b",".join(b"[%d,%d]" % (each, each // 10) for each in times)
     for cut in range(len(data) + 1):
-        assert b"[10,1],[20,2],[30,3]" == b",".join(filter(None, read(piece, data, [cut])))
+        assert expected == b",".join(filter(None, read(piece, data, [cut])))
+    for at in range(len(data)):
+        spoilt = data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
+        with pytest.raises(ValueError):
+            read(piece, spoilt, [])
+        with pytest.raises(ValueError):
+            verify(piece, spoilt)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +128,7 @@ def test_another_length_of_text_is_refused(change: int) -> None:
     """The index knows the length; bytes that inflate to more or less are not what it promises."""
     data = fragment(b"[10,1],[20,2]")
     piece = Piece(
-        *("k", "", 0, len(data), 13 + change, 2, 0, 0), checks=((len(data), zlib.crc32(data)),)
+        *("k", "", 0, len(data), 13 + change, 2, 0, 0), checks=(Check(len(data), zlib.crc32(data)),)
     )
     with pytest.raises(ValueError):
         read(piece, data, [])
