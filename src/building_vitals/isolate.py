@@ -25,7 +25,7 @@ from building_vitals.maintenance.overdue import LastLook
 from building_vitals.memory import MemoryBudget
 from building_vitals.settings import Settings
 from building_vitals.statistics.recorder import Outbox
-from building_vitals.upstream.ace.calls import UpstreamState
+from building_vitals.upstream.ace.fetch_report import UpstreamState
 from building_vitals.upstream.gate import Grant
 from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.profiles import ProfileMemory

@@ -7,6 +7,7 @@ Separate because plans, leases, the clean-up and the answer's `_meta` all do the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -79,3 +80,16 @@ def gaps(haves: Sequence[Range], need: Range) -> list[Range]:
     if cursor_ms < need.end_ms:
         missing.append(Range(cursor_ms, need.end_ms))
     return missing
+
+
+def split_evenly(time_range: Range, count: int) -> list[Range]:
+    """
+    Return the range in *count* neighbouring parts of about the same length, in order.
+
+    A range shorter than *count* milliseconds gives fewer.
+    """
+    count = max(1, min(count, time_range.duration_ms))
+    cuts = [
+        time_range.start_ms + time_range.duration_ms * each // count for each in range(count + 1)
+    ]
+    return [Range(start_ms, end_ms) for start_ms, end_ms in pairwise(cuts)]

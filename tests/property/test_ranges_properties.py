@@ -9,12 +9,13 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from building_vitals.ranges import Range, gaps, merge
+from building_vitals.ranges import Range, gaps, merge, split_evenly
 
 RANGES = st.tuples(st.integers(0, 39), st.integers(1, 40)).map(
     lambda ends: Range(min(ends[0], ends[1] - 1), max(ends[0] + 1, ends[1]))
 )
 LISTS = st.lists(RANGES, max_size=8)
+BEGIN_MS = 1_735_689_600_000
 
 
 def instants(ranges: Iterable[Range]) -> set[int]:
@@ -58,3 +59,16 @@ def test_clip_is_the_intersection(one: Range, other: Range) -> None:
     shared = one.clip(other)
 
     assert instants([one]) & instants([other]) == instants([shared] if shared else [])
+
+
+@given(st.integers(1, 10**6), st.integers(1, 50))
+def test_parts_of_a_range_are_the_range(duration_ms: int, count: int) -> None:
+    """Parts are neighbours, not empty, about equally long, and together the range."""
+    time_range = Range(BEGIN_MS, BEGIN_MS + duration_ms)
+    parts = split_evenly(time_range, count)
+    lengths = [part.duration_ms for part in parts]
+
+    assert time_range == Range(parts[0].start_ms, parts[-1].end_ms)
+    assert all(a.end_ms == b.start_ms for a, b in pairwise(parts))
+    assert len(parts) == min(count, duration_ms)
+    assert max(lengths) - min(lengths) <= 1 <= min(lengths)

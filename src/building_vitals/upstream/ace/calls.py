@@ -7,10 +7,8 @@ Separate because retries, back-off, deadlines and limits are the same for every 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
-
-import msgspec
 
 from building_vitals.errors import (
     UpstreamError,
@@ -30,6 +28,7 @@ from building_vitals.ports import (
     HttpTooLarge,
 )
 from building_vitals.upstream.ace.backoff import backoff_ms, parse_retry_after
+from building_vitals.upstream.ace.fetch_report import FetchReport, UpstreamState
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.ace.targets import SITES_PATH, Target, list_target
 from building_vitals.upstream.ace.wire import PageRefused
@@ -55,37 +54,6 @@ _UNHANDLED = b'"An unhandled exception occurred.'
 _UNHANDLED_BYTES_MAX = 1_000
 # The smallest question that every token may ask.
 _PROBE = list_target(SITES_PATH, 1, 2)
-
-
-class UpstreamState(msgspec.Struct):
-    """
-    What an isolate has seen of the upstream; outlives the invocation.
-
-    Attributes:
-        has_worked: Whether the upstream has ever accepted the Worker's token.
-    """
-
-    has_worked: bool = False
-
-
-class FetchReport(msgspec.Struct):
-    """
-    The cost of a fetch so far.
-
-    Attributes:
-        requests: Sent, those repeated included.
-        samples_received: In all pages, surplus ones included.
-        is_by_point: Whether some of it goes by calls by point, which know no sites.
-        strangers: Points asked for that are not the site's.
-    """
-
-    requests: int = 0
-    samples_received: int = 0
-    is_by_point: bool = False
-    strangers: frozenset[str] = frozenset()
-
-
-OnReport = Callable[[FetchReport], Awaitable[None]]
 
 
 class AnswerCut(UpstreamError):

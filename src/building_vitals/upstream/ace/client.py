@@ -9,34 +9,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from building_vitals.errors import AppError, Overloaded, UpstreamError, UpstreamSiteUnknown
+from building_vitals.errors import AppError, Overloaded, UpstreamSiteUnknown
 from building_vitals.instants import is_recent
 from building_vitals.memory import MemoryBudget
 from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace.calibration import Calibration, RunLater
-from building_vitals.upstream.ace.calls import Calls, FetchReport, OnReport, UpstreamState
+from building_vitals.upstream.ace.fetch_report import FetchReport, OnReport, UpstreamState
 from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.ace.sizing import FetchSizing, answer_bytes_max, fetch_sizing, small
-from building_vitals.upstream.ace.targets import SITES_PATH, list_target, site_path, site_target
-from building_vitals.upstream.ace.wire import Listing, PageRefused, decode_listing
 from building_vitals.upstream.port import Items, SampleSink, UpstreamGate
 from building_vitals.upstream.profile import SiteProfile, Source
 from building_vitals.upstream.profiles import SiteProfiles
 
 if TYPE_CHECKING:
+    from building_vitals.upstream.ace.calibration import Calibration, RunLater
+    from building_vitals.upstream.ace.calls import Calls
     from building_vitals.upstream.ace.sample_fetch import SampleFetch
-
-# Items per page, of the sizes that the upstream takes.
-SITES_PER_PAGE = 1_000
-POINTS_PER_PAGE = 5_000
-LIST_PAGES_MAX = 100
 
 # An invocation lives no longer.
 FETCH_MS_MAX = 900_000
@@ -55,7 +49,8 @@ class AceClient:
     """
     Asks the upstream for samples, sites and points.
 
-    It holds nothing of a single request, except through its ports.
+    It holds nothing of a single request, except through its ports. What a fetch needs is imported
+    late, as app.py says: who finds everything in the cache needs none of it.
     """
 
     def __init__(
@@ -91,16 +86,22 @@ class AceClient:
         self._is_awaited = is_awaited
         self._memory = MemoryBudget() if memory is None else memory
         self._state = UpstreamState() if state is None else state
-        self._calibration = Calibration(
-            calls_until=self._calls,
-            clock=clock,
-            settings=settings,
-            profiles=profiles,
-            run_later=run_later,
-        )
+        self._run_later = run_later
         # Until when each site counts as known, or as what the upstream said of it.
         # What is known of a site, when it was found, and for how long it is believed.
         self._sites: dict[str, tuple[UpstreamSiteUnknown | None, int, int]] = {}
+
+    @cached_property
+    def _calibration(self) -> Calibration:
+        from building_vitals.upstream.ace.calibration import Calibration
+
+        return Calibration(
+            calls_until=self._calls,
+            clock=self._clock,
+            settings=self._settings,
+            profiles=self._profiles,
+            run_later=self._run_later,
+        )
 
     async def costs(self, site: str, *, for_job: bool = False) -> SiteCosts:
         """Return what fetches of a site cost, or a job's will, by what has been learned."""
@@ -167,7 +168,6 @@ class AceClient:
         unique = list(dict.fromkeys(points))
         if not unique or time_range.end_ms <= time_range.start_ms:
             return calls.report
-        # As app.py says: who finds everything in the cache needs none of it.
         from building_vitals.upstream.ace.sample_fetch import SampleFetch
 
         fetch = SampleFetch(
@@ -277,14 +277,9 @@ class AceClient:
         Raises:
             UpstreamError: a page could not be fetched, or there are more than LIST_PAGES_MAX.
         """
-        items = await self._list(self._calls(deadline_ms), SITES_PATH, SITES_PER_PAGE)
-        if items is None:
-            raise UpstreamError(
-                f"upstream {SITES_PATH} answered 404: it is no address of the upstream's API "
-                "(ACE_API_URL), which ends in /api",
-                upstream_status=404,
-            )
-        return items
+        from building_vitals.upstream.ace.listings import list_sites
+
+        return await list_sites(self._calls(deadline_ms))
 
     async def list_points(self, site: str, *, deadline_ms: int | None = None) -> Items:
         """
@@ -298,77 +293,34 @@ class AceClient:
             UpstreamSiteUnknown: there is no such site, or none that the token may read.
             UpstreamError: a page could not be fetched, or there are more than LIST_PAGES_MAX.
         """
+        from building_vitals.upstream.ace.listings import list_points
+
         calls = self._calls(deadline_ms)
-        path = f"{site_path(site)}/configured_points"
-        items = await self._list(calls, path, POINTS_PER_PAGE)
+        items = await list_points(calls, site)
         if items is None:
             await self._require_site(calls, site)
         return items or []
 
     def _calls(self, deadline_ms: int | None) -> Calls:
+        from building_vitals.upstream.ace.calls import Calls
+
         return Calls(
             self._http, self._clock, self._settings, self._gate, deadline_ms, state=self._state
         )
 
     async def _require_site(self, calls: Calls, site: str) -> None:
+        from building_vitals.upstream.ace.listings import site_fault
+
         now_ms = self._clock.now_ms()
         unknown, found_ms, lasts_ms = self._sites.get(site, (None, 0, 0))
         if not is_recent(found_ms, now_ms, lasts_ms):
-            unknown = await self._site_fault(calls, site)
+            unknown = await site_fault(calls, site)
             if len(self._sites) >= SITES_REMEMBERED_MAX:
                 self._sites.clear()
             lasts_ms = SITE_UNKNOWN_MS if unknown else SITE_KNOWN_MS
             self._sites[site] = (unknown, self._clock.now_ms(), lasts_ms)
         if unknown is not None:
             raise UpstreamSiteUnknown(unknown.detail, upstream_status=unknown.upstream_status)
-
-    async def _site_fault(self, calls: Calls, site: str) -> UpstreamSiteUnknown | None:
-        """Return what the upstream has against a site; None where it knows it."""
-        try:
-            is_known = await calls.begin(site_target(site), may_be_absent=True).answer() is not None
-        except UpstreamSiteUnknown as unknown:
-            return UpstreamSiteUnknown(unknown.detail, upstream_status=unknown.upstream_status)
-        if is_known:
-            return None
-        return UpstreamSiteUnknown(f"the upstream knows no site {site!r}", upstream_status=404)
-
-    async def _list(self, calls: Calls, path: str, per_page: int) -> Items | None:
-        """
-        Return the items of all pages; None when the list is not there.
-
-        A list that changes while it is read moves items from page to page: of one that comes twice
-        the later is kept, in the place of the earlier.
-        """
-        items: dict[object, dict[str, Any]] = {}
-        number, pages = 1, 1
-        while number <= pages:
-            listing = await calls.read(
-                list_target(path, number, per_page),
-                partial(_decode_list_page, number),
-                may_be_absent=number == 1,
-            )
-            if listing is None:
-                return None
-            for item in listing.items:
-                name = item.get("name")
-                # An item without a name is kept: the directory judges it.
-                items[name if isinstance(name, str) else (len(items),)] = item
-            pages = listing.pages or 1
-            if pages > LIST_PAGES_MAX:
-                raise UpstreamError(
-                    f"upstream {path} has too many pages: {pages}, limit {LIST_PAGES_MAX}",
-                    upstream_status=200,
-                )
-            number += 1
-        return list(items.values())
-
-
-def _decode_list_page(number: int, body: bytes) -> Listing:
-    """Return a page of a list; one without items cannot be followed by others."""
-    listing = decode_listing(body)
-    if not listing.items and number < (listing.pages or 1):
-        raise PageRefused(f"sent an empty page {number} of {listing.pages}")
-    return listing
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from building_vitals.ranges import Range
 from building_vitals.series.columns import instants_of
-from building_vitals.upstream.ace.calls import Call, Calls, OnReport
+from building_vitals.upstream.ace.calls import Call, Calls
 from building_vitals.upstream.ace.comparison import SETTLED_AFTER_MS, Tail, tail_of
+from building_vitals.upstream.ace.fetch_report import OnReport
 from building_vitals.upstream.ace.wire import WireSample
 from building_vitals.upstream.port import SampleSink
 from building_vitals.upstream.profile import Observation

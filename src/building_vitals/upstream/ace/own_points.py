@@ -16,8 +16,8 @@ from building_vitals.errors import AppError, UpstreamSiteUnknown
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range
 from building_vitals.series.columns import Sample
-from building_vitals.upstream.ace.calls import FetchReport
 from building_vitals.upstream.ace.client import AceClient
+from building_vitals.upstream.ace.fetch_report import FetchReport
 from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.port import FetchCount, OnPage, PointLists, SampleSink

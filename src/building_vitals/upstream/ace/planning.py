@@ -16,9 +16,8 @@ from typing import Literal
 import msgspec
 
 from building_vitals.instants import DAY_MS
-from building_vitals.ranges import Range
+from building_vitals.ranges import Range, split_evenly
 from building_vitals.upstream.ace.settings import CallsVar
-from building_vitals.upstream.ace.targets import split_evenly
 from building_vitals.upstream.profile import SiteProfile, Source
 
 # By point; by the pages of the whole site; by pages with a filter, where one is heeded.

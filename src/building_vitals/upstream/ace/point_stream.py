@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from building_vitals.errors import UpstreamError
 from building_vitals.instants import HOUR_MS, MINUTE_MS
-from building_vitals.ranges import Range
+from building_vitals.ranges import Range, split_evenly
 from building_vitals.upstream.ace.calls import AnswerCut, AnswerTooLarge, Call
 from building_vitals.upstream.ace.context import FetchContext
-from building_vitals.upstream.ace.targets import points_target, split_evenly
+from building_vitals.upstream.ace.targets import points_target
 from building_vitals.upstream.ace.wire import PageRefused, decode_samples
 
 # Parts of less than this are no help: what dies then does so for another reason.

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace.calls import Calls, OnReport
+from building_vitals.upstream.ace.calls import Calls
 from building_vitals.upstream.ace.comparison import Tail
 from building_vitals.upstream.ace.context import FetchContext, Stream, run_streams
+from building_vitals.upstream.ace.fetch_report import OnReport
 from building_vitals.upstream.ace.page_stream import PageStream
 from building_vitals.upstream.ace.planning import SiteCosts, point_calls
 from building_vitals.upstream.ace.point_stream import PointStream

@@ -8,7 +8,6 @@ address.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -172,19 +171,6 @@ def filter_length_max(
     """
     bare = pages_target(site, "", time_range, page_size=page_size, cursor="")
     return line_max - bare.line_bytes(base_url) - CURSOR_LENGTH_RESERVED
-
-
-def split_evenly(time_range: Range, count: int) -> list[Range]:
-    """
-    Return the range in *count* neighbouring parts of about the same length, in order.
-
-    A range shorter than *count* milliseconds gives fewer.
-    """
-    count = max(1, min(count, time_range.duration_ms))
-    cuts = [
-        time_range.start_ms + time_range.duration_ms * each // count for each in range(count + 1)
-    ]
-    return [Range(start_ms, end_ms) for start_ms, end_ms in pairwise(cuts)]
 
 
 def _range_query(time_range: Range, *, is_raw: bool) -> str:

@@ -17,7 +17,8 @@ from building_vitals.instants import DAY_MS
 from building_vitals.ports import HttpAnswer, HttpFailure, HttpTimeout, HttpTooLarge
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.backoff import RETRY_AFTER_CAP_MS
-from building_vitals.upstream.ace.calls import Calls, UpstreamState
+from building_vitals.upstream.ace.calls import Calls
+from building_vitals.upstream.ace.fetch_report import UpstreamState
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.ace.targets import Target, pages_target
 from fakes.clock import VirtualClock

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from building_vitals.ranges import Range
-from building_vitals.upstream.ace.calls import Call, Calls, FetchReport
+from building_vitals.upstream.ace.calls import Call, Calls
 from building_vitals.upstream.ace.context import FetchContext, run_streams, time_of
+from building_vitals.upstream.ace.fetch_report import FetchReport
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.ace.targets import Target
 from building_vitals.upstream.ace.wire import WireSample

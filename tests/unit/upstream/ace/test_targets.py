@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -24,7 +23,6 @@ from building_vitals.upstream.ace.targets import (
     points_target,
     site_path,
     site_target,
-    split_evenly,
 )
 
 JANUARY = Range(1_735_689_600_000, 1_735_689_600_000 + 31 * DAY_MS)
@@ -149,16 +147,3 @@ def test_targets_know_their_site_and_kind(
     """A target tells the site that it asks about, and whether its answer has samples."""
     assert site == target.site
     assert has_samples is target.has_samples
-
-
-@given(st.integers(1, 10**6), st.integers(1, 50))
-def test_parts_of_a_range_are_the_range(duration_ms: int, count: int) -> None:
-    """Parts are neighbours, not empty, about equally long, and together the range."""
-    time_range = Range(NEW_YEAR_MS, NEW_YEAR_MS + duration_ms)
-    parts = split_evenly(time_range, count)
-    lengths = [part.duration_ms for part in parts]
-
-    assert time_range == Range(parts[0].start_ms, parts[-1].end_ms)
-    assert all(a.end_ms == b.start_ms for a, b in pairwise(parts))
-    assert len(parts) == min(count, duration_ms)
-    assert max(lengths) - min(lengths) <= 1 <= min(lengths)
