@@ -6,7 +6,6 @@ All that is wrong is told at once, and no value that might be a secret is ever s
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -278,9 +277,11 @@ class _Reader:
         except ValueError:
             value = None
         if value not in allowed:
-            words = [str(each) for each in allowed]
-            near = difflib.get_close_matches(text.strip().lower(), words, 1, 0.5)
-            meant = f", did you mean {near[0]!r}?" if near else ""
+            # As app.py says: few vars are misspelt.
+            from building_vitals.nearest import nearest_parameter
+
+            near = nearest_parameter(text.strip().lower(), [str(each) for each in allowed])
+            meant = f", did you mean {near!r}?" if near else ""
             self.refuse(name, f"must be one of {allowed}", f"got {_shown(text)}", meant)
             return default
         return value

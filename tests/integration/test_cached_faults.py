@@ -24,7 +24,7 @@ from integration.harness.sequence import RandomSequence
 from integration.harness.tampering import tamper
 from integration.harness.worker_server import WorkerServer
 
-REQUESTS = 200
+REQUESTS = 120
 SEED = int(os.environ.get("SEQUENCE_SEED", "20250101"))
 PER_DAY = 288
 # The last by name.
@@ -245,7 +245,7 @@ def test_random_sequence(client: Client, upstream: FakeUpstream, site: str) -> N
     sequence.run(REQUESTS)
     sequence.finish()
     assert 0 == sequence.seen["error"]
-    assert min(sequence.seen[each] for each in ("hit", "partial", "miss")) > 10, sequence.seen
+    assert min(sequence.seen[each] for each in ("hit", "partial", "miss")) > 5, sequence.seen
 
 
 def test_random_sequence_with_expiry_and_lasting_faults(brittle: BrittleWorker, site: str) -> None:

@@ -29,7 +29,7 @@ LATE = {
     *("upstream.ace.calls", "upstream.ace.calibration", "upstream.ace.comparison"),
     *("upstream.ace.listings", "upstream.ace.targets", "upstream.ace.wire"),
 }
-LATE_PACKAGES = {"cramjam", "sqlite3"}
+LATE_PACKAGES = {"cramjam", "difflib", "sqlite3"}
 # Whatever the runtime's modules are asked for is a class.
 PROBE = """
 import json, sys, types
