@@ -53,7 +53,7 @@ class Asking:
         del visitor
         ask = resolved(step.ask)
         with self._scene.flights.flight() as (began_ms, _):
-            reply, _ = self._scene.send(
+            reply, took_ms = self._scene.send(
                 "HEAD", "/api/timeseries", parameters(ask), is_gzip=ask.is_gzip
             )
         if reply.status == OK and not reply.body:
@@ -62,7 +62,8 @@ class Asking:
         if reply.status > 0 and reply.body:
             self._scene.record.note(step.number, "head", line(ask), f"a body: {reply.body[:80]!r}")
         # A problem without its document cannot be judged.
-        is_explained = is_hasty(ask) or self._scene.explains(reply.status, ask.site, began_ms)
+        is_timed_out = is_over(ask, took_ms)
+        is_explained = is_timed_out or self._scene.explains(reply.status, ask.site, began_ms)
         if reply.status != OK and not is_explained:
             text = f"status {reply.status}"
             self._scene.record.note(step.number, "unexplained", f"HEAD {line(ask)}", text)
@@ -99,7 +100,7 @@ class Asking:
         if took_ms > TIMEOUT_MS + 5_000 and reply.status > 0:
             scene.record.note(step.number, "late", line(ask), f"answered after {took_ms} ms")
         if reply.status not in (OK, NOT_MODIFIED) or (kept is None and reply.status != OK):
-            deserved = frozenset({504}) if is_hasty(ask) else frozenset()
+            deserved = frozenset({504}) if is_over(ask, took_ms) else frozenset()
             scene.check_refusal(
                 step.number, line(ask), reply, site=ask.site, since_ms=began_ms, deserved=deserved
             )
@@ -115,7 +116,7 @@ class Asking:
             request_ms=began_ms,
             since_ms=oldest_ms,
             answered_ms=now_ms(),
-            is_failing=is_hasty(ask) or scene.explains(502, ask.site, began_ms),
+            is_failing=is_over(ask, took_ms) or scene.explains(502, ask.site, began_ms),
             route=ask.route,
         )
         is_same = reply.status == NOT_MODIFIED
@@ -177,9 +178,9 @@ def document(ask: Ask) -> dict[str, object]:
     return {**own, "points": list(ask.points), **ask.options}
 
 
-def is_hasty(ask: Ask) -> bool:
-    """Return whether a question gives little time."""
-    return ask.timeout_ms is not None and ask.timeout_ms < HASTY_MS
+def is_over(ask: Ask, took_ms: int) -> bool:
+    """Return whether a question gives little time, or its answer has taken all that it gives."""
+    return ask.timeout_ms is not None and ask.timeout_ms < max(HASTY_MS, took_ms)
 
 
 def line(ask: Ask) -> str:
