@@ -43,7 +43,7 @@ NO_CODE = {
 # Modules that only reckon: nothing in them waits, and nothing reaches outside.
 PURE = {
     *("instants", "ranges", "names", "errors"),
-    *("series.columns", "series.downsample", "series.folding", "series.frames"),
+    *("series.columns", "series.downsample", "series.folding", "series.frames", "series.levels"),
     *("series.sample_text", "series.splicing", "series.thinning", "series.values"),
     *("upstream.costs", "upstream.point_names", "upstream.profile", "upstream.quota"),
     *("upstream.ace.backoff", "upstream.ace.comparison", "upstream.ace.cursors"),
@@ -59,6 +59,7 @@ PURE = {
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces"),
     *("answers.formats.registry", "answers.formats.encoder", "answers.formats.text_rows"),
+    "answers.formats.chosen",
     *("answers.formats.spliced_json", "answers.formats.json_text", "answers.formats.csv_rows"),
     *("answers.formats.ndjson_rows", "answers.formats.msgpack_rows", "answers.formats.runs"),
     *("access.caller", "access.api_keys", "access.options", "access.origins", "access.streams"),

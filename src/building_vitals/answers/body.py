@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from typing import NamedTuple
 
 import msgspec
 
 from building_vitals.ahead import begin_ahead
 from building_vitals.answers.answer import CacheReport
+from building_vitals.answers.formats.chosen import ChosenSamples
 from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.pieces import PointPieces
 from building_vitals.answers.stream_limit import WIDE_BYTES, StreamPlace
@@ -148,6 +150,7 @@ class ByteSource(NamedTuple):
         store: Reads the others.
         place: Of a stream among others; None for what is made at once.
         made: Keys of the objects that were made for the answer: what they hold was not known.
+        max_points: Most samples of each point that are wanted; None for all.
     """
 
     parts: Sequence[PointPieces]
@@ -155,6 +158,7 @@ class ByteSource(NamedTuple):
     store: SegmentStore
     place: StreamPlace | None = None
     made: frozenset[str] = frozenset()
+    max_points: int | None = None
 
     def window_bytes(self) -> int:
         """Return the stored bytes to be read at a time now."""
@@ -166,17 +170,37 @@ class ByteSource(NamedTuple):
         return self.place is None or self.place.reads_ahead
 
 
-async def encoded(
-    source: ByteSource, encoder: Encoder, report: CacheReport
-) -> AsyncGenerator[bytes]:
+def encoded(source: ByteSource, encoder: Encoder, report: CacheReport) -> AsyncGenerator[bytes]:
     """
-    Yield the body of an answer but for its end, no part of it held while it is looked at.
-
-    The next batch is read while one is encoded, unless many answers are under way.
+    Return the body of an answer but for its end, no part of it held while it is looked at.
 
     Raises:
         LostObjects: an object is gone or not what the index says, and the index has forgotten it;
             when that is before the first bytes, the answer can be planned again.
+    """
+    if source.max_points is None:
+        return _streamed(source, encoder, report)
+    return _chosen(source, encoder, report, source.max_points)
+
+
+async def _chosen(
+    source: ByteSource, encoder: Encoder, report: CacheReport, max_points: int
+) -> AsyncGenerator[bytes]:
+    """Yield what is chosen of the source, once all of a point has been seen."""
+    chosen = ChosenSamples(encoder, max_points, source.made.union(source.fresh))
+    async with aclosing(_streamed(source, chosen, report)) as chunks:
+        async for chunk in chunks:
+            report.samples_from_cache = chosen.samples_from_cache
+            yield chunk
+
+
+async def _streamed(
+    source: ByteSource, encoder: Encoder, report: CacheReport
+) -> AsyncGenerator[bytes]:
+    """
+    Yield what the pieces of the source make.
+
+    The next batch is read while one is encoded, unless many answers are under way.
     """
     waiting = batches(source.parts, source.window_bytes)
     batch: list[Slice] | None = next(waiting)

@@ -349,10 +349,12 @@ class EnhancedTimeseriesService:
             return answer
         max_points = question.request.max_points
         encoder = encoder_for(
-            question.format, len(parts), gzip=question.gzip, max_points=max_points
+            question.format, len(parts), gzip=question.gzip, is_leveled=max_points is not None
         )
-        source = ByteSource(parts, filling.fresh, self._store, made=filling.made)
-        is_spliced = isinstance(encoder, SplicedJson)
+        source = ByteSource(
+            parts, filling.fresh, self._store, made=filling.made, max_points=max_points
+        )
+        is_spliced = isinstance(encoder, SplicedJson) and max_points is None
         size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
         if size > WHOLE_BYTES_MAX:
             source = source._replace(place=self._streams.enter(self._clock.now_ms()))
