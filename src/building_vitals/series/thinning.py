@@ -29,8 +29,8 @@ class PointThinning:
     The samples of one point, of which at most *max_points* will be left.
 
     They are those of the finest level that fits: as soon as the buckets that have ended have more,
-    they become wider. Where not even one bucket fits that is as wide as all samples together,
-    `downsample.choose` takes as many of its samples as do.
+    they become wider. Where not even a single bucket of all samples fits, `downsample.choose`
+    takes as many of its samples as do.
     """
 
     def __init__(self, max_points: int, width_ms: int = 0) -> None:
@@ -95,13 +95,21 @@ class PointThinning:
     def choose(self) -> int:
         """Choose from all that has been taken; return how many are left."""
         while len(self.times) > self._max_points:
-            if self._width_ms > self.times[-1] - self.times[0]:
+            if self._is_widest():
                 self._held = self._held.picked(
                     choose(self.times, self._held.values, self._max_points)
                 )
                 break
             self._widen()
         return len(self.times)
+
+    def _is_widest(self) -> bool:
+        """Return whether wider buckets keep the same: there is one, or one on each side of 1970."""
+        first_ms, last_ms, width_ms = self.times[0], self.times[-1], self._width_ms
+        if not width_ms:
+            return False
+        is_one = bucket_start(first_ms, width_ms) == bucket_start(last_ms, width_ms)
+        return is_one or width_ms > max(abs(first_ms), abs(last_ms))
 
     def texts(self) -> Iterator[tuple[int, bytes]]:
         """Yield what has been chosen as runs, digits unchanged, each with its count."""
