@@ -10,17 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from building_vitals.cache.rows_table import COLUMNS, SERIES_VALUES, json_lists, segment_row
+from building_vitals.cache.rows_table import (
+    COLUMNS,
+    EXPIRES_MS,
+    IS_CUT,
+    MORE,
+    SERIES_VALUES,
+    json_lists,
+    segment_row,
+)
 from building_vitals.cache.segments import Segment
 from building_vitals.ports import Statement
 
 # In each row: the segment, when it expires, and the rows that it is made of.
 _INSERT = f"""
 INSERT OR REPLACE INTO cache_segments ({COLUMNS})
-SELECT ?1, value ->> 0, value ->> 1, value ->> 2, {SERIES_VALUES}, value ->> 15, value ->> 16
+SELECT ?1, value ->> 0, value ->> 1, value ->> 2, {SERIES_VALUES}, {IS_CUT}, {EXPIRES_MS}
 FROM json_each(?2) n
 WHERE NOT EXISTS (
-    SELECT 1 FROM json_each(n.value -> 17) part WHERE NOT EXISTS (
+    SELECT 1 FROM json_each(n.{MORE}) part WHERE NOT EXISTS (
         SELECT 1 FROM cache_segments s
         WHERE s.site = ?1 AND s.point = n.value ->> 0
             AND s.end_ms = part.value ->> 0 AND s.start_ms = part.value ->> 1
@@ -31,7 +39,7 @@ WHERE NOT EXISTS (
     WHERE s.site = ?1 AND s.point = n.value ->> 0
         AND s.end_ms = n.value ->> 2 AND s.start_ms = n.value ->> 1
         AND s.fetched_ms > n.value ->> 3
-        AND s.object_key NOT IN (SELECT part.value ->> 2 FROM json_each(n.value -> 17) part)
+        AND s.object_key NOT IN (SELECT part.value ->> 2 FROM json_each(n.{MORE}) part)
 )
 """  # noqa: S608 - constants only
 

@@ -38,7 +38,7 @@ from building_vitals.cache.twins import Twins
 from building_vitals.cache.waiting import Waiting
 from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Database, Invocation
-from building_vitals.ranges import merge
+from building_vitals.ranges import Range, merge
 from building_vitals.upstream.port import Upstream
 from building_vitals.upstream.profile import Source
 
@@ -117,7 +117,7 @@ class SegmentFiller:
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
         segments, _ = await asyncio.gather(
-            self._index.find(need.site, need.points, need.time_range, self._known(need)),
+            self._index.find(*self._asked(need)),
             # `cover` goes by what is known of the site, without asking.
             self._upstream.costs(need.site),
         )
@@ -192,8 +192,9 @@ class SegmentFiller:
         """Return up to when all of a cover is known."""
         return trusted_until_ms(covered, self._freshness_of(site))
 
-    def _known(self, need: Need) -> tuple[Freshness, int]:
-        return self._freshness_of(need.site), need.now_ms
+    def _asked(self, need: Need) -> tuple[str, tuple[str, ...], Range, tuple[Freshness, int], int]:
+        known = self._freshness_of(need.site), need.now_ms
+        return need.site, need.points, need.time_range, known, need.level_samples
 
     async def fill(
         self, need: Need, segments: Sequence[Segment], on_progress: OnProgress | None = None
@@ -310,9 +311,7 @@ class SegmentFiller:
                 [
                     self._leases.take_statement(lease, now_ms=now_ms, passed=passed),
                     self._leases.look_statement(lease, now_ms=now_ms, passed=passed),
-                    self._index.find_statement(
-                        need.site, need.points, need.time_range, self._known(need)
-                    ),
+                    self._index.find_statement(*self._asked(need)),
                 ]
             )
         except BaseException:

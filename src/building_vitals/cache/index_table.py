@@ -15,6 +15,8 @@ from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.purges_table import FORGETTING, purge_statements
 from building_vitals.cache.rows_table import (
     COLUMNS,
+    EXPIRES_MS,
+    IS_CUT,
     PARAMETER_BYTES_MAX,
     SERIES_VALUES,
     json_lists,
@@ -32,6 +34,15 @@ _SEGMENT_BYTES = 400
 # cut. CROSS JOIN keeps the order of loops.
 _IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
                 AND {is_whole_sql(6)}"""
+# Levels travel where they are asked for, up to so many samples; of those that have more the
+# directory only where the segment has to be cut: beside the cut, some of it is needed.
+_LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN NULL WHEN {_IS_WHOLE} THEN (
+                SELECT json_group_array(json(iif(
+                    l.value ->> 3 <= ?10, l.value, json_array(
+                        l.value ->> 0, l.value ->> 1, l.value ->> 2, l.value ->> 3, NULL
+                    )
+                ))) FROM json_each(s.levels) l
+            ) ELSE json(s.levels) END"""  # noqa: S608 - constants only
 _FIND = f"""
 SELECT '[' || group_concat(segment) || ']' AS segments FROM (
     SELECT segment, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) / {PARAMETER_BYTES_MAX} AS part
@@ -40,10 +51,12 @@ SELECT '[' || group_concat(segment) || ']' AS segments FROM (
             s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
             s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
             CASE WHEN {_IS_WHOLE} THEN NULL ELSE json(s.frames) END,
-            json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false'))
+            json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false')),
+            {_LEVELS}
         ) AS segment,
         {_SEGMENT_BYTES} + 4 * length(s.point)
-            + CASE WHEN {_IS_WHOLE} THEN 0 ELSE length(s.frames) END AS bytes
+            + CASE WHEN {_IS_WHOLE} THEN 0 ELSE length(s.frames) END
+            + iif(?10 = 0, 0, coalesce(length(s.levels), 0)) AS bytes
         FROM json_each(?2) p CROSS JOIN cache_segments s
             ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
     )
@@ -95,7 +108,7 @@ parts AS (
 )
 INSERT OR REPLACE INTO cache_segments ({COLUMNS})
 SELECT ?1, f.point, p.start_ms, p.end_ms, {_PART_VALUES},
-    f.value ->> 15 OR p.start_ms > f.start_ms OR p.end_ms < f.end_ms, f.value ->> 16
+    f.{IS_CUT} OR p.start_ms > f.start_ms OR p.end_ms < f.end_ms, f.{EXPIRES_MS}
 FROM parts p JOIN fresh f ON f.n = p.n
 WHERE p.start_ms < p.end_ms AND NOT EXISTS (
     SELECT 1 FROM cache_segments s WHERE s.site = ?1 AND s.point = f.point
@@ -212,14 +225,16 @@ class SegmentIndex:
         points: Sequence[str],
         time_range: Range,
         known: tuple[Freshness, int] | None = None,
+        level_samples: int = 0,
     ) -> list[Segment]:
         """
         Return every segment of *points* that overlaps *time_range*, expired ones too.
 
         With *known*, the rule and the present, segments that lie within the range and are known
-        to their end come without their frame directory.
+        to their end come without their frame directory. With *level_samples*, segments come with
+        their levels, whose directories are left out there where they have more samples.
         """
-        statement = self.find_statement(site, points, time_range, known)
+        statement = self.find_statement(site, points, time_range, known, level_samples)
         return self.found(await self._database.rows(statement.sql, *statement.values))
 
     @staticmethod
@@ -228,13 +243,14 @@ class SegmentIndex:
         points: Sequence[str],
         time_range: Range,
         known: tuple[Freshness, int] | None = None,
+        level_samples: int = 0,
     ) -> Statement:
-        """Return the statement whose rows `found` reads; *known* as that of `find`."""
+        """Return the statement whose rows `found` reads; the rest as that of `find`."""
         values = (site, json_parameter(points), time_range.start_ms, time_range.end_ms)
         if known is None:
-            return Statement(_FIND, (*values, 1, 0, 0, 0, 0))
+            return Statement(_FIND, (*values, 1, 0, 0, 0, 0, level_samples))
         freshness, now_ms = known
-        return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values))
+        return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values, level_samples))
 
     @staticmethod
     def found(rows: Iterable[Mapping[str, str]]) -> list[Segment]:

@@ -15,6 +15,7 @@ import msgspec
 from building_vitals.cache.compaction_table import move_statements
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import ObjectRow, SegmentIndex
+from building_vitals.cache.leveling import with_levels
 from building_vitals.cache.object_keys import segment_object_key
 from building_vitals.cache.segments import Piece, Segment, segment_of, verify
 from building_vitals.errors import AppError, CorruptSegment
@@ -258,9 +259,11 @@ class SegmentStore:
             is_done.set()
 
     async def put(self, stored: SegmentObject) -> SegmentObject:
-        """Store the object, and return it with the entity tag it got."""
+        """Store the object with levels of what it holds; return it with the entity tag it got."""
         if not stored.key:
             return stored
+        data, segments = await with_levels(stored.data, stored.segments)
+        stored = msgspec.structs.replace(stored, data=data, segments=segments)
         row = stored.row()
         info = await self._objects.put(
             stored.key,
