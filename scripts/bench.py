@@ -1,7 +1,7 @@
 """
 Runs the benchmarks and prints what they measure.
 
-Usage: python3 scripts/bench.py [site|cached|jobs|leaving|memory|startup|trust]... [--rounds N]
+Usage: python3 scripts/bench.py [site|cached|jobs|leaving|memory|startup|trust|zoom]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from devtools.layout import VENV
 from devtools.signals import Stopped, StopSignals
 from devtools.toolchain import set_up
 
-NAMES = ("site", "cached", "jobs", "leaving", "memory", "startup", "trust")
+NAMES = ("site", "cached", "jobs", "leaving", "memory", "startup", "trust", "zoom")
 
 
 def main(arguments: list[str]) -> None:
@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> None:
         "jobs: jobs and downloads; leaving: users who zoom and leave, for a minute; "
         "memory: the heap after large requests; startup: what an isolate compiles at its start; "
         "trust: a simulated month of a chart on a wall; "
+        "zoom: few samples of long ranges; "
         "default all",
     )
     parser.add_argument(
@@ -58,6 +59,7 @@ def main(arguments: list[str]) -> None:
         bench_site,
         bench_startup,
         bench_trust,
+        bench_zoom,
     )
 
     benchmarks = {
@@ -68,6 +70,7 @@ def main(arguments: list[str]) -> None:
         "leaving": bench_leaving.main,
         "memory": bench_memory.main,
         "trust": bench_trust.main,
+        "zoom": bench_zoom.main,
     }
     for name in asked.names or NAMES:
         benchmarks[name](asked.rounds)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing
 from typing import NamedTuple
 
 import msgspec
 
 from building_vitals.ahead import begin_ahead
 from building_vitals.answers.answer import CacheReport
-from building_vitals.answers.formats.chosen import ChosenSamples
 from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.pieces import PointPieces
 from building_vitals.answers.stream_limit import WIDE_BYTES, StreamPlace
@@ -150,7 +148,6 @@ class ByteSource(NamedTuple):
         store: Reads the others.
         place: Of a stream among others; None for what is made at once.
         made: Keys of the objects that were made for the answer: what they hold was not known.
-        max_points: Most samples of each point that are wanted; None for all.
     """
 
     parts: Sequence[PointPieces]
@@ -158,7 +155,6 @@ class ByteSource(NamedTuple):
     store: SegmentStore
     place: StreamPlace | None = None
     made: frozenset[str] = frozenset()
-    max_points: int | None = None
 
     def window_bytes(self) -> int:
         """Return the stored bytes to be read at a time now."""
@@ -170,37 +166,17 @@ class ByteSource(NamedTuple):
         return self.place is None or self.place.reads_ahead
 
 
-def encoded(source: ByteSource, encoder: Encoder, report: CacheReport) -> AsyncGenerator[bytes]:
+async def encoded(
+    source: ByteSource, encoder: Encoder, report: CacheReport
+) -> AsyncGenerator[bytes]:
     """
-    Return the body of an answer but for its end, no part of it held while it is looked at.
+    Yield all samples of an answer, no part of it held while it is looked at.
+
+    The next batch is read while one is encoded, unless many answers are under way.
 
     Raises:
         LostObjects: an object is gone or not what the index says, and the index has forgotten it;
             when that is before the first bytes, the answer can be planned again.
-    """
-    if source.max_points is None:
-        return _streamed(source, encoder, report)
-    return _chosen(source, encoder, report, source.max_points)
-
-
-async def _chosen(
-    source: ByteSource, encoder: Encoder, report: CacheReport, max_points: int
-) -> AsyncGenerator[bytes]:
-    """Yield what is chosen of the source, once all of a point has been seen."""
-    chosen = ChosenSamples(encoder, max_points, source.made.union(source.fresh))
-    async with aclosing(_streamed(source, chosen, report)) as chunks:
-        async for chunk in chunks:
-            report.samples_from_cache = chosen.samples_from_cache
-            yield chunk
-
-
-async def _streamed(
-    source: ByteSource, encoder: Encoder, report: CacheReport
-) -> AsyncGenerator[bytes]:
-    """
-    Yield what the pieces of the source make.
-
-    The next batch is read while one is encoded, unless many answers are under way.
     """
     waiting = batches(source.parts, source.window_bytes)
     batch: list[Slice] | None = next(waiting)
@@ -286,18 +262,21 @@ async def body(
     report: CacheReport,
     meta: Callable[[int], object],
     clock: Clock,
+    *,
+    chunks: AsyncGenerator[bytes] | None = None,
 ) -> AsyncGenerator[bytes]:
     """
     Yield the body of an answer, `samples_from_cache` of the report counted on the way.
 
-    At its end *meta* is told how many samples there are and gives `_meta`.
+    What comes before its end are *chunks*, if given. At its end *meta* is told how many samples
+    there are and gives `_meta`.
 
     Raises:
         LostObjects: as `encoded` does.
         AnswerCut: the client has taken STREAM_MS_MAX: objects are only kept for so long.
     """
     until_ms = clock.now_ms() + STREAM_MS_MAX
-    chunks = encoded(source, encoder, report)
+    chunks = chunks or encoded(source, encoder, report)
     try:
         # In no name of its own: what is being sent would be held for as long as that takes.
         while (found := [await anext(chunks, None)]) != [None]:

@@ -15,7 +15,7 @@ from building_vitals.answers.answer import (
     TimeseriesAnswer,
     answer_meta,
 )
-from building_vitals.answers.body import WHOLE_BYTES_MAX, ByteSource, body, encoded
+from building_vitals.answers.body import WHOLE_BYTES_MAX, ByteSource, body
 from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
@@ -24,14 +24,13 @@ from building_vitals.answers.pieces import (
     entity_tag,
     object_keys,
     resolve,
-    total_stored_bytes,
-    total_text_bytes,
     with_loaded,
 )
 from building_vitals.answers.question import Question
 from building_vitals.answers.recent import AnswerPlan, RecentAnswers
 from building_vitals.answers.routing import LargeGaps, RoutingOptions, needs_job
 from building_vitals.answers.stream_limit import StreamLimit
+from building_vitals.answers.zoom import body_bytes, chunks_of
 from building_vitals.cache.accesses import Accesses
 from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.coverage import Cover, gaps_of
@@ -45,6 +44,7 @@ from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Filling, Need
 from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.store import LostObjects, SegmentStore
+from building_vitals.cache.zooming import level_samples
 from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
 from building_vitals.ports import Invocation
 from building_vitals.ranges import Range
@@ -150,6 +150,7 @@ class EnhancedTimeseriesService:
             deadline_ms=now_ms + (request.timeout_ms or self._options.direct_timeout),
             # Who leaves the route to the Worker is not refused: too much becomes a job.
             fetched_max=self._options.large_threshold if request.route == "cached" else None,
+            level_samples=0 if request.max_points is None else level_samples(request.max_points),
         )
 
     async def answer_known(
@@ -268,7 +269,8 @@ class EnhancedTimeseriesService:
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
         )
-        return await self._encode(question, filling, resolve(filling.covers), report, None)
+        parts = resolve(filling.covers, question.request.max_points)
+        return await self._encode(question, filling, parts, report, None)
 
     async def _answer(
         self,
@@ -284,12 +286,13 @@ class EnhancedTimeseriesService:
 
         The generation is that of the look-ups before the index was asked.
         """
+        max_points = question.request.max_points
         try:
-            parts = resolve(filling.covers)
+            parts = resolve(filling.covers, max_points)
         except DirectoryMissing:
             filling = await self._with_directories(need, filling)
             try:
-                parts = resolve(filling.covers)
+                parts = resolve(filling.covers, max_points)
             except DirectoryMissing as error:
                 # Another segment has taken its place since: to be planned again, as with objects.
                 raise LostObjects([]) from error
@@ -318,7 +321,9 @@ class EnhancedTimeseriesService:
 
     async def _with_directories(self, need: Need, filling: Filling) -> Filling:
         """Return the same cover with every frame directory loaded."""
-        loaded = await self._index.find(need.site, need.points, need.time_range)
+        loaded = await self._index.find(
+            need.site, need.points, need.time_range, level_samples=need.level_samples
+        )
         return msgspec.structs.replace(filling, covers=with_loaded(filling.covers, loaded))
 
     async def _encode(
@@ -351,17 +356,16 @@ class EnhancedTimeseriesService:
         encoder = encoder_for(
             question.format, len(parts), gzip=question.gzip, is_leveled=max_points is not None
         )
-        source = ByteSource(
-            parts, filling.fresh, self._store, made=filling.made, max_points=max_points
-        )
-        is_spliced = isinstance(encoder, SplicedJson) and max_points is None
-        size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
-        if size > WHOLE_BYTES_MAX:
+        source = ByteSource(parts, filling.fresh, self._store, made=filling.made)
+        is_spliced = isinstance(encoder, SplicedJson)
+        if body_bytes(parts, max_points, is_spliced=is_spliced) > WHOLE_BYTES_MAX:
             source = source._replace(place=self._streams.enter(self._clock.now_ms()))
-            answer.rest = body(source, encoder, report, meta, self._clock)
+        chunks = chunks_of(source, encoder, report, max_points)
+        if source.place is not None:
+            answer.rest = body(source, encoder, report, meta, self._clock, chunks=chunks)
             answer.first = await anext(answer.rest)
             return answer
-        data = b"".join([chunk async for chunk in encoded(source, encoder, report)])
+        data = b"".join([chunk async for chunk in chunks])
         if answer_etag is not None and not filling.fetched and isinstance(encoder, SplicedJson):
             self._recent.keep(answer_etag, encoder.seal(data))
         answer.first = data + encoder.finish(meta(encoder.samples))

@@ -27,6 +27,8 @@ WIDTHS_MS = (15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, DAY_MS, 7 * DAY_MS)
 BUCKET_ENDS = 2
 # States of a bucket of which the first sample is kept.
 STATES_MAX = 4
+# Samples that a bucket keeps at the most: beside those its ends, and ends and extremes of numbers.
+SAMPLES_MAX = 6 + STATES_MAX
 # The narrowest level has buckets of at least so many samples on average. With fewer than four it
 # could not have half of the samples: a bucket of two keeps both.
 BUCKET_SAMPLES_MIN = 4
