@@ -25,6 +25,11 @@ def is_number(text: str) -> bool:
     return type(value_of(text)) in (int, float)
 
 
+def run_of(text: str) -> str:
+    """Return what is the same throughout a run of one state."""
+    return "number" if is_number(text) else text
+
+
 def of_bucket(samples: list[Plain]) -> set[Plain]:
     """Return what a level keeps of the samples of one bucket."""
     numbers = [(ms, text) for ms, text in samples if is_number(text)]
@@ -38,6 +43,12 @@ def of_bucket(samples: list[Plain]) -> set[Plain]:
         if not is_number(text) and text not in states and len(states) < 4:
             states.append(text)
             kept.add((ms, text))
+    runs = 0
+    for before, sample in zip([None, *samples], samples, strict=False):
+        if before is None or run_of(before[1]) != run_of(sample[1]):
+            runs += 1
+            if runs <= 4:
+                kept.add(sample)
     return kept
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
@@ -25,10 +26,10 @@ from building_vitals.series.sample_text import decode_samples, decode_values
 WIDTHS_MS = (15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, DAY_MS, 7 * DAY_MS)
 # A bucket of no more samples keeps them all.
 BUCKET_ENDS = 2
-# States of a bucket of which the first sample is kept.
+# States of a bucket of which the first sample is kept, and runs of one state.
 STATES_MAX = 4
 # Samples that a bucket keeps at the most: beside those its ends, and ends and extremes of numbers.
-SAMPLES_MAX = 6 + STATES_MAX
+SAMPLES_MAX = 6 + 2 * STATES_MAX
 # The narrowest level has buckets of at least so many samples on average. With fewer than four it
 # could not have half of the samples: a bucket of two keeps both.
 BUCKET_SAMPLES_MIN = 4
@@ -121,8 +122,8 @@ def thin(times: list[int], values: list[Any], width_ms: int, begin: int = 0) -> 
     Return the places of the samples from *begin* on that a level of a width has, ascending.
 
     Of each bucket they are the first and the last sample, the first, last, smallest and largest
-    number, the first of equals, and the first sample of each of its first four states: whatever is
-    no number is one.
+    number, the first of equals, and the first sample of each of its first four states, whatever is
+    no number being one, and of each of its first four runs of one state.
 
     Cost: a few steps of Python for each bucket, O(n) in C for numbers, in Python for states.
     """
@@ -156,6 +157,9 @@ def _of_states(values: list[Any]) -> list[int]:
     for i in sorted(left):
         firsts.setdefault(states[i], i)
     kept.update(list(firsts.values())[:STATES_MAX])
+    # Being a number is one more state here: an outage shows where it begins and where it ends.
+    changes = (i for i in range(1, len(states)) if states[i] != states[i - 1])
+    kept.update(islice(changes, STATES_MAX - 1))
     return sorted(kept)
 
 

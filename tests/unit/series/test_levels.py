@@ -81,6 +81,14 @@ def test_states_of_a_bucket() -> None:
     assert [0, 1, 3, 4, 5, 9, 10, 11] == thin(list(range(12)), values, HOUR_MS)
 
 
+def test_changes_of_a_bucket() -> None:
+    """An outage shows where it begins and where it ends; of many changes the first three do."""
+    values = [5, 5, 5, None, None, 5, 5, 5]
+    assert [0, 3, 5, 7] == thin(list(range(8)), values, HOUR_MS)
+    flapping = ["on", "on", "off", "on", "on", "off", "on", "off", "alarm", "on", "on"]
+    assert [0, 2, 3, 5, 8, 10] == thin(list(range(11)), flapping, HOUR_MS)
+
+
 @pytest.mark.parametrize("minutes", [1, 5])
 def test_levels_are_those_by_definition(minutes: int) -> None:
     """Each one that is kept is the level of its width, however the samples come."""
