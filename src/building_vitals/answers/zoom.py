@@ -31,7 +31,7 @@ STORED_SAMPLE_BYTES = 8
 TEXT_SAMPLE_BYTES = 32
 
 
-class Zoomed(NamedTuple):
+class ZoomPoint(NamedTuple):
     """A point with what is to be read of it; None where all of its samples are."""
 
     part: PointPieces
@@ -54,7 +54,7 @@ class Found(NamedTuple):
     piece: Piece | None = None
 
 
-class Choice(NamedTuple):
+class FoundLevel(NamedTuple):
     """
     What a point shows.
 
@@ -108,14 +108,14 @@ async def zoomed(
         yield encoder.take()
 
 
-async def _choices(group: list[Zoomed], source: ByteSource, max_points: int) -> list[Choice]:
+async def _choices(group: list[ZoomPoint], source: ByteSource, max_points: int) -> list[FoundLevel]:
     """
     Return what each point of a group shows.
 
     Where a level turns out not to fit, the next wider one is read: once for all points.
     """
     made = source.made.union(source.fresh)
-    found: dict[int, Choice] = {}
+    found: dict[int, FoundLevel] = {}
     left = {n: each.plan for n, each in enumerate(group) if each.plan is not None}
     while left:
         needed = [piece for plan in left.values() for piece in plan.pieces]
@@ -163,9 +163,9 @@ def body_bytes(parts: Sequence[PointPieces], max_points: int | None, *, is_splic
     return size
 
 
-def _groups(source: ByteSource, max_points: int) -> Iterator[list[Zoomed]]:
+def _groups(source: ByteSource, max_points: int) -> Iterator[list[ZoomPoint]]:
     """Yield the points in order, as many together as are read at once."""
-    group: list[Zoomed] = []
+    group: list[ZoomPoint] = []
     size = 0
     bytes_max = WHOLE_BYTES_MAX if source.window_bytes() >= WIDE_BYTES else source.window_bytes()
     for part in source.parts:
@@ -180,9 +180,9 @@ def _groups(source: ByteSource, max_points: int) -> Iterator[list[Zoomed]]:
             yield group
             group, size = [], 0
         if plan is None:
-            yield [Zoomed(part, None)]
+            yield [ZoomPoint(part, None)]
             continue
-        group.append(Zoomed(part, plan))
+        group.append(ZoomPoint(part, plan))
         size += cost
     if group:
         yield group
@@ -218,17 +218,17 @@ class PieceReader:
             yield text
 
 
-def choice_of(plan: ZoomPlan, reader: PieceReader, max_points: int) -> Choice | None:
+def choice_of(plan: ZoomPlan, reader: PieceReader, max_points: int) -> FoundLevel | None:
     """Return the level that a plan is of, where it fits."""
     if not plan.is_level:
         return None
     found = list(_level(plan, reader))
     if sum(each.samples for each in found) > max_points:
         return None
-    return Choice(found, level_name(plan.width_ms), reader.blobs)
+    return FoundLevel(found, level_name(plan.width_ms), reader.blobs)
 
 
-def thinned(plan: ZoomPlan, reader: PieceReader, max_points: int) -> Choice:
+def thinned(plan: ZoomPlan, reader: PieceReader, max_points: int) -> FoundLevel:
     """Return the finest level that fits, made of all samples that a plan has read."""
     thinning, turns_ms = PointThinning(max_points, plan.width_ms), list[int]()
     for text in reader.runs(plan.pieces, turns_ms):
@@ -238,7 +238,7 @@ def thinned(plan: ZoomPlan, reader: PieceReader, max_points: int) -> Choice:
     found = [Found(count, 0, text) for count, text in thinning.texts()]
     # Of them all, however many runs they are.
     found[:1] = [each._replace(known=known) for each in found[:1]]
-    return Choice(found, thinning.level, reader.blobs)
+    return FoundLevel(found, thinning.level, reader.blobs)
 
 
 def _level(plan: ZoomPlan, reader: PieceReader) -> Iterator[Found]:
