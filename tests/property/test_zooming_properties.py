@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import msgspec
@@ -13,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import Samples, stored
+from building_vitals.answers.body import ByteSource
 from building_vitals.answers.formats.encoder import BodyOptions
 from building_vitals.answers.formats.json_text import TextJson
 from building_vitals.answers.pieces import PointPieces
-from building_vitals.answers.zoom import PieceReader, choice_of, thinned
-from building_vitals.cache import leveling
-from building_vitals.cache.segments import Segment
+from building_vitals.answers.zoom import ZoomPoint, choices
+from building_vitals.cache import leveling, zooming
+from building_vitals.cache.segments import Piece, Segment
 from building_vitals.cache.store import Blobs
 from building_vitals.cache.zooming import zoom_plan
 from building_vitals.ranges import Range
@@ -86,38 +88,63 @@ def points(draw: st.DrawFn) -> Kept:
     return Kept(parts, blobs, seen)
 
 
-def answer_of(kept: Kept, max_points: int, made: frozenset[str]) -> tuple[str, list[Plain], int]:
-    """Return the level and the samples of the answer, and how many had been known before."""
-    plan = zoom_plan(kept.parts, max_points)
+class KeptStore:
+    """Reads what is kept, and knows what was asked for."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self.reads: list[list[Piece]] = []
+
+    async def read(self, pieces: Iterable[Piece], _fresh: object, *, is_verified: bool) -> Blobs:
+        """Return all there is."""
+        assert is_verified
+        self.reads.append(list(pieces))
+        return self._blobs
+
+
+class Given(NamedTuple):
+    """What an answer has of a point: its level and samples, how many were known, and its reads."""
+
+    level: str
+    samples: list[Plain]
+    known: int
+    reads: list[list[Piece]]
+
+
+def answer_of(kept: Kept, max_points: int, made: frozenset[str]) -> Given:
+    """Return what an answer has of a point."""
+    plan, part = zoom_plan(kept.parts, max_points), PointPieces("p", [], known=kept.parts)
     assert plan is not None
-    encoder, reader = TextJson(BodyOptions(1, gzip=False)), PieceReader(kept.blobs, made)
-    choice = choice_of(plan, reader, max_points)
-    while choice is None and plan.is_level and plan.width_ms < levels.WIDTHS_MS[-1]:
-        plan = zoom_plan(kept.parts, max_points, plan.width_ms)
-        assert plan is not None
-        choice = choice_of(plan, reader, max_points)
-    known = (choice or thinned(plan, reader, max_points)).put(encoder, PointPieces("p", []))
+    store: Any = KeptStore(kept.blobs)
+    source = ByteSource([part], {}, store, made=made)
+    [choice] = asyncio.run(choices([ZoomPoint(part, plan)], source, max_points))
+    encoder = TextJson(BodyOptions(1, gzip=False))
+    known = choice.put(encoder, part)
     found = msgspec.json.decode(encoder.take() + encoder.finish({}))["data"]["p"]
     raws = msgspec.json.decode(
         msgspec.json.encode(found["samples"]), type=list[tuple[int, msgspec.Raw]]
     )
-    return found["level"], [(ms, bytes(raw).decode()) for ms, raw in raws], known
+    samples = [(ms, bytes(raw).decode()) for ms, raw in raws]
+    return Given(found["level"], samples, known, store.reads)
 
 
 WIDTHS = {"raw": 0, **{name: width for width, name in NAMES.items()}}
 
 
-@given(points(), st.integers(2, 60))
+@given(points(), st.integers(2, 60), st.sampled_from([0, 20, 256]))
 @settings(deadline=None)
-def test_it_is_the_level_of_all_samples(kept: Kept, max_points: int) -> None:
+def test_it_is_the_level_of_all_samples(kept: Kept, max_points: int, few: int) -> None:
     """Whatever has been parted, the level is what it would have been of all samples at once."""
-    name, found, known = answer_of(kept, max_points, frozenset())
+    with patch.object(zooming, "FEW_SAMPLES", few):
+        name, found, known, reads = answer_of(kept, max_points, frozenset())
+    places = [(each.key, each.offset, each.stored_bytes) for read in reads for each in read]
+    assert len(places) == len(set(places))
     assert len(found) <= max_points
     assert len(found) == known
     expected = finest(kept.plain, max_points)
     if expected is not None and name in WIDTHS:
         assert level(kept.plain, WIDTHS[name]) == found
-        assert WIDTHS[name] >= WIDTHS[expected[0]]
+        assert WIDTHS[name] == WIDTHS[expected[0]]
     if max_points >= 4 and kept.plain:
         assert (kept.plain[0], kept.plain[-1]) == (found[0], found[-1])
 
@@ -128,6 +155,6 @@ def test_what_was_known_before_is_counted(kept: Kept, max_points: int, fresh: in
     """Each sample counts that lies in no object made for the answer."""
     made = frozenset({f"k{fresh}"})
     ranges = [part for segment, part in kept.parts if segment.key in made]
-    _, found, known = answer_of(kept, max_points, made)
+    _, found, known, _ = answer_of(kept, max_points, made)
     inside = sum(any(start <= ms < end for start, end in ranges) for ms, _ in found)
     assert len(found) - inside == known

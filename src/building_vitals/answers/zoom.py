@@ -7,7 +7,7 @@ without levels go the long way: all of their samples are read, and those that sh
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from building_vitals.answers.stream_limit import WIDE_BYTES
 from building_vitals.cache.segments import DirectoryMissing, Piece, cut_piece_text
 from building_vitals.cache.store import Blobs
 from building_vitals.cache.zooming import Seam, ZoomPlan, is_long, zoom_plan
+from building_vitals.ranges import Range
 from building_vitals.series.levels import WIDTHS_MS, Columns, columns_of, level_name, thin
 from building_vitals.series.splicing import inflate
 from building_vitals.series.thinning import PointThinning
@@ -103,7 +104,7 @@ async def zoomed(
                     yield chunk
             report.samples_from_cache = before + chosen.samples_from_cache
             continue
-        for part, choice in zip(group, await _choices(group, source, max_points), strict=True):
+        for part, choice in zip(group, await choices(group, source, max_points), strict=True):
             report.samples_from_cache += choice.put(encoder, part.part)
             if encoder.pending >= source.window_bytes() // 2:
                 yield encoder.take()
@@ -111,22 +112,31 @@ async def zoomed(
     report.samples_fetched = encoder.samples - report.samples_from_cache
 
 
-async def _choices(group: list[ZoomPoint], source: ByteSource, max_points: int) -> list[FoundLevel]:
+async def choices(group: list[ZoomPoint], source: ByteSource, max_points: int) -> list[FoundLevel]:
     """
     Return what each point of a group shows.
 
-    Where a level turns out not to fit, the next wider one is read: once for all points.
+    Frames that are cut are counted first where it depends on them whether a level fits. Where it
+    turns out not to fit all the same, the next wider one is read. Either is one read for all
+    points, and no piece is read twice.
     """
-    made = source.made.union(source.fresh)
-    found: dict[int, FoundLevel] = {}
+    reader = PieceReader(source.made.union(source.fresh))
     left = {n: each.plan for n, each in enumerate(group) if each.plan is not None}
+    while doubtful := reader.doubtful(left, max_points):
+        await reader.read([piece for cut in doubtful.values() for piece in cut], source)
+        for n, cut in doubtful.items():
+            for piece in cut:
+                reader.cut(piece)
+            again = _plan(group[n].part, max_points, reader, left[n].width_ms - 1)
+            left[n] = again or left[n]
+    found: dict[int, FoundLevel] = {}
     while left:
-        needed = [piece for plan in left.values() for piece in plan.pieces]
-        reader = PieceReader(await source.store.read(needed, source.fresh, is_verified=True), made)
+        await reader.read([piece for plan in left.values() for piece in plan.pieces], source)
         wider: dict[int, ZoomPlan] = {}
         for n, plan in left.items():
-            choice = choice_of(plan, reader, max_points)
-            again = None if choice else _wider(group[n].part, plan, max_points)
+            choice, again = choice_of(plan, reader, max_points), None
+            if choice is None and plan.is_level and plan.width_ms < WIDTHS_MS[-1]:
+                again = _plan(group[n].part, max_points, reader, plan.width_ms)
             if again is not None:
                 wider[n] = again
             else:
@@ -135,12 +145,12 @@ async def _choices(group: list[ZoomPoint], source: ByteSource, max_points: int) 
     return [found[n] for n in range(len(group))]
 
 
-def _wider(part: PointPieces, plan: ZoomPlan, max_points: int) -> ZoomPlan | None:
-    """Return the plan of a wider level; None where there is none to be read."""
-    if not plan.is_level or plan.width_ms == WIDTHS_MS[-1]:
-        return None
+def _plan(
+    part: PointPieces, max_points: int, reader: PieceReader, narrow_ms: int
+) -> ZoomPlan | None:
+    """Return the plan of a wider level than one; None where there is none to be read."""
     try:
-        return zoom_plan(part.known, max_points, plan.width_ms)
+        return zoom_plan(part.known, max_points, narrow_ms, reader.counted)
     except DirectoryMissing:
         return None
 
@@ -183,11 +193,52 @@ def _groups(source: ByteSource, max_points: int) -> Iterator[list[ZoomPoint]]:
 
 
 class PieceReader:
-    """Reads pieces of which some hold what was not known before."""
+    """
+    Reads pieces of which some hold what was not known before; none of them twice.
 
-    def __init__(self, blobs: Blobs, made: frozenset[str]) -> None:
-        self.blobs = blobs
+    Attributes:
+        blobs: Has what has been read.
+    """
+
+    def __init__(self, made: frozenset[str], blobs: Blobs | None = None) -> None:
+        self.blobs = blobs or Blobs()
         self._made = made
+        self._read: set[tuple[str, int, int]] = set()
+        self._cut: dict[tuple[str, int, Range | None], tuple[int, bytes]] = {}
+
+    async def read(self, pieces: Iterable[Piece], source: ByteSource) -> None:
+        """
+        Read pieces.
+
+        Raises:
+            LostObjects: as `zoomed` does.
+        """
+        left = {
+            place: piece
+            for piece in pieces
+            if (place := (piece.key, piece.offset, piece.stored_bytes)) not in self._read
+        }
+        if left:
+            found = await source.store.read(left.values(), source.fresh, is_verified=True)
+            self.blobs.take(found)
+            self._read.update(left)
+
+    def cut(self, piece: Piece) -> tuple[int, bytes]:
+        """Return the count and the text of what a cut leaves of a frame, which has been read."""
+        place = piece.key, piece.offset, piece.time_range
+        if place not in self._cut:
+            self._cut[place] = cut_piece_text(piece, self.blobs.piece(piece))
+        return self._cut[place]
+
+    def doubtful(self, plans: Mapping[int, ZoomPlan], max_points: int) -> dict[int, list[Piece]]:
+        """Return the frames that have to be counted, of each plan that may not fit."""
+        found = {n: plan.uncounted(self.counted, max_points) for n, plan in plans.items()}
+        return {n: cut for n, cut in found.items() if cut}
+
+    def counted(self, piece: Piece) -> int | None:
+        """Return how many samples a cut leaves of a frame; None where nobody has looked."""
+        found = self._cut.get((piece.key, piece.offset, piece.time_range))
+        return None if found is None else found[0]
 
     def is_known(self, piece: Piece) -> bool:
         """Return whether a piece had been known before."""
@@ -200,11 +251,10 @@ class PieceReader:
         Where what was known ends and begins again is put into *turns_ms*, as `known_among` has it.
         """
         for piece in pieces:
-            data = self.blobs.piece(piece)
             if piece.frame is None:
-                text = inflate(data, piece.text_bytes)
+                text = inflate(self.blobs.piece(piece), piece.text_bytes)
             else:
-                text = cut_piece_text(piece, data)[1]
+                text = self.cut(piece)[1]
             if not text:
                 continue
             if self.is_known(piece) == len(turns_ms) % 2:
@@ -251,6 +301,6 @@ def _level(plan: ZoomPlan, reader: PieceReader) -> Iterator[Found]:
         if each.frame is None:
             yield Found(each.count, each.count if reader.is_known(each) else 0, piece=each)
             continue
-        count, text = cut_piece_text(each, reader.blobs.piece(each))
+        count, text = reader.cut(each)
         if count:
             yield Found(count, count if reader.is_known(each) else 0, text)

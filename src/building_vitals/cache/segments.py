@@ -39,11 +39,13 @@ class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
     One level of a segment's samples, as a series of its own.
 
+    Of one that is not kept, because it would hardly have fewer samples, the least count is noted.
+
     Attributes:
         width_ms: Of its buckets, which begin at multiples of it; those at the segment's ends hold
             what of them lies in its series.
-        offset, stored_bytes: The level's place in the object, bytes.
-        count: Samples.
+        offset, stored_bytes: The level's place in the object, bytes; 0 bytes of one not kept.
+        count: Samples; of one not kept at least so many, and of each part their share.
         frames: Directory; None where the index left it out because it has too many samples.
     """
 
@@ -52,6 +54,11 @@ class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stored_bytes: int
     count: int
     frames: tuple[Frame, ...] | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a series of it."""
+        return self.stored_bytes > 0
 
 
 class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):

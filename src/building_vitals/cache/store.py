@@ -50,6 +50,11 @@ class Blobs:
         """Keep the bytes of an object from *offset* on."""
         self._parts.setdefault(key, []).append((offset, memoryview(data)))
 
+    def take(self, others: Blobs) -> None:
+        """Keep what others have, too."""
+        for key, parts in others._parts.items():
+            self._parts.setdefault(key, []).extend(parts)
+
     def piece(self, piece: Piece) -> memoryview:
         """
         Return the bytes of a piece.

@@ -9,7 +9,7 @@ comes out is the level of all samples, as if they had never been parted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from building_vitals.cache.segments import DirectoryMissing, Level, Piece, Segment, of_level, pieces
@@ -24,19 +24,28 @@ PART_TIMES = 3
 # Of the widest level of 20 years so many may have to be looked into, however few are wanted.
 LEVEL_SAMPLES_MIN = 8_192
 # Samples that are looked into rather than found out about.
-FEW_SAMPLES = 1_024
+FEW_SAMPLES = 256
 
 Parts: TypeAlias = Sequence[tuple[Segment, Range]]
 
 
 class Seam(NamedTuple):
-    """A bucket that is put together: where it begins, and pieces that hold all it needs."""
+    """
+    Buckets that are put together.
+
+    Attributes:
+        start_ms: Where the first of them begins.
+        pieces: What holds all they need.
+        buckets: How many they are at the most.
+    """
 
     start_ms: int
     pieces: list[Piece]
+    buckets: int = 1
 
 
 Stretch: TypeAlias = Piece | Seam
+CountOf: TypeAlias = Callable[[Piece], int | None]
 
 
 class ZoomPlan(NamedTuple):
@@ -62,13 +71,50 @@ class ZoomPlan(NamedTuple):
             for piece in (each.pieces if isinstance(each, Seam) else [each])
         ]
 
+    def least(self, counted: CountOf) -> int:
+        """Return how many samples the level has at least; *counted* knows of cut frames."""
+        return sum(
+            each.count if each.frame is None else counted(each) or 0
+            for each in self.stretches
+            if not isinstance(each, Seam)
+        )
+
+    def most(self, counted: CountOf) -> int:
+        """Return how many samples the level has at the most."""
+        found = 0
+        for each in self.stretches:
+            if isinstance(each, Seam):
+                held = sum(piece.count for piece in each.pieces)
+                found += min(held, each.buckets * SAMPLES_MAX)
+            else:
+                count = None if each.frame is None else counted(each)
+                found += each.count if count is None else count
+        return found
+
+    def uncounted(self, counted: CountOf, max_points: int) -> list[Piece]:
+        """Return the cut frames that have to be counted to tell whether the level fits."""
+        if not self.is_level or self.most(counted) <= max_points:
+            return []
+        return [
+            each
+            for each in self.stretches
+            if not isinstance(each, Seam) and each.frame is not None and counted(each) is None
+        ]
+
+
+def none_counted(_piece: Piece) -> int | None:
+    """Return that nobody knows how many samples a cut leaves of a frame."""
+    return None
+
 
 def level_samples(max_points: int) -> int:
     """Return how many samples a level may have that is looked into for an answer."""
     return max(PART_TIMES * (max_points + 2 * SAMPLES_MAX), LEVEL_SAMPLES_MIN)
 
 
-def zoom_plan(parts: Parts, max_points: int, narrow_ms: int = -1) -> ZoomPlan | None:
+def zoom_plan(
+    parts: Parts, max_points: int, narrow_ms: int = -1, counted: CountOf = none_counted
+) -> ZoomPlan | None:
     """
     Return what is to be read for at most *max_points* samples of a point.
 
@@ -76,6 +122,7 @@ def zoom_plan(parts: Parts, max_points: int, narrow_ms: int = -1) -> ZoomPlan | 
         parts: What is known of it: by time, disjoint.
         max_points: 2 or more.
         narrow_ms: A width that turned out not to fit.
+        counted: Says how many samples a cut leaves of a frame, None where nobody has looked.
 
     Returns:
         None where too many samples without levels would have to be looked into.
@@ -85,12 +132,17 @@ def zoom_plan(parts: Parts, max_points: int, narrow_ms: int = -1) -> ZoomPlan | 
     """
     if narrow_ms < 0 and _least(parts, 0) <= max_points:
         found = [piece for segment, part in parts for piece in pieces(segment, part)]
-        return ZoomPlan(0, list(found), is_level=True)
+        plan = ZoomPlan(0, list(found), is_level=True)
+        if plan.least(counted) <= max_points:
+            return plan
     if is_long(parts, max_points):
         return None
-    wider = [each for each in WIDTHS_MS if each > narrow_ms]
-    fitting = (each for each in wider if _least(parts, each) <= max_points)
-    return _plan(parts, next(fitting, WIDTHS_MS[-1]))
+    for width_ms in WIDTHS_MS[:-1]:
+        if width_ms > narrow_ms and _least(parts, width_ms) <= max_points:
+            plan = _plan(parts, width_ms)
+            if not plan.is_level or plan.least(counted) <= max_points:
+                return plan
+    return _plan(parts, WIDTHS_MS[-1])
 
 
 def is_long(parts: Parts, max_points: int) -> bool:
@@ -113,15 +165,28 @@ def _least(parts: Parts, width_ms: int) -> int:
         if width_ms and segment.levels is None:
             # Few: they will be looked into.
             continue
-        level = _source(segment, width_ms)
-        if level is None:
-            held = _whole_samples(segment, segment.frames, segment.count, part)
-        else:
-            held = _whole_samples(segment, level.frames, level.count, part)
-        if width_ms != (0 if level is None else level.width_ms):
-            held //= WHOLE_TIMES if part == segment.range else PART_TIMES
+        held = _least_of(segment, part, width_ms)
         least += max(0, held - 2 * SAMPLES_MAX) if width_ms else held
     return least
+
+
+def _least_of(segment: Segment, part: Range, width_ms: int) -> int:
+    """Return about how many samples the whole buckets of a part have at least."""
+    own = next((each for each in segment.levels or () if each.width_ms == width_ms), None)
+    if own is not None and own.is_kept:
+        return _whole_samples(segment, own.frames, own.count, part)
+    level = _source(segment, width_ms)
+    if own is None and level is not None:
+        held = _whole_samples(segment, level.frames, level.count, part)
+    else:
+        held = _whole_samples(segment, segment.frames, segment.count, part)
+    if own is not None:
+        # Evenly throughout its series, which may reach beyond it.
+        frames = segment.frames if segment.is_cut else None
+        return held * own.count // sum(each.count for each in frames or (segment,))
+    if not width_ms:
+        return held
+    return held // (WHOLE_TIMES if part == segment.range else PART_TIMES)
 
 
 def _whole_samples(
@@ -145,7 +210,7 @@ def _source(segment: Segment, width_ms: int) -> Level | None:
     """Return the widest level up to a width; None for the samples themselves."""
     found = None
     for level in segment.levels or ():
-        if level.width_ms <= width_ms:
+        if level.width_ms <= width_ms and level.is_kept:
             found = level
     return found
 
@@ -197,8 +262,12 @@ def _plan(parts: Parts, width_ms: int) -> ZoomPlan:
             level = _source(segment, width_ms)
             held = segment if level is None else of_level(segment, level)
             found = pieces(held, Range(lo_ms, hi_ms))
-            is_level &= not found or (level is not None and level.width_ms == width_ms)
-            stretches += found
+            if found and (level is None or level.width_ms != width_ms):
+                count = sum(piece.count for piece in found)
+                is_level &= count <= FEW_SAMPLES
+                stretches.append(Seam(bucket_start(lo_ms, width_ms), found, buckets=count))
+            else:
+                stretches += found
         if hi_ms < end_ms:
             add_seam(last, segment, Range(hi_ms, end_ms))
     return ZoomPlan(width_ms, stretches, is_level)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import sub
 from typing import Any, NamedTuple
 
 from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
@@ -33,6 +34,8 @@ SAMPLES_MAX = 6 + 2 * STATES_MAX
 # The narrowest level has buckets of at least so many samples on average. With fewer than four it
 # could not have half of the samples: a bucket of two keeps both.
 BUCKET_SAMPLES_MIN = 4
+# Where a bucket never has more samples, it is noted how many a level has at least.
+CROWD_MAX = 8
 # A level is kept where it has at most this share of the samples of the next finer one.
 KEPT_SHARE = 0.5
 _UNITS = ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "m"))
@@ -184,20 +187,23 @@ class LevelsBuilder:
             span_ms: From the first to the last of them, about.
         """
         self._raw_count = 0
+        span_ms = max(span_ms, 1)
         self._steps = [
             _Step(width_ms)
             for width_ms in WIDTHS_MS
-            if count * width_ms >= BUCKET_SAMPLES_MIN * max(span_ms, 1)
+            if count * width_ms >= BUCKET_SAMPLES_MIN * span_ms
         ]
-
-    @property
-    def is_vain(self) -> bool:
-        """Whether no level would be kept, so that nothing need be added."""
-        return not self._steps
+        self._crowds = [
+            _Crowd(width_ms, count * width_ms // span_ms)
+            for width_ms in WIDTHS_MS
+            if count * width_ms < CROWD_MAX * span_ms
+        ]
 
     def add(self, columns: Columns) -> None:
         """Take samples, later than those before."""
         self._raw_count += len(columns.times)
+        for each in self._crowds:
+            each.add(columns.times)
         self._pass_on(columns, 0)
 
     def _pass_on(self, columns: Columns, step: int) -> None:
@@ -215,6 +221,41 @@ class LevelsBuilder:
             if 0 < series.count <= KEPT_SHARE * finer:
                 yield LevelSeries(step.width_ms, series)
                 finer = series.count
+
+    def least(self) -> dict[int, int]:
+        """
+        Return the least count of levels with few samples in each bucket, by width.
+
+        It holds for each part of the samples, too: of a tenth of them, a tenth.
+        """
+        return {
+            each.width_ms: min(self._raw_count, BUCKET_ENDS * self._raw_count // each.most)
+            for each in self._crowds
+            if each.most
+        }
+
+
+class _Crowd:
+    """Finds out how many samples a bucket has at the most: it keeps two, where it has as many."""
+
+    def __init__(self, width_ms: int, usual: int) -> None:
+        self.width_ms = width_ms
+        self._most = max(1, usual)
+        self._last: list[int] = []
+
+    def add(self, times: list[int]) -> None:
+        """Take the instants of samples, later than those before."""
+        times = self._last + times
+        while self._most <= CROWD_MAX and any(
+            map(self.width_ms.__gt__, map(sub, times[self._most :], times))
+        ):
+            self._most += 1
+        self._last = times[-CROWD_MAX - 1 :]
+
+    @property
+    def most(self) -> int:
+        """How many are never exceeded within a bucket's width; 0 where they are too many."""
+        return self._most if self._most <= CROWD_MAX else 0
 
 
 class _Step:

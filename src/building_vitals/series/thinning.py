@@ -68,7 +68,7 @@ class PointThinning:
         self._held.extend(columns)
         if self._width_ms:
             self._thin(bucket_start(first_ms, self._width_ms))
-        while self._ended() > self._max_points:
+        while self._ended() > self._max_points and not self._is_widest():
             self._widen()
 
     def _ended(self) -> int:

@@ -10,6 +10,7 @@ from builders import Samples, Stored, stored
 from building_vitals.cache.leveling import LEVELED_BYTES_MIN, with_levels
 from building_vitals.cache.segments import Segment, of_level, pieces, verify
 from building_vitals.ranges import Range
+from building_vitals.series.levels import WIDTHS_MS
 from building_vitals.series.sample_text import decode_samples
 from building_vitals.series.splicing import inflate
 from fakes.brute_levels import DAY_MS, HOUR_MS, MINUTE_MS, level
@@ -64,10 +65,15 @@ def test_small_segments_have_none() -> None:
     assert (few.segment.stored_bytes, None) == (len(data), segment.levels)
 
 
-def test_sparse_samples_are_known_to_have_none() -> None:
-    """A sample in two days: there is nothing to save, and that is said."""
+def test_sparse_samples_have_none() -> None:
+    """A sample in two days: there is nothing to save, and it is said how little at the most."""
     sparse = Samples((2 * DAY_MS * n, f'"{n * 7919:09}"') for n in range(3_000))
     held = stored(Range(0, 6_000 * DAY_MS), sparse, sizes=[600] * 4)
     assert held.segment.stored_bytes > LEVELED_BYTES_MIN
     data, [segment] = made(held)
-    assert (held.segment.stored_bytes, ()) == (len(data), segment.levels)
+    assert held.segment.stored_bytes == len(data)
+    assert segment.levels is not None
+    assert not any(each.is_kept for each in segment.levels)
+    # Four lie in a week at the most, and two of them are kept.
+    noted = [(each.width_ms, each.count) for each in segment.levels]
+    assert [*((width_ms, 3_000) for width_ms in WIDTHS_MS[:-1]), (WIDTHS_MS[-1], 1_500)] == noted

@@ -12,7 +12,14 @@ import pytest
 from builders import Samples, stored
 from building_vitals.cache.leveling import with_levels
 from building_vitals.cache.segments import DirectoryMissing, Segment
-from building_vitals.cache.zooming import Seam, is_long, level_samples, zoom_plan
+from building_vitals.cache.zooming import (
+    CountOf,
+    Seam,
+    is_long,
+    level_samples,
+    none_counted,
+    zoom_plan,
+)
 from building_vitals.ranges import Range
 from fakes.brute_levels import DAY_MS, HOUR_MS, MINUTE_MS
 
@@ -127,3 +134,50 @@ def test_no_parts() -> None:
     plan = zoom_plan([], 100)
     assert plan is not None
     assert (0, []) == (plan.width_ms, plan.stretches)
+
+
+def test_frames_that_are_cut_are_counted_where_it_matters() -> None:
+    """Where a range cuts frames of a level, their share decides whether it fits."""
+    part = Range(2 * DAY_MS, 26 * DAY_MS)
+    sure = zoom_plan([(month(), part)], 2_600)
+    assert sure is not None
+    assert HOUR_MS == sure.width_ms
+    cut = sure.uncounted(none_counted, 2_100)
+    assert cut
+    assert [] == sure.uncounted(none_counted, sure.most(none_counted))
+    assert [] == sure.uncounted(lambda _: 1, 2_100)
+    counts: list[tuple[CountOf, int, int]] = [
+        (lambda _: 1, 1, HOUR_MS),
+        (lambda _: 500, 500, 4 * HOUR_MS),
+    ]
+    for counted, each, width_ms in counts:
+        assert sure.least(none_counted) + each * len(cut) == sure.least(counted)
+        plan = zoom_plan([(month(), part)], 2_000, HOUR_MS - 1, counted)
+        assert plan is not None
+        assert width_ms == plan.width_ms
+
+
+def test_a_level_that_is_not_kept_says_how_few_samples_it_saves() -> None:
+    """Of three samples in a quarter of an hour two are kept: they are not read in vain."""
+    part = Range(0, 7 * DAY_MS)
+    week = msgspec.structs.replace(month(), end_ms=part.end_ms, is_cut=True)
+    assert not (month().levels or ())[0].is_kept
+    for max_points, width_ms in ((1_200, 15 * MINUTE_MS), (1_000, HOUR_MS)):
+        for segment in (month(), week):
+            plan = zoom_plan([(segment, part)], max_points)
+            assert plan is not None
+            assert width_ms == plan.width_ms
+
+
+def test_a_few_samples_without_their_level_are_put_together() -> None:
+    """They do not make of all that is known something that has to be gone through."""
+    few, blob = stored(
+        Range(MONTH.end_ms, MONTH.end_ms + DAY_MS),
+        Samples((MONTH.end_ms + HOUR_MS * n, "1") for n in range(24)),
+    )
+    assert blob
+    plan = zoom_plan([(month(), MONTH), (few, few.range)], 1_000)
+    assert plan is not None
+    assert (4 * HOUR_MS, True) == (plan.width_ms, plan.is_level)
+    [seam] = [each for each in plan.stretches if isinstance(each, Seam)]
+    assert (MONTH.end_ms, 24) == (seam.start_ms, sum(each.count for each in seam.pieces))

@@ -121,7 +121,32 @@ def test_levels_that_save_little_are_left_out() -> None:
 
 
 def test_sparse_samples_have_no_levels() -> None:
-    """Where no width can save half, nothing need be looked into."""
-    assert LevelsBuilder(1_000, 1_000 * 3 * DAY_MS).is_vain
-    assert not LevelsBuilder(1_000, 1_000 * DAY_MS).is_vain
+    """Where no width can save half, there is none."""
+    sparse = [(START_MS + 3 * DAY_MS * n, str(n)) for n in range(1_000)]
+    assert {} == levels_of(sparse)
     assert [] == list(LevelsBuilder(0, 0).build())
+
+
+@pytest.mark.parametrize("run", [1, 7, 1_000])
+def test_the_least_of_levels_that_save_little(run: int) -> None:
+    """It follows from how many samples a bucket has at the most, and holds of each part."""
+    rng = random.Random(run)
+    plain = [(START_MS + 300_000 * n + rng.randint(0, 20_000), "1") for n in range(2_000)]
+    builder = LevelsBuilder(len(plain), plain[-1][0] - plain[0][0])
+    for first in range(0, len(plain), run):
+        part = plain[first : first + run]
+        builder.add(columns_of(",".join(f"[{ms},{value}]" for ms, value in part).encode()))
+    # Four of a quarter of an hour at the most, as they do not come on the minute.
+    assert {15 * MINUTE_MS: 1_000} == builder.least()
+    for begin, end in ((0, 2_000), (3, 500), (1_000, 1_100)):
+        held = level(plain[begin:end], 15 * MINUTE_MS)
+        assert (end - begin) / 2 <= len(held)
+
+
+def test_bursts_say_nothing_of_the_least() -> None:
+    """Where a bucket may have any number of samples, two may be all that a level has."""
+    burst = [(START_MS + n, "1") for n in range(20)]
+    sparse = [(START_MS + DAY_MS * n, "1") for n in range(1, 100)]
+    builder = LevelsBuilder(119, 100 * DAY_MS)
+    builder.add(columns_of(",".join(f"[{ms},{value}]" for ms, value in burst + sparse).encode()))
+    assert {} == builder.least()

@@ -68,6 +68,20 @@ def test_two_buckets_of_which_a_wider_one_is_made() -> None:
     assert (len(week), "7d") == (thinning.choose(), thinning.level)
 
 
+@pytest.mark.parametrize("max_points", [2, 3, 4])
+def test_buckets_on_both_sides_of_1970(max_points: int) -> None:
+    """No bucket goes across it, however wide: what does not fit then is chosen from, as ever."""
+    times = [-3_000, -2_000, -1_000, -500, 0, 500, 1_000, 2_000]
+    values = [3, 9, -4, 5, 6, 20, -8, 7]
+    thinning = PointThinning(max_points)
+    for ms, value in zip(times, values, strict=True):
+        thinning.add(b"[%d,%d]" % (ms, value))
+    assert 2 <= thinning.choose() <= max_points
+    assert (-3_000, 2_000) == (thinning.times[0], thinning.times[-1])
+    if max_points == 4:
+        assert [-3_000, 500, 1_000, 2_000] == thinning.times
+
+
 @pytest.mark.parametrize("max_points", [2, 3, 4, 5, 6, 7])
 def test_the_outline_where_no_bucket_fits(max_points: int) -> None:
     """Ends, smallest and largest are there as far as they fit, whatever states there are."""
