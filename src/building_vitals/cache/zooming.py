@@ -139,10 +139,10 @@ def zoom_plan(
         return None
     for width_ms in WIDTHS_MS[:-1]:
         if width_ms > narrow_ms and _least(parts, width_ms) <= max_points:
-            plan = _plan(parts, width_ms)
+            plan = level_plan(parts, width_ms)
             if not plan.is_level or plan.least(counted) <= max_points:
                 return plan
-    return _plan(parts, WIDTHS_MS[-1])
+    return level_plan(parts, WIDTHS_MS[-1])
 
 
 def is_long(parts: Parts, max_points: int) -> bool:
@@ -237,7 +237,13 @@ def _seams(parts: Parts, width_ms: int) -> set[int]:
     return found
 
 
-def _plan(parts: Parts, width_ms: int) -> ZoomPlan:
+def level_plan(parts: Parts, width_ms: int) -> ZoomPlan:
+    """
+    Return what makes up the level of a width.
+
+    Raises:
+        DirectoryMissing: of a segment, or a level, that has to be cut.
+    """
     seams = _seams(parts, width_ms)
     stretches: list[Stretch] = []
     is_level = True
