@@ -21,6 +21,8 @@ SOURCE_BYTES_MAX = 800_000
 # What few routes need.
 LATE = {
     *("nearest", "answers.unknown_points", "answers.wide", "answers.formats.wide_rows"),
+    *("answers.zoom", "answers.formats.chosen", "cache.level_joining", "cache.leveling"),
+    *("cache.zooming", "series.downsample", "series.levels", "series.thinning"),
     *("api.openapi", "api.json_schemas", "api.waits", "handlers.queue", "handlers.scheduled"),
     *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),
     *("jobs.submission", "jobs.upkeep", "cache.upkeep", "cache.upkeep_table"),

@@ -43,7 +43,7 @@ NO_CODE = {
 # Modules that only reckon: nothing in them waits, and nothing reaches outside.
 PURE = {
     *("instants", "ranges", "names", "errors", "nearest"),
-    *("series.columns", "series.downsample", "series.folding", "series.frames"),
+    *("series.columns", "series.downsample", "series.folding", "series.frames", "series.levels"),
     *("series.sample_text", "series.splicing", "series.thinning", "series.values"),
     *("upstream.costs", "upstream.point_names", "upstream.profile", "upstream.quota"),
     *("upstream.ace.backoff", "upstream.ace.comparison", "upstream.ace.cursors"),
@@ -55,10 +55,12 @@ PURE = {
     *("upstream.ace.wire", "upstream.ace.nesting", "upstream.ace.sizing"),
     *("cache.freshness", "cache.segments", "cache.coverage", "cache.fetch_plan", "cache.need"),
     *("cache.failures", "cache.lease", "cache.patience", "cache.slivers", "cache.twins"),
+    *("cache.level_joining", "cache.zooming"),
     "cache.refetch",
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces", "answers.unknown_points"),
     *("answers.formats.registry", "answers.formats.encoder", "answers.formats.text_rows"),
+    "answers.formats.chosen",
     *("answers.formats.spliced_json", "answers.formats.json_text", "answers.formats.csv_rows"),
     *("answers.formats.ndjson_rows", "answers.formats.msgpack_rows", "answers.formats.runs"),
     "answers.formats.wide_rows",

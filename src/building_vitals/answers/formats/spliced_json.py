@@ -15,6 +15,12 @@ from building_vitals.series.splicing import Splicer
 SEALED_ROOM_BYTES = 2048
 
 
+def json_closing(count: int, error: str | None, level: str | None) -> bytes:
+    """Return the JSON text behind a point's samples."""
+    said = b"" if level is None else b',"level":"%b"' % level.encode()
+    return b'],"count":%d,"error":%b%b}' % (count, msgspec.json.encode(error), said)
+
+
 class SealedJson(msgspec.Struct):
     """
     All of a spliced answer but its `_meta`: the same for everybody who asks the same.
@@ -138,14 +144,17 @@ class SplicedJson:
 
     def _add_cut(self, piece: Piece, data: bytes | memoryview) -> int:
         count, text = cut_piece_text(piece, data)
-        if not count:
-            return 0
+        if count:
+            self.add_text(count, text)
+        return count
+
+    def add_text(self, count: int, text: bytes) -> None:
+        """Append samples to the point begun last."""
         if self._point_samples:
             self._glue += b","
         self._flush()
         self._splicer.add_fragment(cut_fragment(text), text)
         self._point_samples += count
-        return count
 
     def pass_over(self, piece: Piece) -> None:
         """Count in a piece that is not cut, without its bytes: `take` gives what lies around it."""
@@ -162,10 +171,9 @@ class SplicedJson:
         """Return nothing: all samples are wanted."""
         return iter(())
 
-    def end_point(self, error: str | None = None) -> None:
-        """End the point begun last; *error* says why it has no samples."""
-        said = msgspec.json.encode(error)
-        self._glue += b'],"count":%d,"error":%b}' % (self._point_samples, said)
+    def end_point(self, error: str | None = None, level: str | None = None) -> None:
+        """End the point begun last; *error* and *level* as `Encoder` has them."""
+        self._glue += json_closing(self._point_samples, error, level)
         self.samples += self._point_samples
 
     def _flush(self) -> None:

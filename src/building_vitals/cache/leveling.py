@@ -1,0 +1,73 @@
+"""
+Makes the levels of what is about to be stored, behind the answer.
+
+In the object they lie behind the samples, a width after the other, so that one read of it has a
+level of many points.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from building_vitals.cache.segments import Level, Segment
+from building_vitals.series.frames import Series, frame_text
+from building_vitals.series.levels import Levels, LevelsBuilder, columns_of
+
+# A segment of no more stored bytes is thinned from its samples each time.
+LEVELED_BYTES_MIN = 2_048
+# Others may go on after so many frames: some 10,000 samples.
+FRAMES_AT_ONCE = 16
+
+
+async def with_levels(
+    data: bytes, segments: Sequence[Segment], known: Sequence[Levels | None] = ()
+) -> tuple[bytes, list[Segment]]:
+    """
+    Return the bytes of an object with levels behind them, and the segments that know of them.
+
+    Args:
+        data: All series of the object.
+        segments: With their directories; those that are small stay as they are.
+        known: Levels of each, where there are some already.
+    """
+    made: dict[int, list[tuple[int, Series]]] = {}
+    leveled = list(segments)
+    for n, segment in enumerate(segments):
+        levels = known[n] if known else None
+        if levels is None and segment.stored_bytes > LEVELED_BYTES_MIN:
+            levels = await _levels_of(segment, memoryview(data))
+        if levels is not None:
+            noted = tuple(Level(width, 0, 0, count, ()) for width, count in levels.least.items())
+            leveled[n] = msgspec.structs.replace(segment, levels=noted)
+            for width_ms, series in levels.kept:
+                made.setdefault(width_ms, []).append((n, series))
+    parts, offset = [data], len(data)
+    for width_ms in sorted(made):
+        for n, series in made[width_ms]:
+            size = len(series.data)
+            level = Level(width_ms, offset, size, series.count, series.frames)
+            levels_of = sorted([*(leveled[n].levels or ()), level], key=_width_of)
+            leveled[n] = msgspec.structs.replace(leveled[n], levels=tuple(levels_of))
+            parts.append(series.data)
+            offset += size
+    return (b"".join(parts) if made else data), leveled
+
+
+async def _levels_of(segment: Segment, data: memoryview) -> Levels:
+    """Return the levels of a segment."""
+    frames = segment.frames or ()
+    builder = LevelsBuilder(segment.count, frames[-1].last_ms - frames[0].first_ms)
+    for n, frame in enumerate(frames, 1):
+        start = segment.offset + frame.offset
+        builder.add(columns_of(frame_text(frame, data[start : start + frame.stored_bytes])))
+        if n % FRAMES_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return builder.build()
+
+
+def _width_of(level: Level) -> int:
+    return level.width_ms
