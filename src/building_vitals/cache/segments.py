@@ -268,9 +268,7 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
         ]
     if segment.frames is None:
         raise DirectoryMissing(segment.point)
-    frames = segment.frames
-    begin = bisect_left(frames, shared.start_ms, key=_LAST_MS)
-    end = bisect_left(frames, shared.end_ms, begin, key=_FIRST_MS)
+    frames, (begin, end) = segment.frames, places_within(segment.frames, shared)
     if begin == end:
         return []
     is_begun = frames[begin].first_ms < shared.start_ms
@@ -298,6 +296,18 @@ def of_level(segment: Segment, level: Level) -> Segment:
         is_cut=True,
         levels=None,
     )
+
+
+def places_within(frames: Sequence[Frame], time_range: Range) -> tuple[int, int]:
+    """Return the first and, one further, the last place of frames that may lie in a range."""
+    begin = bisect_left(frames, time_range.start_ms, key=_LAST_MS)
+    return begin, bisect_left(frames, time_range.end_ms, begin, key=_FIRST_MS)
+
+
+def frames_within(frames: tuple[Frame, ...], time_range: Range) -> tuple[Frame, ...]:
+    """Return those of a directory that have samples in a range, or may have."""
+    begin, end = places_within(frames, time_range)
+    return frames[begin:end]
 
 
 class DirectoryMissing(LookupError):

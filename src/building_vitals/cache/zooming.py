@@ -12,7 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from building_vitals.cache.segments import DirectoryMissing, Level, Piece, Segment, of_level, pieces
+from building_vitals.cache.segments import (
+    DirectoryMissing,
+    Level,
+    Piece,
+    Segment,
+    frames_within,
+    of_level,
+    pieces,
+)
 from building_vitals.ranges import Range
 from building_vitals.series.frames import Frame
 from building_vitals.series.levels import SAMPLES_MAX, WIDTHS_MS, bucket_start
@@ -199,11 +207,13 @@ def _whole_samples(
         if not segment.count:
             return 0
         raise DirectoryMissing(segment.point)
-    return sum(
-        frame.count
-        for frame in frames
-        if part.start_ms <= frame.first_ms and frame.last_ms < part.end_ms
-    )
+    inside = frames_within(frames, part)
+    cut = (each for each in inside[:1] + inside[1:][-1:] if not _is_within(each, part))
+    return sum([each.count for each in inside]) - sum([each.count for each in cut])
+
+
+def _is_within(frame: Frame, part: Range) -> bool:
+    return part.start_ms <= frame.first_ms and frame.last_ms < part.end_ms
 
 
 def _source(segment: Segment, width_ms: int) -> Level | None:
