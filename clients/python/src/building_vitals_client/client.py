@@ -125,7 +125,7 @@ class Client:
         >>> len(result)
         288
         >>> result.samples[point][0]
-        (1735689600000, 47.69)
+        (1735689600000, 578.83)
         >>> result.to_pandas().dtypes.astype(str).to_dict()
         {'time': 'datetime64[ms, UTC]', 'point': 'category', 'value': 'float64'}
         """
