@@ -23,6 +23,9 @@ class Body:
     Args:
         write: Takes inflated bytes of a 200; returns whether they were enough.
         on_bytes: Told the bytes of a 200 that have come so far, as they were on the wire.
+
+    Attributes:
+        is_stale: Whether the Worker says that the upstream failed, and this is what was kept.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Body:
         self._on_bytes = on_bytes
         self._parts: list[bytes] = []
         self._inflater: zlib._Decompress | None = None
+        self.is_stale = False
         self._is_success = False
         self._is_enough = False
         self._received = 0
@@ -46,6 +50,7 @@ class Body:
             BrokenDownload: the encoding is none that was asked for.
         """
         self._is_success = reply.status == _OK
+        self.is_stale = reply.headers.get("x-cache-status") == "stale"
         encoding = reply.headers.get("content-encoding", "identity").strip().lower()
         if encoding == "gzip":
             self._inflater = zlib.decompressobj(_GZIP)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Literal
 
 from building_vitals_client.bodies import Body
+from building_vitals_client.errors import StaleData
 from building_vitals_client.flows import Target
 from building_vitals_client.wire import OnBytes
 
@@ -50,4 +52,10 @@ def file_target(file: IO[bytes], format: FileFormat) -> Target:
         file.truncate()
         return Body(write, on_bytes)
 
-    return Target(format, open_body, lambda _: file.tell())
+    def read(body: Body) -> int:
+        if body.is_stale:
+            message = "the upstream failed; the file has what was kept, and may lack samples"
+            warnings.warn(message, StaleData, stacklevel=2)
+        return file.tell()
+
+    return Target(format, open_body, read)
