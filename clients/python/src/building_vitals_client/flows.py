@@ -182,8 +182,8 @@ class Flows:
         jobs: list[Job] = []
         cursor: str | None = ""
         while cursor is not None and (limit is None or len(jobs) < limit):
-            wanted = JOBS_PAGE_SIZE if limit is None else min(limit - len(jobs), JOBS_PAGE_SIZE)
-            page_query = (*query, ("limit", str(wanted)), ("cursor", cursor))
+            page_size = JOBS_PAGE_SIZE if limit is None else min(limit - len(jobs), JOBS_PAGE_SIZE)
+            page_query = (*query, ("limit", str(page_size)), ("cursor", cursor))
             page = yield from self.get(JobPage, "/api/jobs", page_query)
             jobs += page.jobs
             cursor = page.next_cursor

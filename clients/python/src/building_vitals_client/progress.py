@@ -1,4 +1,4 @@
-"""How far a request is, for whoever shows it."""
+"""How far a request is, for those who show it."""
 
 from __future__ import annotations
 

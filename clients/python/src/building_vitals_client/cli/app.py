@@ -24,7 +24,7 @@ EPILOG = (
     "1 anything else; 130 interrupted."
 )
 KEYS = """\
-API keys are made where the Worker is deployed, by whoever may change its database:
+API keys are made where the Worker is deployed, by those who may change its database:
 
   python3 scripts/api_key.py create --name laptop --role reader --sites SITE[,SITE…] --remote
   python3 scripts/api_key.py list --remote
@@ -119,17 +119,17 @@ def get(
         "aggregate": aggregate,
         "tz": tz,
     }
-    asked = getting.Asked(site, points, start, end, options, layout)
+    selection = getting.Selection(site, points, start, end, options, layout)
     with opened(url) as client:
         if output is not None:
             getting.check_file(output, layout)
         with shown_progress() as on_progress:
             if output is not None:
-                getting.write_file(client, asked, output, on_progress)
+                getting.write_file(client, selection, output, on_progress)
             elif json or not sys.stdout.isatty():
-                getting.write_output(client, asked, "json" if json else "csv", on_progress)
+                getting.write_output(client, selection, "json" if json else "csv", on_progress)
             else:
-                getting.show(client, asked, on_progress)
+                getting.show(client, selection, on_progress)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ ROWS_MAX = 20
 
 
 @dataclass(frozen=True)
-class Asked:
+class Selection:
     """What `bv get` was asked for."""
 
     site: str
@@ -50,24 +51,27 @@ def check_file(file: Path, layout: Layout | None) -> None:
     Refuse a file that could not be written, before anything is asked for.
 
     Raises:
-        ValueError: its name tells no format, its folder is not there, or its format is never wide.
+        ValueError: its name tells no format, its folder is not there, its format is never wide, or
+            what writes it is not installed.
     """
     if file.suffix != PARQUET and file.suffix not in FORMATS:
         known = ", ".join([*FORMATS, PARQUET])
         raise ValueError(f"cannot tell the format of {file}: its name must end in {known}")
     if layout == "wide" and file.suffix not in (PARQUET, ".csv"):
         raise ValueError(f"--layout wide is for .csv and {PARQUET}")
+    if file.suffix == PARQUET and find_spec("pyarrow") is None:
+        raise ValueError(f"{PARQUET} needs building-vitals-client[arrow]")
     if not file.parent.is_dir():
         raise ValueError(f"no such folder: {file.parent}")
 
 
-def write_file(client: Client, asked: Asked, file: Path, on_progress: OnProgress) -> None:
+def write_file(client: Client, selection: Selection, file: Path, on_progress: OnProgress) -> None:
     """Write samples to a file, whole or not at all."""
     if file.suffix == PARQUET:
         import pyarrow.parquet  # noqa: PLC0415 - an extra
 
-        result = client.timeseries(*asked.arguments, **asked.options, progress=on_progress)
-        table = result.to_arrow(asked.layout or "long")
+        result = client.timeseries(*selection.arguments, **selection.options, progress=on_progress)
+        table = result.to_arrow(selection.layout or "long")
         with whole_file(file) as opened:
             pyarrow.parquet.write_table(table, opened)
         complain(f"{len(result):,} samples in {file}")
@@ -75,27 +79,27 @@ def write_file(client: Client, asked: Asked, file: Path, on_progress: OnProgress
         return
     written = client.download(
         file,
-        *asked.arguments,
-        **asked.options,
+        *selection.arguments,
+        **selection.options,
         format=FORMATS[file.suffix],
-        layout=asked.layout,
+        layout=selection.layout,
         progress=on_progress,
     )
     complain(f"{written:,} bytes in {file}")
 
 
 def write_output(
-    client: Client, asked: Asked, file_format: FileFormat, on_progress: OnProgress
+    client: Client, selection: Selection, file_format: FileFormat, on_progress: OnProgress
 ) -> None:
     """Write samples to standard output, once they are whole."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "answer"
         client.download(
             file,
-            *asked.arguments,
-            **asked.options,
+            *selection.arguments,
+            **selection.options,
             format=file_format,
-            layout=asked.layout,
+            layout=selection.layout,
             progress=on_progress,
         )
         with file.open("rb") as opened:
@@ -103,9 +107,9 @@ def write_output(
         sys.stdout.flush()
 
 
-def show(client: Client, asked: Asked, on_progress: OnProgress) -> None:
+def show(client: Client, selection: Selection, on_progress: OnProgress) -> None:
     """Show the first samples as a table."""
-    result = client.timeseries(*asked.arguments, **asked.options, progress=on_progress)
+    result = client.timeseries(*selection.arguments, **selection.options, progress=on_progress)
     shown: list[dict[str, Any]] = []
     for point, rows in result.samples.items():
         for row in rows[: ROWS_MAX - len(shown)]:
