@@ -263,7 +263,7 @@ def test_pages_of_a_list_are_put_together() -> None:
         for n in (1, 2)
     )
     run = Run(first, second)
-    found = run.run(Flows(60).points("a/b", "zone temp"))
+    found = run.run(Flows(60).points("a/b", ["zone", "temp"]))
     assert ["p1", "p2"] == [each["name"] for each in found]
     assert ["GET /api/sites/a%2Fb/points"] * 2 == run.asked
 

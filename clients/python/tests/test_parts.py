@@ -160,7 +160,7 @@ def test_questions_are_bodies_of_the_api() -> None:
         end=None, interval="1d", aggregate=["min", "max"], tz="Europe/Paris"
     )
     assert ("min", "max") == question_of(
-        "s", "p", 1, None, interval="1d", aggregate="min,max"
+        "s", "p", 1, None, interval="1d", aggregate="min, max,min"
     ).aggregates
     assert bare == body(end=None, tz="Europe/Paris")
     with pytest.raises(ValueError, match="interval"):

@@ -143,6 +143,17 @@ def test_aggregates_are_columns() -> None:
     assert ["time", "p mean", "p count"] == result.to_polars("wide").columns
 
 
+def test_the_answer_names_its_columns() -> None:
+    """Also where nobody knows what had been asked for, as of a job's result."""
+    content = (
+        b'{"data":{"p":{"samples":[[0,1,2.5]],"count":1,"error":null}},'
+        b'"_meta":{"columns":["count","max"]}}'
+    )
+    frame = read_timeseries(content, aggregates=(), tz="UTC").to_pandas()
+    assert ["time", "point", "count", "max"] == frame.columns.tolist()
+    assert [1.0, 2.5] == frame[["count", "max"]].iloc[0].tolist()
+
+
 def test_an_hour_that_comes_twice_is_two_hours() -> None:
     """Where clocks go back, times keep their offsets and their order, in every library."""
     times = [AUTUMN_MS + n * HOUR_MS for n in range(4)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -139,7 +140,7 @@ class AsyncClient:
         """Return the sites that the key may read."""
         return await self._driver.run(self._flows.sites())
 
-    async def points(self, site: str, words: str = "") -> list[dict[str, Any]]:
+    async def points(self, site: str, words: str | Iterable[str] = "") -> list[dict[str, Any]]:
         """Return the points of a site that have all words."""
         return await self._driver.run(self._flows.points(site, words))
 

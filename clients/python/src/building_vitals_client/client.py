@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -212,13 +213,13 @@ class Client:
         """
         return self._driver.run(self._flows.sites())
 
-    def points(self, site: str, words: str = "") -> list[dict[str, Any]]:
+    def points(self, site: str, words: str | Iterable[str] = "") -> list[dict[str, Any]]:
         """
         Return the points of a site, as the upstream describes them.
 
         Args:
             site: Its name.
-            words: All of these must occur in a point's name, unit or tags.
+            words: All of these must occur in a point's name, unit or tags; as one text, or several.
 
         >>> [each["name"] for each in client.points(site, "temperature 0000")] == [point]
         True

@@ -6,7 +6,7 @@ Each function here is a flow: it yields effects, is sent their outcomes, and ret
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -170,9 +170,10 @@ class Flows:
         found = yield from self.get(ListPage, "/api/sites")
         return found.items
 
-    def points(self, site: str, words: str) -> Flow[list[dict[str, Any]]]:
+    def points(self, site: str, words: str | Iterable[str]) -> Flow[list[dict[str, Any]]]:
         """Return the points of a site that have all words."""
-        query = (("search", words),) if words.strip() else ()
+        search = (words if isinstance(words, str) else " ".join(words)).strip()
+        query = (("search", search),) if search else ()
         return self.pages(f"/api/sites/{quote(site, safe='')}/points", query)
 
     def jobs(self, status: str | None, site: str | None, limit: int | None) -> Flow[list[Job]]:

@@ -76,7 +76,9 @@ def question_of(
     aggregates: tuple[str, ...] = ()
     if interval is not None:
         given = aggregate or DEFAULT_AGGREGATE
-        aggregates = tuple(given.split(",")) if isinstance(given, str) else tuple(given)
+        listed = given.split(",") if isinstance(given, str) else given
+        # As the Worker takes them: blanks and repetitions do not count.
+        aggregates = tuple(dict.fromkeys(each.strip() for each in listed))
         body |= {"interval": interval, "aggregate": ",".join(aggregates)}
         if tz is not None:
             body["tz"] = tz

@@ -153,7 +153,8 @@ def read_timeseries(content: bytes, *, aggregates: Sequence[str], tz: str) -> Ti
 
     Args:
         content: The whole body, JSON.
-        aggregates: Those asked for; none for samples as they are.
+        aggregates: Those asked for; none for samples as they are. The answer's own word for them
+            goes before, so that the result of any job can be read.
         tz: For DataFrames.
 
     Raises:
@@ -163,4 +164,5 @@ def read_timeseries(content: bytes, *, aggregates: Sequence[str], tz: str) -> Ti
         document = _decoder.decode(content)
     except msgspec.MsgspecError as error:
         raise BrokenDownload(f"the answer cannot be read: {error}") from None
-    return Timeseries(document.meta, document.data, columns=aggregates or ("value",), tz=tz)
+    columns = document.meta.get("columns") or aggregates or ("value",)
+    return Timeseries(document.meta, document.data, columns=columns, tz=tz)

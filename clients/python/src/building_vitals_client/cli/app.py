@@ -75,7 +75,7 @@ def points(
 ) -> None:
     """List the points of a site."""
     with opened(url) as client:
-        found = client.points(site, " ".join(words or []))
+        found = client.points(site, words or [])
         if json:
             print_json(found)
         else:
