@@ -1,4 +1,8 @@
-"""The guides for users of the API: every snippet runs, and prints what the guide shows."""
+"""
+The guides for users of the API: every snippet runs, and prints what the guide shows.
+
+With a key, which all of them must send.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ import pytest
 
 from demo.sites import SITES
 from devtools.toolchain import Toolchain
-from fakes.upstream import FakeUpstream
 from integration.harness.guides import (
     Block,
     Ran,
@@ -21,7 +24,8 @@ from integration.harness.guides import (
     pairs_of,
     run_guide,
 )
-from integration.harness.worker_server import ROOT, WorkerServer
+from integration.harness.keyed_worker import KeyedWorker
+from integration.harness.worker_server import ROOT
 
 GUIDES = {name: ROOT / "docs" / f"{name}.md" for name in ("api", "clients")}
 CLIENT = ROOT / "clients" / "python"
@@ -31,10 +35,10 @@ ANSWERS = {"api": 22, "clients": 9}
 
 @pytest.fixture(scope="module")
 def environment(
-    worker: WorkerServer, upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory
+    keyed: KeyedWorker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """The variables that the guides ask for, and the command bv; the demo's first site is there."""
-    upstream.add_demo_site(SITES[0])
+    keyed.upstream.add_demo_site(SITES[0])
     programs = tmp_path_factory.mktemp("bin")
     bv = programs / "bv"
     bv.write_text(
@@ -43,20 +47,25 @@ def environment(
     )
     bv.chmod(0o755)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    yield {"BV_URL": worker.url, "BV_KEY": "", "PATH": path, "COLUMNS": "100"}
-    upstream.remove_site(SITES[0].name)
+    yield {
+        "BV_URL": keyed.server.url,
+        "BV_KEY": keyed.keys["admin"],
+        "PATH": path,
+        "COLUMNS": "100",
+    }
+    keyed.upstream.remove_site(SITES[0].name)
 
 
 @pytest.mark.parametrize("name", sorted(GUIDES))
 def test_guides_show_what_their_code_prints(
     environment: dict[str, str],
-    worker: WorkerServer,
+    keyed: KeyedWorker,
     tools: Toolchain,
     tmp_path: Path,
     name: str,
 ) -> None:
     """Each block of code runs, and the answer that follows it is the true one."""
-    worker.client.delete("/api/cache", {"site": SITES[0].name})
+    keyed.client("admin").delete("/api/cache", {"site": SITES[0].name})
     ran = run_guide(GUIDES[name], environment, tools.node, tmp_path)
     answered = [each for each in ran if each.shown is not None]
     assert len(answered) >= ANSWERS[name]
