@@ -1,8 +1,8 @@
 """
 Runs the benchmarks and prints what they measure.
 
-Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom]...
-                                [--rounds N]
+Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom|
+                                client]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -23,9 +23,21 @@ from devtools.signals import Stopped, StopSignals
 from devtools.toolchain import set_up
 
 NAMES = (
-    *("site", "cached", "sliding", "live", "jobs", "leaving", "memory", "startup", "trust"),
+    "site",
+    "cached",
+    "sliding",
+    "live",
+    "jobs",
+    "leaving",
+    "memory",
+    "startup",
+    "trust",
     "zoom",
+    "client",
 )
+
+# What the benchmarks import, beside the scripts.
+PACKAGES = ("clients/python/src", "tests", "src")
 
 
 def main(arguments: list[str]) -> None:
@@ -46,8 +58,8 @@ def main(arguments: list[str]) -> None:
         "live: what live charts cost, counted; "
         "jobs: jobs and downloads; leaving: users who zoom and leave, for a minute; "
         "memory: the heap after large requests; startup: what an isolate compiles at its start; "
-        "trust: a simulated month of a chart on a wall; "
-        "zoom: few samples of long ranges; "
+        "trust: a simulated month of a chart on a wall; zoom: few samples of long ranges; "
+        "client: the Python client on 1.1 million samples; "
         "default all",
     )
     parser.add_argument(
@@ -56,9 +68,10 @@ def main(arguments: list[str]) -> None:
     asked = parser.parse_args(arguments)
     if Path(sys.prefix) != VENV:
         _go_on_with_the_tools()
-    sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "src")]
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in PACKAGES]
     from bench import (  # noqa: PLC0415 - needs the packages of the tools
         bench_cached,
+        bench_client,
         bench_jobs,
         bench_leaving,
         bench_live,
@@ -81,6 +94,7 @@ def main(arguments: list[str]) -> None:
         "memory": bench_memory.main,
         "trust": bench_trust.main,
         "zoom": bench_zoom.main,
+        "client": bench_client.main,
     }
     for name in asked.names or NAMES:
         benchmarks[name](asked.rounds)

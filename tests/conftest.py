@@ -19,6 +19,7 @@ SHARING = {
         "keyed": (
             "access",
             "access_cors",
+            "guides",
             "hostile_secrets",
             "openapi_answers",
             "point_call_faults",

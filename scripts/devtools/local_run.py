@@ -171,7 +171,7 @@ def _until_end(worker: Child, demo: Child | None, crashes: Crashes, port: int) -
 
 
 def example_path(upstream: str, token: str | None) -> str:
-    """Return a path that shows a day of a point that the demo upstream really has."""
+    """Return the path of a week's chart of a point that the demo upstream really has."""
     try:
         site = _first_name(f"{upstream}/sites/?per_page=2", token)
         point = _first_name(
@@ -179,8 +179,8 @@ def example_path(upstream: str, token: str | None) -> str:
         )
     except (OSError, ValueError, LookupError):
         return "/api/health"
-    times = {"start_time": "2026-10-01T00:00:00Z", "end_time": "2026-10-08T00:00:00Z"}
-    return f"/api/timeseries?{urlencode({'site': site, 'points': point} | times, safe=':')}"
+    chart = {"site": site, "points": point, "start_time": "now-7d", "max_points": "500"}
+    return f"/api/timeseries?{urlencode(chart)}"
 
 
 def _first_name(url: str, token: str | None) -> str:

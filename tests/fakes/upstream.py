@@ -19,6 +19,7 @@ from demo.items import point_item, site_item
 from demo.messages import ProtocolError, Reply, Request
 from demo.protocol import Protocol, Site
 from demo.routes import BASE_PATH, Call
+from demo.sites import SiteSpec, demo_site
 from demo.sources import GridSource, Item, ListedSource
 from demo.traits import WORLDS, Traits
 from fakes.upstream_faults import ANY_CALL, TIMESERIES, Faults
@@ -247,6 +248,11 @@ class FakeUpstream:
             source = GridSource(items, series.values(), first_ms=start_ms, end_ms=end_ms)
             self._set_site(site, Site(_site_item(site), source))
         return chosen
+
+    def add_demo_site(self, spec: SiteSpec) -> None:
+        """Serve a site of the demo upstream, which is what the guides speak of."""
+        with self._lock:
+            self._set_site(spec.name, Site(*demo_site(spec, self.traits)))
 
     def remove_site(self, site: str) -> None:
         """Make a site unknown."""

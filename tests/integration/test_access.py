@@ -12,6 +12,8 @@ import pytest
 
 from building_vitals.access.api_keys import MISSING, NOT_VALID
 from building_vitals.api.routes import ENDPOINTS, ROUTER
+from building_vitals_client import Client as Python
+from building_vitals_client import NotAllowed, RateLimited
 from integration.harness.client import Answer, Client, until
 from integration.harness.keyed_worker import (
     DAY_MS,
@@ -236,9 +238,27 @@ def test_reads_are_limited_by_key(keyed: KeyedWorker) -> None:
     assert "too many requests" in refusal(limited, 429)
     assert "60" == limited.headers["Retry-After"]
     assert 429 == client.get("/api/jobs").status
+    with Python(keyed.server.url, keyed.keys["busy"], patience_s=50) as limited_client:
+        with pytest.raises(RateLimited, match="too many requests") as caught:
+            limited_client.jobs()
+        assert 60 == caught.value.retry_after_s
     assert 200 == keyed.ask("second").status
     assert 200 == client.get("/api/health").status
     assert 401 == keyed.client("unknown").get("/api/timeseries").status
+
+
+def test_the_python_client_has_its_keys_rights(keyed: KeyedWorker) -> None:
+    """It sends its key; without one it may nothing, and a reader is no administrator."""
+    with Python(keyed.server.url, keyed.keys["reader"]) as client:
+        found = client.me()
+        assert ("reader", keyed.ids["reader"]) == (found.role, found.key_id)
+        assert SITE in found.sites
+        with pytest.raises(NotAllowed):
+            client.stats()
+        with pytest.raises(NotAllowed):
+            client.timeseries(OTHER_SITE, "p", START_MS)
+    with Python(keyed.server.url, "") as client, pytest.raises(NotAllowed):
+        client.me()
 
 
 def test_submissions_are_limited_by_key(keyed: KeyedWorker) -> None:

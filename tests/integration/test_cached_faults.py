@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from building_vitals_client import Client as Python
+from building_vitals_client import StaleData
 from devtools.toolchain import Toolchain
 from fakes.upstream import FakeUpstream
 from integration.harness.brittle_worker import RETRIES, BrittleWorker
@@ -95,6 +97,22 @@ def test_upstream_that_is_down_gives_stale_data(brittle: BrittleWorker, question
     assert_exact(brittle.upstream, question, answer)
     # The failure is remembered for some seconds, no longer.
     assert_exact(brittle.upstream, question, until_status(brittle, question, "miss"))
+
+
+def test_the_python_client_warns_of_stale_data(brittle: BrittleWorker, question: Question) -> None:
+    """It returns what was kept, with the ranges that are missing."""
+    site, points, start_ms, end_ms = question[:4]
+    brittle.upstream.faults.always(site, "503")
+    until_status(brittle, question, "stale")
+    with Python(brittle.server.url) as client, pytest.warns(StaleData, match="the upstream failed"):
+        found = client.timeseries(site, points, start_ms, end_ms + DAY_MS, route="cached")
+    assert found.is_stale
+    ((first, last),) = found.missing
+    assert (end_ms, end_ms + DAY_MS) == tuple(each.timestamp() * 1000 for each in (first, last))
+    known = question.ask(brittle.client).json()["data"]
+    assert {name: each["samples"] for name, each in known.items()} == {
+        name: [list(each) for each in rows] for name, rows in found.samples.items()
+    }
 
 
 def test_what_was_never_known_is_missing(brittle: BrittleWorker, question: Question) -> None:

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from building_vitals_client import Client as Python
+from building_vitals_client import Progress
+from building_vitals_client.samples import Sample
 from fakes.upstream import TIMESERIES, FakeUpstream
 from integration.harness.client import Client, until
 from integration.harness.processes import descendants, survivors
@@ -379,14 +382,8 @@ def test_high_goes_before_a_backlog_and_low_after(
     assert first_low >= max(one.time_ms for one in normal)
 
 
-def test_a_killed_runtime_loses_nothing(
-    server: WorkerServer, client: Client, upstream: FakeUpstream, site: str
-) -> None:
-    """Killed in the middle of a job and started again, the job completes, each sample once."""
-    points = upstream.add_generated(site, start_ms=START_MS, end_ms=START_MS + DAY_MS, points=300)
-    upstream.latency_ms[site] = 100
-    job_id = submit(client, site, points, 1)["jobId"]
-    until(lambda: read_job(client, job_id)["completedChunks"] >= 1, what="first chunk")
+def kill(server: WorkerServer) -> None:
+    """Kill the runtime and all around it, at once."""
     assert server.process is not None
     started = descendants(server.process.pid)
     for each in started:
@@ -395,6 +392,17 @@ def test_a_killed_runtime_loses_nothing(
     server.process.kill()
     server.process.wait()
     until(lambda: not survivors(started), what="end of all processes")
+
+
+def test_a_killed_runtime_loses_nothing(
+    server: WorkerServer, client: Client, upstream: FakeUpstream, site: str
+) -> None:
+    """Killed in the middle of a job and started again, the job completes, each sample once."""
+    points = upstream.add_generated(site, start_ms=START_MS, end_ms=START_MS + DAY_MS, points=300)
+    upstream.latency_ms[site] = 100
+    job_id = submit(client, site, points, 1)["jobId"]
+    until(lambda: read_job(client, job_id)["completedChunks"] >= 1, what="first chunk")
+    kill(server)
     fetched = upstream.samples_sent(site)
     server.start()
     before = read_job(client, job_id)
@@ -415,3 +423,36 @@ def test_a_killed_runtime_loses_nothing(
     assert before["progress"] <= job["progress"]
     assert_exact(client, upstream, site, points, job)
     assert fetched < 288 * 300
+
+
+def test_the_python_client_outlives_the_runtime(
+    server: WorkerServer, client: Client, upstream: FakeUpstream, site: str
+) -> None:
+    """Killed in the middle of its job and started again: the call returns each sample once."""
+    points = upstream.add_generated(site, start_ms=START_MS, end_ms=START_MS + DAY_MS, points=100)
+    upstream.latency_ms[site] = 200
+    shown: list[Progress] = []
+
+    def ask() -> dict[str, list[Sample]]:
+        with Python(server.url, patience_s=240) as python:
+            times = START_MS, START_MS + DAY_MS
+            return python.timeseries(
+                site, points, *times, route="queued", progress=shown.append
+            ).samples
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        until(lambda: any(each.job and each.job.progress for each in shown), what="progress")
+        kill(server)
+        upstream.latency_ms.pop(site)
+        server.start()
+
+        def is_over() -> bool:
+            client.post("/api/maintenance/run")
+            return asking.done()
+
+        until(is_over, 90, what="end of the call")
+    for name, samples in asking.result().items():
+        expected = upstream.expected(site, name, START_MS, START_MS + DAY_MS)
+        assert expected == [list(each) for each in samples]
+    assert points == list(asking.result())

@@ -8,6 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from building_vitals_client import Client as Python
+from building_vitals_client import Unavailable
 from fakes.upstream import FakeUpstream
 from integration.harness.client import Answer, until
 from integration.harness.keyed_worker import DAY_MS, SITE, START_MS, KeyedWorker
@@ -170,6 +174,10 @@ def sent_by_wrong_vars(tmp_path: Path, variables: dict[str, str]) -> tuple[Any, 
         health, answer = server.client.get("/api/health"), server.client.get("/api/jobs")
         assert 503 == health.status
         server.client.get("/openapi.json")
+        with Python(server.url, patience_s=0.5) as client:
+            assert "degraded" == client.health()["status"]
+            with pytest.raises(Unavailable, match="ACE_API_URL"):
+                client.jobs()
         return health.json(), answer, server.log
     finally:
         server.stop()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import parse_qsl
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
@@ -290,7 +291,12 @@ def test_demo_upstream_gets_its_options() -> None:
 
     assert child is not None
     assert {sample["time"] for sample in samples} == {"2025-01-01T00:00:00Z"}
-    assert "site=maple-office&points=maple-office%2Fweather%2Ftemp" in example
+    path, _, chart = example.partition("?")
+    assert "/api/timeseries" == path
+    assert [("site", "maple-office"), ("points", "maple-office/weather/temp")] == parse_qsl(chart)[
+        :2
+    ]
+    assert {"start_time": "now-7d", "max_points": "500"}.items() <= dict(parse_qsl(chart)).items()
 
 
 def test_the_token_is_taken_from_the_environment() -> None:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
+CLIENT_README = ROOT / "clients" / "python" / "README.md"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 GUIDES = [README, CONTRIBUTING, *sorted((ROOT / "docs").glob("*.md"))]
@@ -28,7 +29,14 @@ SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
 VARS: dict[str, str] = WRANGLER["vars"]
 SECRETS = {"ACE_API_TOKEN"}
 # Of wrangler, the shell's examples, and constants of SQLite and Cloudflare.
-OTHER_NAMES = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "FAKE_UPSTREAM", "JOB_ID"}
+OTHER_NAMES = {
+    "CLOUDFLARE_API_TOKEN",
+    "CLOUDFLARE_ACCOUNT_ID",
+    "FAKE_UPSTREAM",
+    "JOB_ID",
+    "BV_URL",
+    "BV_KEY",
+}
 # A binding that wrangler.toml does without.
 OPTIONAL_BINDINGS = {"STATS_DB"}
 
@@ -217,7 +225,7 @@ def anchors_of(path: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", [*GUIDES, CHANGELOG], ids=name_of)
+@pytest.mark.parametrize("path", [*GUIDES, CHANGELOG, CLIENT_README], ids=name_of)
 def test_links_resolve(path: Path) -> None:
     """Every relative link leads to a file, and to a heading where it names one."""
     broken = []

@@ -32,6 +32,9 @@ from building_vitals.app import App
 from building_vitals.errors import AppError, MethodNotAllowed, NotFound
 from building_vitals.instants import elapsed_ms
 
+# Browsers ask for it beside every answer that they show: no failure to log.
+FAVICON_PATH = "/favicon.ico"
+
 
 async def answer(request: HttpRequest, app: App) -> Reply:
     """Return the reply to a request, whatever happens; nothing is raised."""
@@ -110,6 +113,8 @@ async def _route(request: HttpRequest, app: App) -> Reply:
     """Find the endpoint, identify the caller, and call the handler."""
     found = ROUTER.find(request.path)
     if found is None:
+        if request.path == FAVICON_PATH and request.method in SAFE_METHODS:
+            return Reply(status=204, headers=[("Cache-Control", "public, max-age=86400")])
         raise NotFound(f"no such path: {request.path[:200]}")
     resource, captured = found
     if request.method == "OPTIONS":

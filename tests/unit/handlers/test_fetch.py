@@ -115,6 +115,17 @@ async def test_unknown_paths_and_methods_are_problems() -> None:
 
 
 @in_virtual_time
+async def test_browsers_that_look_for_an_icon_find_nothing_wrong() -> None:
+    """204, without a key, to be asked for no more today; to change it is still no path."""
+    async with JobWorld() as world:
+        for method in ("GET", "HEAD"):
+            reply = await called(world, f"{method} /favicon.ico", caller=None)
+            assert (204, b"") == (reply.status, reply.body)
+            assert "public, max-age=86400" == headers_of(reply)["Cache-Control"]
+        assert 404 == (await called(world, "POST /favicon.ico", caller=None)).status
+
+
+@in_virtual_time
 async def test_preflights_are_answered_from_the_table() -> None:
     """OPTIONS needs no key, has no body, and says what the path answers."""
     async with JobWorld() as world:
