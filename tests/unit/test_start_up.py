@@ -20,6 +20,7 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 SOURCE_BYTES_MAX = 840_000
 # What few routes need.
 LATE = {
+    *("series.aggregates", "series.buckets", "series.exact"),
     *("nearest", "answers.unknown_points", "answers.wide", "answers.formats.wide_rows"),
     *("api.openapi", "api.json_schemas", "api.waits", "handlers.queue", "handlers.scheduled"),
     *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),
@@ -27,7 +28,7 @@ LATE = {
     *("datasets.upkeep", "statistics.upkeep", "maintenance.steps", "maintenance.health"),
     *("upstream.ace.sample_fetch", "upstream.ace.page_stream", "upstream.ace.point_stream"),
 }
-LATE_PACKAGES = {"cramjam", "sqlite3"}
+LATE_PACKAGES = {"cramjam", "sqlite3", "fractions", "tzdata", "zoneinfo"}
 # Whatever the runtime's modules are asked for is a class.
 PROBE = """
 import json, sys, types

@@ -43,6 +43,7 @@ NO_CODE = {
 # Modules that only reckon: nothing in them waits, and nothing reaches outside.
 PURE = {
     *("instants", "ranges", "names", "errors", "nearest"),
+    *("series.aggregates", "series.buckets", "series.exact"),
     *("series.columns", "series.downsample", "series.folding", "series.frames"),
     *("series.sample_text", "series.splicing", "series.thinning", "series.values"),
     *("upstream.costs", "upstream.point_names", "upstream.profile", "upstream.quota"),

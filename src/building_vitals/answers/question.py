@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -17,6 +17,8 @@ from building_vitals.ranges import Range
 
 Layout = Literal["long", "wide"]
 LAYOUTS: tuple[Layout, ...] = ("long", "wide")
+Aggregate = Literal["mean", "min", "max", "sum", "count", "first", "last", "twa", "delta"]
+AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 # What a job keeps of how its answer is wanted.
 KEPT = ("format", "max_points", "layout")
 Route = Literal["direct", "cached", "queued"]
