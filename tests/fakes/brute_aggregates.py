@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -34,18 +34,20 @@ def brute_row(name: str, bucket: Range, held: Sequence[Reading], before: Reading
         held: Its numbers.
         before: The number before them in the range.
     """
-    values = [each.value for each in held]
-    simple = {
-        "count": len(held),
-        "first": held[0].raw,
-        "last": held[-1].raw,
-        "min": min(held, key=lambda each: each.value).raw,
-        "max": max(held, key=lambda each: each.value).raw,
-        "sum": sum(values),
-        "mean": sum(values) / len(values),
-        "delta": _increase(values if before is None else [before.value, *values]),
+    simple: dict[str, Callable[[], Any]] = {
+        "count": lambda: len(held),
+        "first": lambda: held[0].raw,
+        "last": lambda: held[-1].raw,
+        "min": lambda: min(held, key=lambda each: each.value).raw,
+        "max": lambda: max(held, key=lambda each: each.value).raw,
+        "sum": lambda: sum(each.value for each in held),
+        "mean": lambda: sum(each.value for each in held) / len(held),
+        "delta": lambda: _increase(
+            [each.value for each in ([before] if before else []) + list(held)]
+        ),
+        "twa": lambda: _weighted_mean(bucket, held, before),
     }
-    return simple[name] if name in simple else _weighted_mean(bucket, held, before)
+    return simple[name]()
 
 
 def _increase(values: Sequence[Fraction]) -> Fraction:

@@ -22,6 +22,7 @@ SOURCE_BYTES_MAX = 840_000
 LATE = {
     *("series.aggregates", "series.buckets", "series.exact"),
     *("nearest", "answers.unknown_points", "answers.wide", "answers.formats.wide_rows"),
+    *("answers.buckets", "answers.formats.aggregated", "api.intervals"),
     *("api.openapi", "api.json_schemas", "api.waits", "handlers.queue", "handlers.scheduled"),
     *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),
     *("jobs.submission", "jobs.upkeep", "cache.upkeep", "cache.upkeep_table"),

@@ -30,14 +30,20 @@ class Encoder(Protocol):
     Builds the body of one answer.
 
     Attributes:
-        samples: Samples put in so far.
-        pending: Bytes that wait to be taken, where they may be many more than were put in.
         is_counted: Whether a point can only be begun with the count of its samples.
     """
 
-    samples: int
-    pending: int
     is_counted: bool
+
+    @property
+    def samples(self) -> int:
+        """Samples put in so far."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Bytes that wait to be taken, where they may be many more than were put in."""
+        ...
 
     def begin_point(self, point: str, count: int | None = None, /) -> None:
         """Begin the samples of a point: so many, which need not be said unless `is_counted`."""
@@ -56,6 +62,10 @@ class Encoder(Protocol):
         Raises:
             ValueError: the bytes are not that piece.
         """
+        ...
+
+    def add_text(self, count: int, text: bytes) -> None:
+        """Append so many samples to the point begun last, at least one: a run as frames hold it."""
         ...
 
     def choose(self) -> Iterator[int]:
@@ -87,11 +97,13 @@ class BodyOptions(msgspec.Struct, frozen=True):
         points_count: Points that will be put in.
         gzip: Compress the body.
         max_points: Choose at most so many samples of each point; None for all.
+        columns: Names of the values of a row, where a row is no sample and its value.
     """
 
     points_count: int
     gzip: bool
     max_points: int | None = None
+    columns: tuple[str, ...] = ()
 
 
 class AnswerFormat(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +137,7 @@ class TextEncoder:
         self._deflate = zlib.compressobj(STREAM_COMPRESSION_LEVEL, zlib.DEFLATED, _GZIP)
         self._gzip = options.gzip
         self._max_points = options.max_points
+        self._columns = options.columns
         self._parts: list[bytes] = []
         self._point = ""
         self._announced = self._count = 0
@@ -158,6 +171,11 @@ class TextEncoder:
             self._add_run(reader.end())
             self._count += piece.count
             yield piece.count
+
+    def add_text(self, count: int, text: bytes) -> None:
+        """Append samples to the point begun last."""
+        self._add_run(text)
+        self._count += count
 
     def _add_run(self, text: bytes) -> None:
         if text and self._thinning is not None:

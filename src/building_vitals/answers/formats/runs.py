@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from building_vitals.cache.segments import Piece
+from building_vitals.cache.segments import Piece, cut_piece_text
 from building_vitals.series.frames import COMMA
 
 # Bytes of text that are inflated at a time: some 3,000 samples. As rows of a point with a long name
@@ -142,3 +142,33 @@ class RunReader:
             raise ValueError("less text than was stored")
         tail, self._tail = self._tail, b""
         return tail
+
+
+class PieceRuns:
+    """Reads pieces that follow each other, window by window, into runs of whole samples."""
+
+    def __init__(self) -> None:
+        self._reader: RunReader | None = None
+
+    def read(
+        self, piece: Piece, data: bytes | memoryview, *, is_last: bool = True
+    ) -> Iterator[tuple[int, bytes]]:
+        """
+        Yield the runs that the next bytes of a piece complete; *is_last* says they are its last.
+
+        Yields:
+            How many samples of the piece are known to have come since the step before, and a run;
+            both may be empty.
+
+        Raises:
+            ValueError: the bytes are not that piece.
+        """
+        if piece.frame is not None:
+            yield cut_piece_text(piece, data)
+            return
+        reader = self._reader = self._reader or RunReader(piece)
+        for text in reader.read(data):
+            yield 0, text
+        if is_last:
+            self._reader = None
+            yield piece.count, reader.end()

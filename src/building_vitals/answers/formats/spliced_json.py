@@ -138,14 +138,17 @@ class SplicedJson:
 
     def _add_cut(self, piece: Piece, data: bytes | memoryview) -> int:
         count, text = cut_piece_text(piece, data)
-        if not count:
-            return 0
+        if count:
+            self.add_text(count, text)
+        return count
+
+    def add_text(self, count: int, text: bytes) -> None:
+        """Append samples to the point begun last."""
         if self._point_samples:
             self._glue += b","
         self._flush()
         self._splicer.add_fragment(cut_fragment(text), text)
         self._point_samples += count
-        return count
 
     def pass_over(self, piece: Piece) -> None:
         """Count in a piece that is not cut, without its bytes: `take` gives what lies around it."""
