@@ -38,7 +38,9 @@ from building_vitals.series.exact import (
 from building_vitals.series.sample_text import decode_samples, decode_values
 
 # As many parts of a sum are held before they are added up.
-PARTS_MAX = 64
+PARTS_MAX = 32
+# As many parts are what adding up leaves.
+PARTS_MIN = 2
 # Aggregates that are one of the samples, with the digits that it was sent with.
 OWN_DIGITS = frozenset({"first", "last", "min", "max"})
 _NUMBERS = frozenset({int, float})
@@ -203,14 +205,14 @@ class _Sum:
 
     __slots__ = ("_parts",)
 
-    def __init__(self) -> None:
-        self._parts: list[Part] = []
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
 
     def add(self, parts: Sequence[Part]) -> None:
         """Add numbers."""
-        self._parts += parts
+        self._parts = [*self._parts, *parts]
         if len(self._parts) > PARTS_MAX:
-            self._parts = list(exact_parts(self._parts))
+            self._parts = exact_parts(self._parts)
 
     def value(self) -> Number | None:
         """Return the sum; None where no double is as large."""
@@ -218,7 +220,8 @@ class _Sum:
 
     def divided(self, divisor: int) -> float | None:
         """Return the sum divided by a number; None where no double is as large."""
-        return quotient_of(exact_parts(self._parts), divisor)
+        parts = self._parts if len(self._parts) <= PARTS_MIN else exact_parts(self._parts)
+        return quotient_of(parts, divisor)
 
 
 class _OpenBucket:
@@ -243,8 +246,9 @@ class _OpenBucket:
         self._needs = needs
         self._count = first.count
         self._first = self._lowest = self._highest = first
-        self._total, self._integral, self._increase = _Sum(), _Sum(), _Sum()
-        self._add(first)
+        self._total = _Sum(first.total)
+        self._integral = _Sum(first.integral)
+        self._increase = _Sum(first.increase)
         # What is weighted with time has the number from before the bucket, too.
         self._covered_ms = first.first_ms
         self._least, self._most = first.low, first.high
@@ -259,7 +263,8 @@ class _OpenBucket:
         """Take numbers that are later than those before."""
         latest, self.latest = self.latest, summary
         self._count += summary.count
-        self._add(summary)
+        if self._needs.total:
+            self._total.add(summary.total)
         if self._needs.extremes:
             if summary.low < self._lowest.low:
                 self._lowest = summary
@@ -267,14 +272,11 @@ class _OpenBucket:
                 self._highest = summary
             self._least, self._most = min(summary.low, self._least), max(summary.high, self._most)
         if self._needs.integral:
+            self._integral.add(summary.integral)
             self._hold(latest.last, summary.first_ms - latest.last_ms)
         if self._needs.increase:
+            self._increase.add(summary.increase)
             self._increase.add(_step(latest.last, summary.first))
-
-    def _add(self, summary: Summary) -> None:
-        self._total.add(summary.total)
-        self._integral.add(summary.integral)
-        self._increase.add(summary.increase)
 
     def _hold(self, value: Number, duration_ms: int) -> None:
         self._integral.add(weighted_parts([value], [duration_ms]))

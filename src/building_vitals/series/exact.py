@@ -7,7 +7,7 @@ were cut into frames, buckets and hours. Imported late, with the aggregates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from math import fsum, isfinite
 from operator import mul
@@ -29,6 +29,8 @@ def exact_parts(numbers: Sequence[Part]) -> tuple[Part, ...]:
 
     Of integers alone it is one integer.
     """
+    if len(numbers) == 1:
+        return (numbers[0],)
     kinds = set(map(type, numbers))
     if kinds <= _INTEGERS:
         return (sum(numbers),)
@@ -67,10 +69,10 @@ def total_of(parts: Sequence[Part]) -> Number | None:
     return _ratio(total.numerator, total.denominator) if isinstance(total, Fraction) else total
 
 
-def quotient_of(parts: Iterable[Part], divisor: int) -> float | None:
-    """Return the nearest double to a sum divided by a number; None where there is none."""
-    above, below = 0, 1
-    for part in parts:
+def quotient_of(parts: Sequence[Part], divisor: int) -> float | None:
+    """Return the nearest double to a sum of some parts divided by a number; None for none."""
+    above, below = parts[0].as_integer_ratio()
+    for part in parts[1:]:
         own_above, own_below = part.as_integer_ratio()
         above, below = above * own_below + own_above * below, below * own_below
     return _ratio(above, below * divisor)
