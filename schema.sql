@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS cache_segments (
   is_by_point INTEGER NOT NULL DEFAULT 0,  -- came of calls by point; else of pages: raw samples
   is_cut INTEGER NOT NULL DEFAULT 0,       -- its frames reach beyond its range: the rest was purged
   data TEXT,                     -- of a sliver: its series, base64; null where it lies in an object
+  levels TEXT,                   -- levels in the object and their directories, JSON; null: none
   PRIMARY KEY (site, point, end_ms, start_ms)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,7 +1,7 @@
 """
 Runs the benchmarks and prints what they measure.
 
-Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust]...
+Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom]...
                                 [--rounds N]
 """
 
@@ -22,7 +22,10 @@ from devtools.layout import VENV
 from devtools.signals import Stopped, StopSignals
 from devtools.toolchain import set_up
 
-NAMES = ("site", "cached", "sliding", "live", "jobs", "leaving", "memory", "startup", "trust")
+NAMES = (
+    *("site", "cached", "sliding", "live", "jobs", "leaving", "memory", "startup", "trust"),
+    "zoom",
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -44,6 +47,7 @@ def main(arguments: list[str]) -> None:
         "jobs: jobs and downloads; leaving: users who zoom and leave, for a minute; "
         "memory: the heap after large requests; startup: what an isolate compiles at its start; "
         "trust: a simulated month of a chart on a wall; "
+        "zoom: few samples of long ranges; "
         "default all",
     )
     parser.add_argument(
@@ -63,6 +67,7 @@ def main(arguments: list[str]) -> None:
         bench_sliding,
         bench_startup,
         bench_trust,
+        bench_zoom,
     )
 
     benchmarks = {
@@ -75,6 +80,7 @@ def main(arguments: list[str]) -> None:
         "leaving": bench_leaving.main,
         "memory": bench_memory.main,
         "trust": bench_trust.main,
+        "zoom": bench_zoom.main,
     }
     for name in asked.names or NAMES:
         benchmarks[name](asked.rounds)

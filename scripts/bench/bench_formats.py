@@ -51,7 +51,7 @@ def thinned(text: bytes, max_points: int) -> bytes:
     thinning = PointThinning(max_points)
     thinning.add(text)
     thinning.choose()
-    return b",".join(thinning.texts())
+    return b",".join(text for _, text in thinning.texts())
 
 
 def best_ms(work: Callable[[bytes], object], texts: list[bytes]) -> float:

@@ -6,6 +6,7 @@ Separate because a cache that knows a year takes minutes to fill by requests, an
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.leveling import with_levels
 from building_vitals.cache.segment_object import segment_object
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
@@ -66,6 +68,8 @@ def write_seed(folder: Path, shapes: Sequence[Shape], now_ms: int) -> None:
             fetched_ms=now_ms,
             nonce=f"seed-{shape.site}",
         )
+        data, leveled = asyncio.run(with_levels(made.data, made.segments))
+        made = msgspec.structs.replace(made, data=data, segments=leveled)
         # R2's entity tag of an object that was put in one part.
         object_etag = hashlib.md5(made.data, usedforsecurity=False).hexdigest()
         (folder / f"{shape.site}.bin").write_bytes(made.data)
@@ -84,6 +88,15 @@ def write_seed(folder: Path, shapes: Sequence[Shape], now_ms: int) -> None:
             )
         ]
     (folder / "seed.json").write_text(json.dumps({"objects": objects, "statements": statements}))
+
+
+def added_share(shape: Shape) -> float:
+    """Return the bytes that levels add, as a share of those of the samples."""
+    name, known = shape.names[0], Range(START_MS, shape.end_ms)
+    series = [PointSeries(name, known, _series(shape, name))]
+    made = segment_object(shape.site, series, fetched_ms=0, nonce="share")
+    data, _ = asyncio.run(with_levels(made.data, made.segments))
+    return len(data) / len(made.data) - 1
 
 
 def _series(shape: Shape, name: str) -> Series:

@@ -155,11 +155,10 @@ def _of_meta(
     # What a long fetch has stored while it went on counts as from the cache, too.
     if cache.get("status") == "miss" and cache["samplesFromCache"] > cache["samplesFetched"]:
         yield "meta", f"a miss has samples from the cache: {cache}"
-    if asked.max_points is None:
-        # A hit may have sent a request that only found out that the site has no such point.
-        fetched, kept = cache.get("samplesFetched", 0), cache.get("samplesFromCache", 0)
-        if kept + fetched != samples:
-            yield "meta", f"{fetched} fetched, {kept} from the cache, the answer has {samples}"
+    # A hit may have sent a request that only found out that the site has no such point.
+    fetched, kept = cache.get("samplesFetched", 0), cache.get("samplesFromCache", 0)
+    if kept + fetched != samples:
+        yield "meta", f"{fetched} fetched, {kept} from the cache, the answer has {samples}"
     for name, count in table.counts.items():
         if count != len(table.samples[name]):
             yield "meta", f"count of {name} is {count}, it has {len(table.samples[name])}"

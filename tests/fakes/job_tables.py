@@ -20,7 +20,7 @@ def make_known(database: FakeDatabase, site: str = "hq") -> None:
     """Let the index have a sample of a site."""
     database.look(
         "INSERT OR REPLACE INTO cache_segments VALUES"
-        " (?1, 'known', 10, 20, 5, 'k', '', 0, 1, 1, 1, 0, 0, 0, '[]', 6, 0, 0, NULL)",
+        " (?1, 'known', 10, 20, 5, 'k', '', 0, 1, 1, 1, 0, 0, 0, '[]', 6, 0, 0, NULL, NULL)",
         site,
     )
 

@@ -58,7 +58,7 @@ class UpkeepBench:
         """Insert a segment that was settled when fetched."""
         self.database.look(
             "INSERT INTO cache_segments VALUES ('hq', ?1, ?2, ?3, ?4, ?5, 'e', 0, 1, 1, 1, 0, 0, 0,"
-            " '[]', ?6, 0, 0, NULL)",
+            " '[]', ?6, 0, 0, NULL, NULL)",
             *(point, ends_ms - lasts_ms, ends_ms, fetched_ms, key, fetched_ms + LIFE_MS),
         )
 

@@ -284,4 +284,4 @@ def test_large_answers_are_streamed(client: Client, upstream: FakeUpstream, site
     assert expected[points[-1]][-1][1] == float(lines[-1].removeprefix(last))
     assert samples == question.ask(client, format="ndjson", gzip=False).text.count("\n")
     few = question.ask(client, max_points=50).json()
-    assert {50 >= each["count"] > 20 for each in few["data"].values()} == {True}
+    assert {50 >= each["count"] > 10 for each in few["data"].values()} == {True}

@@ -424,7 +424,7 @@ def age(server: WorkerServer, orphan: str, now_ms: int) -> None:
         d1.execute(
             f"{numbers.format(OLD_OBJECTS * SEGMENTS_EACH - 1)} INSERT INTO cache_segments SELECT "
             "'old', 'p' || n, 0, 1, ?1, 'timeseries/old/x/' || (n / ?2), 'e', 0, 10, 30, 3, 0, 0, "
-            "0, '[]', ?1 + n, 0, 0, NULL FROM n",
+            "0, '[]', ?1 + n, 0, 0, NULL, NULL FROM n",
             (old_ms, SEGMENTS_EACH),
         )
         # What was changed by hand is counted anew.

@@ -11,8 +11,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from building_vitals.series.sample_text import Samples, decode_samples, encode_samples
-from building_vitals.series.thinning import PointThinning
+from building_vitals.series.downsample import choose
+from building_vitals.series.sample_text import Samples, decode_values
 
 TIMES = st.lists(st.integers(-(10**6), 10**13), min_size=1, max_size=120, unique=True).map(sorted)
 CLOSE_TIMES = st.lists(st.integers(0, 400), min_size=1, max_size=120, unique=True).map(sorted)
@@ -22,12 +22,9 @@ LIMITS = st.integers(2, 60)
 
 
 def downsample(samples: Samples, max_points: int) -> Samples:
-    """Return the samples that are chosen, taken in some at a time."""
-    thinning = PointThinning(max_points)
-    for start in range(0, len(samples), 29):
-        thinning.add(encode_samples(samples[start : start + 29]))
-    assert len(samples[:1]) <= thinning.choose() <= len(samples)
-    return decode_samples(b",".join(thinning.texts()))
+    """Return the samples that are chosen."""
+    values = decode_values([raw for _, raw in samples])
+    return [samples[i] for i in choose([ms for ms, _ in samples], values, max_points)]
 
 
 @st.composite

@@ -23,6 +23,8 @@ LATE = {
     *("series.aggregates", "series.buckets", "series.exact"),
     *("nearest", "answers.unknown_points", "answers.wide", "answers.formats.wide_rows"),
     *("answers.buckets", "answers.formats.aggregated", "api.intervals"),
+    *("answers.zoom", "answers.formats.chosen", "cache.leveling", "cache.zooming"),
+    *("series.downsample", "series.levels", "series.thinning"),
     *("api.openapi", "api.json_schemas", "api.waits", "handlers.queue", "handlers.scheduled"),
     *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),
     *("jobs.submission", "jobs.upkeep", "cache.upkeep", "cache.upkeep_table"),

@@ -192,8 +192,16 @@ def encoding(
 
         table = WideRows(filling.covers, parts, report, gzip=question.gzip, max_points=max_points)
         return table.size, table.encoder, table.chunks
-    encoder = encoder_for(question.format, len(parts), gzip=question.gzip, max_points=max_points)
+    encoder = encoder_for(
+        question.format, len(parts), gzip=question.gzip, is_leveled=max_points is not None
+    )
     is_spliced = isinstance(encoder, SplicedJson)
+    if max_points is not None:
+        # The same: most answers have all samples.
+        from building_vitals.answers import zoom
+
+        size = zoom.body_bytes(parts, max_points, is_spliced=is_spliced)
+        return size, encoder, lambda source: zoom.zoomed(source, encoder, report, max_points)
     size = total_stored_bytes(parts) if is_spliced else total_text_bytes(parts)
     return size, encoder, lambda source: encoded(source, encoder, report)
 

@@ -12,15 +12,12 @@ from contextlib import aclosing
 from building_vitals.answers.answer import CacheReport
 from building_vitals.answers.body import ByteSource, encoded
 from building_vitals.answers.formats.aggregated import AggregatedSamples
-from building_vitals.answers.formats.encoder import (
-    BodyOptions,
-    Encoder,
-    TextEncoder,
-)
+from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.wide_rows import WideCsv
 from building_vitals.answers.pieces import PointPieces, total_text_bytes
 from building_vitals.answers.question import Aggregation, Question
+from building_vitals.answers.wide import PointTexts
 from building_vitals.errors import TooLarge
 from building_vitals.series.buckets import Buckets, expected_buckets, parse_interval
 
@@ -73,7 +70,7 @@ class BucketRows:
             self._table: WideCsv | None = WideCsv(
                 [part.point for part in parts], gzip=question.gzip, columns=columns
             )
-            self._rows: Encoder = _PointTexts(len(parts))
+            self._rows: Encoder = PointTexts(len(parts))
             self.encoder = self._table
         else:
             self._table = None
@@ -97,29 +94,6 @@ class BucketRows:
                 report.samples_from_cache = rows.rows_from_cache
                 report.samples_fetched = rows.samples - rows.rows_from_cache
                 yield chunk
-        if self._table is not None and isinstance(self._rows, _PointTexts):
+        if self._table is not None and isinstance(self._rows, PointTexts):
             for _ in self._table.put(self._rows.texts):
                 yield self._table.take()
-
-
-class _PointTexts(TextEncoder):
-    """
-    Collects the rows of each point as text.
-
-    Attributes:
-        texts: Of the points that have ended.
-    """
-
-    def __init__(self, points_count: int) -> None:
-        super().__init__(BodyOptions(points_count, gzip=False))
-        self.texts: list[bytes] = []
-        self._runs: list[bytes] = []
-
-    def _rows(self, text: bytes) -> bytes:
-        self._runs.append(text)
-        return b""
-
-    def _closing(self, _error: str | None) -> bytes:
-        self.texts.append(b",".join(self._runs))
-        self._runs = []
-        return b""

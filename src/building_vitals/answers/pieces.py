@@ -11,6 +11,7 @@ import msgspec
 from building_vitals.answers.question import AnswerForm
 from building_vitals.cache.coverage import Cover
 from building_vitals.cache.segments import Piece, Segment, pieces
+from building_vitals.ranges import Range
 
 # Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
 OBJECT_KEYS_MAX = 100
@@ -19,23 +20,30 @@ KEPT_SLIVERS_BYTES_MAX = 65_536
 
 
 UNKNOWN_POINT = "unknown point"
+# Changes with which samples are chosen of the same ones.
+LEVELS_EDITION = b"levels 1"
 
 
 class PointPieces(NamedTuple):
     """
     A requested point with what its samples are made of, in order of time.
 
-    *error* says why there are none.
+    *error* says why there are none; *known* are the segments, where not all samples are wanted.
     """
 
     point: str
     pieces: list[Piece]
     error: str | None = None
+    known: Sequence[tuple[Segment, Range]] = ()
 
 
-def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
+def resolve(covers: Sequence[Cover], max_points: int | None = None) -> list[PointPieces]:
     """
     Return the pieces each cover is made of.
+
+    Args:
+        covers: One for each point.
+        max_points: Most samples of a point that are wanted; None for all.
 
     Raises:
         DirectoryMissing: a segment must be cut whose directory was not loaded.
@@ -46,6 +54,7 @@ def resolve(covers: Sequence[Cover]) -> list[PointPieces]:
             cover.point,
             [piece for segment, part in cover.known for piece in pieces(segment, part)],
             UNKNOWN_POINT if cover.is_unknown else None,
+            () if max_points is None else cover.known,
         )
         for cover in covers
     ]
@@ -83,7 +92,9 @@ def entity_tag(parts: Sequence[PointPieces], form: AnswerForm) -> str:
     if aggregation is not None:
         fields.append(aggregation)
     digest = hashlib.sha256(repr(tuple(fields)).encode())
-    for point, of_point, error in parts:
+    if form.max_points is not None:
+        digest.update(LEVELS_EDITION)
+    for point, of_point, error, _ in parts:
         digest.update(f"\n{point}\n{error or ''}".encode())
         digest.update(
             "".join(

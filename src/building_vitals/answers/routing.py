@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from building_vitals.answers.question import Route
+from building_vitals.answers.question import Route, TimeseriesRequest
+from building_vitals.cache.need import Need
 
 
 def choose_route(estimate: int, override: Route | None, small_threshold: int) -> Route:
@@ -65,3 +66,23 @@ class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
     large_threshold: int = 100_000
     direct_timeout: int = 30_000
     cache_timeout: int = 5000
+
+
+def need_of(request: TimeseriesRequest, options: RoutingOptions, now_ms: int) -> Need:
+    """Return the need of a request, as of now."""
+    level_samples = 0
+    if request.max_points is not None:
+        # As app.py says: most answers have all samples.
+        from building_vitals.cache import zooming
+
+        level_samples = zooming.level_samples(request.max_points)
+    return Need(
+        site=request.site,
+        points=request.points,
+        time_range=request.time_range,
+        now_ms=now_ms,
+        deadline_ms=now_ms + (request.timeout_ms or options.direct_timeout),
+        # Who leaves the route to the Worker is not refused: too much becomes a job.
+        fetched_max=options.large_threshold if request.route == "cached" else None,
+        level_samples=level_samples,
+    )

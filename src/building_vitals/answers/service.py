@@ -29,7 +29,7 @@ from building_vitals.answers.pieces import (
 )
 from building_vitals.answers.question import Question
 from building_vitals.answers.recent import AnswerPlan, RecentAnswers
-from building_vitals.answers.routing import LargeGaps, RoutingOptions, needs_job
+from building_vitals.answers.routing import LargeGaps, RoutingOptions, need_of, needs_job
 from building_vitals.answers.stream_limit import StreamLimit
 from building_vitals.cache.accesses import Accesses
 from building_vitals.cache.compactor import Compactor
@@ -104,7 +104,7 @@ class EnhancedTimeseriesService:
             Unavailable: R2 is down with half of an answer in it and the upstream is too; or as many
                 requests go past the cache as may.
         """
-        need = self._need(question, self._clock.now_ms())
+        need = need_of(question.request, self._options, self._clock.now_ms())
         if question.route == "direct":
             self._require_size(need)
             return await self._bypass(question, need)
@@ -142,18 +142,6 @@ class EnhancedTimeseriesService:
     def _estimate(need: Need) -> int:
         return estimated_samples(len(need.points), need.time_range)
 
-    def _need(self, question: Question, now_ms: int) -> Need:
-        request = question.request
-        return Need(
-            site=request.site,
-            points=request.points,
-            time_range=request.time_range,
-            now_ms=now_ms,
-            deadline_ms=now_ms + (request.timeout_ms or self._options.direct_timeout),
-            # Who leaves the route to the Worker is not refused: too much becomes a job.
-            fetched_max=self._options.large_threshold if request.route == "cached" else None,
-        )
-
     async def answer_known(
         self, question: Question, *, as_of_ms: int | None = None
     ) -> TimeseriesAnswer | None:
@@ -166,7 +154,7 @@ class EnhancedTimeseriesService:
         """
         now_ms = self._clock.now_ms() if as_of_ms is None else as_of_ms
         try:
-            need = self._need(question, now_ms)
+            need = need_of(question.request, self._options, now_ms)
             return await self._known(question, need, is_past=as_of_ms is not None)
         except LargeGaps:
             return None
@@ -273,7 +261,7 @@ class EnhancedTimeseriesService:
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
         )
-        parts = self._resolve(need, filling)
+        parts = self._resolve(question, filling)
         return await self._encode(question, filling, parts, report, None)
 
     async def _answer(
@@ -296,11 +284,11 @@ class EnhancedTimeseriesService:
                 raise LostObjects([])
         filling = await self._at_hand(need, filling)
         try:
-            parts = self._resolve(need, filling)
+            parts = self._resolve(question, filling)
         except DirectoryMissing:
             filling = await self._at_hand(need, await self._with_directories(need, filling))
             try:
-                parts = self._resolve(need, filling)
+                parts = self._resolve(question, filling)
             except DirectoryMissing as error:
                 # Another segment has taken its place since: to be planned again, as with objects.
                 raise LostObjects([]) from error
@@ -333,14 +321,15 @@ class EnhancedTimeseriesService:
         covered = await self._store.at_hand(need.site, filling.covers)
         return msgspec.structs.replace(filling, covers=covered)
 
-    def _resolve(self, need: Need, filling: Filling) -> list[PointPieces]:
+    def _resolve(self, question: Question, filling: Filling) -> list[PointPieces]:
         """
         Return the pieces of every point, and what is to be said of those that the site has not.
 
         Raises:
             DirectoryMissing: a segment must be cut whose directory was not loaded.
         """
-        parts, known = resolve(filling.covers), self._names.get(need.site)
+        parts = resolve(filling.covers, question.request.max_points)
+        known = self._names.get(question.request.site)
         if known is None or all(each.error is None for each in parts):
             return parts
         # As app.py says: few answers have points that nobody knows.
@@ -350,7 +339,9 @@ class EnhancedTimeseriesService:
 
     async def _with_directories(self, need: Need, filling: Filling) -> Filling:
         """Return the same cover with every frame directory loaded."""
-        loaded = await self._index.find(need.site, need.points, need.time_range)
+        loaded = await self._index.find(
+            need.site, need.points, need.time_range, level_samples=need.level_samples
+        )
         return msgspec.structs.replace(filling, covers=with_loaded(filling.covers, loaded))
 
     async def _encode(

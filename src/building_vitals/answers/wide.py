@@ -16,6 +16,7 @@ from building_vitals.answers.body import ByteSource, encoded
 from building_vitals.answers.formats.encoder import BodyOptions, TextEncoder
 from building_vitals.answers.formats.wide_rows import WideCsv
 from building_vitals.answers.pieces import PointPieces, total_text_bytes
+from building_vitals.answers.zoom import zoomed
 from building_vitals.cache.coverage import Cover
 from building_vitals.cache.segments import Piece, pieces
 from building_vitals.errors import TooLarge
@@ -34,7 +35,7 @@ INFLATED_BYTES_MAX = 4_294_967_296
 FRAME_BYTES = 180_000
 
 
-class _Texts(TextEncoder):
+class PointTexts(TextEncoder):
     """
     Collects the samples' text of each point, chosen or all of them.
 
@@ -43,20 +44,20 @@ class _Texts(TextEncoder):
         size: Bytes of them, and of the point begun last.
     """
 
-    def __init__(self, points_count: int, max_points: int | None = None) -> None:
-        super().__init__(BodyOptions(points_count, gzip=False, max_points=max_points))
+    def __init__(self, points_count: int) -> None:
+        super().__init__(BodyOptions(points_count, gzip=False))
         self.texts: list[bytes] = []
         self.size = 0
-        self._runs: list[bytes] = []
+        self._taken: list[bytes] = []
 
     def _rows(self, text: bytes) -> bytes:
-        self._runs.append(text)
+        self._taken.append(text)
         self.size += len(text)
         return b""
 
-    def _closing(self, _error: str | None) -> bytes:
-        self.texts.append(b",".join(self._runs))
-        self._runs = []
+    def _closing(self, _error: str | None, _level: str | None) -> bytes:
+        self.texts.append(b",".join(self._taken))
+        self._taken = []
         return b""
 
 
@@ -176,8 +177,12 @@ class WideRows:
         self, source: ByteSource, max_points: int | None, *, is_least: bool = True
     ) -> list[bytes] | None:
         """Return the text of each point; None where it is more than was to be expected."""
-        collected = _Texts(len(source.parts), max_points)
-        chunks = encoded(source, collected, self._report)
+        collected = PointTexts(len(source.parts))
+        chunks = (
+            encoded(source, collected, self._report)
+            if max_points is None
+            else zoomed(source, collected, self._report, max_points)
+        )
         try:
             async for _ in chunks:
                 if not is_least and collected.size > TEXT_BYTES_MAX:

@@ -38,6 +38,13 @@ class PointSamples(msgspec.Struct):
     samples: list[Sample]
     count: Count
     error: str | None
+    level: Annotated[
+        str | msgspec.UnsetType,
+        msgspec.Meta(
+            description="With `max_points`: how wide the buckets are that the samples stand for, "
+            "as `15m`, `4h` or `7d`; `raw` where they are all there are."
+        ),
+    ] = msgspec.UNSET
 
 
 class TimeseriesAnswer(msgspec.Struct):

@@ -272,7 +272,8 @@ MAX_POINTS = Parameter(
     name="max_points",
     description=(
         "Maximum number of samples per point. Peaks and changes of text stay visible: each "
-        "bucket keeps its first, last, minimum and maximum sample."
+        "bucket keeps its first, last, minimum and maximum sample and its changes of state, at "
+        "the finest width of buckets that fits."
     ),
     allowed="2 to 100,000 are allowed",
     kind="integer",

@@ -117,7 +117,7 @@ class SegmentFiller:
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
         segments, _ = await asyncio.gather(
-            self._index.find(need.site, need.points, need.time_range, self._known(need)),
+            self._index.find(need.site, need.points, need.time_range, *self._known(need)),
             # `cover` goes by what is known of the site, without asking.
             self._upstream.costs(need.site),
         )
@@ -192,8 +192,8 @@ class SegmentFiller:
         """Return up to when all of a cover is known."""
         return trusted_until_ms(covered, self._freshness_of(site))
 
-    def _known(self, need: Need) -> tuple[Freshness, int]:
-        return self._freshness_of(need.site), need.now_ms
+    def _known(self, need: Need) -> tuple[tuple[Freshness, int], int]:
+        return (self._freshness_of(need.site), need.now_ms), need.level_samples
 
     async def fill(
         self,
@@ -318,7 +318,7 @@ class SegmentFiller:
                     self._leases.take_statement(lease, now_ms=now_ms, passed=passed),
                     self._leases.look_statement(lease, now_ms=now_ms, passed=passed),
                     # A minute of a year: what is known of the rest is known already.
-                    self._index.find_statement(need.site, lease.points, lease.time_range, known),
+                    self._index.find_statement(need.site, lease.points, lease.time_range, *known),
                 ]
             )
         except BaseException:

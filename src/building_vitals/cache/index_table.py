@@ -40,6 +40,15 @@ SLIVERS_BYTES_MAX = 262_144
 # cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
 _IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
                 AND {is_whole_sql(6)}"""
+# Levels travel where they are asked for, up to so many samples; of those that have more the
+# directory only where the segment has to be cut: beside the cut, some of it is needed.
+_LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN NULL WHEN {_IS_WHOLE} THEN (
+                SELECT json_group_array(json(iif(
+                    l.value ->> 3 <= ?10, l.value, json_array(
+                        l.value ->> 0, l.value ->> 1, l.value ->> 2, l.value ->> 3, NULL
+                    )
+                ))) FROM json_each(s.levels) l
+            ) ELSE json(s.levels) END"""  # noqa: S608 - constants only
 _FIND = f"""
 SELECT '[' || group_concat(iif(
     data IS NULL OR sliver_bytes > {SLIVERS_BYTES_MAX}, segment,
@@ -53,10 +62,12 @@ SELECT '[' || group_concat(iif(
             s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
             s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
             CASE WHEN {_IS_WHOLE} THEN NULL ELSE json(s.frames) END,
-            json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false'))
+            json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false')),
+            {_LEVELS}
         ) AS segment, s.data, s.stored_bytes,
         {_SEGMENT_BYTES} + 4 * length(s.point) + iif(s.data IS NULL, 0, length(s.data))
-            + CASE WHEN {_IS_WHOLE} THEN 0 ELSE length(s.frames) END AS bytes
+            + CASE WHEN {_IS_WHOLE} THEN 0 ELSE length(s.frames) END
+            + iif(?10 = 0, 0, coalesce(length(s.levels), 0)) AS bytes
         FROM json_each(?2) p CROSS JOIN cache_segments s
             ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
     )
@@ -196,15 +207,17 @@ class SegmentIndex:
         points: Sequence[str],
         time_range: Range,
         known: tuple[Freshness, int] | None = None,
+        level_samples: int = 0,
     ) -> list[Segment]:
         """
         Return every segment of *points* that overlaps *time_range*, expired ones too.
 
         With *known*, the rule and the present, segments that lie within the range and are known
-        to their end come without their frame directory.
+        to their end come without their frame directory. With *level_samples*, segments come with
+        their levels, whose directories are left out there where they have more samples.
         Slivers have their bytes, up to SLIVERS_BYTES_MAX of them.
         """
-        statement = self.find_statement(site, points, time_range, known)
+        statement = self.find_statement(site, points, time_range, known, level_samples)
         return self.found(await self._database.rows(statement.sql, *statement.values))
 
     @staticmethod
@@ -213,13 +226,14 @@ class SegmentIndex:
         points: Sequence[str],
         time_range: Range,
         known: tuple[Freshness, int] | None = None,
+        level_samples: int = 0,
     ) -> Statement:
-        """Return the statement whose rows `found` reads; *known* as that of `find`."""
+        """Return the statement whose rows `found` reads; the rest as that of `find`."""
         values = (site, json_parameter(points), time_range.start_ms, time_range.end_ms)
         if known is None:
-            return Statement(_FIND, (*values, 1, 0, 0, 0, 0))
+            return Statement(_FIND, (*values, 1, 0, 0, 0, 0, level_samples))
         freshness, now_ms = known
-        return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values))
+        return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values, level_samples))
 
     @staticmethod
     def found(rows: Iterable[Mapping[str, str]]) -> list[Segment]:

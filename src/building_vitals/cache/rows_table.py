@@ -20,16 +20,16 @@ PARAMETER_BYTES_MAX = 1_000_000
 
 # Columns of a segment but for its site, point and range, in the order of `Segment`.
 SERIES_COLUMNS = """fetched_ms, object_key, object_etag, offset, stored_bytes, text_bytes, samples,
-    crc, crc_growth, data_crc, frames, is_by_point, data"""
+    crc, crc_growth, data_crc, frames, is_by_point, levels, data"""
 COLUMNS = f"site, point, start_ms, end_ms, {SERIES_COLUMNS}, is_cut, expires_ms"
 # The same out of `value`, a row of `segment_row`; the range and the cut come before and after. The
 # data are base64: bytes would have to be made of hexadecimal digits, twice as many letters, and
 # would come back as a list of numbers.
 SERIES_VALUES = """value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
     value ->> 9, value ->> 10, value ->> 11, value ->> 12, value -> 13, value ->> 14,
-    value ->> 16"""
+    nullif(value -> 16, 'null'), value ->> 17"""
 # Which cut and which expiry such a row has, and what a statement adds to it.
-IS_CUT, EXPIRES_MS, MORE = "value ->> 15", "value ->> 17", "value -> 18"
+IS_CUT, EXPIRES_MS, MORE = "value ->> 15", "value ->> 18", "value -> 19"
 
 
 def samples_of_part(samples: str, part: tuple[str, str], whole: tuple[str, str]) -> str:

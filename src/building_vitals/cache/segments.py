@@ -35,6 +35,32 @@ class Place(NamedTuple):
     point: str = ""
 
 
+class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    One level of a segment's samples, as a series of its own.
+
+    Of one that is not kept, because it would hardly have fewer samples, the least count is noted.
+
+    Attributes:
+        width_ms: Of its buckets, which begin at multiples of it; those at the segment's ends hold
+            what of them lies in its series.
+        offset, stored_bytes: The level's place in the object, bytes; 0 bytes of one not kept.
+        count: Samples; of one not kept at least so many, and of each part their share.
+        frames: Directory; None where the index left it out because it has too many samples.
+    """
+
+    width_ms: int
+    offset: int
+    stored_bytes: int
+    count: int
+    frames: tuple[Frame, ...] | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a series of it."""
+        return self.stored_bytes > 0
+
+
 class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
     One point over one range that is known.
@@ -56,6 +82,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         frames: Directory; None where the index left it out because the segment is taken whole.
         is_by_point: Whether it came of calls by point, else of pages, which are raw samples.
         is_cut: Whether its series reaches beyond its range: the rest of it was purged.
+        levels: Of its series, finest first; None where none were made, or the index left them out.
         data: Of a sliver, its series' bytes; None where the index left them out because there are
             too many.
     """
@@ -76,6 +103,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     frames: tuple[Frame, ...] | None = None
     is_by_point: bool = False
     is_cut: bool = False
+    levels: tuple[Level, ...] | None = None
     data: bytes | None = None
 
     @property
@@ -235,6 +263,20 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
     if run:
         found.append(_run_piece(segment, run))
     return found
+
+
+def of_level(segment: Segment, level: Level) -> Segment:
+    """Return the segment as if its samples were those of one of its levels."""
+    return msgspec.structs.replace(
+        segment,
+        offset=level.offset,
+        stored_bytes=level.stored_bytes,
+        count=level.count,
+        frames=level.frames,
+        # Always taken by its directory.
+        is_cut=True,
+        levels=None,
+    )
 
 
 class DirectoryMissing(LookupError):

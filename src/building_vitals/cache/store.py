@@ -50,6 +50,11 @@ class Blobs:
         """Keep the bytes of an object from *offset* on."""
         self._parts.setdefault(key, []).append((offset, memoryview(data)))
 
+    def take(self, others: Blobs) -> None:
+        """Keep what others have, too."""
+        for key, parts in others._parts.items():
+            self._parts.setdefault(key, []).extend(parts)
+
     def piece(self, piece: Piece) -> memoryview:
         """
         Return the bytes of a piece.
@@ -294,9 +299,18 @@ class SegmentStore:
         return dict(zip(slivers, stored.segments, strict=True))
 
     async def put(self, stored: SegmentObject) -> SegmentObject:
-        """Store the object, if there is to be one, and return it with the entity tag it got."""
+        """
+        Store the object, if there is to be one, and return it with the entity tag it got.
+
+        It gets levels of what it holds.
+        """
         if not stored.is_object:
             return stored
+        # As app.py says: nothing is stored by what is answered.
+        from building_vitals.cache.leveling import with_levels
+
+        data, segments = await with_levels(stored.data, stored.segments)
+        stored = msgspec.structs.replace(stored, data=data, segments=segments)
         row = stored.row()
         info = await self._objects.put(
             stored.key,

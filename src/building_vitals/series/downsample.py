@@ -1,7 +1,7 @@
 """
-Which samples of a point are kept for a chart, so that what matters stays visible.
+Which samples of a point are kept for a chart that has room for very few.
 
-Separate because it is the only place where samples are left out of an answer on purpose. Pure: it
+Separate from the buckets of `levels`, of which even one may have more samples than that. Pure: it
 works on lists that `thinning` fills and keeps short.
 
 Source: M4 (Jugel et al., "M4: A Visualization-Oriented Time Series Data Aggregation", VLDB 2014).
@@ -11,7 +11,7 @@ bucket is as wide as a pixel.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -20,10 +20,8 @@ from typing import Any
 MAX_POINTS_MIN = 2
 SAMPLES_PER_BUCKET = 4
 CHANGES_PER_BUCKET = 2
-# Changes of a bucket that `thin` holds, from which the final ones are chosen.
-CHANGES_HELD = 4
 
-_NUMBERS = frozenset({int, float})
+NUMBERS = frozenset({int, float})
 _NESTED = frozenset({list, dict})
 # Stands for every number where runs of equal states are looked for; equal to nothing but itself.
 _NUMBER = object()
@@ -56,9 +54,9 @@ def choose(times: list[int], values: list[Any], max_points: int) -> list[int]:
         raise ValueError(f"max_points must be at least {MAX_POINTS_MIN}: got {max_points}")
     if len(times) <= max_points:
         return list(range(len(times)))
-    numeric, numbers = _numbers(values)
+    numeric, numbers = numbers_in(values)
     kept = set(_outline(len(values), numeric, numbers)[:max_points])
-    numeric_kept = sum(type(values[i]) in _NUMBERS for i in kept)
+    numeric_kept = sum(type(values[i]) in NUMBERS for i in kept)
 
     changes = [] if len(numeric) == len(values) else _find_changes(values)
     changes = [i for i in changes if i not in kept]
@@ -72,51 +70,19 @@ def choose(times: list[int], values: list[Any], max_points: int) -> list[int]:
     buckets = (room + numeric_kept) // SAMPLES_PER_BUCKET
     number_times = times if len(numeric) == len(times) else [times[i] for i in numeric]
     for lo, hi in _cut(number_times, times[0], times[-1], buckets):
-        kept.update(_extremes(numeric, numbers, lo, hi))
+        kept.update(extremes(numeric, numbers, lo, hi))
     return sorted(kept)
 
 
-def thin(times: list[int], values: list[Any], begin: int, width_ms: int) -> list[int]:
-    """
-    Return the indices of the samples from *begin* on that a bucket of *width_ms* may need.
-
-    Buckets begin at multiples of their width, so that those of twice the width are each made of two
-    whole ones, and what is thinned again is what would have been had it been thinned but once. Of
-    each bucket they are the first and the last sample, the first, last, smallest and largest
-    number, and changes of state: the last one, and the rarest of the others.
-    """
-    numeric, numbers = _numbers(values)
-    is_plain = len(numeric) == len(values)
-    changes = [] if is_plain else _find_changes(values)
-    states = _states(values) if changes else []
-    rarity = Counter(states[i] for i in changes)
-    kept: list[int] = []
-    lo = begin
-    while lo < len(times):
-        hi = bisect_left(times, times[lo] - times[lo] % width_ms + width_ms, lo)
-        if is_plain:
-            kept += sorted(set(_extremes(numeric, numbers, lo, hi)))
-        else:
-            found = {lo, hi - 1}
-            first, stop = bisect_left(numeric, lo), bisect_left(numeric, hi)
-            if first < stop:
-                found.update(_extremes(numeric, numbers, first, stop))
-            own = changes[bisect_left(changes, lo) : bisect_right(changes, hi - 1)]
-            found.update(_rarest(own[:-1], states, rarity, CHANGES_HELD - 1), own[-1:])
-            kept += sorted(found)
-        lo = hi
-    return kept
-
-
-def _numbers(values: list[Any]) -> tuple[Sequence[int], list[Any]]:
+def numbers_in(values: list[Any]) -> tuple[Sequence[int], list[Any]]:
     """Return the places of the numbers, and the numbers."""
-    if _NUMBERS.issuperset(map(type, values)):
+    if NUMBERS.issuperset(map(type, values)):
         return range(len(values)), values
-    numeric = [i for i, value in enumerate(values) if type(value) in _NUMBERS]
+    numeric = [i for i, value in enumerate(values) if type(value) in NUMBERS]
     return numeric, [values[i] for i in numeric]
 
 
-def _extremes(numeric: Sequence[int], numbers: list[Any], lo: int, hi: int) -> tuple[int, ...]:
+def extremes(numeric: Sequence[int], numbers: list[Any], lo: int, hi: int) -> tuple[int, ...]:
     """Return the places of the first, last, smallest and largest of some numbers, not none."""
     part = numbers[lo:hi]
     low, high = lo + part.index(min(part)), lo + part.index(max(part))
@@ -133,13 +99,13 @@ def _outline(count: int, numeric: Sequence[int], numbers: list[Any]) -> list[int
 
 def _find_changes(values: list[Any]) -> list[int]:
     """Return the index of each sample whose state is not that of the sample before."""
-    states = _states(values)
+    states = states_of(values)
     return [i for i, (before, state) in enumerate(pairwise(states), 1) if before != state]
 
 
-def _states(values: list[Any]) -> list[Any]:
+def states_of(values: list[Any]) -> list[Any]:
     """Return each value's state, hashable: arrays and objects are their text."""
-    states = [_NUMBER if type(value) in _NUMBERS else value for value in values]
+    states = [_NUMBER if type(value) in NUMBERS else value for value in values]
     if not _NESTED.isdisjoint(map(type, values)):
         return [(repr(state),) if type(state) in _NESTED else state for state in states]
     return states
@@ -155,7 +121,7 @@ def _thin_changes(changes: list[int], times: list[int], values: list[Any], room:
     """
     if len(changes) <= room:
         return changes
-    states = dict(zip(changes, _states([values[i] for i in changes]), strict=True))
+    states = dict(zip(changes, states_of([values[i] for i in changes]), strict=True))
     rarity = Counter(states.values())
     if room < CHANGES_PER_BUCKET:
         return _rarest(changes, states, rarity, room)

@@ -1,43 +1,57 @@
 """
 Fewer samples of a point that may have any number of them: some at a time, few of them held.
 
-Separate from the choice itself, because it is about memory: ten years of one point go through here
-for a chart of a thousand samples.
+Separate from the levels themselves, because it is about memory: ten years of one point go through
+here for a chart of a thousand samples.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from typing import Any
 
-from building_vitals.series.downsample import SAMPLES_PER_BUCKET, choose, thin
-from building_vitals.series.sample_text import decode_samples, decode_values
+from building_vitals.series.downsample import choose
+from building_vitals.series.levels import (
+    Columns,
+    bucket_start,
+    columns_of,
+    level_name,
+    next_width,
+    thin,
+)
 
-# Samples that are held to choose from, beside the half more than are wanted: some 100 bytes each.
-HELD_MIN = 8_192
-HELD_SHARE = 1.5
 # Samples of a run that `texts` gives.
 RUN_SAMPLES = 2_048
 
 
 class PointThinning:
     """
-    The samples of one point, of which at most *max_points* will be chosen.
+    The samples of one point, of which at most *max_points* will be left.
 
-    As long as there are few, all of them are held. Beyond that, those that no bucket of some width
-    needs (`downsample.thin`) are let go of; when too many are left, buckets become twice as wide.
-    The buckets stay narrower than those of the final choice. The point's first and last sample and
-    its smallest and largest number are always among those held.
+    They are those of the finest level that fits: as soon as the buckets that have ended have more,
+    they become wider. Where not even a single bucket of all samples fits, `downsample.choose`
+    takes as many of its samples as do.
     """
 
-    def __init__(self, max_points: int) -> None:
+    def __init__(self, max_points: int, width_ms: int = 0) -> None:
+        """
+        Args:
+            max_points: 2 or more.
+            width_ms: Of the level that the samples come from: a finer one is known not to fit.
+        """
         self._max_points = max_points
-        self._held_max = max(HELD_MIN, int(max_points * HELD_SHARE))
-        self._width_ms = 0
-        self._times: list[int] = []
-        self._raws: list[bytes] = []
-        self._values: list[Any] = []
+        self._width_ms = width_ms
+        self._held = Columns([], [], [])
+
+    @property
+    def level(self) -> str:
+        """What answers call the width of the buckets."""
+        return level_name(self._width_ms)
+
+    @property
+    def times(self) -> list[int]:
+        """The instants of what is held: at the end, of what is left."""
+        return self._held.times
 
     def add(self, text: bytes) -> None:
         """
@@ -49,66 +63,56 @@ class PointThinning:
         Raises:
             CorruptSegment: the text is not a run of samples.
         """
-        first = len(self._times)
-        times, raws, values = _columns(text)
-        self._times += times
-        self._raws += raws
-        self._values += values
+        columns = columns_of(text)
+        first_ms = columns.times[0]
+        self._held.extend(columns)
         if self._width_ms:
-            # The last bucket may go on in this run.
-            begin_ms = times[0] - times[0] % self._width_ms
-            self._thin(bisect_left(self._times, begin_ms, 0, first))
-        while len(self._times) > self._held_max:
-            self._width_ms = 2 * self._width_ms or self._first_width_ms()
-            self._thin(0)
+            self._thin(bucket_start(first_ms, self._width_ms))
+        while self._ended() > self._max_points and not self._is_widest():
+            self._widen()
 
-    def _first_width_ms(self) -> int:
-        """Return a width of which as many buckets as numbers fill hold no more than may be held."""
-        span_ms = self._times[-1] - self._times[0]
-        return int(1 << (span_ms * SAMPLES_PER_BUCKET // self._held_max).bit_length())
+    def _ended(self) -> int:
+        """Return how many samples are held of buckets to which nothing can be added."""
+        times = self.times
+        if not self._width_ms or not times:
+            return len(times)
+        return bisect_left(times, bucket_start(times[-1], self._width_ms))
 
-    def _thin(self, begin: int) -> None:
-        """Let go of samples from *begin* on that no bucket needs."""
-        # A change of state shows only beside the sample before it.
-        before = max(begin - 1, 0)
-        kept = [
-            before + i
-            for i in thin(
-                self._times[before:], self._values[before:], begin - before, self._width_ms
-            )
-        ]
-        self._times[begin:] = [self._times[i] for i in kept]
-        self._raws[begin:] = [self._raws[i] for i in kept]
-        self._values[begin:] = [self._values[i] for i in kept]
+    def _widen(self) -> None:
+        self._width_ms = next_width(self._width_ms)
+        self._thin(self.times[0])
+
+    def _thin(self, since_ms: int) -> None:
+        """Let go of samples since an instant that no bucket needs."""
+        times, _, values = self._held
+        begin = bisect_left(times, since_ms)
+        kept = thin(times, values, self._width_ms, begin)
+        if len(kept) < len(times) - begin:
+            tail = self._held.picked(kept)
+            self._held = self._held.part(0, begin)
+            self._held.extend(tail)
 
     def choose(self) -> int:
         """Choose from all that has been taken; return how many are left."""
-        if len(self._times) > self._max_points:
-            kept = choose(self._times, self._values, self._max_points)
-            self._times = [self._times[i] for i in kept]
-            self._raws = [self._raws[i] for i in kept]
-        self._values = []
-        return len(self._times)
+        while len(self.times) > self._max_points:
+            if self._is_widest():
+                self._held = self._held.picked(
+                    choose(self.times, self._held.values, self._max_points)
+                )
+                break
+            self._widen()
+        return len(self.times)
 
-    def texts(self) -> Iterator[bytes]:
-        """Yield what has been chosen as runs, digits unchanged."""
-        for start in range(0, len(self._times), RUN_SAMPLES):
-            stop = start + RUN_SAMPLES
-            pairs = zip(self._times[start:stop], self._raws[start:stop], strict=True)
-            yield b",".join([b"[%d,%b]" % pair for pair in pairs])
+    def _is_widest(self) -> bool:
+        """Return whether wider buckets keep the same: there is one, or one on each side of 1970."""
+        first_ms, last_ms, width_ms = self.times[0], self.times[-1], self._width_ms
+        if not width_ms:
+            return False
+        is_one = bucket_start(first_ms, width_ms) == bucket_start(last_ms, width_ms)
+        return is_one or width_ms > max(abs(first_ms), abs(last_ms))
 
-
-def _columns(text: bytes) -> tuple[list[int], list[bytes], list[Any]]:
-    """Return the times, the JSON texts of the values, and the values of a run of samples."""
-    if b'"' not in text and b"{" not in text:
-        flat = text[1:-1].replace(b"],[", b",")
-        if b"[" not in flat:
-            # Numbers, booleans and null: they hold nothing that the text is split at.
-            parts = flat.split(b",")
-            return list(map(int, parts[::2])), parts[1::2], decode_values(parts[1::2])
-    samples = decode_samples(text)
-    return (
-        [time_ms for time_ms, _ in samples],
-        [bytes(raw) for _, raw in samples],
-        decode_values([raw for _, raw in samples]),
-    )
+    def texts(self) -> Iterator[tuple[int, bytes]]:
+        """Yield what has been chosen as runs, digits unchanged, each with its count."""
+        for start in range(0, len(self.times), RUN_SAMPLES):
+            part = self._held.part(start, start + RUN_SAMPLES)
+            yield len(part.times), part.text()

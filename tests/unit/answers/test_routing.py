@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from building_vitals.answers.question import Route
-from building_vitals.answers.routing import LargeGaps, choose_route, needs_job
+from building_vitals.answers.question import Route, TimeseriesRequest
+from building_vitals.answers.routing import (
+    LargeGaps,
+    RoutingOptions,
+    choose_route,
+    need_of,
+    needs_job,
+)
+from building_vitals.cache.zooming import level_samples
+from building_vitals.ranges import Range
 
 
 @pytest.mark.parametrize(
@@ -40,3 +48,29 @@ def test_much_that_is_missing_is_a_job(
 def test_what_needs_a_job_says_how_much() -> None:
     """For the statistics, and for who reads a log."""
     assert ("7 samples are not known", 7) == (str(LargeGaps(7)), LargeGaps(7).missing)
+
+
+def test_a_need_is_what_a_request_asks_for() -> None:
+    """Its own time-out comes before the usual one; for a few samples levels are looked up."""
+    options = RoutingOptions(
+        small_threshold=1_000, large_threshold=9_000, direct_timeout=700, cache_timeout=50
+    )
+    plain = need_of(TimeseriesRequest("hq", ("a",), Range(0, 10)), options, 100)
+    assert ("hq", ("a",), Range(0, 10), 100, 800, None, 0) == (
+        plain.site,
+        plain.points,
+        plain.time_range,
+        plain.now_ms,
+        plain.deadline_ms,
+        plain.fetched_max,
+        plain.level_samples,
+    )
+    few = TimeseriesRequest(
+        "hq", ("a",), Range(0, 10), route="cached", timeout_ms=40, max_points=6_000
+    )
+    found = need_of(few, options, 100)
+    assert (140, 9_000, level_samples(6_000)) == (
+        found.deadline_ms,
+        found.fetched_max,
+        found.level_samples,
+    )

@@ -38,10 +38,20 @@ READERS = {
     "msgpack": {"format": "msgpack", "gzip": False},
     "max_points": {"format": "json", "gzip": False, "max_points": 100_000},
 }
+
+
+def samples_end(world: World, key: str) -> int:
+    """Return where the samples of an object end; its levels lie behind them."""
+    [(end,)] = world.database.connection.execute(
+        "SELECT max(offset + stored_bytes) FROM cache_segments WHERE object_key = ?", (key,)
+    )
+    return int(end)
+
+
 HARMS: dict[str, Callable[[World, str], None]] = {
     "lose": lambda world, key: world.objects.lose(key),
     "spoil first": lambda world, key: world.objects.spoil(key, 40),
-    "spoil last": lambda world, key: world.objects.spoil(key, -40),
+    "spoil last": lambda world, key: world.objects.spoil(key, samples_end(world, key) - 40),
     "overwrite": lambda world, key: world.objects.overwrite(key, world.objects.contents[key][1:]),
 }
 

@@ -68,7 +68,9 @@ async def test_fifty_who_ask_the_same_are_one_fetch() -> None:
             if n % 5:
                 assert world.truth(["a", "b"], PAST) == got.samples
             report = got.report
-            assert ("bypass", 576, [PAST]) == (
+            count = sum(map(len, got.samples.values()))
+            assert count == 576 if n % 5 else 0 < count <= 200
+            assert ("bypass", count, [PAST]) == (
                 report.status,
                 report.samples_fetched,
                 report.fetched,

@@ -7,19 +7,20 @@ import json
 import pytest
 
 from building_vitals.series.downsample import choose
-from building_vitals.series.sample_text import Samples, decode_samples, encode_samples
-from building_vitals.series.thinning import PointThinning
+from building_vitals.series.sample_text import (
+    Samples,
+    decode_samples,
+    decode_values,
+    encode_samples,
+)
 
 MINUTE_MS = 60_000
 
 
 def downsample(samples: Samples, max_points: int) -> Samples:
-    """Return the samples that are chosen, taken in some at a time."""
-    thinning = PointThinning(max_points)
-    for start in range(0, len(samples), 7):
-        thinning.add(encode_samples(samples[start : start + 7]))
-    assert len(samples[:1]) <= thinning.choose() <= len(samples)
-    return decode_samples(b",".join(thinning.texts()))
+    """Return the samples that are chosen."""
+    values = decode_values([raw for _, raw in samples])
+    return [samples[i] for i in choose([ms for ms, _ in samples], values, max_points)]
 
 
 def run(*values: str) -> bytes:

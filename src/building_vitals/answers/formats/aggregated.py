@@ -130,7 +130,7 @@ class AggregatedSamples:
                     self._encoder.add_text(count, text)
                     yield 0
 
-    def end_point(self, error: str | None = None) -> None:
+    def end_point(self, error: str | None = None, _level: str | None = None) -> None:
         """End the point begun last; *error* says why it has no samples."""
         for _ in self.choose():
             # Where it was not asked for before, it comes together here.

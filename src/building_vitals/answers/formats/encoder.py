@@ -16,9 +16,8 @@ from typing import Protocol
 
 import msgspec
 
-from building_vitals.answers.formats.runs import RunReader
-from building_vitals.cache.segments import Piece, cut_piece_text
-from building_vitals.series.thinning import PointThinning
+from building_vitals.answers.formats.runs import PieceRuns
+from building_vitals.cache.segments import Piece
 
 # Deflated while the client waits: speed before the last bytes.
 STREAM_COMPRESSION_LEVEL = 4
@@ -76,8 +75,12 @@ class Encoder(Protocol):
         """
         ...
 
-    def end_point(self, error: str | None = None) -> None:
-        """End the point begun last; *error* says why it has no samples."""
+    def end_point(self, error: str | None = None, level: str | None = None) -> None:
+        """
+        End the point begun last.
+
+        *error* says why it has no samples, *level* which it has where not all are wanted.
+        """
         ...
 
     def take(self) -> bytes:
@@ -96,13 +99,13 @@ class BodyOptions(msgspec.Struct, frozen=True):
     Attributes:
         points_count: Points that will be put in.
         gzip: Compress the body.
-        max_points: Choose at most so many samples of each point; None for all.
+        is_leveled: Whether each point will end with its level.
         columns: Names of the values of a row, where a row is no sample and its value.
     """
 
     points_count: int
     gzip: bool
-    max_points: int | None = None
+    is_leveled: bool = False
     columns: tuple[str, ...] = ()
 
 
@@ -125,8 +128,7 @@ class TextEncoder:
     """
     What the formats share that are made of the samples' text, gzipped or not.
 
-    Rows go out run by run, so that a point may have any number of samples. Where some of them are
-    to be chosen, not many more than those are held.
+    Rows go out run by run, so that a point may have any number of samples.
     """
 
     is_counted = False
@@ -136,71 +138,43 @@ class TextEncoder:
         self.pending = 0
         self._deflate = zlib.compressobj(STREAM_COMPRESSION_LEVEL, zlib.DEFLATED, _GZIP)
         self._gzip = options.gzip
-        self._max_points = options.max_points
         self._columns = options.columns
         self._parts: list[bytes] = []
         self._point = ""
         self._announced = self._count = 0
         self._has_rows = False
-        self._reader: RunReader | None = None
-        self._thinning: PointThinning | None = None
+        self._runs = PieceRuns()
 
     def begin_point(self, point: str, count: int | None = None) -> None:
         """Begin the samples of a point."""
         self._point, self._announced, self._count = point, count or 0, 0
         self._has_rows = False
-        if self._max_points is None:
-            self._emit(self._opening())
-        else:
-            self._thinning = PointThinning(self._max_points)
+        self._emit(self._opening())
 
     def add(self, piece: Piece, data: bytes | memoryview, *, is_last: bool = True) -> Iterator[int]:
         """Append the next bytes of a piece to the point begun last, run by run."""
-        if piece.frame is not None:
-            count, text = cut_piece_text(piece, data)
+        for count, text in self._runs.read(piece, data, is_last=is_last):
             self._add_run(text)
             self._count += count
             yield count
-            return
-        reader = self._reader = self._reader or RunReader(piece)
-        for text in reader.read(data):
-            self._add_run(text)
-            yield 0
-        if is_last:
-            self._reader = None
-            self._add_run(reader.end())
-            self._count += piece.count
-            yield piece.count
 
     def add_text(self, count: int, text: bytes) -> None:
         """Append samples to the point begun last."""
         self._add_run(text)
         self._count += count
 
+    def choose(self) -> Iterator[int]:
+        """Return nothing: all samples are wanted."""
+        return iter(())
+
     def _add_run(self, text: bytes) -> None:
-        if text and self._thinning is not None:
-            self._thinning.add(text)
-        elif text:
+        if text:
             self._emit(self._rows(text))
             self._has_rows = True
 
-    def choose(self) -> Iterator[int]:
-        """Choose from the samples of the point begun last, and put in those, run by run."""
-        thinning, self._thinning = self._thinning, None
-        if thinning is None:
-            return
-        self._announced = self._count = thinning.choose()
-        self._emit(self._opening())
-        for text in thinning.texts():
-            self._add_run(text)
-            yield 0
-
-    def end_point(self, error: str | None = None) -> None:
-        """End the point begun last; *error* says why it has no samples."""
-        for _ in self.choose():
-            # Where it was not asked for before, it comes together here.
-            continue
-        self._emit(self._closing(error))
+    def end_point(self, error: str | None = None, level: str | None = None) -> None:
+        """End the point begun last; *error* and *level* as `Encoder` has them."""
+        self._emit(self._closing(error, level))
         self.samples += self._count
 
     def _emit(self, data: bytes) -> None:
@@ -229,7 +203,7 @@ class TextEncoder:
         """Return rows of `_point`; `_has_rows` says whether some have gone out before."""
         raise LookupError(f"a format says how its rows look: {text[:20]!r}")
 
-    def _closing(self, _error: str | None) -> bytes:
+    def _closing(self, _error: str | None, _level: str | None) -> bytes:
         """Return what comes after the rows of `_point`, which were `_count`."""
         return b""
 

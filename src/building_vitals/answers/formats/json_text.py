@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from building_vitals.answers.formats.encoder import AnswerFormat, BodyOptions, Encoder, TextEncoder
-from building_vitals.answers.formats.spliced_json import SplicedJson
+from building_vitals.answers.formats.spliced_json import SplicedJson, json_closing
 
 
 class TextJson(TextEncoder):
-    """JSON as text: for clients that do not take gzip, and for chosen samples."""
+    """JSON as text: for clients that do not take gzip."""
 
     def __init__(self, options: BodyOptions) -> None:
         super().__init__(options)
@@ -23,17 +23,15 @@ class TextJson(TextEncoder):
     def _rows(self, text: bytes) -> bytes:
         return b"," + text if self._has_rows else text
 
-    def _closing(self, error: str | None) -> bytes:
-        return b'],"count":%d,"error":%b}' % (self._count, msgspec.json.encode(error))
+    def _closing(self, error: str | None, level: str | None) -> bytes:
+        return json_closing(self._count, error, level)
 
     def _end(self, meta: object) -> bytes:
         return b'},"_meta":' + msgspec.json.encode(meta) + b"}"
 
 
 def _encoder(options: BodyOptions) -> Encoder:
-    if options.gzip and options.max_points is None:
-        return SplicedJson()
-    return TextJson(options)
+    return SplicedJson() if options.gzip else TextJson(options)
 
 
 JSON = AnswerFormat(

@@ -29,11 +29,16 @@ def msgpack_head(points_count: int) -> bytes:
     return b"\x82" + msgspec.msgpack.encode("data") + _map_header(points_count)
 
 
-def msgpack_point_head(point: str, count: int) -> bytes:
-    """Return the beginning of a point: its name, `"count": count` and `"samples": [`."""
+def msgpack_point_head(point: str, count: int, *, is_leveled: bool = False) -> bytes:
+    """
+    Return the beginning of a point: its name, `"count": count` and `"samples": [`.
+
+    With *is_leveled* its end says which level it has.
+    """
     encode = msgspec.msgpack.encode
     samples = encode("samples") + _array_header(count)
-    return encode(point) + b"\x83" + encode("count") + encode(count) + samples
+    members = b"\x84" if is_leveled else b"\x83"
+    return encode(point) + members + encode("count") + encode(count) + samples
 
 
 def msgpack_rows(text: bytes) -> bytes:
@@ -76,9 +81,11 @@ def msgpack_buckets(text: bytes) -> bytes:
     return packed[len(_array_header(len(rows))) :]
 
 
-def msgpack_point_tail(error: str | None = None) -> bytes:
-    """Return the end of a point: `"error": error`."""
-    return msgspec.msgpack.encode("error") + msgspec.msgpack.encode(error)
+def msgpack_point_tail(error: str | None = None, level: str | None = None) -> bytes:
+    """Return the end of a point: `"error": error`, and `"level": level` where it has one."""
+    encode = msgspec.msgpack.encode
+    said = b"" if level is None else encode("level") + encode(level)
+    return encode("error") + encode(error) + said
 
 
 def msgpack_tail(meta: object) -> bytes:
@@ -126,16 +133,17 @@ class MessagePack(TextEncoder):
 
     def __init__(self, options: BodyOptions) -> None:
         super().__init__(options)
+        self._is_leveled = options.is_leveled
         self._emit(msgpack_head(options.points_count))
 
     def _opening(self) -> bytes:
-        return msgpack_point_head(self._point, self._announced)
+        return msgpack_point_head(self._point, self._announced, is_leveled=self._is_leveled)
 
     def _rows(self, text: bytes) -> bytes:
         return msgpack_buckets(text) if self._columns else msgpack_rows(text)
 
-    def _closing(self, error: str | None) -> bytes:
-        return msgpack_point_tail(error)
+    def _closing(self, error: str | None, level: str | None) -> bytes:
+        return msgpack_point_tail(error, level)
 
     def _end(self, meta: object) -> bytes:
         return msgpack_tail(meta)

@@ -40,8 +40,8 @@ def encoder_for(
     points_count: int,
     *,
     gzip: bool,
-    max_points: int | None = None,
+    is_leveled: bool = False,
     columns: tuple[str, ...] = (),
 ) -> Encoder:
     """Return the encoder of a format; `BodyOptions` says what the others are."""
-    return answer_format(name).encoder(BodyOptions(points_count, gzip, max_points, columns))
+    return answer_format(name).encoder(BodyOptions(points_count, gzip, is_leveled, columns))

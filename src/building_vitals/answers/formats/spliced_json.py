@@ -15,6 +15,12 @@ from building_vitals.series.splicing import Splicer
 SEALED_ROOM_BYTES = 2048
 
 
+def json_closing(count: int, error: str | None, level: str | None) -> bytes:
+    """Return the JSON text behind a point's samples."""
+    said = b"" if level is None else b',"level":"%b"' % level.encode()
+    return b'],"count":%d,"error":%b%b}' % (count, msgspec.json.encode(error), said)
+
+
 class SealedJson(msgspec.Struct):
     """
     All of a spliced answer but its `_meta`: the same for everybody who asks the same.
@@ -165,10 +171,9 @@ class SplicedJson:
         """Return nothing: all samples are wanted."""
         return iter(())
 
-    def end_point(self, error: str | None = None) -> None:
-        """End the point begun last; *error* says why it has no samples."""
-        said = msgspec.json.encode(error)
-        self._glue += b'],"count":%d,"error":%b}' % (self._point_samples, said)
+    def end_point(self, error: str | None = None, level: str | None = None) -> None:
+        """End the point begun last; *error* and *level* as `Encoder` has them."""
+        self._glue += json_closing(self._point_samples, error, level)
         self.samples += self._point_samples
 
     def _flush(self) -> None:

@@ -14,18 +14,15 @@ from building_vitals.cache.segments import pieces
 
 
 @pytest.mark.parametrize(
-    ("is_gzip", "max_points", "expected"),
+    ("is_gzip", "expected"),
     [
-        pytest.param(True, None, SplicedJson, id="compressed"),
-        pytest.param(False, None, TextJson, id="plain"),
-        pytest.param(True, 5, TextJson, id="chosen"),
+        pytest.param(True, SplicedJson, id="compressed"),
+        pytest.param(False, TextJson, id="plain"),
     ],
 )
-def test_only_whole_and_compressed_answers_are_spliced(
-    max_points: int | None, expected: type, *, is_gzip: bool
-) -> None:
-    """Stored frames are of use as they are only where nothing is left out."""
-    assert expected is type(JSON.encoder(BodyOptions(1, is_gzip, max_points)))
+def test_only_compressed_answers_are_spliced(expected: type, *, is_gzip: bool) -> None:
+    """Stored frames are of use as they are only to clients that take gzip."""
+    assert expected is type(JSON.encoder(BodyOptions(1, is_gzip)))
 
 
 @pytest.mark.parametrize("is_gzip", [True, False], ids=["compressed", "plain"])

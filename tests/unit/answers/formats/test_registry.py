@@ -8,7 +8,7 @@ import json
 import msgpack
 import pytest
 
-from builders import Samples, Stored, count_of, samples, stored
+from builders import Stored, count_of, samples, stored
 from building_vitals.answers.formats.csv_rows import Csv
 from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.formats.json_text import TextJson
@@ -18,8 +18,7 @@ from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.cache.segments import pieces
 from building_vitals.ranges import Range
-from building_vitals.series.sample_text import decode_samples, encode_samples
-from building_vitals.series.thinning import PointThinning
+from building_vitals.series.splicing import inflate
 
 HELD = stored("0-100", samples('10:1.50 20:"on" 30:null'), sizes=[1, 1])
 ALL = Range(0, 100)
@@ -72,21 +71,18 @@ def test_bodies(format: Format, compressed: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format", "compressed", "max_points", "expected"),
+    ("format", "compressed", "expected"),
     [
-        pytest.param("json", True, None, SplicedJson, id="JSON for gzip is spliced"),
-        pytest.param("json", False, None, TextJson, id="JSON for others is text"),
-        pytest.param("json", True, 5, TextJson, id="chosen samples are text"),
-        pytest.param("csv", True, None, Csv, id="CSV"),
-        pytest.param("ndjson", False, 5, Ndjson, id="NDJSON"),
-        pytest.param("msgpack", True, None, MessagePack, id="MessagePack"),
+        pytest.param("json", True, SplicedJson, id="JSON for gzip is spliced"),
+        pytest.param("json", False, TextJson, id="JSON for others is text"),
+        pytest.param("csv", True, Csv, id="CSV"),
+        pytest.param("ndjson", False, Ndjson, id="NDJSON"),
+        pytest.param("msgpack", True, MessagePack, id="MessagePack"),
     ],
 )
-def test_choice(
-    *, format: Format, compressed: bool, max_points: int | None, expected: type[Encoder]
-) -> None:
+def test_choice(*, format: Format, compressed: bool, expected: type[Encoder]) -> None:
     """Frames are copied where that is possible; everything else goes through their text."""
-    assert expected is type(encoder_for(format, 1, gzip=compressed, max_points=max_points))
+    assert expected is type(encoder_for(format, 1, gzip=compressed))
 
 
 @pytest.mark.parametrize(
@@ -107,19 +103,20 @@ def test_names_of_points(point: str, *, compressed: bool) -> None:
 
 @pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
 @pytest.mark.parametrize("compressed", [True, False])
-@pytest.mark.parametrize("max_points", [None, 5])
+@pytest.mark.parametrize("level", [None, "raw", "4h"])
 def test_point_without_samples_says_why(
-    format: Format, *, compressed: bool, max_points: int | None
+    format: Format, *, compressed: bool, level: str | None
 ) -> None:
-    """Formats with a place for it tell the error of a point; the others have no row of it."""
-    encoder = encoder_for(format, 2, gzip=compressed, max_points=max_points)
+    """Formats with a place for it tell the error of a point, and its level; others have no row."""
+    encoder = encoder_for(format, 2, gzip=compressed, is_leveled=level is not None)
     for point, error in (("p", 'unknown "point"'), ("q", None)):
         encoder.begin_point(point)
-        encoder.end_point(error)
+        encoder.end_point(error, level)
     body = (gzip.decompress if compressed else bytes)(encoder.take() + encoder.finish({}))
+    said = {} if level is None else {"level": level}
     points = {
-        "p": {"samples": [], "count": 0, "error": 'unknown "point"'},
-        "q": {"samples": [], "count": 0, "error": None},
+        "p": {"samples": [], "count": 0, "error": 'unknown "point"', **said},
+        "q": {"samples": [], "count": 0, "error": None, **said},
     }
 
     if format == "json":
@@ -132,20 +129,19 @@ def test_point_without_samples_says_why(
 
 
 @pytest.mark.parametrize("format", ["json", "csv", "ndjson", "msgpack"])
-@pytest.mark.parametrize("max_points", [2, 10, 99, 100, 1000])
-def test_samples_are_chosen(format: Format, max_points: int) -> None:
-    """With a limit, a body is the one that the chosen samples alone would have made."""
-    many = Samples((t, str(t * 7 % 101)) for t in range(100))
-    thinning = PointThinning(max_points)
-    thinning.add(many.text)
-    assert thinning.choose() <= max_points
-    chosen = decode_samples(b",".join(thinning.texts()))
-    few = Samples((t, bytes(value).decode()) for t, value in chosen)
-    assert few.text == encode_samples(chosen)
-    limited = encoder_for(format, 1, gzip=False, max_points=max_points)
-    fill(limited, stored("0-100", many, sizes=[30, 30]), ALL)
-    plain = encoder_for(format, 1, gzip=False)
-    fill(plain, stored("0-100", few), ALL)
-
-    assert plain.take() + plain.finish({}) == limited.take() + limited.finish({})
-    assert len(few) == limited.samples <= max(max_points, 2)
+@pytest.mark.parametrize("compressed", [True, False])
+def test_samples_as_text(format: Format, *, compressed: bool) -> None:
+    """A body of samples that are given as text is the one that their frames would have made."""
+    unpack = gzip.decompress if compressed else bytes
+    whole = encoder_for(format, 1, gzip=compressed)
+    fill(whole, HELD, ALL)
+    parts = encoder_for(format, 1, gzip=compressed)
+    [piece] = pieces(HELD.segment, ALL)
+    text = inflate(HELD.bytes_of(piece), piece.text_bytes)
+    comma = text.index(b"],[") + 1
+    parts.begin_point("p", 3)
+    parts.add_text(1, text[:comma])
+    parts.add_text(2, text[comma + 1 :])
+    parts.end_point()
+    assert unpack(whole.take() + whole.finish({})) == unpack(parts.take() + parts.finish({}))
+    assert 3 == parts.samples
