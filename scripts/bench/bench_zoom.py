@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from bench import bench_days
 from bench.bench_cached import _connection, _get, query
 from bench.seeding import DAY_MS, START_MS, Shape, added_share, write_seed
 from bench.stack import Stack, running
@@ -74,11 +75,13 @@ def charts() -> list[Chart]:
 def main(rounds: int = 5) -> None:
     """Measure and print medians."""
     with TemporaryDirectory() as home:
-        write_seed(Path(home), (YEAR, MONTHS), int(time.time() * 1000))
+        write_seed(Path(home), (YEAR, MONTHS, bench_days.YEAR), int(time.time() * 1000))
         print(f"levels add {added_share(YEAR):.0%} to the stored bytes", flush=True)
         with running(seed=Path(home)) as stack:
             for chart in charts():
                 print(_measured(stack, chart, rounds), flush=True)
+            for line in bench_days.days(stack, rounds):
+                print(line, flush=True)
 
 
 def _measured(stack: Stack, chart: Chart, rounds: int) -> str:
