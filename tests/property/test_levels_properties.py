@@ -65,7 +65,7 @@ def test_levels_made_upwards(plain: list[Plain], run: int) -> None:
     for first in range(0, len(plain), run):
         builder.add(columns(plain[first : first + run]))
     finer = len(plain)
-    for width_ms, series in builder.build():
+    for width_ms, series in builder.build().kept:
         expected = level(plain, width_ms)
         assert len(expected) == series.count <= finer / 2
         finer = series.count

@@ -19,12 +19,13 @@ from building_vitals.answers.formats.encoder import BodyOptions
 from building_vitals.answers.formats.json_text import TextJson
 from building_vitals.answers.pieces import PointPieces
 from building_vitals.answers.zoom import ZoomPoint, choices
-from building_vitals.cache import leveling, zooming
+from building_vitals.cache import joining, level_joining, leveling, zooming
 from building_vitals.cache.segments import Piece, Segment
 from building_vitals.cache.store import Blobs
 from building_vitals.cache.zooming import zoom_plan
 from building_vitals.ranges import Range
 from building_vitals.series import levels
+from building_vitals.series.frames import frame_text
 from fakes.brute_levels import HOUR_MS, MINUTE_MS, NAMES, Plain, finest, level
 
 START_MS = 20_000 * 24 * HOUR_MS
@@ -147,6 +148,48 @@ def test_it_is_the_level_of_all_samples(kept: Kept, max_points: int, few: int) -
         assert WIDTHS[name] == WIDTHS[expected[0]]
     if max_points >= 4 and kept.plain:
         assert (kept.plain[0], kept.plain[-1]) == (found[0], found[-1])
+
+
+@given(points())
+@settings(deadline=None)
+def test_joined_levels_are_those_of_all_samples(kept: Kept) -> None:
+    """Whatever has been parted, and however it was cut, the levels of the whole are right."""
+    joined = Samples(kept.plain).series([7] * 60)
+    with patch.object(joining, "FRAME_SAMPLES_MIN", 5):
+        made = level_joining.join_levels(kept.parts, joined, kept.blobs.piece)
+    if made is None:
+        assert (
+            not joined.count
+            or not any(segment.levels for segment, _ in kept.parts)
+            or not any(level_joining.level_pieces(segment) for segment, _ in kept.parts)
+        )
+        return
+    finer = joined.count
+    for width_ms, series in made.kept:
+        texts = [
+            frame_text(each, series.data[each.offset : each.offset + each.stored_bytes])
+            for each in series.frames
+        ]
+        expected = level(kept.plain, width_ms)
+        assert Samples(expected).text == b",".join(texts)
+        assert len(expected) <= finer / 2
+        finer = len(expected)
+    span_ms = joined.frames[-1].last_ms - joined.frames[0].first_ms
+    sizes = [len(level(kept.plain, width_ms)) for width_ms in levels.WIDTHS_MS]
+    best = [
+        width_ms
+        for width_ms, size in zip(levels.WIDTHS_MS, sizes, strict=True)
+        if size
+        <= min(
+            [
+                joined.count,
+                *(len(level(kept.plain, each)) for each, _ in made.kept if each < width_ms),
+            ]
+        )
+        / 2
+        and not levels.is_vain(width_ms, joined.count, span_ms)
+    ]
+    assert best == [width_ms for width_ms, _ in made.kept]
 
 
 @given(points(), st.integers(2, 60), st.integers(0, 3))

@@ -56,7 +56,7 @@ PURE = {
     *("upstream.ace.wire", "upstream.ace.nesting", "upstream.ace.sizing"),
     *("cache.freshness", "cache.segments", "cache.coverage", "cache.fetch_plan", "cache.need"),
     *("cache.failures", "cache.lease", "cache.patience", "cache.slivers", "cache.twins"),
-    "cache.zooming",
+    *("cache.level_joining", "cache.zooming"),
     "cache.refetch",
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces", "answers.unknown_points"),

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from building_vitals.cache.coverage import Cover, superseded
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
@@ -94,7 +96,10 @@ class Compactor:
         now_ms = self._clock.now_ms()
         freshness = self._freshness_of(need.site)
         by_point: dict[str, list[Segment]] = {}
-        for each in await self._index.find(need.site, need.points, need.time_range):
+        everything = await self._index.find(
+            need.site, need.points, need.time_range, level_samples=1
+        )
+        for each in everything:
             by_point.setdefault(each.point, []).append(each)
         useless = [
             each
@@ -128,11 +133,14 @@ class Compactor:
 
     async def _join(self, planned: Sequence[_Run]) -> list[PointSeries]:
         """Return the series of each run."""
+        # As app.py says: few answers are compacted.
+        from building_vitals.cache.level_joining import join_levels, level_pieces
+
         read_pieces = [
             piece
             for run in planned
             for segment, _ in run.parts
-            for piece in pieces(segment, segment.range)
+            for piece in [*pieces(segment, segment.range), *level_pieces(segment)]
         ]
         # Frames are copied without a look into them.
         blobs = await self._store.read(read_pieces, {}, is_verified=True)
@@ -145,7 +153,9 @@ class Compactor:
         joined: list[PointSeries] = []
         for run in planned:
             try:
-                joined.append(join(run.point, run.known, run.parts, read))
+                series = join(run.point, run.known, run.parts, read)
+                levels = join_levels(run.parts, series.series, blobs.piece)
+                joined.append(msgspec.structs.replace(series, levels=levels))
             except ValueError as error:
                 places = {segment.place for segment, _ in run.parts if segment.key}
                 raise await self._store.lost(places) from error

@@ -73,7 +73,7 @@ def join(
         ValueError: the bytes are not that frame.
         DirectoryMissing: a part's directory was left out.
     """
-    joiner = _Joiner(closings(known, parts[0][0].fetched_ms))
+    joiner = Joiner(closings(known, parts[0][0].fetched_ms))
     for segment, time_range in parts:
         if segment.frames is None and segment.count:
             raise DirectoryMissing(point)
@@ -83,13 +83,13 @@ def join(
     return PointSeries(point, known, joiner.build(), parts[0][0].is_by_point)
 
 
-class _Joiner:
+class Joiner:
     """Puts frames together; they stay apart at the instants *closings_ms*, where trust may end."""
 
     def __init__(self, closings_ms: Sequence[int]) -> None:
         self._closings_ms = closings_ms
         self._builder = SeriesBuilder()
-        self._small: list[_Samples] = []
+        self._small: list[RunSamples] = []
 
     def add(self, frame: Frame, time_range: Range, read: Callable[[], bytes | memoryview]) -> None:
         """Append what a frame has in a range; *read* gives its bytes."""
@@ -102,7 +102,10 @@ class _Joiner:
         if is_whole and frame.count >= FRAME_SAMPLES_MIN and not self._small:
             self._builder.add_frame(frame, read())
             return
-        kept = _cut(frame, read(), None if is_whole else time_range)
+        self.add_samples(_cut(frame, read(), None if is_whole else time_range))
+
+    def add_samples(self, kept: RunSamples) -> None:
+        """Append samples that lie in no frame."""
         if kept.samples:
             self._small.append(kept)
         if sum(each.samples for each in self._small) >= FRAME_SAMPLES_MIN:
@@ -122,8 +125,8 @@ class _Joiner:
         return self._builder.build()
 
 
-class _Samples(NamedTuple):
-    """Samples of a frame that is not copied as it is."""
+class RunSamples(NamedTuple):
+    """Samples that are put into a frame: as a run, where it begins and ends, and their count."""
 
     first_ms: int
     last_ms: int
@@ -131,10 +134,10 @@ class _Samples(NamedTuple):
     text: bytes
 
 
-def _cut(frame: Frame, data: bytes | memoryview, time_range: Range | None) -> _Samples:
+def _cut(frame: Frame, data: bytes | memoryview, time_range: Range | None) -> RunSamples:
     """Return the samples of a frame, or those of them that lie in a range."""
     text = frame_text(frame, data)
     if time_range is None:
-        return _Samples(frame.first_ms, frame.last_ms, frame.count, text)
+        return RunSamples(frame.first_ms, frame.last_ms, frame.count, text)
     count, text = cut_text(text, time_range)
-    return _Samples(*(text_times(text) if count else (0, 0)), count, text)
+    return RunSamples(*(text_times(text) if count else (0, 0)), count, text)

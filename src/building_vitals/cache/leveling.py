@@ -14,49 +14,50 @@ import msgspec
 
 from building_vitals.cache.segments import Level, Segment
 from building_vitals.series.frames import Series, frame_text
-from building_vitals.series.levels import LevelsBuilder, LevelSeries, columns_of
+from building_vitals.series.levels import Levels, LevelsBuilder, columns_of
 
 # A segment of no more stored bytes is thinned from its samples each time.
-LEVELED_BYTES_MIN = 8_192
+LEVELED_BYTES_MIN = 2_048
 # Others may go on after so many frames: some 10,000 samples.
 FRAMES_AT_ONCE = 16
 
 
-async def with_levels(data: bytes, segments: Sequence[Segment]) -> tuple[bytes, list[Segment]]:
+async def with_levels(
+    data: bytes, segments: Sequence[Segment], known: Sequence[Levels | None] = ()
+) -> tuple[bytes, list[Segment]]:
     """
     Return the bytes of an object with levels behind them, and the segments that know of them.
 
     Args:
         data: All series of the object.
         segments: With their directories; those that are small stay as they are.
+        known: Levels of each, where there are some already.
     """
     made: dict[int, list[tuple[int, Series]]] = {}
     leveled = list(segments)
     for n, segment in enumerate(segments):
-        if segment.stored_bytes > LEVELED_BYTES_MIN:
-            found, noted = await _levels_of(segment, memoryview(data))
+        levels = known[n] if known else None
+        if levels is None and segment.stored_bytes > LEVELED_BYTES_MIN:
+            levels = await _levels_of(segment, memoryview(data))
+        if levels is not None:
+            noted = tuple(Level(width, 0, 0, count, ()) for width, count in levels.least.items())
             leveled[n] = msgspec.structs.replace(segment, levels=noted)
-            for width_ms, series in found:
+            for width_ms, series in levels.kept:
                 made.setdefault(width_ms, []).append((n, series))
     parts, offset = [data], len(data)
     for width_ms in sorted(made):
         for n, series in made[width_ms]:
             size = len(series.data)
             level = Level(width_ms, offset, size, series.count, series.frames)
-            each = leveled[n]
-            others = [one for one in each.levels or () if one.width_ms != width_ms]
-            leveled[n] = msgspec.structs.replace(
-                each, levels=tuple(sorted([*others, level], key=_width_of))
-            )
+            levels_of = sorted([*(leveled[n].levels or ()), level], key=_width_of)
+            leveled[n] = msgspec.structs.replace(leveled[n], levels=tuple(levels_of))
             parts.append(series.data)
             offset += size
     return (b"".join(parts) if made else data), leveled
 
 
-async def _levels_of(
-    segment: Segment, data: memoryview
-) -> tuple[list[LevelSeries], tuple[Level, ...]]:
-    """Return the levels of a segment that are worth keeping, and what is noted of others."""
+async def _levels_of(segment: Segment, data: memoryview) -> Levels:
+    """Return the levels of a segment."""
     frames = segment.frames or ()
     builder = LevelsBuilder(segment.count, frames[-1].last_ms - frames[0].first_ms)
     for n, frame in enumerate(frames, 1):
@@ -65,8 +66,7 @@ async def _levels_of(
         if n % FRAMES_AT_ONCE == 0:
             await asyncio.sleep(0)
     await asyncio.sleep(0)
-    noted = tuple(Level(width_ms, 0, 0, count, ()) for width_ms, count in builder.least().items())
-    return list(builder.build()), noted
+    return builder.build()
 
 
 def _width_of(level: Level) -> int:

@@ -7,6 +7,7 @@ Separate because it is decided here which of the two, before anything is stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,6 +18,9 @@ from building_vitals.cache.slivers import fit_rows
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 
+if TYPE_CHECKING:
+    from building_vitals.series.levels import Levels
+
 
 class SegmentObject(msgspec.Struct, frozen=True):
     """
@@ -26,12 +30,14 @@ class SegmentObject(msgspec.Struct, frozen=True):
         key: Its name; empty when no segment has samples and so no object is needed.
         data: All series, point by point.
         segments: One for each point and range.
+        levels: Of each, where they are known already; empty where none are.
     """
 
     site: str
     key: str
     data: bytes
     segments: list[Segment]
+    levels: Sequence[Levels | None] = ()
 
     @property
     def known(self) -> Range:
@@ -85,6 +91,7 @@ def segment_object(
         else segment_object_key(site, rank, known, fetched_ms=max(instants), nonce=nonce)
     )
     segments: list[Segment] = []
+    levels: list[Levels | None] = []
     parts: list[bytes] = []
     offset = 0
     pairs = zip(point_series, instants, strict=True)
@@ -101,6 +108,7 @@ def segment_object(
         if segment.is_sliver:
             segment = msgspec.structs.replace(segment, data=fold.series.data)
         segments.append(segment)
+        levels.append(fold.levels)
         parts.append(fold.series.data)
         offset += len(fold.series.data)
-    return SegmentObject(site, key if offset else "", b"".join(parts), segments)
+    return SegmentObject(site, key if offset else "", b"".join(parts), segments, levels)

@@ -9,6 +9,8 @@ of whole frames, a cut frame.
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -250,9 +252,7 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
         raise DirectoryMissing(segment.point)
     found: list[Piece] = []
     run: list[Frame] = []
-    for frame in segment.frames:
-        if frame.last_ms < shared.start_ms or frame.first_ms >= shared.end_ms:
-            continue
+    for frame in frames_within(segment.frames, shared):
         if shared.start_ms <= frame.first_ms and frame.last_ms < shared.end_ms:
             run.append(frame)
             continue
@@ -277,6 +277,15 @@ def of_level(segment: Segment, level: Level) -> Segment:
         is_cut=True,
         levels=None,
     )
+
+
+def frames_within(frames: tuple[Frame, ...], time_range: Range) -> tuple[Frame, ...]:
+    """Return those of a directory that have samples in a range, or may have."""
+    begin = bisect_left(frames, time_range.start_ms, key=_last_of)
+    return frames[begin : bisect_left(frames, time_range.end_ms, begin, key=_first_of)]
+
+
+_first_of, _last_of = attrgetter("first_ms"), attrgetter("last_ms")
 
 
 class DirectoryMissing(LookupError):

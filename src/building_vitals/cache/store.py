@@ -309,7 +309,7 @@ class SegmentStore:
         # As app.py says: nothing is stored by what is answered.
         from building_vitals.cache.leveling import with_levels
 
-        data, segments = await with_levels(stored.data, stored.segments)
+        data, segments = await with_levels(stored.data, stored.segments, stored.levels)
         stored = msgspec.structs.replace(stored, data=data, segments=segments)
         row = stored.row()
         info = await self._objects.put(

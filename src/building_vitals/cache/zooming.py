@@ -10,9 +10,18 @@ comes out is the level of all samples, as if they had never been parted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
-from building_vitals.cache.segments import DirectoryMissing, Level, Piece, Segment, of_level, pieces
+from building_vitals.cache.segments import (
+    DirectoryMissing,
+    Level,
+    Piece,
+    Segment,
+    frames_within,
+    of_level,
+    pieces,
+)
 from building_vitals.ranges import Range
 from building_vitals.series.frames import Frame
 from building_vitals.series.levels import SAMPLES_MAX, WIDTHS_MS, bucket_start
@@ -139,10 +148,10 @@ def zoom_plan(
         return None
     for width_ms in WIDTHS_MS[:-1]:
         if width_ms > narrow_ms and _least(parts, width_ms) <= max_points:
-            plan = _plan(parts, width_ms)
+            plan = level_plan(parts, width_ms)
             if not plan.is_level or plan.least(counted) <= max_points:
                 return plan
-    return _plan(parts, WIDTHS_MS[-1])
+    return level_plan(parts, WIDTHS_MS[-1])
 
 
 def is_long(parts: Parts, max_points: int) -> bool:
@@ -199,11 +208,16 @@ def _whole_samples(
         if not segment.count:
             return 0
         raise DirectoryMissing(segment.point)
-    return sum(
-        frame.count
-        for frame in frames
-        if part.start_ms <= frame.first_ms and frame.last_ms < part.end_ms
-    )
+    inside = frames_within(frames, part)
+    cut = (each for each in inside[:1] + inside[1:][-1:] if not _is_within(each, part))
+    return sum(map(_count_of, inside)) - sum(map(_count_of, cut))
+
+
+_count_of = attrgetter("count")
+
+
+def _is_within(frame: Frame, part: Range) -> bool:
+    return part.start_ms <= frame.first_ms and frame.last_ms < part.end_ms
 
 
 def _source(segment: Segment, width_ms: int) -> Level | None:
@@ -237,7 +251,13 @@ def _seams(parts: Parts, width_ms: int) -> set[int]:
     return found
 
 
-def _plan(parts: Parts, width_ms: int) -> ZoomPlan:
+def level_plan(parts: Parts, width_ms: int) -> ZoomPlan:
+    """
+    Return what makes up the level of a width.
+
+    Raises:
+        DirectoryMissing: of a segment, or a level, that has to be cut.
+    """
     seams = _seams(parts, width_ms)
     stretches: list[Stretch] = []
     is_level = True

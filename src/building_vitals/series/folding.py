@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import lt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
@@ -37,6 +37,9 @@ from building_vitals.series.frames import (
 )
 from building_vitals.series.values import NumberText, value_text
 
+if TYPE_CHECKING:
+    from building_vitals.series.levels import Levels
+
 # Distinct texts remembered between samples, by each fetch; a full memory starts again. Half a
 # megabyte in all.
 TIMES_REMEMBERED_MAX = 4_096
@@ -51,13 +54,15 @@ class PointSeries(msgspec.Struct, frozen=True, gc=False):
     """
     What is now known of one point over one range.
 
-    *is_by_point* where it came of calls by point, which may give other samples than pages.
+    *is_by_point* where it came of calls by point, which may give other samples than pages. *levels*
+    where they are known already.
     """
 
     point: str
     known: Range
     series: Series
     is_by_point: bool = False
+    levels: Levels | None = None
 
 
 class _Times:

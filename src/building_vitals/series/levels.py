@@ -13,7 +13,7 @@ where a bucket is as wide as a pixel.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from operator import sub
 from typing import Any, NamedTuple
@@ -173,6 +173,30 @@ class LevelSeries(NamedTuple):
     series: Series
 
 
+class Levels(NamedTuple):
+    """
+    The levels of a series.
+
+    Attributes:
+        kept: Finest first.
+        least: Of others, by width, how many samples they would have at least; of each part of the
+            samples their share.
+    """
+
+    kept: tuple[LevelSeries, ...]
+    least: dict[int, int]
+
+
+def is_worth_keeping(count: int, finer: int) -> bool:
+    """Return whether a level is kept, from its samples and those of the next finer one."""
+    return 0 < count <= KEPT_SHARE * finer
+
+
+def is_vain(width_ms: int, count: int, span_ms: int) -> bool:
+    """Return whether a level would not be kept, from the samples and the time they take."""
+    return count * width_ms < BUCKET_SAMPLES_MIN * max(span_ms, 1)
+
+
 class LevelsBuilder:
     """
     Makes the levels of one point's samples, each from the next finer one as that comes together.
@@ -189,9 +213,7 @@ class LevelsBuilder:
         self._raw_count = 0
         span_ms = max(span_ms, 1)
         self._steps = [
-            _Step(width_ms)
-            for width_ms in WIDTHS_MS
-            if count * width_ms >= BUCKET_SAMPLES_MIN * span_ms
+            _Step(width_ms) for width_ms in WIDTHS_MS if not is_vain(width_ms, count, span_ms)
         ]
         self._crowds = [
             _Crowd(width_ms, count * width_ms // span_ms)
@@ -212,27 +234,22 @@ class LevelsBuilder:
                 return
             columns = self._steps[n].add(columns)
 
-    def build(self) -> Iterator[LevelSeries]:
-        """Yield the levels that are kept, finest first; all samples have been added."""
-        finer = self._raw_count
+    def build(self) -> Levels:
+        """Return the levels; all samples have been added."""
+        finer, kept = self._raw_count, list[LevelSeries]()
         for n, step in enumerate(self._steps):
             rest, series = step.end()
             self._pass_on(rest, n + 1)
-            if 0 < series.count <= KEPT_SHARE * finer:
-                yield LevelSeries(step.width_ms, series)
+            if is_worth_keeping(series.count, finer):
+                kept.append(LevelSeries(step.width_ms, series))
                 finer = series.count
-
-    def least(self) -> dict[int, int]:
-        """
-        Return the least count of levels with few samples in each bucket, by width.
-
-        It holds for each part of the samples, too: of a tenth of them, a tenth.
-        """
-        return {
+        widths = {each.width_ms for each in kept}
+        least = {
             each.width_ms: min(self._raw_count, BUCKET_ENDS * self._raw_count // each.most)
             for each in self._crowds
-            if each.most
+            if each.most and each.width_ms not in widths
         }
+        return Levels(tuple(kept), least)
 
 
 class _Crowd:

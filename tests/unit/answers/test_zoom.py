@@ -162,7 +162,7 @@ async def test_without_levels_it_is_the_same(monkeypatch: pytest.MonkeyPatch) ->
     """What was stored before there were levels is read as a whole, until it is stored again."""
     async with World(page_size=50_000) as world:
 
-        async def unleveled(data: bytes, segments: Any) -> Any:
+        async def unleveled(data: bytes, segments: Any, _known: Any) -> Any:
             return data, segments
 
         monkeypatch.setattr("building_vitals.cache.leveling.with_levels", unleveled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from building_vitals.cache.joining import SEGMENT_BYTES_MAX
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import LostObjects
 from building_vitals.ranges import Range
+from fakes.brute_levels import finest, level
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import OBJECTS_ONLY, World, days
 
@@ -155,6 +157,33 @@ async def test_an_answer_of_many_objects_is_stored_as_one() -> None:
         assert {"Compactor.compact": 1} == {
             name: count for name, count in world.started.items() if "compact" in name
         }
+
+
+@in_virtual_time
+async def test_levels_are_brought_together_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are those of all samples, and are not made of them again."""
+    async with World(cache=OBJECTS_ONLY) as world:
+        time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
+        found = await world.index.find("site", ["a"], time_range, level_samples=1)
+        assert 10 == len(found)
+        assert all(any(level.is_kept for level in each.levels or ()) for each in found)
+
+        def refused(*_: object) -> None:
+            raise LookupError("made again")
+
+        monkeypatch.setattr("building_vitals.cache.leveling.LevelsBuilder", refused)
+        await world.ask(["a"], time_range)
+        await world.settle()
+        [joined] = await world.index.find("site", ["a"], time_range, level_samples=1)
+        truth = [(ms, json.dumps(value)) for ms, value in world.truth(["a"], time_range)["a"]]
+        widths = {each.width_ms: each.count for each in joined.levels or () if each.is_kept}
+        assert [HOUR_MS, 4 * HOUR_MS, DAY_MS, 7 * DAY_MS] == list(widths)
+        assert widths == {each: len(level(truth, each)) for each in widths}
+        got = await world.ask(["a"], time_range, max_points=500)
+        assert (finest(truth, 500) or ("", []))[1] == [
+            (ms, json.dumps(value)) for ms, value in got.samples["a"]
+        ]
+        assert [] == world.reported
 
 
 @in_virtual_time

@@ -59,7 +59,7 @@ def test_levels_lie_behind_the_samples_by_width() -> None:
 
 def test_small_segments_have_none() -> None:
     """What is thinned from its samples in no time stays as it is."""
-    few = stored(Range(0, DAY_MS), MANY)
+    few = stored(Range(0, DAY_MS // 6), MANY)
     assert few.segment.stored_bytes <= LEVELED_BYTES_MIN
     data, [segment] = made(few)
     assert (few.segment.stored_bytes, None) == (len(data), segment.levels)

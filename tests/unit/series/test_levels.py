@@ -32,7 +32,7 @@ def levels_of(plain: list[Plain], run: int = 576) -> dict[int, list[Plain]]:
     for first in range(0, len(plain), run):
         builder.add(columns_of(text_of(plain[first : first + run])))
     found = {}
-    for width_ms, series in builder.build():
+    for width_ms, series in builder.build().kept:
         texts = [
             frame_text(each, series.data[each.offset : each.offset + each.stored_bytes])
             for each in series.frames
@@ -124,7 +124,7 @@ def test_sparse_samples_have_no_levels() -> None:
     """Where no width can save half, there is none."""
     sparse = [(START_MS + 3 * DAY_MS * n, str(n)) for n in range(1_000)]
     assert {} == levels_of(sparse)
-    assert [] == list(LevelsBuilder(0, 0).build())
+    assert () == LevelsBuilder(0, 0).build().kept
 
 
 @pytest.mark.parametrize("run", [1, 7, 1_000])
@@ -137,7 +137,7 @@ def test_the_least_of_levels_that_save_little(run: int) -> None:
         part = plain[first : first + run]
         builder.add(columns_of(",".join(f"[{ms},{value}]" for ms, value in part).encode()))
     # Four of a quarter of an hour at the most, as they do not come on the minute.
-    assert {15 * MINUTE_MS: 1_000} == builder.least()
+    assert {15 * MINUTE_MS: 1_000} == builder.build().least
     for begin, end in ((0, 2_000), (3, 500), (1_000, 1_100)):
         held = level(plain[begin:end], 15 * MINUTE_MS)
         assert (end - begin) / 2 <= len(held)
@@ -149,4 +149,4 @@ def test_bursts_say_nothing_of_the_least() -> None:
     sparse = [(START_MS + DAY_MS * n, "1") for n in range(1, 100)]
     builder = LevelsBuilder(119, 100 * DAY_MS)
     builder.add(columns_of(",".join(f"[{ms},{value}]" for ms, value in burst + sparse).encode()))
-    assert {} == builder.least()
+    assert {} == builder.build().least
