@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import isfinite
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building_vitals.answers.question import AGGREGATES
@@ -41,6 +41,7 @@ NAMES = st.lists(st.sampled_from(AGGREGATES), min_size=1, unique=True)
 SAME = {"first", "last", "min", "max"}
 
 
+@settings(deadline=None, max_examples=150)
 @given(
     start_ms=STARTS,
     steps=st.lists(st.tuples(st.integers(1, 40 * HOUR_MS), NUMBERS | STATES), max_size=40),
@@ -93,6 +94,7 @@ def test_rows_are_as_defined(
         before = held[-1]
 
 
+@settings(deadline=None, max_examples=60)
 @given(start_ms=STARTS, hours=st.integers(1, 90 * 24), interval=INTERVALS, zone=ZONES)
 def test_buckets_follow_the_clock(start_ms: int, hours: int, interval: str, zone: str) -> None:
     """

@@ -33,6 +33,7 @@ from building_vitals.series.exact import (
     exact_parts,
     quotient_of,
     total_of,
+    weighted,
     weighted_parts,
 )
 from building_vitals.series.sample_text import decode_samples, decode_values
@@ -195,7 +196,7 @@ def _integral(times: Sequence[int], values: Sequence[Number]) -> tuple[Part, ...
 def _increase(values: Sequence[Number]) -> tuple[Part, ...]:
     """Return the parts of the increase: from first to last, and once more what a reset took."""
     if not any(map(lt, values[1:], values)):
-        return exact_parts([values[-1], -values[0]])
+        return values[-1], -values[0]
     before = [value for value, after in pairwise(values) if after < value]
     return exact_parts([values[-1], -values[0], *before])
 
@@ -279,7 +280,7 @@ class _OpenBucket:
             self._increase.add(_step(latest.last, summary.first))
 
     def _hold(self, value: Number, duration_ms: int) -> None:
-        self._integral.add(weighted_parts([value], [duration_ms]))
+        self._integral.add((weighted(value, duration_ms),))
 
     def row(self, aggregates: Sequence[str]) -> bytes:
         """Return the bucket's begin and the aggregates as a JSON array; no more numbers come."""

@@ -45,6 +45,17 @@ def exact_parts(numbers: Sequence[Part]) -> tuple[Part, ...]:
     return (sum((Fraction(each) for each in numbers), Fraction()),)
 
 
+def weighted(number: Number, weight: int) -> Part:
+    """Return a number times a weight, rounded as doubles are; a fraction where none is so large."""
+    try:
+        product = number * weight
+        if isfinite(product):
+            return product
+    except OverflowError:
+        pass
+    return Fraction(number) * weight
+
+
 def weighted_parts(numbers: Sequence[Number], weights: Sequence[int]) -> tuple[Part, ...]:
     """Return the same of each number times its weight; each product is rounded as doubles are."""
     try:
@@ -65,8 +76,17 @@ def _are_small(numbers: Sequence[Part]) -> bool:
 
 def total_of(parts: Sequence[Part]) -> Number | None:
     """Return the nearest number to a sum, an integer of integers; None where no double is."""
+    if set(map(type, parts)) == _FLOATS:
+        try:
+            return fsum(parts)
+        except OverflowError:
+            # On the way, or of all of it.
+            pass
     total = exact_parts(parts)[0]
-    return _ratio(total.numerator, total.denominator) if isinstance(total, Fraction) else total
+    if isinstance(total, float):
+        return total
+    nearest = _ratio(total.numerator, total.denominator)
+    return total if isinstance(total, int) and nearest is not None else nearest
 
 
 def quotient_of(parts: Sequence[Part], divisor: int) -> float | None:

@@ -11,6 +11,7 @@ from building_vitals.series.exact import (
     exact_parts,
     quotient_of,
     total_of,
+    weighted,
     weighted_parts,
 )
 
@@ -28,6 +29,7 @@ LARGE = 1.5e308
         pytest.param([2**60 + 1, 0.5, -(2**60)], 1.5, id="a large integer among floats"),
         pytest.param([LARGE, LARGE, -LARGE], LARGE, id="too large on the way"),
         pytest.param([LARGE, LARGE], None, id="too large"),
+        pytest.param([10**308, 10**308], None, id="integers that are too large"),
         pytest.param([], 0, id="none"),
     ],
 )
@@ -50,6 +52,8 @@ def test_quotients_are_rounded_once() -> None:
 def test_weights() -> None:
     """Each number counts as often as its weight says, be the product too large for a double."""
     assert (7,) == weighted_parts([1, 2], [3, 2])
+    assert (6, 1.5) == (weighted(2, 3), weighted(0.5, 3))
+    assert (3 * Fraction(LARGE), 9 * 10**308) == (weighted(LARGE, 3), weighted(10**308, 9))
     assert 3.5 == total_of(weighted_parts([0.5, 1.5], [1, 2]))
     assert LARGE == quotient_of(weighted_parts([LARGE, LARGE], [60_000, 60_000]), 120_000)
     assert 1e308 == quotient_of(weighted_parts([10**308, 10**308], [7, 8]), 15)
