@@ -1,8 +1,8 @@
 """
 Runs the benchmarks and prints what they measure.
 
-Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom]...
-                                [--rounds N]
+Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom|
+                                 days]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from devtools.toolchain import set_up
 
 NAMES = (
     *("site", "cached", "sliding", "live", "jobs", "leaving", "memory", "startup", "trust"),
-    "zoom",
+    *("zoom", "days"),
 )
 
 
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
         "jobs: jobs and downloads; leaving: users who zoom and leave, for a minute; "
         "memory: the heap after large requests; startup: what an isolate compiles at its start; "
         "trust: a simulated month of a chart on a wall; "
-        "zoom: few samples of long ranges; "
+        "zoom: few samples of long ranges; days: rows of days, hours and months of a year; "
         "default all",
     )
     parser.add_argument(
@@ -59,6 +59,7 @@ def main(arguments: list[str]) -> None:
     sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("tests", "src")]
     from bench import (  # noqa: PLC0415 - needs the packages of the tools
         bench_cached,
+        bench_days,
         bench_jobs,
         bench_leaving,
         bench_live,
@@ -81,6 +82,7 @@ def main(arguments: list[str]) -> None:
         "memory": bench_memory.main,
         "trust": bench_trust.main,
         "zoom": bench_zoom.main,
+        "days": bench_days.main,
     }
     for name in asked.names or NAMES:
         benchmarks[name](asked.rounds)

@@ -9,21 +9,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.leveling import with_levels
-from building_vitals.cache.segment_object import segment_object
+from building_vitals.cache.leveling import levels_of, with_levels
+from building_vitals.cache.segment_object import SegmentObject, segment_object
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import FRAME_SAMPLES_MIN, Series, SeriesBuilder
+from building_vitals.series.levels import Levels
 from fakes.upstream_series import GeneratedSeries
 
 DAY_MS = 86_400_000
+# Bytes of samples from which on an object is full, as those that compaction makes.
+OBJECT_BYTES = 6_291_456
 # Early enough that 998 days after it have happened.
 START_MS = 1_704_067_200_000
 
@@ -37,12 +40,16 @@ class Shape(NamedTuple):
         points: Their number.
         days: From `START_MS` on.
         interval_ms: Between two samples of a point.
+        segment_days: Of each segment; 0 for one of all days.
+        series_count: Different series, which the points share in turn; 0: each has its own.
     """
 
     site: str
     points: int
     days: int
     interval_ms: int
+    segment_days: int = 0
+    series_count: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -59,52 +66,70 @@ def write_seed(folder: Path, shapes: Sequence[Shape], now_ms: int) -> None:
     """Write the objects of all shapes, and the statements that make them known."""
     objects, statements = [], []
     for shape in shapes:
-        made = segment_object(
-            shape.site,
-            [
-                PointSeries(name, Range(START_MS, shape.end_ms), _series(shape, name))
-                for name in shape.names
-            ],
-            fetched_ms=now_ms,
-            nonce=f"seed-{shape.site}",
-        )
-        data, leveled = asyncio.run(with_levels(made.data, made.segments))
-        made = msgspec.structs.replace(made, data=data, segments=leveled)
-        # R2's entity tag of an object that was put in one part.
-        object_etag = hashlib.md5(made.data, usedforsecurity=False).hexdigest()
-        (folder / f"{shape.site}.bin").write_bytes(made.data)
-        objects.append({"key": made.key, "file": f"{shape.site}.bin"})
-        segments = [
-            msgspec.structs.replace(each, object_etag=object_etag) for each in made.segments
-        ]
-        statements += [
-            {"sql": each.sql, "values": list(each.values)}
-            for each in SegmentIndex.insert_statements(
-                shape.site,
-                segments,
-                [now_ms + 30 * DAY_MS] * len(segments),
-                [made.row()],
-                now_ms=now_ms,
-            )
-        ]
+        for n, made in enumerate(_objects(shape, now_ms)):
+            # R2's entity tag of an object that was put in one part.
+            object_etag = hashlib.md5(made.data, usedforsecurity=False).hexdigest()
+            name = f"{shape.site}-{n}.bin"
+            (folder / name).write_bytes(made.data)
+            objects.append({"key": made.key, "file": name})
+            segments = [
+                msgspec.structs.replace(each, object_etag=object_etag) for each in made.segments
+            ]
+            statements += [
+                {"sql": each.sql, "values": list(each.values)}
+                for each in SegmentIndex.insert_statements(
+                    shape.site,
+                    segments,
+                    [now_ms + 30 * DAY_MS] * len(segments),
+                    [made.row()],
+                    now_ms=now_ms,
+                )
+            ]
     (folder / "seed.json").write_text(json.dumps({"objects": objects, "statements": statements}))
 
 
 def added_share(shape: Shape) -> float:
     """Return the bytes that levels add, as a share of those of the samples."""
-    name, known = shape.names[0], Range(START_MS, shape.end_ms)
-    series = [PointSeries(name, known, _series(shape, name))]
-    made = segment_object(shape.site, series, fetched_ms=0, nonce="share")
-    data, _ = asyncio.run(with_levels(made.data, made.segments))
-    return len(data) / len(made.data) - 1
+    with_them = without = 0
+    for made in _objects(shape._replace(points=1), 0):
+        with_them += len(made.data)
+        without += sum(each.stored_bytes for each in made.segments)
+    return with_them / without - 1
 
 
-def _series(shape: Shape, name: str) -> Series:
+def _objects(shape: Shape, now_ms: int) -> Iterator[SegmentObject]:
+    """Yield objects of some megabytes, each with whole segments of all points."""
+    step_ms = (shape.segment_days or shape.days) * DAY_MS
+    together: list[PointSeries] = []
+    starts = range(START_MS, shape.end_ms, step_ms)
+    for start_ms in starts:
+        known = Range(start_ms, min(start_ms + step_ms, shape.end_ms))
+        names = shape.names[: shape.series_count or shape.points]
+        # As a fetch has them: levels are made once of each.
+        series = [_leveled(_series(shape, name, known)) for name in names]
+        together += [
+            PointSeries(name, known, *series[n % len(series)]) for n, name in enumerate(shape.names)
+        ]
+        size = sum(len(each.series.data) for each in together)
+        if size > OBJECT_BYTES or start_ms == starts[-1]:
+            nonce = f"seed-{shape.site}-{start_ms}"
+            made = segment_object(shape.site, together, fetched_ms=now_ms, nonce=nonce)
+            data, segments = asyncio.run(with_levels(made.data, made.segments, made.levels))
+            yield msgspec.structs.replace(made, data=data, segments=segments)
+            together = []
+
+
+def _leveled(series: Series) -> tuple[Series, bool, Levels | None]:
+    """Return a series, that it came of pages, and its levels."""
+    return series, False, asyncio.run(levels_of(series.frames, series.data))
+
+
+def _series(shape: Shape, name: str, known: Range) -> Series:
     """Return a point's series, with frames of as many days as the Worker gives them."""
     builder, generated = SeriesBuilder(), GeneratedSeries(name, shape.interval_ms, 2)
     step_ms = -(-FRAME_SAMPLES_MIN * shape.interval_ms // DAY_MS) * DAY_MS
-    for start_ms in range(START_MS, shape.end_ms, step_ms):
-        times = range(start_ms, min(start_ms + step_ms, shape.end_ms), shape.interval_ms)
+    for start_ms in range(known.start_ms, known.end_ms, step_ms):
+        times = range(start_ms, min(start_ms + step_ms, known.end_ms), shape.interval_ms)
         values = generated.texts(start_ms // shape.interval_ms, len(times))
         text = ",".join(
             [f"[{ms},{value[1:-1]}]" for ms, value in zip(times, values, strict=True) if value]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from building_vitals.cache.segments import Level, Segment
-from building_vitals.series.frames import Series, frame_text
+from building_vitals.series.frames import Frame, Series, frame_text
 from building_vitals.series.levels import Levels, LevelsBuilder, columns_of
 
 # A segment of no more stored bytes is thinned from its samples each time.
@@ -38,7 +38,9 @@ async def with_levels(
     for n, segment in enumerate(segments):
         levels = known[n] if known else None
         if levels is None and segment.stored_bytes > LEVELED_BYTES_MIN:
-            levels = await _levels_of(segment, memoryview(data))
+            end = segment.offset + segment.stored_bytes
+            own = memoryview(data)[segment.offset : end]
+            levels = await levels_of(segment.frames or (), own)
         if levels is not None:
             noted = tuple(Level(width, 0, 0, count, ()) for width, count in levels.least.items())
             leveled[n] = msgspec.structs.replace(segment, levels=noted)
@@ -49,20 +51,23 @@ async def with_levels(
         for n, series in made[width_ms]:
             size = len(series.data)
             level = Level(width_ms, offset, size, series.count, series.frames)
-            levels_of = sorted([*(leveled[n].levels or ()), level], key=_width_of)
-            leveled[n] = msgspec.structs.replace(leveled[n], levels=tuple(levels_of))
+            together = sorted([*(leveled[n].levels or ()), level], key=_width_of)
+            leveled[n] = msgspec.structs.replace(leveled[n], levels=tuple(together))
             parts.append(series.data)
             offset += size
     return (b"".join(parts) if made else data), leveled
 
 
-async def _levels_of(segment: Segment, data: memoryview) -> Levels:
-    """Return the levels of a segment."""
-    frames = segment.frames or ()
-    builder = LevelsBuilder(segment.count, frames[-1].last_ms - frames[0].first_ms)
+async def levels_of(frames: Sequence[Frame], data: bytes | memoryview) -> Levels:
+    """Return the levels of a series; others may go on meanwhile."""
+    if not frames:
+        return Levels((), {})
+    count = sum(frame.count for frame in frames)
+    builder = LevelsBuilder(count, frames[-1].last_ms - frames[0].first_ms)
     for n, frame in enumerate(frames, 1):
-        start = segment.offset + frame.offset
-        builder.add(columns_of(frame_text(frame, data[start : start + frame.stored_bytes])))
+        builder.add(
+            columns_of(frame_text(frame, data[frame.offset : frame.offset + frame.stored_bytes]))
+        )
         if n % FRAMES_AT_ONCE == 0:
             await asyncio.sleep(0)
     await asyncio.sleep(0)

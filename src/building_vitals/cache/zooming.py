@@ -10,7 +10,6 @@ comes out is the level of all samples, as if they had never been parted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 from building_vitals.cache.segments import (
@@ -210,10 +209,7 @@ def _whole_samples(
         raise DirectoryMissing(segment.point)
     inside = frames_within(frames, part)
     cut = (each for each in inside[:1] + inside[1:][-1:] if not _is_within(each, part))
-    return sum(map(_count_of, inside)) - sum(map(_count_of, cut))
-
-
-_count_of = attrgetter("count")
+    return sum([each.count for each in inside]) - sum([each.count for each in cut])
 
 
 def _is_within(frame: Frame, part: Range) -> bool:
