@@ -2,7 +2,7 @@
 Runs the benchmarks and prints what they measure.
 
 Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom|
-                                client]... [--rounds N]
+                                days|client]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ NAMES = (
     "startup",
     "trust",
     "zoom",
+    "days",
     "client",
 )
 
@@ -59,6 +60,7 @@ def main(arguments: list[str]) -> None:
         "jobs: jobs and downloads; leaving: users who zoom and leave, for a minute; "
         "memory: the heap after large requests; startup: what an isolate compiles at its start; "
         "trust: a simulated month of a chart on a wall; zoom: few samples of long ranges; "
+        "days: rows of days, hours and months of a year; "
         "client: the Python client on 1.1 million samples; "
         "default all",
     )
@@ -72,6 +74,7 @@ def main(arguments: list[str]) -> None:
     from bench import (  # noqa: PLC0415 - needs the packages of the tools
         bench_cached,
         bench_client,
+        bench_days,
         bench_jobs,
         bench_leaving,
         bench_live,
@@ -95,6 +98,7 @@ def main(arguments: list[str]) -> None:
         "trust": bench_trust.main,
         "zoom": bench_zoom.main,
         "client": bench_client.main,
+        "days": bench_days.main,
     }
     for name in asked.names or NAMES:
         benchmarks[name](asked.rounds)

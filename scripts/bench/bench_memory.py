@@ -28,6 +28,7 @@ from bench.bench_startup import cpu_by_thread, runtimes
 from bench.page_upstream import START_MS as FETCH_START_MS
 from bench.seeding import DAY_MS, START_MS, Shape, write_seed
 from bench.stack import Stack, running
+from building_vitals.answers.question import AGGREGATES
 
 PATH = "/api/timeseries"
 BAR_BYTES = 90_000_000
@@ -281,7 +282,11 @@ def scenarios() -> dict[str, Callable[[Stack], str]]:
         found[f"{label}: JSON"] = ask(gzip=False, format="json")
         found[f"{label}: JSON, gzip"] = ask(gzip=True, format="json")
         found[f"{label}: max_points=1000"] = ask(gzip=True, max_points=1000)
+        found[f"{label}: days"] = ask(gzip=True, interval="1d", tz="Europe/Berlin")
     ask = partial(_stored, LONG)
+    found["1 point x 998 d, 1 min: 95,808 rows, MessagePack"] = ask(
+        gzip=True, format="msgpack", interval="15m", aggregate=",".join(AGGREGATES)
+    )
     found["1 point x 998 d, 1 min: max_points=100000"] = ask(gzip=True, max_points=100_000)
     found["1 point x 998 d, 1 min: HEAD"] = ask(gzip=True, format="csv", method="HEAD")
     found["1 point x 998 d, 1 min: CSV, 10 at once"] = ask(gzip=True, format="csv", times=10)

@@ -31,13 +31,10 @@ from devtools.layout import ROOT
 
 MINUTE_MS = 60_000
 # As jobs store it: a quarter of a million samples of 20 points at once.
-FEW = Shape("few", points=20, days=1_900, interval_ms=5 * MINUTE_MS, segment_days=60)
+FEW = Shape("few", 20, 1_900, 5 * MINUTE_MS, segment_days=60, series_count=4)
 # Charts of 200 points over years: with a sample in half an hour, or a run would take gigabytes.
-MANY = Shape(
-    *("many", 200, 1_900, 30 * MINUTE_MS, 300),
-    series_count=20,
-)
-MONTH = Shape("month", points=200, days=60, interval_ms=5 * MINUTE_MS, series_count=20)
+MANY = Shape("many", 200, 1_900, 30 * MINUTE_MS, segment_days=300, series_count=4)
+MONTH = Shape("month", 200, 60, 5 * MINUTE_MS, series_count=4)
 SHAPES = (FEW, MANY, MONTH)
 SPANS = {"1 d": 1, "30 d": 30, "1 y": 365, "5 y": 1_825}
 MAX_POINTS = (500, 1_000, 2_000)

@@ -56,6 +56,11 @@ BAD_REQUESTS: Sequence[BadRequest] = (
     _series(max_points=1),
     _series(max_points=100_001),
     _series(max_points="many"),
+    _series(interval="1D"),
+    _series(interval="1h", max_points=10),
+    _series(interval="1h", tz="Mars/Olympus_Mons"),
+    _series(interval="1h", aggregate="mean,median"),
+    _series(aggregate="mean"),
     _series(timeout=0),
     BadRequest(
         TOO_MUCH,

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fakes.brute_levels import finest
 from fakes.upstream import FakeUpstream
 from fakes.upstream_series import Wire
 from integration.harness.client import Answer, Client
@@ -283,5 +284,20 @@ def test_large_answers_are_streamed(client: Client, upstream: FakeUpstream, site
     assert lines[-1].startswith(last)
     assert expected[points[-1]][-1][1] == float(lines[-1].removeprefix(last))
     assert samples == question.ask(client, format="ndjson", gzip=False).text.count("\n")
-    few = question.ask(client, max_points=50).json()
-    assert {50 >= each["count"] > 10 for each in few["data"].values()} == {True}
+    cut = (START_MS + 5 * DAY_MS + 1_234_567, START_MS + 22 * DAY_MS - 7_654_321)
+    for start_ms, end_ms in (cut, (START_MS, START_MS + 25 * DAY_MS)):
+        few = Question(site, points[:2], start_ms, end_ms)
+        for max_points in (50, 1_000):
+            answer = few.ask(client, max_points=max_points)
+            assert "hit" == answer.headers["X-Cache-Status"]
+            found = answer.json()["data"]
+            for name in few.points:
+                plain = [
+                    (ms, json.dumps(value))
+                    for ms, value in expected[name]
+                    if start_ms <= ms < end_ms
+                ]
+                assert finest(plain, max_points) == (
+                    found[name]["level"],
+                    [(ms, json.dumps(value)) for ms, value in found[name]["samples"]],
+                )

@@ -112,9 +112,27 @@ class Given(NamedTuple):
     reads: list[list[Piece]]
 
 
+def looked_up(segment: Segment, part: Range, max_points: int) -> Segment:
+    """Return a segment as the index gives it: of one taken whole, few directories."""
+    if part != segment.range or segment.is_cut:
+        return segment
+    most = zooming.level_samples(max_points)
+    widest = max((each.width_ms for each in segment.levels or () if each.is_kept), default=0)
+    found = [
+        each
+        if each.count <= most or each.width_ms == widest
+        else msgspec.structs.replace(each, frames=None)
+        for each in segment.levels or ()
+    ]
+    return msgspec.structs.replace(
+        segment, frames=None, levels=None if segment.levels is None else tuple(found)
+    )
+
+
 def answer_of(kept: Kept, max_points: int, made: frozenset[str]) -> Given:
     """Return what an answer has of a point."""
-    plan, part = zoom_plan(kept.parts, max_points), PointPieces("p", [], known=kept.parts)
+    parts = [(looked_up(segment, part, max_points), part) for segment, part in kept.parts]
+    plan, part = zoom_plan(parts, max_points), PointPieces("p", [], known=parts)
     assert plan is not None
     store: Any = KeptStore(kept.blobs)
     source = ByteSource([part], {}, store, made=made)

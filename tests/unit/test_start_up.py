@@ -20,7 +20,9 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 SOURCE_BYTES_MAX = 800_000
 # What few routes need.
 LATE = {
+    *("series.aggregates", "series.buckets", "series.exact"),
     *("nearest", "answers.unknown_points", "answers.wide", "answers.formats.wide_rows"),
+    *("answers.buckets", "answers.formats.aggregated", "api.intervals"),
     *("answers.zoom", "answers.formats.chosen", "cache.level_joining", "cache.leveling"),
     *("cache.zooming", "series.downsample", "series.levels", "series.thinning"),
     *("api.openapi", "api.json_schemas", "api.waits", "handlers.queue", "handlers.scheduled"),
@@ -31,7 +33,7 @@ LATE = {
     *("upstream.ace.calls", "upstream.ace.calibration", "upstream.ace.comparison"),
     *("upstream.ace.listings", "upstream.ace.targets", "upstream.ace.wire"),
 }
-LATE_PACKAGES = {"cramjam", "difflib", "sqlite3"}
+LATE_PACKAGES = {"cramjam", "difflib", "fractions", "sqlite3", "tzdata", "zoneinfo"}
 # Whatever the runtime's modules are asked for is a class.
 PROBE = """
 import json, sys, types

@@ -43,6 +43,7 @@ NO_CODE = {
 # Modules that only reckon: nothing in them waits, and nothing reaches outside.
 PURE = {
     *("instants", "ranges", "names", "errors", "nearest"),
+    *("series.aggregates", "series.buckets", "series.exact"),
     *("series.columns", "series.downsample", "series.folding", "series.frames", "series.levels"),
     *("series.sample_text", "series.splicing", "series.thinning", "series.values"),
     *("upstream.costs", "upstream.point_names", "upstream.profile", "upstream.quota"),
@@ -63,13 +64,14 @@ PURE = {
     "answers.formats.chosen",
     *("answers.formats.spliced_json", "answers.formats.json_text", "answers.formats.csv_rows"),
     *("answers.formats.ndjson_rows", "answers.formats.msgpack_rows", "answers.formats.runs"),
-    "answers.formats.wide_rows",
+    *("answers.formats.wide_rows", "answers.formats.aggregated"),
     *("access.caller", "access.api_keys", "access.options", "access.origins", "access.streams"),
     "access.waits",
     *("jobs.chunking", "jobs.retrying", "datasets.dataset"),
     *("statistics.durations", "statistics.events", "statistics.metrics"),
     *("api.negotiation", "api.cors", "api.parameters", "api.query_text", "api.readers"),
     *("api.requests", "api.problem", "handlers.log_line"),
+    *("api.interval_parameters", "api.intervals"),
 }
 # Values beside a port, for pure modules to use: the queues' stands with the jobs themselves.
 VALUES = {"jobs.model"}

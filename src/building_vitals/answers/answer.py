@@ -126,6 +126,12 @@ class AnswerMeta(msgspec.Struct, kw_only=True, rename="camel"):
     timestamp: IsoTime
     downsampled: bool | msgspec.UnsetType = msgspec.UNSET
     resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
+    columns: Annotated[
+        tuple[str, ...] | msgspec.UnsetType,
+        msgspec.Meta(
+            description="With `interval`: the aggregates in a row, in the order of its values."
+        ),
+    ] = msgspec.UNSET
 
 
 def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> AnswerMeta:
@@ -147,4 +153,5 @@ def answer_meta(answer: TimeseriesAnswer, question: Question, now_ms: int) -> An
         timestamp=format_instant(now_ms),
         downsampled=msgspec.UNSET if request.max_points is None else True,
         resolution=answer.resolution or msgspec.UNSET,
+        columns=request.aggregation.aggregates if request.aggregation else msgspec.UNSET,
     )

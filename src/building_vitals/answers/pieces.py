@@ -87,7 +87,11 @@ def entity_tag(parts: Sequence[PointPieces], form: AnswerForm) -> str:
     Weak, because `_meta` differs from answer to answer. Objects are immutable and their keys never
     used twice, so pieces identify samples.
     """
-    digest = hashlib.sha256(repr(msgspec.structs.astuple(form)).encode())
+    *fields, aggregation = msgspec.structs.astuple(form)
+    # Those of samples stay as they were before there were aggregates.
+    if aggregation is not None:
+        fields.append(aggregation)
+    digest = hashlib.sha256(repr(tuple(fields)).encode())
     if form.max_points is not None:
         digest.update(LEVELS_EDITION)
     for point, of_point, error, _ in parts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -17,8 +17,12 @@ from building_vitals.ranges import Range
 
 Layout = Literal["long", "wide"]
 LAYOUTS: tuple[Layout, ...] = ("long", "wide")
+Aggregate = Literal["mean", "min", "max", "sum", "count", "first", "last", "twa", "delta"]
+AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 # What a job keeps of how its answer is wanted.
-KEPT = ("format", "max_points", "layout")
+KEPT = ("format", "max_points", "layout", "interval", "aggregate", "tz")
+DEFAULT_AGGREGATE: Aggregate = "mean"
+DEFAULT_ZONE = "UTC"
 Route = Literal["direct", "cached", "queued"]
 ROUTES: tuple[Route, ...] = ("direct", "cached", "queued")
 Priority = Literal["low", "normal", "high"]
@@ -59,6 +63,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             format="wide" if self.is_wide else self.format,
             gzip=self.gzip,
             route=self.route,
+            aggregation=request.aggregation,
         )
 
     @property
@@ -70,6 +75,21 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     def look_up_key(self) -> Hashable:
         """What has the same answer as long as the same is known."""
         return self.request.points, self.form
+
+
+class Aggregation(msgspec.Struct, frozen=True):
+    """
+    What is wanted instead of samples: a row for each bucket that has numbers.
+
+    Attributes:
+        interval: Of the buckets, as `series.buckets` reads it.
+        aggregates: In the order of a row.
+        zone_name: Of the zone whose calendar and clock the buckets follow.
+    """
+
+    interval: str
+    aggregates: tuple[str, ...]
+    zone_name: str
 
 
 class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +105,7 @@ class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
     format: Format | Literal["wide"]
     gzip: bool
     route: str
+    aggregation: Aggregation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +124,9 @@ class TimeseriesRequest:
         layout: Of CSV; None where it does not say.
         wait_s: Seconds to wait for the job that it may become; None where it does not say.
         user_id: A label.
+        interval: Of buckets; None for samples as they are.
+        aggregate: Names of aggregates, separated by commas; None where it does not say.
+        tz: Zone of the buckets; None where it does not say.
     """
 
     site: str
@@ -116,6 +140,17 @@ class TimeseriesRequest:
     layout: Layout | None = None
     wait_s: int | None = None
     user_id: str | None = None
+    interval: str | None = None
+    aggregate: str | None = None
+    tz: str | None = None
+
+    @property
+    def aggregation(self) -> Aggregation | None:
+        """What is wanted instead of samples, if anything is."""
+        if self.interval is None:
+            return None
+        aggregates = (self.aggregate or DEFAULT_AGGREGATE).split(",")
+        return Aggregation(self.interval, tuple(aggregates), self.tz or DEFAULT_ZONE)
 
     @property
     def kept(self) -> dict[str, str | int]:

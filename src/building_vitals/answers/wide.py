@@ -35,7 +35,7 @@ INFLATED_BYTES_MAX = 4_294_967_296
 FRAME_BYTES = 180_000
 
 
-class _Texts(TextEncoder):
+class PointTexts(TextEncoder):
     """
     Collects the samples' text of each point, chosen or all of them.
 
@@ -177,7 +177,7 @@ class WideRows:
         self, source: ByteSource, max_points: int | None, *, is_least: bool = True
     ) -> list[bytes] | None:
         """Return the text of each point; None where it is more than was to be expected."""
-        collected = _Texts(len(source.parts))
+        collected = PointTexts(len(source.parts))
         chunks = (
             encoded(source, collected, self._report)
             if max_points is None

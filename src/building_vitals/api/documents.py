@@ -12,15 +12,28 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from building_vitals.answers.answer import AnswerMeta
+from building_vitals.answers.question import AGGREGATES
 from building_vitals.fields import Count
 
-Sample = tuple[
-    Annotated[int, msgspec.Meta(description="Epoch milliseconds.")], float | str | bool | None
+Sample = Annotated[
+    list[float | str | bool | None],
+    msgspec.Meta(
+        description="Time and value; with `interval`, a bucket's begin and its aggregates, as "
+        "`_meta.columns` names them.",
+        min_length=2,
+        max_length=1 + len(AGGREGATES),
+        extra_json_schema={
+            "prefixItems": [
+                {"type": "integer", "description": "Epoch milliseconds."},
+                {"type": ["number", "string", "boolean", "null"]},
+            ]
+        },
+    ),
 ]
 
 
 class PointSamples(msgspec.Struct):
-    """Samples of one point, in ascending order."""
+    """Samples or buckets of one point, in ascending order."""
 
     samples: list[Sample]
     count: Count

@@ -12,7 +12,7 @@ from building_vitals.access.streams import OpenStreams
 from building_vitals.answers.question import Question, TimeseriesRequest
 from building_vitals.api.documents import CancelAnswer
 from building_vitals.api.messages import NO_STORE, Call, Reply, json_reply
-from building_vitals.api.requests import layout_problem
+from building_vitals.api.requests import aggregation_problems, layout_problem
 from building_vitals.api.timeseries import question_of, timeseries_reply
 from building_vitals.errors import Gone, InvalidRequest, Problem
 from building_vitals.jobs.documents import job_document
@@ -50,12 +50,12 @@ async def read_job_data(call: Call) -> Reply:
     job, result = await app.jobs.get_job_with_result(call.captured[0], call.caller)
     call.caller.require_site(job.site)
     values = _wishes(given, job)
+    without_points = TimeseriesRequest(job.site, (), job.time_range, **values)
+    if problems := list(aggregation_problems(without_points, job.time_range)):
+        raise InvalidRequest(problems)
     if result is not None:
         # The names of the points are most of a job's size, and a stored result needs none of them.
-        samples_request = TimeseriesRequest(
-            site=job.site, points=(), time_range=job.time_range, **values
-        )
-        question = _question(call, samples_request, job)
+        question = _question(call, without_points, job)
         answer = await app.results.answer(question, result)
         if answer is not None:
             return timeseries_reply(call, answer, question)
@@ -69,7 +69,14 @@ async def read_job_data(call: Call) -> Reply:
 
 def _wishes(given: dict[str, Any], job: Job) -> dict[str, Any]:
     """Return how a result is wanted: as is asked for now, else as the job was."""
-    values = given | {name: value for name, value in job.form.items() if given[name] is None}
+    form = job.form
+    # Samples that are chosen and buckets leave each other out: what is asked for now comes first.
+    if given["interval"] is not None:
+        form.pop("max_points", None)
+    elif given["max_points"] is not None:
+        for name in ("interval", "aggregate", "tz"):
+            form.pop(name, None)
+    values = given | {name: value for name, value in form.items() if given[name] is None}
     if given["layout"] == "wide":
         values["format"] = "csv"
     return values

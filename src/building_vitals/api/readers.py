@@ -59,6 +59,15 @@ class ParameterReader(ABC):
             return parameter.read_text(parameter.default, self._now_ms)
         return parameter.default if value is None else value
 
+    def _listed(self, parameter: Parameter, items: Sequence[object]) -> str:
+        """
+        Return the texts of a parameter that may have several, each once, joined by commas.
+
+        Raises:
+            ValueError: one is wrong.
+        """
+        return ",".join(dict.fromkeys(str(parameter.read_json(each)) for each in items))
+
     @abstractmethod
     def value_of(self, parameter: Parameter) -> Value | None:
         """
@@ -163,6 +172,11 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     return f"unknown parameter: {shown(name)}; the nearest known one is {meant}"
 
 
+def _split(texts: Iterable[str]) -> list[str]:
+    """Return the names that texts list, separated by commas; blanks around a name do not count."""
+    return [name.strip(" ") for text in texts for name in text.split(",")]
+
+
 class QueryReader(ParameterReader):
     """Reads a query."""
 
@@ -173,6 +187,9 @@ class QueryReader(ParameterReader):
         self._query = QueryText(query)
 
     def value_of(self, parameter: Parameter) -> Value | None:
+        if parameter.listing is not None:
+            texts = self._query.all(parameter.name)
+            return None if texts is None else self._listed(parameter, _split(texts))
         text = self._query.single(parameter.name)
         return None if text is None else parameter.read_text(text, self._now_ms)
 
@@ -184,8 +201,7 @@ class QueryReader(ParameterReader):
         if lists is None and names is None:
             return None
         # Split after decoding: browsers write the commas between names as %2C too.
-        listed = [name.strip(" ") for text in lists or () for name in text.split(",")]
-        return [(p.POINTS.name, name) for name in listed] + [
+        return [(p.POINTS.name, name) for name in _split(lists or ())] + [
             (p.POINT.name, name) for name in names or ()
         ]
 
@@ -215,6 +231,11 @@ class BodyReader(ParameterReader):
 
     def value_of(self, parameter: Parameter) -> Value | None:
         value = self._member(parameter.name)
+        if parameter.listing is not None and value is not None:
+            items = _split([value]) if isinstance(value, str) else value
+            if not isinstance(items, list) or not items:
+                raise ValueError(f"not a text or an array: {shown(value)}; {parameter.allowed}")
+            return self._listed(parameter, items)
         return None if value is None else parameter.read_json(value, self._now_ms)
 
     def given(self) -> Iterable[str]:

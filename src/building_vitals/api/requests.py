@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from building_vitals.answers.question import TimeseriesRequest
+from building_vitals.api import interval_parameters as ip
 from building_vitals.api import parameters as p
 from building_vitals.api.parameters import Parameter
 from building_vitals.api.query_text import QueryText, decode_component, read_json_object
@@ -196,12 +197,27 @@ def _timeseries_request(source: ParameterReader, timeout_ms_max: int) -> Timeser
         wait_s=source.read(p.WAIT),
         user_id=source.read(p.USER_ID),
         layout=source.read(p.LAYOUT),
+        interval=source.read(ip.INTERVAL),
+        aggregate=source.read(ip.AGGREGATE),
+        tz=source.read(ip.TZ),
     )
     problem = layout_problem(request.format, request.layout)
     if problem is not None:
         source.refuse(p.LAYOUT.name, problem)
+    for each in aggregation_problems(request, time_range):
+        source.refuse(each.field, each.message)
     source.raise_problems()
     return request
+
+
+def aggregation_problems(request: TimeseriesRequest, time_range: Range | None) -> Iterable[Problem]:
+    """Return what is wrong with a wish for buckets; *time_range* may be unknown."""
+    if request.interval is request.aggregate is request.tz is None:
+        return ()
+    # As app.py says: few requests have intervals.
+    from building_vitals.api.intervals import interval_problems
+
+    return interval_problems(request, time_range)
 
 
 def layout_problem(format_asked: str | None, layout: str | None) -> str | None:

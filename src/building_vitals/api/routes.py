@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from building_vitals.answers.formats.registry import CONTENT_TYPES
+from building_vitals.api import interval_parameters as ip
 from building_vitals.api import jobs, me, operations, sites, timeseries
 from building_vitals.api import parameters as p
 from building_vitals.api.documents import (
@@ -56,9 +57,11 @@ def _openapi(timeout_ms_max: int) -> bytes:
 
 
 _RANGE_OF_POINTS = (p.SITE, p.POINTS, p.POINT, p.START_TIME, p.END_TIME)
+_BUCKETS = (ip.INTERVAL, ip.AGGREGATE, ip.TZ)
 _TIMESERIES = (
     *_RANGE_OF_POINTS,
-    *(p.ROUTE, p.FORMAT, p.PRIORITY, p.TIMEOUT, p.MAX_POINTS, p.LAYOUT, p.WAIT, p.USER_ID),
+    *(p.ROUTE, p.FORMAT, p.PRIORITY, p.TIMEOUT, p.MAX_POINTS, *_BUCKETS),
+    *(p.LAYOUT, p.WAIT, p.USER_ID),
 )
 _UPSTREAM_FAILURES = (502, 504)
 
@@ -144,7 +147,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         jobs.read_job_data,
         operation_id="getJobData",
         summary="Result of a completed job",
-        query=(p.FORMAT, p.MAX_POINTS, p.LAYOUT),
+        query=(p.FORMAT, p.MAX_POINTS, p.LAYOUT, *_BUCKETS),
         answers={200: _SAMPLES, 304: _NOT_MODIFIED},
         failures=(404, 409, 410, 413, *_UPSTREAM_FAILURES),
     ),

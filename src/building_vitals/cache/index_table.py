@@ -40,11 +40,13 @@ SLIVERS_BYTES_MAX = 262_144
 # cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
 _IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
                 AND {is_whole_sql(6)}"""
-# Levels travel where they are asked for, up to so many samples; of those that have more the
+# Levels travel where they are asked for, up to so many samples, and the widest; of the others the
 # directory only where the segment has to be cut: beside the cut, some of it is needed.
 _LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN NULL WHEN {_IS_WHOLE} THEN (
                 SELECT json_group_array(json(iif(
-                    l.value ->> 3 <= ?10, l.value, json_array(
+                    l.value ->> 3 <= ?10 OR l.key = (
+                        SELECT max(k.key) FROM json_each(s.levels) k WHERE k.value ->> 2 > 0
+                    ), l.value, json_array(
                         l.value ->> 0, l.value ->> 1, l.value ->> 2, l.value ->> 3, NULL
                     )
                 ))) FROM json_each(s.levels) l

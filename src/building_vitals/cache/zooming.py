@@ -29,8 +29,8 @@ from building_vitals.series.levels import SAMPLES_MAX, WIDTHS_MS, bucket_start
 # part of a segment that share may be smaller: a third is taken for the least.
 WHOLE_TIMES = 2
 PART_TIMES = 3
-# Of the widest level of 20 years so many may have to be looked into, however few are wanted.
-LEVEL_SAMPLES_MIN = 8_192
+# So many samples without levels are looked into, however few are wanted.
+BARE_SAMPLES_MIN = 8_192
 # Samples that are looked into rather than found out about.
 FEW_SAMPLES = 256
 
@@ -44,7 +44,7 @@ class Seam(NamedTuple):
     Attributes:
         start_ms: Where the first of them begins.
         pieces: What holds all they need.
-        buckets: How many they are at the most.
+        buckets: How many they are at the most, where they are the level that is wanted.
     """
 
     start_ms: int
@@ -116,8 +116,18 @@ def none_counted(_piece: Piece) -> int | None:
 
 
 def level_samples(max_points: int) -> int:
-    """Return how many samples a level may have that is looked into for an answer."""
-    return max(PART_TIMES * (max_points + 2 * SAMPLES_MAX), LEVEL_SAMPLES_MIN)
+    """
+    Return how many samples a level of a segment may have that is read for an answer.
+
+    The next wider one, which may be what is wanted but is not kept, has more than half of them.
+    Of the widest there may be any number.
+    """
+    return PART_TIMES * (max_points + 2 * SAMPLES_MAX)
+
+
+def bare_samples(max_points: int) -> int:
+    """Return how many samples of a segment without levels are looked into for an answer."""
+    return max(level_samples(max_points), BARE_SAMPLES_MIN)
 
 
 def zoom_plan(
@@ -147,16 +157,31 @@ def zoom_plan(
         return None
     for width_ms in WIDTHS_MS[:-1]:
         if width_ms > narrow_ms and _least(parts, width_ms) <= max_points:
-            plan = level_plan(parts, width_ms)
+            plan = _readable_plan(parts, width_ms)
             if not plan.is_level or plan.least(counted) <= max_points:
                 return plan
-    return level_plan(parts, WIDTHS_MS[-1])
+    return _readable_plan(parts, WIDTHS_MS[-1])
+
+
+def _readable_plan(parts: Parts, width_ms: int) -> ZoomPlan:
+    """
+    Return what makes up the level of a width, or all samples that it is to be made of.
+
+    Segments that are taken whole come without the directory of their samples: where they meet
+    inside a bucket and have no level that is as narrow, they are gone through as a whole.
+    """
+    try:
+        return level_plan(parts, width_ms)
+    except DirectoryMissing:
+        found = [piece for each in parts for piece in _sources(*each, width_ms)]
+        everything = Seam(bucket_start(parts[0][1].start_ms, width_ms), found, len(found))
+        return ZoomPlan(width_ms, [everything], is_level=False)
 
 
 def is_long(parts: Parts, max_points: int) -> bool:
     """Return whether some part has no levels, and more samples than are worth a look each time."""
     return any(
-        segment.levels is None and _expected(segment, part) > level_samples(max_points)
+        segment.levels is None and _expected(segment, part) > bare_samples(max_points)
         for segment, part in parts
     )
 

@@ -59,7 +59,7 @@ RAW_BODIES = (
 PARAMETERS = (
     "site", "points", "point", "start_time", "end_time", "route", "format", "priority", "timeout",
     "max_points", "user_id", "status", "limit", "cursor", "prefix", "search", "page", "per_page",
-    "__proto__", "", "SITE", "points[]",
+    "interval", "aggregate", "tz", "__proto__", "", "SITE", "points[]",
 )  # fmt: skip
 PATHS = (
     "/api/timeseries", "/api/jobs", "/api/jobs/{}", "/api/jobs/{}/data", "/api/jobs/{}/events",
@@ -246,6 +246,10 @@ class Generator:
             members.append(("format", chance.choice(("json", "csv", "ndjson", "msgpack"))))
         if chance.random() < 0.2:
             members.append(("max_points", chance.choice((2, 10, 100_000))))
+        elif chance.random() < 0.2:
+            members.append(("interval", chance.choice(("1s", "7m", "1h", "1d", "1mo", "20y"))))
+            members.append(("aggregate", chance.choice(("mean", "max,min", "twa,delta,count"))))
+            members.append(("tz", chance.choice(("UTC", "Asia/Kolkata", "America/Havana"))))
         return members
 
     def _text(self) -> object:

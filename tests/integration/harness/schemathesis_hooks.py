@@ -23,6 +23,12 @@ RULES = (
     ("points", "too many points"),
     ("cursor", "not a cursor"),
     ("layout", "wide is for CSV"),
+    ("interval", "too many buckets"),
+    ("interval", "longer than 20 years"),
+    ("max_points", "chooses samples"),
+    ("aggregate", "says nothing without interval"),
+    ("tz", "says nothing without interval"),
+    ("tz", "unknown time zone"),
 )
 
 _keys = itertools.cycle(os.environ["API_KEYS"].split(","))

@@ -21,6 +21,10 @@ RANGE = Range(0, 1000)
         ({"route": "queued", "priority": "low", "user_id": "u", "wait_s": 3}, {}),
         ({"format": "csv", "layout": "wide"}, {"format": "csv", "layout": "wide"}),
         ({"max_points": 7}, {"max_points": 7}),
+        (
+            {"interval": "1d", "aggregate": "min,max", "tz": "Asia/Kolkata"},
+            {"interval": "1d", "aggregate": "min,max", "tz": "Asia/Kolkata"},
+        ),
     ],
 )
 def test_a_job_keeps_the_form_alone(given: dict[str, Any], kept: dict[str, Any]) -> None:

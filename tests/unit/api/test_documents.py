@@ -173,7 +173,9 @@ def test_only_a_downsampled_answer_says_so() -> None:
         assert True is codec.decode(codec.encode(meta(100)))["downsampled"]
 
 
-@pytest.mark.parametrize("sample", [[1, 72.5], [2, "occupied"], [3, None], [4, True]])
+@pytest.mark.parametrize(
+    "sample", [[1, 72.5], [2, "occupied"], [3, None], [4, True], [5, 6, 7.5, None]]
+)
 def test_spliced_answers_are_described(sample: list[object]) -> None:
     """Nobody encodes the answer from its Struct, so its schema is held to what is spliced."""
     data = {"__proto__": {"samples": [sample], "count": 1, "error": None}}
@@ -181,9 +183,9 @@ def test_spliced_answers_are_described(sample: list[object]) -> None:
     assert is_described(documents.TimeseriesAnswer, value)
 
 
-@pytest.mark.parametrize("sample", [[1], [1, 2, 3], ["1", 2], [1, [2]]])
+@pytest.mark.parametrize("sample", [[], [1], [1, [2]], [1] * 11])
 def test_broken_samples_are_not_as_described(sample: list[object]) -> None:
-    """A sample is a time and one value."""
+    """A sample is a time and one value, a row has no more values than there are aggregates."""
     data = {"p": {"samples": [sample], "count": 1, "error": None}}
     value = {"data": data, "_meta": msgspec.to_builtins(meta())}
     assert not is_described(documents.TimeseriesAnswer, value)

@@ -58,6 +58,61 @@ async def test_results_have_a_format_and_a_number_of_samples() -> None:
 
 
 @pytest.mark.parametrize("bytes_min", [1, 1 << 30], ids=["stored result", "segments"])
+def test_results_have_the_buckets_that_were_asked_for(bytes_min: int) -> None:
+    """Interval, aggregates and zone are kept; each may be asked for otherwise later."""
+
+    @in_virtual_time
+    async def kept() -> None:
+        async with JobWorld(result_bytes_min=bytes_min) as world:
+            start, end = RANGE
+            asked = f"site=site&points=b&start_time={start}&end_time={end}&route=queued"
+            forms = ("interval=6h&aggregate=count,max&tz=Asia/Kolkata", "max_points=4")
+            job_ids = []
+            for form in forms:
+                reply = await called(world, "GET /api/timeseries", f"{asked}&{form}")
+                job_ids.append((await document_of(reply))["jobId"])
+            for job_id in job_ids:
+                await world.run(job_id)
+            await world.settle()
+            data = [f"GET /api/jobs/{job_id}/data" for job_id in job_ids]
+
+            async def rows_of(route: str, query: str = "") -> tuple[Any, list[list[float]]]:
+                document = await document_of(await called(world, route, query))
+                return document["_meta"].get("columns"), document["data"]["b"]["samples"]
+
+            columns, rows = await rows_of(data[0])
+            assert ["count", "max"] == columns
+            # A day of UTC begins in India half an hour before the second six hours.
+            first_ms = start - 5 * 3_600_000 - 1_800_000
+            assert [first_ms + n * 6 * 3_600_000 for n in range(5)] == [row[0] for row in rows]
+            values = [value for _, value in world.upstream.truth("b", RANGE)]
+            numbers = sum(type(value) in (int, float) for value in values)
+            assert (6, numbers) == (rows[0][1], sum(row[1] for row in rows))
+            columns, rows = await rows_of(data[0], "aggregate=twa")
+            assert (["twa"], 5) == (columns, len(rows))
+            assert 4 == len((await rows_of(data[0], "tz=UTC"))[1])
+            assert [numbers] == [
+                row[1] for row in (await rows_of(data[0], "interval=1d&tz=UTC"))[1]
+            ]
+            assert 4 == len((await rows_of(data[0], "max_points=4"))[1])
+            columns, rows = await rows_of(data[1])
+            assert (None, 4) == (columns, len(rows))
+            columns, rows = await rows_of(data[1], "interval=12h")
+            assert (["mean"], 2) == (columns, len(rows))
+            for wrong in ("aggregate=max", "interval=1h&max_points=3", "tz=Nowhere"):
+                reply = await called(world, data[1], wrong)
+                assert 400 == reply.status
+            route = data[0].replace("GET", "HEAD")
+            whole = await called(world, data[0])
+            assert headers_of(whole)["ETag"] == headers_of(await called(world, route))["ETag"]
+            tag = headers_of(whole)["ETag"]
+            assert 304 == (await called(world, data[0], if_none_match=tag)).status
+            assert 200 == (await called(world, data[0], "tz=UTC", if_none_match=tag)).status
+
+    kept()
+
+
+@pytest.mark.parametrize("bytes_min", [1, 1 << 30], ids=["stored result", "segments"])
 def test_results_come_as_they_were_asked_for(bytes_min: int) -> None:
     """Format, layout and number of samples are kept; what is asked for later comes first."""
 

@@ -222,11 +222,11 @@ def test_answer_of_the_contract_is_as_described() -> None:
         "duration": 5,
         "timestamp": time,
     }
-    samples = [[1, 72.5], [2, "occupied"], [3, None], [4, True]]
+    samples = [[1, 72.5], [2, "occupied"], [3, None], [4, True], [5, 6, 7.5, None]]
     data = {"__proto__": {"samples": samples, "count": 4, "error": None}}
     answers = validator("TimeseriesAnswer")
     answers.validate({"data": data, "_meta": meta})
-    for wrong in ([1], [1, 2, 3], ["1", 2], [1, [2]]):
+    for wrong in ([1], [1, 2, [3]], ["1", 2], [1, [2]], [1.5, 2], [1] * 11):
         broken = {"p": {"samples": [wrong], "count": 1, "error": None}}
         assert not answers.is_valid({"data": broken, "_meta": meta})
     assert not answers.is_valid({"data": data, "_meta": meta | {"startTime": "yesterday"}})

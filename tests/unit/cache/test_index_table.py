@@ -7,7 +7,7 @@ import pytest
 
 from builders import FRESHNESS, Samples
 from building_vitals.cache.index_table import ObjectRow, SegmentIndex
-from building_vitals.cache.segments import Place, Segment, segment_of
+from building_vitals.cache.segments import Level, Place, Segment, segment_of
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 from fakes.database import FakeDatabase
@@ -72,6 +72,35 @@ async def test_a_segment_is_found_as_it_was_inserted() -> None:
         for cutting in (Range(1001, 3000), Range(0, 1999)):
             [cut] = await shelf.index.find("site", [UNICODE], cutting, known)
             assert made == cut
+
+
+async def test_levels_come_where_they_are_asked_for() -> None:
+    """Of a whole segment few directories; all where it has to be cut, and where all is asked."""
+    with Shelf() as shelf:
+        made = segment(1000, 2000, UNICODE)
+        frames = made.frames or ()
+        levels = (
+            Level(900_000, 0, 0, 700, ()),
+            Level(3_600_000, 20, 300, 500, frames),
+            Level(14_400_000, 320, 100, 100, frames),
+            Level(86_400_000, 420, 50, 60, frames),
+            Level(604_800_000, 0, 0, 50, ()),
+        )
+        made = msgspec.structs.replace(made, levels=levels)
+        await shelf.insert(made)
+        known = FRESHNESS, made.fetched_ms
+        [plain] = await shelf.index.find("site", [UNICODE], EVERYTHING)
+        assert msgspec.structs.replace(made, levels=None) == plain
+        assert [made] == await shelf.index.find("site", [UNICODE], EVERYTHING, level_samples=1)
+        assert [made] == await shelf.index.find("site", [UNICODE], Range(0, 1999), known, 1)
+        # The widest that is kept, and those that are small enough.
+        for most, left_out in ((1, {0, 1, 2, 4}), (100, {0, 1}), (499, {0, 1}), (500, {0})):
+            [found] = await shelf.index.find("site", [UNICODE], EVERYTHING, known, most)
+            assert found.frames is None
+            assert found.levels == tuple(
+                msgspec.structs.replace(each, frames=None) if n in left_out else each
+                for n, each in enumerate(levels)
+            )
 
 
 async def test_a_segment_that_is_not_known_to_its_end_comes_with_its_directory() -> None:

@@ -15,8 +15,8 @@ from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.zooming import (
     CountOf,
     Seam,
+    bare_samples,
     is_long,
-    level_samples,
     none_counted,
     zoom_plan,
 )
@@ -114,7 +114,7 @@ def test_what_has_no_levels() -> None:
     """A few samples are looked into; of many all are gone through, some at a time."""
     bare = msgspec.structs.replace(month(), levels=None)
     assert not is_long([(bare, MONTH)], 8_000)
-    long = msgspec.structs.replace(bare, count=level_samples(100) + 1)
+    long = msgspec.structs.replace(bare, count=bare_samples(100) + 1)
     assert is_long([(long, MONTH)], 100)
     assert zoom_plan([(long, MONTH)], 100) is None
     plan = zoom_plan([(bare, MONTH)], 100)

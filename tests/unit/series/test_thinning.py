@@ -44,6 +44,19 @@ def test_the_finest_level_that_fits(max_points: int) -> None:
     assert found == (name, [(START_MS + MINUTE_MS * n, value) for n, value in places])
 
 
+@pytest.mark.parametrize("max_points", [4, 5, 100, 5_000, 20_000])
+def test_what_is_promised_stays_in_long_series(max_points: int) -> None:
+    """First, last, smallest and largest are there, each sample is a true one, and room is used."""
+    rng = random.Random(max_points)
+    values = [f"{rng.uniform(10, 90):.2f}" for _ in range(60_000)]
+    values[12_345], values[51_234] = "-5.00", "1e3"
+    _, found = chosen(values, max_points)
+    assert {0, 12_345, 51_234, 59_999} <= {n for n, _ in found}
+    assert all(values[n] == value for n, value in found)
+    # The next wider level has a seventh of the samples at the least.
+    assert len(found) > max_points / 7
+
+
 @pytest.mark.parametrize(("max_points", "name"), [(20, "14d"), (12, "28d")])
 def test_wider_buckets_where_need_be(max_points: int, name: str) -> None:
     """Beyond seven days the width doubles until the samples fit."""
@@ -97,7 +110,7 @@ def test_the_outline_where_no_bucket_fits(max_points: int) -> None:
 
 
 @pytest.mark.parametrize("state", ['"fault"', "null", "true"])
-@pytest.mark.parametrize("count", [1_000, 6_000])
+@pytest.mark.parametrize("count", [1_000, 30_000])
 def test_a_lone_state_shows_where_there_is_room(state: str, count: int) -> None:
     """One among many numbers, and where it ends."""
     values = [str(50 + (n + 7) * 7919 % 4_001) for n in range(count)]
@@ -109,12 +122,12 @@ def test_a_lone_state_shows_where_there_is_room(state: str, count: int) -> None:
 
 def test_rare_states_survive_flapping() -> None:
     """A long series that flaps at each sample shows its one alarm, and how it ends."""
-    values = ['"on"', '"off"'] * 5_000
-    values[6_001] = '"alarm"'
+    values = ['"on"', '"off"'] * 25_000
+    values[30_001] = '"alarm"'
     values[-1] = '"end"'
     found = dict(chosen(values, 50)[1])
-    assert '"alarm"' == found[6_001]
-    assert '"end"' == found[9_999]
+    assert '"alarm"' == found[30_001]
+    assert '"end"' == found[49_999]
 
 
 def test_no_samples() -> None:

@@ -8,6 +8,7 @@ from building_vitals.answers.formats.encoder import AnswerFormat, BodyOptions, T
 from building_vitals.answers.formats.text_rows import (
     join_rows,
     latin_text,
+    row_columns,
     text_columns,
     utf8_bytes,
 )
@@ -67,6 +68,14 @@ def csv_columns(text: bytes) -> tuple[list[str], list[str]]:
     return times, values
 
 
+def csv_cells(text: bytes, width: int) -> tuple[list[str], list[str]]:
+    """Return the times of a run of rows, and the *width* fields of each joined by commas."""
+    times, *columns = row_columns(text, width)
+    if b"null" in text:
+        columns = [["" if cell == "null" else cell for cell in column] for column in columns]
+    return times, list(map(",".join, zip(*columns, strict=True)))
+
+
 def _csv_value(raw: bytes) -> str:
     """Return the field for text, an array or an object."""
     return csv_cell(read_value(raw) if raw[0] == _QUOTE else raw.decode())
@@ -98,13 +107,17 @@ def is_formula(content: str) -> bool:
 
 
 class Csv(TextEncoder):
-    """CSV with one row per sample."""
+    """CSV with one row per sample, or per bucket."""
 
     def __init__(self, options: BodyOptions) -> None:
         super().__init__(options)
-        self._emit(CSV_HEADER)
+        names = ",".join(options.columns)
+        self._emit(f"time,point,{names}\r\n".encode() if names else CSV_HEADER)
 
     def _rows(self, text: bytes) -> bytes:
+        if self._columns:
+            times, cells = csv_cells(text, len(self._columns))
+            return join_rows("", times, f",{csv_cell(self._point)},", cells, "\r\n")
         return csv_rows(self._point, text)
 
 

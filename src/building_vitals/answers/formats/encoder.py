@@ -100,11 +100,13 @@ class BodyOptions(msgspec.Struct, frozen=True):
         points_count: Points that will be put in.
         gzip: Compress the body.
         is_leveled: Whether each point will end with its level.
+        columns: Names of the values of a row, where a row is no sample and its value.
     """
 
     points_count: int
     gzip: bool
     is_leveled: bool = False
+    columns: tuple[str, ...] = ()
 
 
 class AnswerFormat(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +138,7 @@ class TextEncoder:
         self.pending = 0
         self._deflate = zlib.compressobj(STREAM_COMPRESSION_LEVEL, zlib.DEFLATED, _GZIP)
         self._gzip = options.gzip
+        self._columns = options.columns
         self._parts: list[bytes] = []
         self._point = ""
         self._announced = self._count = 0

@@ -66,6 +66,21 @@ def msgpack_rows(text: bytes) -> bytes:
     return packed[len(_array_header(len(pairs))) :]
 
 
+def msgpack_buckets(text: bytes) -> bytes:
+    """
+    Return a run of rows as MessagePack, each an array; numbers as `msgpack_rows` has them.
+
+    Args:
+        text: `[ms,value,…]` of each row, with numbers and null alone.
+    """
+    rows: list[Any] = msgspec.json.decode(b"[%b]" % text)
+    try:
+        packed = msgspec.msgpack.encode(rows)
+    except OverflowError:
+        packed = msgspec.msgpack.encode(_packable(rows))
+    return packed[len(_array_header(len(rows))) :]
+
+
 def msgpack_point_tail(error: str | None = None, level: str | None = None) -> bytes:
     """Return the end of a point: `"error": error`, and `"level": level` where it has one."""
     encode = msgspec.msgpack.encode
@@ -125,7 +140,7 @@ class MessagePack(TextEncoder):
         return msgpack_point_head(self._point, self._announced, is_leveled=self._is_leveled)
 
     def _rows(self, text: bytes) -> bytes:
-        return msgpack_rows(text)
+        return msgpack_buckets(text) if self._columns else msgpack_rows(text)
 
     def _closing(self, error: str | None, level: str | None) -> bytes:
         return msgpack_point_tail(error, level)

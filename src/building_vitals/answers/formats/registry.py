@@ -36,7 +36,12 @@ CONTENT_TYPES: dict[Format, str] = {name: answer_format(name).content_type for n
 
 
 def encoder_for(
-    name: Format, points_count: int, *, gzip: bool, is_leveled: bool = False
+    name: Format,
+    points_count: int,
+    *,
+    gzip: bool,
+    is_leveled: bool = False,
+    columns: tuple[str, ...] = (),
 ) -> Encoder:
     """Return the encoder of a format; `BodyOptions` says what the others are."""
-    return answer_format(name).encoder(BodyOptions(points_count, gzip, is_leveled))
+    return answer_format(name).encoder(BodyOptions(points_count, gzip, is_leveled, columns))

@@ -50,6 +50,19 @@ def text_columns(text: bytes) -> tuple[list[str], list[str], bool]:
     return _format_times(stamps), [latin_text(bytes(raw)) for _, raw in samples], False
 
 
+def row_columns(text: bytes, width: int) -> list[list[str]]:
+    """
+    Return the times as ISO 8601 and *width* columns of JSON texts of a run of rows.
+
+    Args:
+        text: `[ms,value,…]` of each row, with numbers and null alone.
+        width: Values of a row.
+    """
+    parts = latin_text(text)[1:-1].replace("],[", ",").split(",")
+    stride = width + 1
+    return [_format_times(parts[::stride]), *(parts[n::stride] for n in range(1, stride))]
+
+
 def _format_times(stamps: list[str]) -> list[str]:
     """Return ISO 8601 in UTC with milliseconds for each epoch milliseconds in decimal."""
     try:
