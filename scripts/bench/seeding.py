@@ -38,10 +38,11 @@ class Shape(NamedTuple):
     Attributes:
         site: Its name.
         points: Their number.
-        days: From `START_MS` on.
+        days: From *start_ms* on.
         interval_ms: Between two samples of a point.
         segment_days: Of each segment; 0 for one of all days.
         series_count: Different series, which the points share in turn; 0: each has its own.
+        start_ms: The first instant.
     """
 
     site: str
@@ -50,6 +51,7 @@ class Shape(NamedTuple):
     interval_ms: int
     segment_days: int = 0
     series_count: int = 0
+    start_ms: int = START_MS
 
     @property
     def names(self) -> list[str]:
@@ -59,7 +61,7 @@ class Shape(NamedTuple):
     @property
     def end_ms(self) -> int:
         """Where what is known ends."""
-        return START_MS + self.days * DAY_MS
+        return self.start_ms + self.days * DAY_MS
 
 
 def write_seed(folder: Path, shapes: Sequence[Shape], now_ms: int) -> None:
@@ -101,7 +103,7 @@ def _objects(shape: Shape, now_ms: int) -> Iterator[SegmentObject]:
     """Yield objects of some megabytes, each with whole segments of all points."""
     step_ms = (shape.segment_days or shape.days) * DAY_MS
     together: list[PointSeries] = []
-    starts = range(START_MS, shape.end_ms, step_ms)
+    starts = range(shape.start_ms, shape.end_ms, step_ms)
     for start_ms in starts:
         known = Range(start_ms, min(start_ms + step_ms, shape.end_ms))
         names = shape.names[: shape.series_count or shape.points]

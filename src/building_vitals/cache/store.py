@@ -285,7 +285,8 @@ class SegmentStore:
             moved.append(msgspec.structs.replace(each, key=key, offset=offset))
             offset += each.stored_bytes
         data = b"".join(each or b"" for each in found)
-        stored = await self.put(SegmentObject(site, key, data, moved))
+        # The answer waits for it: no levels now.
+        stored = await self.put(SegmentObject(site, key, data, moved), is_leveled=False)
         expires_ms = max(map(self._freshness.gone_ms, moved))
         # Should some have changed meanwhile, the object is there for this answer all the same.
         await self._database.batch(
@@ -298,19 +299,20 @@ class SegmentStore:
         )
         return dict(zip(slivers, stored.segments, strict=True))
 
-    async def put(self, stored: SegmentObject) -> SegmentObject:
+    async def put(self, stored: SegmentObject, *, is_leveled: bool = True) -> SegmentObject:
         """
         Store the object, if there is to be one, and return it with the entity tag it got.
 
-        It gets levels of what it holds.
+        It gets levels of what it holds, unless *is_leveled* is false.
         """
         if not stored.is_object:
             return stored
-        # As app.py says: nothing is stored by what is answered.
-        from building_vitals.cache.leveling import with_levels
+        if is_leveled:
+            # As app.py says: nothing is stored by what is answered.
+            from building_vitals.cache.leveling import with_levels
 
-        data, segments = await with_levels(stored.data, stored.segments, stored.levels)
-        stored = msgspec.structs.replace(stored, data=data, segments=segments)
+            data, segments = await with_levels(stored.data, stored.segments, stored.levels)
+            stored = msgspec.structs.replace(stored, data=data, segments=segments)
         row = stored.row()
         info = await self._objects.put(
             stored.key,
