@@ -310,8 +310,10 @@ class EnhancedTimeseriesService:
             expires_ms = self._filler.expires_ms(need.site, filling.covers)
             prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)
             self._recent.prepare(question, prepared, need.now_ms, generation)
-        if is_compacted and not filling.is_stale and self._compactor.is_due(filling.covers):
-            self._run_later(self._compactor.compact(need))
+        is_zoomed = question.request.max_points is not None
+        is_compacted = is_compacted and not filling.is_stale
+        if is_compacted and self._compactor.is_due(filling.covers, is_zoomed=is_zoomed):
+            self._run_later(self._compactor.compact(need, is_zoomed=is_zoomed))
         if due := self._accesses.due(filling.covers):
             self._run_later(self._accesses.note(due))
         return answer

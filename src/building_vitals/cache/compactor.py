@@ -1,6 +1,7 @@
 """
 Brings segments together that lie scattered over many objects: in one object, and joined where
-they follow each other. Slivers stay in their rows until they add up to an object.
+they follow each other. Slivers stay in their rows until they add up to an object. Those that a
+chart has needed levels of, and that have none, get them: jobs make none.
 
 A chart that reloads every minute adds a sliver per minute; without this a read would soon touch a
 thousand of them.
@@ -33,6 +34,8 @@ OBJECTS_MAX = 8
 GATHERED_MIN = 3
 # Stored bytes that are brought together at once; what is more stays as it is.
 COMPACTED_BYTES_MAX = 8_388_608
+# Stored bytes that get levels at once: of some 500,000 samples, which take seconds of CPU.
+LEVELED_BYTES_MAX = 2_097_152
 
 
 def gathered(segments: Iterable[Segment]) -> frozenset[str]:
@@ -73,26 +76,36 @@ class Compactor:
         self._freshness_of = freshness_of
         self._on_fault = invocation.on_fault
 
-    def is_due(self, covers: Sequence[Cover]) -> bool:
-        """Return whether an answer is made of more objects or rows than it should and need be."""
+    def is_due(self, covers: Sequence[Cover], *, is_zoomed: bool = False) -> bool:
+        """
+        Return whether an answer is made of more objects or rows than it should and need be.
+
+        One that *is_zoomed* should be made of levels.
+        """
         by_point = [[segment for segment, _ in each.known] for each in covers]
         segments = [segment for of_point in by_point for segment in of_point]
+        if is_zoomed and any(each.lacks_levels for each in segments):
+            return True
         objects = {each.key for each in segments if each.count and not each.is_sliver}
         if len(objects) > OBJECTS_MAX and gathered(segments):
             return True
         return are_large(segments, self._store.sliver_bytes) or any(map(are_many, by_point))
 
-    async def compact(self, need: Need) -> None:
-        """Bring a request's segments together; failures are reported and change nothing."""
+    async def compact(self, need: Need, *, is_zoomed: bool = False) -> None:
+        """
+        Bring a request's segments together; failures are reported and change nothing.
+
+        Of one that *is_zoomed*, some that lack levels get them.
+        """
         try:
-            await self._compact(need)
+            await self._compact(need, is_zoomed=is_zoomed)
         except LostObjects:
             # The store has told of them, and the next asking fetches.
             return
         except AppError as error:
             self._on_fault("compaction", error)
 
-    async def _compact(self, need: Need) -> None:
+    async def _compact(self, need: Need, *, is_zoomed: bool) -> None:
         now_ms = self._clock.now_ms()
         freshness = self._freshness_of(need.site)
         by_point: dict[str, list[Segment]] = {}
@@ -121,6 +134,8 @@ class Compactor:
         at_hand = [each for of_point in known.values() for each in of_point]
         moved = {each.place for each in worth_moving(at_hand, self._store.sliver_bytes)}
         planned = _plan(known, moved)
+        if is_zoomed:
+            planned += _bare(at_hand, planned)
         if not planned:
             return
         joined = await self._join(planned)
@@ -193,3 +208,15 @@ def _plan(known: Mapping[str, Sequence[Segment]], moved: Collection[Place]) -> l
             if len(run[2]) > 1 or run[2][0][0].place in moved or not run[2][0][0].is_sliver
         ]
     return planned
+
+
+def _bare(segments: Sequence[Segment], planned: Sequence[_Run]) -> list[_Run]:
+    """Return runs of single segments without levels: so many as get some at once, and one more."""
+    taken = {id(segment) for run in planned for segment, _ in run.parts}
+    found: list[_Run] = []
+    size = 0
+    for each in segments:
+        if size < LEVELED_BYTES_MAX and each.lacks_levels and id(each) not in taken:
+            size += each.stored_bytes
+            found.append(_Run(each.point, each.range, each.fetched_ms, [(each, each.range)]))
+    return found

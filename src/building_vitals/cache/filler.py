@@ -78,7 +78,8 @@ class SegmentFiller:
             held_ms_max=HELD_MS_MAX if is_background else HELD_AWAITED_MS_MAX,
             on_fault=None if is_background else invocation.on_fault,
         )
-        self._keeper = Keeper(store, database, invocation)
+        # Levels take as long as all else that a job does.
+        self._keeper = Keeper(store, database, invocation, is_leveled=not is_background)
         self._database = database
         self._index = SegmentIndex(database)
         self._leases = Leases(database)

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from building_vitals.cache.segments import Level, Segment
+from building_vitals.cache.segments import LEVELED_BYTES_MIN, Level, Segment
 from building_vitals.series.frames import Frame, Series, frame_text
 from building_vitals.series.levels import Levels, LevelsBuilder, columns_of
 
-# A segment of no more stored bytes is thinned from its samples each time.
-LEVELED_BYTES_MIN = 2_048
 # Others may go on after so many frames: some 10,000 samples.
 FRAMES_AT_ONCE = 16
 

@@ -23,6 +23,8 @@ from building_vitals.series.splicing import fragment, growth
 
 # Cut frames are deflated again for each answer: speed matters more than the last bytes.
 CUT_COMPRESSION_LEVEL = 1
+# A segment of no more stored bytes is thinned from its samples each time.
+LEVELED_BYTES_MIN = 2_048
 
 _FIRST_MS, _LAST_MS = attrgetter("first_ms"), attrgetter("last_ms")
 _COUNT = attrgetter("count")
@@ -121,6 +123,12 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def is_sliver(self) -> bool:
         """Whether its series lies in its row."""
         return is_row_key(self.key)
+
+    @property
+    def lacks_levels(self) -> bool:
+        """Whether levels are worth making; of one that was looked up with those that it has."""
+        is_long = self.stored_bytes > LEVELED_BYTES_MIN
+        return self.levels is None and is_long and not self.is_sliver
 
     @property
     def is_left_out(self) -> bool:

@@ -187,6 +187,42 @@ async def test_levels_are_brought_together_too(monkeypatch: pytest.MonkeyPatch) 
 
 
 @in_virtual_time
+async def test_what_a_chart_needs_levels_of_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was stored without gets some at a time behind answers of few samples, and no others."""
+    async with World(cache=OBJECTS_ONLY) as world:
+        points = ["a", "b", "c"]
+        with monkeypatch.context() as patched:
+            patched.setattr("building_vitals.cache.leveling.LEVELED_BYTES_MIN", 10**12)
+            await world.ask(points, PAST)
+            await world.settle()
+
+        async def leveled() -> set[str]:
+            found = await world.index.find("site", points, PAST, level_samples=1)
+            return {each.point for each in found if not each.lacks_levels}
+
+        await world.ask(points, PAST)
+        await world.settle()
+        assert set() == await leveled()
+        assert 0 == world.started["Compactor.compact"]
+        monkeypatch.setattr("building_vitals.cache.compactor.LEVELED_BYTES_MAX", 1)
+        truth = [(ms, json.dumps(value)) for ms, value in world.truth(["a"], PAST)["a"]]
+        expected = (finest(truth, 500) or ("", []))[1]
+        for count in (1, 2, 3, 3):
+            got = await world.ask(points, PAST, max_points=500)
+            assert "hit" == got.report.status
+            assert expected == [(ms, json.dumps(value)) for ms, value in got.samples["a"]]
+            await world.settle()
+            assert count == len(await leveled())
+            # The isolate remembers an answer's plan for a second.
+            await asyncio.sleep(2)
+        assert 3 == world.started["Compactor.compact"]
+        assert {key: world.truth([key], PAST)[key] for key in points} == (
+            await world.ask(points, PAST)
+        ).samples
+        assert [] == world.reported
+
+
+@in_virtual_time
 async def test_what_is_spoilt_is_not_stored_again() -> None:
     """A spoilt frame that would be copied as it is is noticed, and its object alone forgotten."""
     async with World(cache=OBJECTS_ONLY) as world:

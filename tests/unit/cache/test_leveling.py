@@ -7,8 +7,8 @@ import asyncio
 import msgspec
 
 from builders import Samples, Stored, stored
-from building_vitals.cache.leveling import LEVELED_BYTES_MIN, with_levels
-from building_vitals.cache.segments import Segment, of_level, pieces, verify
+from building_vitals.cache.leveling import with_levels
+from building_vitals.cache.segments import LEVELED_BYTES_MIN, Segment, of_level, pieces, verify
 from building_vitals.ranges import Range
 from building_vitals.series.levels import WIDTHS_MS
 from building_vitals.series.sample_text import decode_samples

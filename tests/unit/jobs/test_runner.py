@@ -51,6 +51,27 @@ async def test_a_job_gets_what_the_upstream_has() -> None:
 
 
 @in_virtual_time
+async def test_a_job_makes_no_levels_and_charts_get_them() -> None:
+    """They would take as much CPU as the rest of it; the first chart has what it needs made."""
+    async with JobWorld(jobs=SMALL) as world:
+        time_range = days(40, 2)
+        job = await world.run(await world.submit(["a"], time_range))
+        assert "completed" == job.status
+
+        async def levels() -> list[bool]:
+            found = await world.index.find("site", ["a"], time_range, level_samples=1)
+            return [each.levels is not None for each in found]
+
+        assert {False} == set(await levels())
+        first = await world.ask(["a"], time_range, max_points=500)
+        await world.settle()
+        assert {True} == set(await levels())
+        await asyncio.sleep(2)
+        assert first.samples == (await world.ask(["a"], time_range, max_points=500)).samples
+        assert [] == world.reported
+
+
+@in_virtual_time
 async def test_known_parts_are_not_fetched_and_counted_exactly() -> None:
     """What a chart has fetched is used, cut to the job's range, and counted to the sample."""
     async with JobWorld(jobs=SMALL) as world:
