@@ -1,7 +1,8 @@
 """
 Brings segments together that lie scattered over many objects: in one object, and joined where
 they follow each other. Slivers stay in their rows until they add up to an object. Those that a
-chart has needed levels of, and that have none, get them: jobs make none.
+chart needs levels of get them here: making levels takes as much CPU as all else that storing does,
+and must hold up nobody who waits for what is stored.
 
 A chart that reloads every minute adds a sliver per minute; without this a read would soon touch a
 thousand of them.
@@ -36,6 +37,8 @@ GATHERED_MIN = 3
 COMPACTED_BYTES_MAX = 8_388_608
 # Stored bytes that get levels at once: of some 500,000 samples, which take seconds of CPU.
 LEVELED_BYTES_MAX = 2_097_152
+# By then an answer has probably gone out, and what was fetched for it has been stored.
+LEVELS_DELAY_MS = 2_000
 
 
 def gathered(segments: Iterable[Segment]) -> frozenset[str]:
@@ -95,8 +98,10 @@ class Compactor:
         """
         Bring a request's segments together; failures are reported and change nothing.
 
-        Of one that *is_zoomed*, some that lack levels get them.
+        Of one that *is_zoomed*, some that lack levels get them, a moment later.
         """
+        if is_zoomed:
+            await self._clock.sleep(LEVELS_DELAY_MS)
         try:
             await self._compact(need, is_zoomed=is_zoomed)
         except LostObjects:
@@ -141,7 +146,8 @@ class Compactor:
         joined = await self._join(planned)
         instants = [run.fetched_ms for run in planned]
         made = await self._store.put(
-            self._store.made(need.site, joined, fetched_ms=instants, is_in_object=bool(moved))
+            self._store.made(need.site, joined, fetched_ms=instants, is_in_object=bool(moved)),
+            is_leveled=is_zoomed or any(each.levels is not None for each in joined),
         )
         parts = [[segment for segment, _ in run.parts] for run in planned]
         await self._store.move(made, parts, now_ms=now_ms)

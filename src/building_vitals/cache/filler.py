@@ -78,8 +78,7 @@ class SegmentFiller:
             held_ms_max=HELD_MS_MAX if is_background else HELD_AWAITED_MS_MAX,
             on_fault=None if is_background else invocation.on_fault,
         )
-        # Levels take as long as all else that a job does.
-        self._keeper = Keeper(store, database, invocation, is_leveled=not is_background)
+        self._keeper = Keeper(store, database, invocation)
         self._database = database
         self._index = SegmentIndex(database)
         self._leases = Leases(database)

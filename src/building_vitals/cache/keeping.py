@@ -19,22 +19,10 @@ from building_vitals.series.folding import PointSeries
 
 
 class Keeper:
-    """
-    Stores what came, and lets go of the lease under which it came.
+    """Stores what came, and lets go of the lease under which it came."""
 
-    Unless it *is_leveled*, what it stores gets levels when a chart has first needed some.
-    """
-
-    def __init__(
-        self,
-        store: SegmentStore,
-        database: Database,
-        invocation: Invocation,
-        *,
-        is_leveled: bool = True,
-    ) -> None:
+    def __init__(self, store: SegmentStore, database: Database, invocation: Invocation) -> None:
         self._store = store
-        self._is_leveled = is_leveled
         self._leases = Leases(database)
         self._database = database
         self._clock = invocation.clock
@@ -55,7 +43,7 @@ class Keeper:
         Raises:
             Unavailable: the bucket or the database can't be reached.
         """
-        stored = await self._store.put(made, is_leveled=self._is_leveled)
+        stored = await self._store.put(made)
         await self._store.commit([stored], now_ms=self._clock.now_ms())
         return stored
 
@@ -72,7 +60,7 @@ class Keeper:
             if made is None:
                 await self._database.batch([last])
                 return
-            stored = await self._store.put(made, is_leveled=self._is_leveled)
+            stored = await self._store.put(made)
             await self._store.commit([stored], now_ms=self._clock.now_ms(), after=[last])
         except AppError as error:
             self._on_fault("store", error)

@@ -286,7 +286,7 @@ class SegmentStore:
             offset += each.stored_bytes
         data = b"".join(each or b"" for each in found)
         # The answer waits for it: no levels now.
-        stored = await self.put(SegmentObject(site, key, data, moved), is_leveled=False)
+        stored = await self.put(SegmentObject(site, key, data, moved))
         expires_ms = max(map(self._freshness.gone_ms, moved))
         # Should some have changed meanwhile, the object is there for this answer all the same.
         await self._database.batch(
@@ -299,11 +299,11 @@ class SegmentStore:
         )
         return dict(zip(slivers, stored.segments, strict=True))
 
-    async def put(self, stored: SegmentObject, *, is_leveled: bool = True) -> SegmentObject:
+    async def put(self, stored: SegmentObject, *, is_leveled: bool = False) -> SegmentObject:
         """
         Store the object, if there is to be one, and return it with the entity tag it got.
 
-        It gets levels of what it holds, unless *is_leveled* is false.
+        Where it *is_leveled*, it gets levels of what it holds.
         """
         if not stored.is_object:
             return stored

@@ -144,13 +144,12 @@ async def test_a_spoilt_level_is_fetched_again() -> None:
         whole = days(20, 2)
         first = await world.ask(("a",), whole, max_points=300)
         await world.settle()
-        [key] = world.objects.contents
         [segment] = await world.index.find("site", ("a",), whole, level_samples=10**6)
         assert segment.levels
         for level in segment.levels:
-            spoilt = bytearray(world.objects.contents[key])
+            spoilt = bytearray(world.objects.contents[segment.key])
             spoilt[level.offset + level.stored_bytes // 2] ^= 0xFF
-            world.objects.contents[key] = bytes(spoilt)
+            world.objects.contents[segment.key] = bytes(spoilt)
         got = await world.ask(("a",), whole, max_points=300)
         assert first.samples == got.samples
         assert 0 == got.report.samples_from_cache

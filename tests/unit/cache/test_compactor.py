@@ -164,6 +164,8 @@ async def test_levels_are_brought_together_too(monkeypatch: pytest.MonkeyPatch) 
     """They are those of all samples, and are not made of them again."""
     async with World(cache=OBJECTS_ONLY) as world:
         time_range = await scatter(world, ["a"], pieces_of(PAST, 10))
+        for each in pieces_of(PAST, 10):
+            await world.compactor.compact(world.need(["a"], each), is_zoomed=True)
         found = await world.index.find("site", ["a"], time_range, level_samples=1)
         assert 10 == len(found)
         assert all(any(level.is_kept for level in each.levels or ()) for each in found)
@@ -191,10 +193,8 @@ async def test_what_a_chart_needs_levels_of_gets_them(monkeypatch: pytest.Monkey
     """What was stored without gets some at a time behind answers of few samples, and no others."""
     async with World(cache=OBJECTS_ONLY) as world:
         points = ["a", "b", "c"]
-        with monkeypatch.context() as patched:
-            patched.setattr("building_vitals.cache.leveling.LEVELED_BYTES_MIN", 10**12)
-            await world.ask(points, PAST)
-            await world.settle()
+        await world.ask(points, PAST)
+        await world.settle()
 
         async def leveled() -> set[str]:
             found = await world.index.find("site", points, PAST, level_samples=1)

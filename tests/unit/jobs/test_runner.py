@@ -52,7 +52,7 @@ async def test_a_job_gets_what_the_upstream_has() -> None:
 
 @in_virtual_time
 async def test_a_job_makes_no_levels_and_charts_get_them() -> None:
-    """They would take as much CPU as the rest of it; the first chart has what it needs made."""
+    """They would take as much CPU as the rest of it; the first chart has those made it needs."""
     async with JobWorld(jobs=SMALL) as world:
         time_range = days(40, 2)
         job = await world.run(await world.submit(["a"], time_range))
