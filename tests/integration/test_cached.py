@@ -387,8 +387,7 @@ def test_objects_are_listed_page_by_page(chart: Chart) -> None:
     for each in found:
         assert {"key", "size", "uploaded", "points", "samples"} == set(each)
         assert (3, 3 * 6 * PER_DAY) == (each["points"], each["samples"])
-        # Levels add 45 % at the most.
-        assert 0 < each["size"] <= 1.45 * 8 * 3 * 6 * PER_DAY
+        assert 0 < each["size"] <= 8 * 3 * 6 * PER_DAY
         assert abs(read_iso(each["uploaded"]) - time.time() * 1000) < HOUR_MS
         # A key holds the site and nothing else that a user could choose.
         assert "VAV" not in each["key"]
