@@ -19,7 +19,7 @@ const DIGITS = 12;
 const content = (name) => {
   const text = readFileSync(join(SOURCE, name), "utf8");
   const loader = /^\w+\.(js|css)$/.exec(name)?.[1];
-  return loader ? transformSync(text, { loader, minify: true, charset: "utf8", target: "es2022" }).code : text;
+  return loader ? transformSync(text, { loader, minify: true, charset: "utf8", target: "es2024" }).code : text;
 };
 
 const names = readdirSync(SOURCE, { recursive: true, withFileTypes: true })
@@ -54,11 +54,8 @@ if (!existsSync(join(TARGET, folder))) {
     if (!existsSync(join(TARGET, folder))) throw error;
   }
 }
-// Without preloads, a browser hears of a module when it has read the one that imports it.
-const preloads = [...assets.keys()].filter((name) => name.endsWith(".js")).map((name) => `<link rel="modulepreload" href="/${folder}/${name}">\n`);
 const html = readFileSync(join(SOURCE, "index.html"), "utf8")
-  .replace(/(href|src)="((?:vendor\/)?[\w-]+\.(?:css|js))"/g, `$1="/${folder}/$2"`)
-  .replace("</head>", `${preloads.join("")}</head>`);
+  .replace(/(href|src)="((?:vendor\/)?[\w-]+\.(?:css|js))"/g, `$1="/${folder}/$2"`);
 place(join(TARGET, "index.html"), html);
 for (const name of AT_THE_TOP) if (name !== "index.html") place(join(TARGET, name), content(name));
 for (const old of readdirSync(join(TARGET, "page"))) if (`page/${old}` !== folder) rmSync(join(TARGET, "page", old), { recursive: true, force: true });

@@ -10,7 +10,6 @@ const PACKAGE = join(ROOT, "node_modules", "uplot");
 const TARGET = join(ROOT, "src", "dashboard", "vendor");
 const FILES = [
   { from: "dist/uPlot.iife.min.js", to: "uplot.js", sha256: "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f", tail: "export default uPlot;\n" },
-  { from: "dist/uPlot.min.css", to: "uplot.css", sha256: "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04", tail: "" },
   { from: "LICENSE", to: "uplot.LICENSE", sha256: "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd", tail: "" },
 ];
 

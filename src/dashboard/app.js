@@ -1,23 +1,19 @@
 // What the page shows and does: one view, as the address says it, and the samples that were loaded for it.
 
 import { emptyView, POINTS_MAX, readAddress, REFRESHES, writeAddress } from "./address.js";
-import { ask, Problem, send } from "./api.js";
-import { lineColor } from "./colors.js";
+import { ask, load, loadPoints, newestSample, Problem, rememberJob, send } from "./api.js";
+import { lineColor } from "./paint.js";
 import { byId, h, toast } from "./dom.js";
-import { askForKey } from "./dialogs.js";
-import { load, loadPoints, newestSample } from "./loader.js";
-import { rememberJob } from "./jobs.js";
 import { fillLegend } from "./legend.js";
 import { pointOf, shortNames } from "./search.js";
 import { moved } from "./series.js";
 import { age, action, failure, happened, hero, note, remarks } from "./states.js";
-import { fillTakePanel, pictureOf } from "./takeaway.js";
-import { fillTimePanel, rangeName } from "./timebar.js";
+import { askForKey, fillTakePanel, fillTimePanel, pictureOf, rangeName } from "./panels.js";
 import { aligned, DAY, formatElapsed, formatInstant, parseRange, shifted, SPAN_MIN, YEAR, zoomed } from "./times.js";
 
 /** @typedef {import("./address.js").View} View */
 /** @typedef {import("./times.js").Range} Range */
-/** @typedef {import("./loader.js").Loaded} Loaded */
+/** @typedef {import("./api.js").Loaded} Loaded */
 /** @typedef {import("./search.js").Point} Point */
 
 const BUCKETS = 4;
@@ -277,7 +273,7 @@ export class App {
     const lines = this.lines();
     this.stack.show(lines.filter((line) => !view.hide.includes(line.series.name)), this.range, this.zone);
     const compared = view.cmp === "prev" ? "period before" : (COMPARED[view.cmp]?.[0] ?? "");
-    fillLegend(byId("legend"), { lines, hidden: view.hide, range: this.range, zone: this.zone, compared, thinned: lines.some((line) => this.isThinned(line.series.times.length)) }, {
+    fillLegend(byId("legend"), { lines, hidden: view.hide, range: this.range, zone: this.zone, compared, thinned: lines.some((line) => line.series.thinned) }, {
       onToggle: (name, alone) => this.toggle(name, alone),
       onHover: (name) => this.stack.emphasise(name),
     });
@@ -286,11 +282,6 @@ export class App {
     line.hidden = !this.loaded;
     if (this.loaded) line.replaceChildren(...happened(this.loaded));
     this.showAge();
-  }
-
-  /** @param {number} count */
-  isThinned(count) {
-    return Boolean(this.loaded?.meta.downsampled) && count > this.stack.plotWidth * 0.66;
   }
 
   /** @returns {Node[]} */
@@ -303,7 +294,7 @@ export class App {
     if (this.dropped) nodes.push(note("warn", `${view.points.length} of ${view.points.length + this.dropped} drawn`, [`At most ${POINTS_MAX} points are drawn at once; ${this.dropped} found no place.`]));
     if (loaded) nodes.push(...remarks(loaded, { zone: this.zone, labelOf: (name) => shortNames([name], view.site)[0], onRemove: (names) => void this.go({ points: view.points.filter((name) => !names.includes(name)) }), onRetry: () => void this.load() }));
     if (!this.error && !view.site) nodes.push(hero("Look at a building", "Choose a site, find its points by words, and see their trends. Drag on a chart to look closer.", ...this.examples()));
-    else if (!this.error && view.points.length === 0 && !isBusy) nodes.push(hero(this.siteName(), "Find points on the left: all words must occur in name, unit or tags, and abbreviations such as zat, sat or oat are understood.", ...this.exampleOf(view.site)));
+    else if (!this.error && view.points.length === 0 && !isBusy) nodes.push(hero(this.siteName(), "Find points by words of their name, unit or tags; abbreviations such as zat, sat or oat are understood.", ...this.exampleOf(view.site)));
     else if (loaded && this.newest !== undefined) nodes.push(this.emptyNote());
     return nodes;
   }
@@ -394,7 +385,7 @@ export class App {
     box.classList.toggle("stale", isStale);
   }
 
-  /** @param {import("./jobs.js").Job | null} job */
+  /** @param {import("./api.js").Job | null} job */
   showJob(job) {
     const box = byId("job");
     box.hidden = !job;
@@ -408,10 +399,11 @@ export class App {
       }
     };
     const began = Date.parse(job.startedAt ?? job.createdAt);
-    const text = `${job.progress} % · ${(job.samplesCount ?? 0).toLocaleString("en-US")} of about ${(job.estimatedSize ?? 0).toLocaleString("en-US")} samples · ${formatElapsed(Date.now() - began)} min`;
+    const [done, all] = [job.samplesCount ?? 0, job.estimatedSize ?? 0].map((count) => count.toLocaleString("en-US"));
+    const text = `${job.progress} % · ${done}${job.samplesCount < job.estimatedSize ? ` of about ${all}` : ""} samples · ${formatElapsed(Date.now() - began)} min`;
     if (box.dataset.job !== job.jobId || !box.childElementCount) {
       box.dataset.job = job.jobId;
-      box.replaceChildren(note("", "A long question: it is answered in the background", [h("p", { class: "job-text num" }), h("progress", { max: 100, "aria-label": "Progress of the job" })], action("Cancel", () => void cancel())));
+      box.replaceChildren(note("", "A long question: it is answered in the background", [h("p", { class: "job-text" }), h("progress", { max: 100, "aria-label": "Progress of the job" })], action("Cancel", () => void cancel())));
     }
     box.querySelector(".job-text").textContent = text;
     box.querySelector("progress").value = job.progress;

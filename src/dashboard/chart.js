@@ -2,11 +2,9 @@
 // own times. All charts of the page show one range and one cursor.
 
 import uPlot from "./vendor/uplot.js";
-import { themed } from "./colors.js";
-import { gestures } from "./gestures.js";
 import { limitsOf } from "./series.js";
-import { axisText } from "./ticks.js";
-import { LANE_HEIGHT, paintLanes, paintLine } from "./paint.js";
+import { axisText, zoomed } from "./times.js";
+import { LANE_HEIGHT, paintLanes, paintLine, themed } from "./paint.js";
 import { h } from "./dom.js";
 
 /** @typedef {import("./series.js").Series} Series */
@@ -31,6 +29,8 @@ import { h } from "./dom.js";
 
 const AXIS_WIDTH = 58;
 const HEIGHT_MIN = 150;
+const WHEEL_REST_MS = 250;
+const TAP_PX = 6;
 
 export class Chart {
   /**
@@ -83,7 +83,13 @@ export class Chart {
     if (!this.plot) return;
     const width = this.canvasHost.clientWidth;
     if (width && (this.plot.width !== width || this.plot.height !== this.height)) this.plot.setSize({ width, height: this.height ?? HEIGHT_MIN });
-    this.plot.setData(this.data(), true);
+    const { plot, range } = this;
+    const [low, high] = this.limits();
+    plot.batch(() => {
+      plot.setData(this.data(), false);
+      plot.setScale("x", { min: range.from, max: range.to });
+      plot.setScale("y", { min: low, max: high });
+    });
   }
 
   /** @returns {uPlot.AlignedData} */
@@ -113,12 +119,12 @@ export class Chart {
         width,
         height: this.height ?? HEIGHT_MIN,
         ms: 1,
-        padding: [8, 14, 0, 0],
+        padding: [8, 32, 0, 0],
         legend: { show: false },
         tzDate: (ms) => uPlot.tzDate(new Date(ms), this.zone),
         scales: {
-          x: { time: true, auto: false, range: () => [this.range.from, this.range.to] },
-          y: { auto: false, range: () => this.limits() },
+          x: { time: true, range: () => [this.range.from, this.range.to] },
+          y: { range: () => this.limits() },
         },
         series: [{}, { scale: "y", paths: () => null, points: { show: false } }],
         axes: [
@@ -155,8 +161,9 @@ export class Chart {
     const plot = this.plot;
     if (!plot) return;
     const { left, top, width, height } = plot.bbox;
-    const [low, high] = this.limits();
-    const area = { context: plot.ctx, left, top, width, height, ...this.range, low, high, ratio: uPlot.pxRatio };
+    // As the axes have them, so that lines and ticks never part.
+    const { x, y } = plot.scales;
+    const area = { context: plot.ctx, left, top, width, height, from: x.min ?? 0, to: x.max ?? 1, low: y.min ?? 0, high: y.max ?? 1, ratio: uPlot.pxRatio };
     if (this.kind === "lanes") return paintLanes(area, this.lines);
     const faded = (/** @type {Line} */ line) => this.emphasised !== "" && this.emphasised !== line.series.name;
     for (const line of this.lines) if (line.compare) paintLine(area, line.compare, { color: line.color, dashed: true, faded: faded(line) });
@@ -214,3 +221,93 @@ function yText(value, step) {
   const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9)));
   return Math.abs(value) >= 1e7 ? value.toExponential(1) : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
+
+/**
+ * Wheel, pinch, pan, hover and tap on a chart.
+ * @param {Chart} chart
+ * @param {HTMLElement} over The plot's area.
+ */
+function gestures(chart, over) {
+  const { hooks } = chart;
+  let timer = 0;
+  /** @type {Map<number, {x: number, y: number}>} */
+  const fingers = new Map();
+  /** @type {{from: number, to: number, x: number, spread: number, moved: boolean} | null} */
+  let grip = null;
+
+  const timeAt = (/** @type {number} */ x, range = chart.range) => {
+    const box = over.getBoundingClientRect();
+    return range.from + ((x - box.left) / box.width) * (range.to - range.from);
+  };
+  const settle = () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(() => hooks.onRange(chart.range, true), WHEEL_REST_MS);
+  };
+
+  over.addEventListener(
+    "wheel",
+    (event) => {
+      // A page is scrolled with the wheel, too: only a chart that has been chosen, or Ctrl, takes it.
+      if (!event.ctrlKey && !event.altKey && !chart.canvasHost.contains(document.activeElement)) return;
+      event.preventDefault();
+      const factor = Math.exp(Math.max(-60, Math.min(60, event.deltaY || event.deltaX)) / 200);
+      hooks.onRange(zoomed(chart.range, factor, Date.now(), timeAt(event.clientX)), false);
+      settle();
+    },
+    { passive: false },
+  );
+
+  over.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "mouse" && !(event.button === 0 && event.shiftKey)) return;
+    fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    over.setPointerCapture(event.pointerId);
+    const xs = [...fingers.values()].map((finger) => finger.x);
+    grip = { ...chart.range, x: mean(xs), spread: spreadOf(xs), moved: grip !== null };
+  });
+
+  over.addEventListener("pointermove", (event) => {
+    if (fingers.has(event.pointerId) && grip) {
+      fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+      const xs = [...fingers.values()].map((finger) => finger.x);
+      if (!grip.moved && Math.abs(mean(xs) - grip.x) < TAP_PX && xs.length < 2) return;
+      grip.moved = true;
+      const range = { from: grip.from, to: grip.to };
+      const wide = xs.length > 1 ? zoomed(range, grip.spread / Math.max(spreadOf(xs), 20), Date.now(), timeAt(grip.x, range)) : range;
+      const by = ((mean(xs) - grip.x) / over.clientWidth) * (wide.to - wide.from);
+      hooks.onRange({ from: Math.round(wide.from - by), to: Math.round(wide.to - by) }, false);
+      return;
+    }
+    if (event.pointerType === "mouse") hooks.onCursor(timeAt(event.clientX), chart, { x: event.clientX, y: event.clientY });
+  });
+
+  const leave = (/** @type {PointerEvent} */ event) => {
+    if (!fingers.delete(event.pointerId) || !grip) return;
+    // A click follows a tap, and pins what is shown.
+    if (!grip.moved && event.type === "pointerup") hooks.onCursor(timeAt(event.clientX), chart, { x: event.clientX, y: event.clientY });
+    else if (fingers.size === 0) settle();
+    if (fingers.size === 0) grip = null;
+    else {
+      const xs = [...fingers.values()].map((finger) => finger.x);
+      grip = { ...chart.range, x: mean(xs), spread: spreadOf(xs), moved: true };
+    }
+  };
+  over.addEventListener("pointerup", leave);
+  over.addEventListener("pointercancel", leave);
+  over.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "mouse" && !fingers.size) hooks.onCursor(null, null, null);
+  });
+
+  let downAt = 0;
+  over.addEventListener("mousedown", (event) => (downAt = event.clientX));
+  over.addEventListener("click", (event) => {
+    if (event.shiftKey || Math.abs(event.clientX - downAt) > TAP_PX) return;
+    chart.canvasHost.focus({ preventScroll: true });
+    hooks.onPin(chart);
+  });
+}
+
+/** @param {number[]} numbers */
+const mean = (numbers) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
+
+/** @param {number[]} numbers */
+const spreadOf = (numbers) => Math.max(Math.max(...numbers) - Math.min(...numbers), 20);

@@ -1,7 +1,7 @@
 // The list of a site's points: search, choose, copy.
 
 import { POINTS_MAX } from "./address.js";
-import { lineColor } from "./colors.js";
+import { lineColor } from "./paint.js";
 import { h, icon, toast } from "./dom.js";
 import { matcher, partsOf } from "./search.js";
 

@@ -2,11 +2,11 @@
 
 import { App } from "./app.js";
 import { COMPARISONS } from "./address.js";
-import { onTheme } from "./colors.js";
+import { onTheme } from "./paint.js";
 import { byId } from "./dom.js";
-import { showHelp } from "./dialogs.js";
 import { Finder } from "./finder.js";
 import { showOps } from "./ops.js";
+import { showHelp } from "./panels.js";
 import { Stack } from "./stack.js";
 
 const finder = new Finder(byId("finder"), (points, dropped) => {
@@ -15,18 +15,22 @@ const finder = new Finder(byId("finder"), (points, dropped) => {
 });
 const app = new App(finder, (hooks) => new Stack(byId("charts"), hooks));
 
+/** @type {Record<string, () => void>} */
+const CLICKS = {
+  earlier: () => app.shift(-1),
+  later: () => app.shift(1),
+  wider: () => app.zoom(2),
+  narrower: () => app.zoom(0.5),
+  back: () => app.back(),
+  reload: () => void app.load({ isLive: true }),
+  key: () => app.askForKey("The Worker tells callers by their key."),
+  help: showHelp,
+  drawer: () => openDrawer(!byId("finder").classList.contains("open")),
+};
+for (const [id, act] of Object.entries(CLICKS)) byId(id).addEventListener("click", act);
 byId("site").addEventListener("change", () => void app.go({ site: byId("site").value, points: [], hide: [] }));
 byId("cmp").addEventListener("change", () => void app.go({ cmp: byId("cmp").value }));
 byId("refresh").addEventListener("change", () => void app.go({ refresh: byId("refresh").value }, { replace: true }));
-byId("earlier").addEventListener("click", () => app.shift(-1));
-byId("later").addEventListener("click", () => app.shift(1));
-byId("wider").addEventListener("click", () => app.zoom(2));
-byId("narrower").addEventListener("click", () => app.zoom(0.5));
-byId("back").addEventListener("click", () => app.back());
-byId("reload").addEventListener("click", () => void app.load({ isLive: true }));
-byId("key").addEventListener("click", () => app.askForKey("The Worker tells callers by their key."));
-byId("help").addEventListener("click", showHelp);
-byId("drawer").addEventListener("click", () => openDrawer(!byId("finder").classList.contains("open")));
 
 /** @param {boolean} isOpen */
 function openDrawer(isOpen) {
@@ -48,18 +52,18 @@ for (const [button, panel, fill] of /** @type {const} */ ([["time", "time-panel"
 const KEYS = {
   "/": () => (openDrawer(true), byId("search").focus()),
   "?": showHelp,
-  ArrowLeft: () => app.shift(-1),
-  ArrowRight: () => app.shift(1),
-  "+": () => app.zoom(0.5),
-  "=": () => app.zoom(0.5),
-  "-": () => app.zoom(2),
-  "−": () => app.zoom(2),
-  Backspace: () => app.back(),
-  r: () => void app.load({ isLive: true }),
+  ArrowLeft: CLICKS.earlier,
+  ArrowRight: CLICKS.later,
+  "+": CLICKS.narrower,
+  "=": CLICKS.narrower,
+  "-": CLICKS.wider,
+  "−": CLICKS.wider,
+  Backspace: CLICKS.back,
+  r: CLICKS.reload,
+  k: CLICKS.key,
   t: () => byId("time-panel").showPopover(),
   u: () => void app.go({ tz: app.zone === "UTC" ? "" : "UTC" }),
   c: () => void app.go({ cmp: COMPARISONS[(COMPARISONS.indexOf(/** @type {any} */ (app.view.cmp)) + 1) % COMPARISONS.length] }),
-  k: () => byId("key").click(),
   Escape: () => app.stack.unpin(),
 };
 
@@ -76,6 +80,7 @@ document.addEventListener("keydown", (event) => {
 const isOps = () => location.hash.startsWith("#/ops");
 
 function route() {
+  document.body.classList.toggle("ops", isOps());
   byId("view").hidden = isOps();
   byId("ops").hidden = !isOps();
   byId("ops-link").setAttribute("aria-current", isOps() ? "page" : "false");
@@ -92,6 +97,7 @@ window.addEventListener("popstate", () => {
   if (!isOps() && started) void app.restore();
 });
 onTheme(() => app.render());
+new ResizeObserver(([header]) => document.documentElement.style.setProperty("--header", `${header.target.clientHeight + 1}px`)).observe(document.querySelector("header") ?? document.body);
 setInterval(() => app.showAge(), 30_000);
 window.addEventListener("online", () => void (app.error && app.load()));
 route();

@@ -1,7 +1,47 @@
-// Draws lines, marks and lanes on a canvas.
+// Draws lines, marks and lanes on a canvas; and their colours, told apart in both themes.
 
-import { stateColor, themed } from "./colors.js";
 import { firstAt, runsOf } from "./series.js";
+
+const LIGHT = ["#1668b8", "#c2410c", "#15803d", "#9333ea", "#b91c5c", "#0e7490", "#a16207", "#4338ca", "#be123c", "#4d7c0f"];
+const DARK = ["#60a5fa", "#fb923c", "#4ade80", "#c084fc", "#f472b6", "#22d3ee", "#facc15", "#818cf8", "#fb7185", "#a3e635"];
+
+const darkTheme = () => matchMedia("(prefers-color-scheme: dark)");
+
+/** @param {() => void} listener Called when the theme changes. */
+export const onTheme = (listener) => darkTheme().addEventListener("change", listener);
+
+/** @param {number} index */
+export function lineColor(index) {
+  const color = (darkTheme().matches ? DARK : LIGHT)[index % LIGHT.length];
+  if (index < LIGHT.length) return color;
+  // The second ten are the first, nearer to the ink.
+  const [share, other] = darkTheme().matches ? [0.55, 255] : [0.55, 0];
+  return `rgb(${[1, 3, 5].map((at) => Math.round(parseInt(color.slice(at, at + 2), 16) * share + other * (1 - share)))})`;
+}
+
+const ON = /^(true|on|active|occupied|run(ning)?|open|enabled?|auto|normal|1)$/i;
+const OFF = /^(false|off|inactive|unoccupied|stop(ped)?|closed?|disabled?|0)$/i;
+const ALARM = /alarm|fault|fail|trip|error|trouble/i;
+
+/**
+ * @param {string | number | boolean | null} value
+ * @returns {{fill: string, ink: string}}
+ */
+export function stateColor(value) {
+  const dark = darkTheme().matches;
+  if (value === null) return { fill: dark ? "#3f3f46" : "#e4e4e7", ink: dark ? "#d4d4d8" : "#52525b" };
+  const text = String(value);
+  if (OFF.test(text)) return dark ? { fill: "#334155", ink: "#e2e8f0" } : { fill: "#cbd5e1", ink: "#1e293b" };
+  if (ALARM.test(text)) return dark ? { fill: "#b91c1c", ink: "#ffffff" } : { fill: "#dc2626", ink: "#ffffff" };
+  if (ON.test(text)) return dark ? { fill: "#15803d", ink: "#ffffff" } : { fill: "#16803c", ink: "#ffffff" };
+  let hash = 0;
+  for (const letter of text) hash = (hash * 31 + letter.charCodeAt(0)) >>> 0;
+  const hue = [205, 275, 35, 330, 170, 245][hash % 6];
+  return dark ? { fill: `hsl(${hue} 45% 34%)`, ink: "#ffffff" } : { fill: `hsl(${hue} 55% 40%)`, ink: "#ffffff" };
+}
+
+/** @param {string} name A custom property of style.css, without the dashes. */
+export const themed = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 /** @typedef {import("./series.js").Series} Series */
 
@@ -26,7 +66,7 @@ import { firstAt, runsOf } from "./series.js";
  * @param {Pick<Area, "left" | "top" | "width" | "height" | "from" | "to" | "low" | "high">} area
  * @returns {{lines: number[][], dots: number[]}} Coordinates, x and y in turn; dots are samples that no line touches.
  */
-export function outline({ times, values, gap }, area) {
+export function outline({ times, values, gap, thinned }, area) {
   const perMs = area.width / (area.to - area.from);
   const perUnit = area.height / (area.high - area.low || 1);
   const begin = Math.max(firstAt(times, area.from) - 1, 0);
@@ -58,6 +98,8 @@ export function outline({ times, values, gap }, area) {
   for (let index = begin; index < end; index += 1) {
     const value = values[index];
     if (value !== value) {
+      // Of a thinned series, the samples beside this one may be missing, and the hole would be too wide.
+      if (thinned) continue;
       finish();
       before = NaN;
       continue;
@@ -99,7 +141,8 @@ export function paintLine(area, series, { color, dashed = false, bold = false, f
   context.strokeStyle = color;
   context.fillStyle = color;
   context.lineWidth = (bold ? 2.5 : 1.5) * ratio;
-  context.lineJoin = "round";
+  // Round joins cost most of the time of a dense line, where nobody sees them.
+  context.lineJoin = "bevel";
   context.setLineDash(dashed ? [5 * ratio, 4 * ratio] : []);
   context.beginPath();
   for (const line of lines) {
@@ -133,7 +176,7 @@ function paintNulls({ context, ratio, left, width, top, height, from, to }, null
     const x = left + ((time - from) / (to - from)) * width;
     // Marks on top of one another say no more than one.
     if (x < beyond || x < left || x > left + width) continue;
-    beyond = x + arm;
+    beyond = x + 3 * arm;
     context.moveTo(x - arm, y - arm);
     context.lineTo(x + arm, y + arm);
     context.moveTo(x - arm, y + arm);
@@ -155,11 +198,12 @@ export function paintLanes(area, lanes) {
   const xOf = (/** @type {number} */ time) => left + ((Math.min(Math.max(time, from), to) - from) / (to - from)) * width;
   context.save();
   context.textBaseline = "middle";
+  context.textAlign = "left";
   lanes.forEach(({ series, label, color, compare }, index) => {
     const top = area.top + index * LANE_HEIGHT * ratio;
     const bar = top + LABEL_HEIGHT * ratio;
     const height = (LANE_HEIGHT - LABEL_HEIGHT - 5) * ratio;
-    context.font = `600 ${11.5 * ratio}px ${themed("font")}`;
+    context.font = `600 ${12 * ratio}px ${themed("font")}`;
     context.fillStyle = color;
     context.fillRect(left, top + 4 * ratio, 8 * ratio, 8 * ratio);
     context.fillStyle = themed("ink");

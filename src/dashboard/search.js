@@ -1,42 +1,21 @@
 // Finds points by words, as people of the trade write them. Pure.
 
-/** What abbreviations stand for: any of the words may occur instead. */
-const ABBREVIATIONS = /** @type {Record<string, string[]>} */ ({
-  ahu: ["air handling unit", "ahu"],
-  chw: ["chilled water", "chw"],
-  chws: ["chilled water supply", "chws"],
-  chwr: ["chilled water return", "chwr"],
-  clg: ["cooling", "clg"],
-  co2: ["carbon dioxide", "co2"],
-  cw: ["condenser water", "cw"],
-  da: ["discharge air", "da"],
-  dat: ["discharge air temp", "dat"],
-  dmp: ["damper", "dmp"],
-  ea: ["exhaust air", "ea"],
-  elec: ["electric", "elec"],
-  hhw: ["heating hot water", "hhw"],
-  htg: ["heating", "reheat", "htg"],
-  hw: ["hot water", "hw"],
-  hum: ["humidity", "hum"],
-  kw: ["power", "kilowatt", "kw"],
-  kwh: ["energy", "kilowatt hours", "kwh"],
-  ma: ["mixed air", "ma"],
-  mat: ["mixed air temp", "mat"],
-  oa: ["outdoor air", "outside air", "oa"],
-  oat: ["outdoor air temp", "outside air temp", "oat"],
-  occ: ["occup", "occ"],
-  pos: ["position", "pos"],
-  ra: ["return air", "ra"],
-  rat: ["return air temp", "rat"],
-  rh: ["relative humidity", "humidity", "rh"],
-  sa: ["supply air", "sa"],
-  sat: ["supply air temp", "sat"],
-  sp: ["setpoint", "set point", "static pressure", "sp"],
-  spd: ["speed", "spd"],
-  temp: ["temp"],
-  vlv: ["valve", "vlv"],
-  zat: ["zone air temp", "zat"],
-  zn: ["zone", "zn"],
+/** What abbreviations stand for: any of these, or the abbreviation as a word of its own. */
+const ABBREVIATIONS = /** @type {Record<string, string>} */ ({
+  ahu: "air handling unit",
+  chw: "chilled water", chwr: "chilled water return", chws: "chilled water supply",
+  clg: "cooling", co2: "carbon dioxide", cw: "condenser water",
+  da: "discharge air", dat: "discharge air temp", dmp: "damper",
+  ea: "exhaust air", elec: "electric",
+  hhw: "heating hot water", htg: "heating|reheat", hum: "humidity", hw: "hot water",
+  kw: "power|kilowatt", kwh: "energy|kilowatt hours",
+  ma: "mixed air", mat: "mixed air temp",
+  oa: "outdoor air|outside air", oat: "outdoor air temp|outside air temp", occ: "occup",
+  pos: "position",
+  ra: "return air", rat: "return air temp", rh: "humidity",
+  sa: "supply air", sat: "supply air temp", sp: "setpoint|set point|static pressure", spd: "speed",
+  vlv: "valve",
+  zat: "zone air temp", zn: "zone",
 });
 
 /**
@@ -77,8 +56,7 @@ export function matcher(query) {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const patterns = words.map((word) => {
     if (!Object.hasOwn(ABBREVIATIONS, word)) return new RegExp(escaped(word));
-    const forms = ABBREVIATIONS[word].map((form) => (form === word ? `(?<![a-z])${escaped(form)}(?![a-z])` : escaped(form).replaceAll(" ", "[ _-]?")));
-    return new RegExp(forms.join("|"));
+    return new RegExp(`${ABBREVIATIONS[word].replaceAll(" ", "[ _-]?")}|(?<![a-z])${word}(?![a-z])`);
   });
   return (point) => patterns.every((pattern) => pattern.test(point.text));
 }

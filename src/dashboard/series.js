@@ -13,6 +13,7 @@
  * @property {number} texts How many samples of a numeric series are texts, which no line can show.
  * @property {number} gap Samples further apart than this many milliseconds are not joined.
  * @property {string | null} error Why there is nothing.
+ * @property {boolean} thinned Whether samples were left out, so that peaks stay visible.
  * @property {string} level Width of the buckets that the samples were chosen from; "" where that is not said.
  */
 
@@ -43,6 +44,8 @@ export function seriesOf(name, answer, { unit, interval, span, maxPoints }) {
     else if (value === null) nulls.push(time);
   });
   const texts = samples.length - numbers - nulls.length;
+  const how = { interval, span, maxPoints };
+  const thinned = isThinned(answer.level, times.length, how);
   const isState = texts > numbers || (unit === "" && numbers > 0 && isEnumeration(values));
   return {
     name,
@@ -52,8 +55,9 @@ export function seriesOf(name, answer, { unit, interval, span, maxPoints }) {
     raw: isState ? samples.map((sample) => (typeof sample[1] === "object" && sample[1] !== null ? JSON.stringify(sample[1]) : sample[1])) : null,
     nulls,
     texts: isState ? 0 : texts,
-    gap: gapOf(times, { interval, width: widthOf(answer.level, times.length, span, maxPoints) }),
+    gap: isState && thinned ? Infinity : gapOf(times, { interval, width: widthOf(answer.level, times.length, how) }),
     error: answer.error ?? null,
+    thinned,
     level: typeof answer.level === "string" ? answer.level : "",
   };
 }
@@ -73,20 +77,32 @@ function isEnumeration(values) {
   return true;
 }
 
+/** @typedef {{interval: number, span: number, maxPoints: number | null}} How */
+
+/**
+ * Return whether samples were left out: the answer says so, or there would be more than were asked for.
+ * @param {string | number | undefined} level
+ * @param {number} count
+ * @param {How} how
+ */
+function isThinned(level, count, { interval, span, maxPoints }) {
+  if (level !== undefined) return level !== "raw" && level !== 0;
+  if (maxPoints === null) return false;
+  // A bucket gives two samples or more, unless there were so few that none was left out.
+  return interval ? span / interval > maxPoints : count > maxPoints / 3;
+}
+
 /**
  * Return the width of the buckets that samples were chosen from, in milliseconds; 0 where all samples are there.
  * @param {string | number | undefined} level
  * @param {number} count
- * @param {number} span
- * @param {number | null} maxPoints
+ * @param {How} how
  */
-export function widthOf(level, count, span, maxPoints) {
+export function widthOf(level, count, how) {
   if (typeof level === "number") return level;
   const match = /^(\d+)\s*(s|min|m|h|d|w)$/.exec(level ?? "");
   if (match) return Number(match[1]) * WIDTHS[match[2]];
-  if (level === "raw" || maxPoints === null) return 0;
-  // A bucket gives two samples or more, unless there were so few that none was left out.
-  return count > maxPoints / 3 ? (span * SAMPLES_PER_BUCKET) / maxPoints : 0;
+  return isThinned(level, count, how) && how.maxPoints ? (how.span * SAMPLES_PER_BUCKET) / how.maxPoints : 0;
 }
 
 /**

@@ -1,12 +1,11 @@
 // The charts of the page: one for each unit, lanes for what is no number; one cursor for all.
 
-import { lineColor } from "./colors.js";
+import { lineColor } from "./paint.js";
 import { Chart } from "./chart.js";
 import { byId } from "./dom.js";
-import { textAt } from "./legend.js";
+import { hideTooltip, showTooltip, textAt } from "./legend.js";
 import { firstAt } from "./series.js";
 import { formatInstant } from "./times.js";
-import { hideTooltip, showTooltip } from "./tooltip.js";
 
 /** @typedef {import("./chart.js").Line} Line */
 /** @typedef {import("./times.js").Range} Range */
@@ -65,7 +64,7 @@ export class Stack {
         this.charts.delete(heading);
       }
     const count = [...groups.keys()].filter((heading) => heading !== "States").length;
-    const height = Math.min(Math.max((innerHeight - 330) / Math.max(count, 1), 170), 420);
+    const height = Math.min(Math.max((innerHeight - 330) / Math.max(count, 1), 170), innerWidth < 600 ? 240 : 420);
     let before = null;
     for (const [heading, group] of groups) {
       let chart = this.charts.get(heading);
@@ -165,7 +164,8 @@ export class Stack {
 
   /** @returns {number} Of the widest chart, CSS pixels. */
   get plotWidth() {
-    return Math.max(320, ...[...this.charts.values()].map((chart) => chart.plotWidth));
+    // Before the first chart: as wide as one will be.
+    return Math.max(240, this.host.parentElement ? this.host.parentElement.clientWidth - 140 : 0, ...[...this.charts.values()].map((chart) => chart.plotWidth));
   }
 }
 

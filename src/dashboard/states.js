@@ -71,7 +71,7 @@ export function failure(error, { hasPicture, onRetry, onKey }) {
 
 /**
  * What is to be said of an answer besides its samples.
- * @param {import("./loader.js").Loaded} loaded
+ * @param {import("./api.js").Loaded} loaded
  * @param {{zone: string, labelOf: (name: string) => string, onRemove: (names: string[]) => void, onRetry: () => void}} hooks
  * @returns {Node[]}
  */
@@ -84,7 +84,7 @@ export function remarks(loaded, { zone, labelOf, onRemove, onRetry }) {
   }
   if (loaded.meta.cache?.status === "stale") {
     const missing = (loaded.meta.cache.missing ?? []).map((/** @type {[number, number]} */ [from, to]) => `${formatInstant(from, zone)} – ${formatInstant(to, zone)}`);
-    notes.push(note("warn", "The building's system fails: this is what was known before", [missing.length ? `Not checked since: ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? `, and ${missing.length - 3} more ranges` : ""}.` : ""], action("Try again", onRetry)));
+    notes.push(note("warn", "The building's system fails: this is what was known before", [missing.length ? `What could not be had: ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? `, and ${missing.length - 3} more ranges` : ""}.` : "Nothing of the range is missing."], action("Try again", onRetry)));
   }
   if (loaded.meta.unreadableSamples) notes.push(note("", `${loaded.meta.unreadableSamples} samples could not be read`, ["Their time or value made no sense; they are left out."]));
   return notes;
@@ -92,7 +92,7 @@ export function remarks(loaded, { zone, labelOf, onRemove, onRetry }) {
 
 /**
  * The line that says how an answer came about.
- * @param {import("./loader.js").Loaded} loaded
+ * @param {import("./api.js").Loaded} loaded
  * @returns {(string | Node)[]}
  */
 export function happened({ meta, bytes, ms }) {

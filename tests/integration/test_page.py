@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from devtools.layout import NODE_MODULES
 from devtools.toolchain import Toolchain
 from integration.harness.browser import Browser, running_browser
 from integration.harness.worker_server import ROOT, WorkerServer
@@ -17,7 +18,13 @@ DAY_MS = 86_400_000
 AHU = f"{SITE}/10.1.11.4-10002/Air Handling Unit AHU-01"
 OUTDOOR = f"{SITE}/10.1.11.2-10000/Weather Station/Outdoor Air Temperature"
 SUPPLY = f"{AHU}/Supply Air Temperature"
+FAN = f"{AHU}/Supply Fan Status"
+ALARM = f"{AHU}/Freeze Protection Alarm"
+POWER = f"{SITE}/10.1.11.3-10001/Electrical Room 001/Main Meter.Active Power"
 DAY = {"from": "2026-10-01T00:00:00Z", "to": "2026-10-02T00:00:00Z", "tz": "UTC"}
+
+
+NOW = {"from": "now-1h", "to": "now", "refresh": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +178,84 @@ def test_everything_can_be_taken_away(page: WorkerServer, browser: Browser) -> N
     assert taken["url"] == taken["copied"]["Copy link"]
     assert "curl" in taken["copied"]["Copy curl"]
     assert "read_csv" in taken["copied"]["Copy Python"]
+
+
+def test_comparison_is_drawn_dashed_with_the_difference(
+    page: WorkerServer, browser: Browser
+) -> None:
+    """The week before lies below, the legend has the difference of the means."""
+    found = browser.run("compared", page.url, query=query(OUTDOOR))
+    assert found["more"] > 100
+    assert found["difference"].strip("+\N{MINUS SIGN}").replace(".", "").isdigit()
+    assert 4 == len(found["tooltip"])
+
+
+def test_job_shows_progress_survives_a_reload_and_is_drawn(
+    page: WorkerServer, browser: Browser
+) -> None:
+    """A year and more of two points is a job; after a reload it is the same one; then the charts."""
+    names = [f"{AHU}/{name}" for name in ("Return Air Temperature", "Cooling Coil Valve Position")]
+    years = {"from": "2025-01-01T00:00:00Z", "to": "2026-06-01T00:00:00Z"}
+    found = browser.run("jobToItsEnd", page.url, query=query(*names, **years))
+    assert "min" in found["first"]
+    assert 1 == found["jobs"]
+    assert found["values"] == sorted(found["values"])
+    assert found["ink"] > 1000
+    assert "hit" in found["happened"]
+
+
+def test_job_is_cancelled(page: WorkerServer, browser: Browser) -> None:
+    """Cancel ends the job, and says so; the question can be asked again."""
+    names = [
+        f"{AHU}/{name}" for name in ("Heating Coil Valve Position", "Supply Fan Speed Feedback")
+    ]
+    year = {"from": "2025-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}
+    found = browser.run("jobCancelled", page.url, query=query(*names, **year))
+    assert "Ask again" in found["said"]
+    assert found["isHidden"]
+
+
+def test_states_are_lanes_and_nulls_are_told(page: WorkerServer, browser: Browser) -> None:
+    """What is no number has a lane each, with its colours; the legend counts missing values."""
+    found = browser.run("lanes", page.url, query=query(OUTDOOR, FAN, ALARM))
+    assert found["colors"].get("22,128,60", 0) > 1000
+    assert "normal" in found["tooltip"]
+    assert any("no value" in row for row in found["rows"])
+
+
+def test_everything_works_by_keyboard(page: WorkerServer, browser: Browser) -> None:
+    """Find, draw, move the cursor, pin, shift, go back, list the shortcuts."""
+    found = browser.run("keyboardOnly", page.url, query=query(), word="oat")
+    said = found["said"]
+    assert len(set(said)) == len(said)
+    assert all("Outdoor Air Temperature" in text and "°F" in text for text in said)
+    assert said[0].startswith("2026-10-01 00:00")
+    assert said[2].startswith("2026-10-01 00:55")
+    assert found["pinned"]
+    assert found["hidden"]
+    assert "2026-09-30T00:00:00Z" == found["earlier"]["from"]
+    assert "Shortcuts" in found["help"]
+
+
+def test_page_fits_a_phone(page: WorkerServer, browser: Browser) -> None:
+    """At 360 px nothing is cut off; a tap shows values, two fingers zoom."""
+    phone = {"viewport": {"width": 360, "height": 740}, "hasTouch": True}
+    found = browser.run("onAPhone", page.url, query=query(OUTDOOR), context=phone)
+    assert (0, 0) == (found["wide"], found["open"])
+    assert 0.2 < found["span"] < 0.6
+
+
+def test_axe_finds_nothing_serious(page: WorkerServer, browser: Browser) -> None:
+    """Labels, roles, contrast in both themes: axe-core has nothing serious to say of any view."""
+    source = str(NODE_MODULES / "axe-core" / "axe.min.js")
+    asked = query(OUTDOOR, FAN, f"{OUTDOOR}s", cmp="1d")
+    assert [] == browser.run("accessibility", page.url, query=asked, source=source)
+
+
+def test_live_chart_asks_by_itself_unless_nobody_looks(
+    page: WorkerServer, browser: Browser
+) -> None:
+    """Once a minute, not while hidden, at once when seen again."""
+    found = browser.run("live", page.url, query=query(OUTDOOR, **NOW))
+    assert "newest sample" in found["fresh"]
+    assert (1, 0, 1) == (found["once"], found["hidden"], found["seen"])

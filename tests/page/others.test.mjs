@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { apiUrl, curlCommand, fileName, pythonCode } from "../../src/dashboard/commands.js";
-import { splitEvents } from "../../src/dashboard/jobs.js";
-import { axisText } from "../../src/dashboard/ticks.js";
+import { apiUrl, curlCommand, fileName, pythonCode } from "../../src/dashboard/panels.js";
+import { splitEvents } from "../../src/dashboard/api.js";
+import { axisText } from "../../src/dashboard/times.js";
 
 const asked = { origin: "https://bv.example", site: "s", points: ["s/a, b", "s/it's"], from: 0, to: 3_600_000, keyed: true };
 

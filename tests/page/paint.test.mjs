@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
-globalThis.matchMedia = () => ({ matches: false, addEventListener() {} });
-const { outline } = await import("../../src/dashboard/paint.js");
+import { outline } from "../../src/dashboard/paint.js";
 
 const area = { left: 0, top: 0, width: 100, height: 100, from: 0, to: 100, low: 0, high: 100 };
 const line = (samples, gap = Infinity) => ({
@@ -14,6 +12,11 @@ const line = (samples, gap = Infinity) => ({
 test("samples are joined, unless a gap or a missing value parts them", () => {
   const found = outline(line([[0, 0], [10, 10], [50, 50], [60, NaN], [70, 70], [80, 80]], 20), area);
   assert.deepEqual(found, { lines: [[0, 100, 10, 90], [70, 30, 80, 20]], dots: [50, 50] });
+});
+
+test("of a thinned series, a missing value parts nothing, and a gap still does", () => {
+  const found = outline({ ...line([[0, 0], [10, NaN], [20, 20], [90, 90], [95, 95]], 30), thinned: true }, area);
+  assert.deepEqual(found.lines, [[0, 100, 20, 80], [90, 10, 95, 5]]);
 });
 
 test("a column's lowest and highest sample are drawn", () => {

@@ -28,10 +28,17 @@ test("a gap is three intervals, or more than two buckets of a thinned answer", (
   assert.equal(series(minutes(1, 2)).gap, 180_000);
   assert.equal(series(minutes(1, 2, 3, 4), { interval: 0 }).gap, 180_000);
   const many = Array.from({ length: 90 }, (_, index) => [index * 40_000, index]);
-  assert.equal(series(many, { maxPoints: 100 }).gap, 2 * 144_000 + 60_000);
-  assert.equal(series(many.slice(0, 30), { maxPoints: 100 }).gap, 180_000);
-  assert.equal(s.widthOf("15m", 5, 1, 100), 900_000);
-  assert.equal(s.widthOf("raw", 90, 3_600_000, 100), 0);
+  assert.equal(series(many, { maxPoints: 50 }).gap, 2 * 288_000 + 60_000);
+  assert.equal(series(many, { maxPoints: 100 }).gap, 180_000);
+  assert.equal(series(many, { maxPoints: 100, interval: 0 }).gap, 2 * 144_000 + 40_000);
+  assert.equal(s.widthOf("15m", 5, { ...how, maxPoints: 100 }), 900_000);
+  assert.equal(s.widthOf("raw", 90, { ...how, maxPoints: 10 }), 0);
+});
+
+test("of states whose samples were thinned out, only the changes are there: none is a gap", () => {
+  const changes = [[0, "on"], [1_800_000, "off"]];
+  assert.equal(series(changes, { maxPoints: 50 }).gap, Infinity);
+  assert.equal(series(changes, { maxPoints: 100 }).gap, 180_000);
 });
 
 test("equal states are one run, and end at a gap", () => {

@@ -206,3 +206,232 @@ export async function readDownloads(page, { query, labels }) {
   }
   return { files, copied, url: page.url() };
 }
+
+export async function compared(page, { query }) {
+  await open(page, query);
+  const alone = await ink(page);
+  await page.getByLabel("Compare with").selectOption("7d");
+  await page.waitForURL(/cmp=7d/);
+  await page.getByText("vs. week before").waitFor();
+  await settled(page);
+  const cells = await page.locator("#legend tbody tr").first().locator("td").allTextContents();
+  const box = await overOf(page).boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.locator("#tooltip tr").first().waitFor();
+  const tooltip = await page.locator("#tooltip td").allTextContents();
+  return { more: (await ink(page)) - alone, difference: cells[5], tooltip };
+}
+
+/** A question that becomes a job: progress, a reload in the middle, and its picture at the end. */
+export async function jobToItsEnd(page, { query }) {
+  await page.goto(`/?${new URLSearchParams(query)}`);
+  await page.locator("#job progress").waitFor();
+  const first = await page.locator("#job").textContent();
+  const jobs = [];
+  page.on("request", (request) => {
+    const found = /api\/jobs\/([^/?]+)/.exec(request.url());
+    if (found) jobs.push(found[1]);
+  });
+  await page.reload();
+  await page.locator("#job progress").waitFor();
+  const values = await page.evaluate(async () => {
+    const seen = [];
+    while (!document.querySelector("#job").hidden) {
+      seen.push(document.querySelector("#job progress")?.value ?? 0);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    return [...new Set(seen)];
+  });
+  await drawn(page);
+  return { first, values, jobs: new Set(jobs).size, ink: await ink(page), happened: await page.textContent("#happened") };
+}
+
+export async function jobCancelled(page, { query }) {
+  await page.goto(`/?${new URLSearchParams(query)}`);
+  await page.locator("#job").getByRole("button", { name: "Cancel" }).click();
+  const card = page.locator("#state .card");
+  await card.getByRole("heading", { name: "Cancelled" }).waitFor();
+  return { said: await card.textContent(), isHidden: await page.locator("#job").isHidden() };
+}
+
+/** Lanes, gaps, nulls and lone samples, as they are drawn. */
+export async function lanes(page, { query }) {
+  await open(page, query);
+  const headings = (await page.locator(".chart-title").allTextContents()).map((text) => text.split(/(?=[A-Z])/)[0] || text);
+  const index = headings.length - 1;
+  const colors = await page.locator(".chart-lanes canvas").evaluate((canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const counts = {};
+    for (let at = 0; at < data.length; at += 4) {
+      const color = [data[at], data[at + 1], data[at + 2]].join();
+      counts[color] = (counts[color] ?? 0) + 1;
+    }
+    return counts;
+  });
+  const box = await overOf(page, index).boundingBox();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 25);
+  const tooltip = await page.locator("#tooltip").textContent();
+  const rows = await page.locator("#legend tbody tr").allTextContents();
+  return { colors, tooltip, rows };
+}
+
+/** From the address bar to a value read, without a mouse. */
+export async function keyboardOnly(page, { query, word }) {
+  await page.goto(`/?${new URLSearchParams(query)}`);
+  await page.locator("#found [role=option]").first().waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type(word);
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Enter");
+  await drawn(page);
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate(() => document.activeElement.classList.contains("plot"))) break;
+  }
+  const said = [];
+  for (const key of ["ArrowRight", "ArrowRight", "Shift+ArrowRight", "End", "ArrowLeft"]) {
+    await page.keyboard.press(key);
+    said.push(await page.textContent("#spoken"));
+  }
+  await page.keyboard.press("Enter");
+  const pinned = await page.locator("#tooltip.pinned").isVisible();
+  await page.keyboard.press("Escape");
+  const hidden = await page.locator("#tooltip").isHidden();
+  await page.evaluate(() => document.activeElement.blur());
+  const before = page.url();
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForURL((url) => url.href !== before);
+  const earlier = Object.fromEntries(new URL(page.url()).searchParams);
+  await page.keyboard.press("Backspace");
+  await page.waitForURL(before);
+  await page.keyboard.press("?");
+  const help = await page.locator("#help-dialog").textContent();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("u");
+  return { said, pinned, hidden, earlier, help, tz: await page.evaluate(() => new URL(location.href).searchParams.get("tz")) };
+}
+
+/** A phone: nothing is wider than it, points are chosen from the drawer, two fingers zoom. */
+export async function onAPhone(page, { query }) {
+  await open(page, query);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  await page.getByRole("button", { name: /Points \(1\)/ }).click();
+  await page.locator("#found [role=option]").nth(5).click();
+  await page.getByRole("button", { name: /Points \(2\)/ }).click();
+  await settled(page);
+  const open2 = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  await page.locator(".plot").first().scrollIntoViewIfNeeded();
+  const box = await overOf(page).boundingBox();
+  const y = box.y + box.height / 2;
+  const client = await page.context().newCDPSession(page);
+  const touch = (type, ...xs) => client.send("Input.dispatchTouchEvent", { type, touchPoints: xs.map((x, id) => ({ x: box.x + x * box.width, y, id })) });
+  await touch("touchStart", 0.4);
+  await touch("touchEnd");
+  await page.locator("#tooltip.pinned").waitFor();
+  await touch("touchStart", 0.4, 0.6);
+  await touch("touchMove", 0.3, 0.7);
+  await touch("touchMove", 0.2, 0.8);
+  await touch("touchEnd");
+  await page.waitForURL((url) => !url.searchParams.get("from").startsWith("2026-10-01T00:00:00"));
+  const { from, to } = Object.fromEntries(new URL(page.url()).searchParams);
+  return { wide, open: open2, span: (Date.parse(to) - Date.parse(from)) / (Date.parse(query.at(-2)[1]) - Date.parse(query.at(-3)[1])) };
+}
+
+/** What axe-core finds in some views. */
+export async function accessibility(page, { query, source }) {
+  const axe = await readFile(source, "utf8");
+  const found = [];
+  const look = async (where) => {
+    if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => window.axe.run());
+    for (const { id, impact, nodes } of violations) if (["serious", "critical"].includes(impact)) found.push(`${where}: ${id}: ${nodes.map((node) => node.target.join(" ")).slice(0, 3).join(", ")}: ${nodes[0].failureSummary}`);
+  };
+  await page.goto("/");
+  await page.getByRole("heading", { name: "Look at a building" }).waitFor();
+  await look("nothing chosen");
+  await open(page, query);
+  await page.locator("#legend summary").click();
+  await look("charts");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await look("charts, dark");
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.click("#time");
+  await look("time");
+  await page.keyboard.press("Escape");
+  await page.click("#take");
+  await look("take away");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await look("help");
+  await page.keyboard.press("Escape");
+  await page.goto("/#/ops");
+  await page.getByRole("heading", { name: "Operator's view" }).waitFor();
+  await page.getByText("Requests by route").waitFor();
+  await look("operator");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await look("operator, dark");
+  return found;
+}
+
+/** Live: asked again by itself, said to be old, and quiet while nobody looks. */
+export async function live(page, { query }) {
+  await page.clock.install();
+  await page.goto(`/?${new URLSearchParams(query)}`);
+  await page.waitForSelector(".plot canvas");
+  await page.locator("#live-note").waitFor();
+  const fresh = await page.textContent("#live-note");
+  let asked = 0;
+  page.on("request", (request) => (asked += request.url().includes("/api/timeseries") ? 1 : 0));
+  await page.clock.fastForward(61_000);
+  await page.waitForFunction(() => !document.body.classList.contains("loading"));
+  await page.waitForTimeout(300);
+  const once = asked;
+  await page.evaluate(() => Object.defineProperty(document, "hidden", { value: true, configurable: true }));
+  await page.clock.fastForward(61_000);
+  await page.waitForTimeout(300);
+  const hidden = asked - once;
+  await page.evaluate(() => {
+    Object.defineProperty(document, "hidden", { value: false, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await page.waitForTimeout(500);
+  return { fresh, once, hidden, seen: asked - once - hidden };
+}
+
+/** Without a key, with a wrong one, with a reader's, with an administrator's. */
+export async function keys(page, { query, reader, admin }) {
+  await page.goto(`/?${new URLSearchParams(query)}`);
+  const dialog = page.locator("#key-dialog");
+  await dialog.getByLabel("API key").fill("bv_wrong_key_that_nobody_has");
+  await dialog.getByRole("button", { name: "Use this key" }).click();
+  await dialog.locator(".error").waitFor();
+  const wrong = await dialog.locator(".error").textContent();
+  await dialog.getByLabel("API key").fill(reader);
+  await dialog.getByRole("button", { name: "Use this key" }).click();
+  await drawn(page);
+  const stored = await page.evaluate(() => [sessionStorage, localStorage].map((store) => JSON.stringify(store)));
+  const inAddress = page.url().includes(reader) || (await page.content()).includes(reader);
+  await page.click("#take");
+  await page.locator("#take-panel").getByRole("button", { name: "Copy curl" }).click();
+  const curl = await page.evaluate(() => navigator.clipboard.readText());
+  await page.goto("/#/ops");
+  await page.locator("#ops .card").waitFor();
+  const forbidden = await page.locator("#ops .card").textContent();
+  await page.locator("#ops").getByRole("button", { name: "Another key" }).click();
+  await dialog.getByLabel("API key").fill(admin);
+  await dialog.getByRole("button", { name: "Use this key" }).click();
+  await page.getByText("Requests by route").waitFor();
+  return { wrong, stored: [stored[0].includes(reader), stored[1].includes(reader)], inAddress, curl: curl.includes(reader), forbidden, routes: await page.locator("#ops tbody tr").count() };
+}
+
+/** The upstream fails: what was known is shown, and said to be old; what was never known is a failure. */
+export async function upstreamFails(page, { query, other }) {
+  await open(page, query);
+  const stale = await page.locator("#state .card").textContent();
+  const happened = await page.textContent("#happened");
+  const drawnPixels = await ink(page);
+  await page.goto(`/?${new URLSearchParams(other)}`);
+  await page.locator("#state .card.bad").waitFor();
+  return { stale, happened, ink: drawnPixels, failed: await page.locator("#state .card.bad").textContent() };
+}
