@@ -191,8 +191,13 @@ export class App {
     this.newest = undefined;
     if (!this.view.site || this.view.points.length === 0) {
       this.loaded = this.other = null;
+      document.body.classList.remove("loading");
+      this.showJob(null);
       return this.render();
     }
+    // What an older question still hears of its job is not shown.
+    const onJob = (/** @type {import("./api.js").Job | null} */ job) => void (controller === this.controller && this.showJob(job));
+    onJob(null);
     document.body.classList.add("loading");
     this.render();
     try {
@@ -200,12 +205,12 @@ export class App {
       const maxPoints = Math.max(400, Math.round(this.stack.plotWidth * 2));
       const range = aligned(this.range, now, maxPoints / BUCKETS);
       const wish = { site: this.view.site, points: this.view.points, range, maxPoints, address: location.search };
-      const loaded = await load(wish, this.catalog, { signal: controller.signal, onJob: (job) => this.showJob(job) });
+      const loaded = await load(wish, this.catalog, { signal: controller.signal, onJob });
       const by = this.comparedBy();
       // The charts are there before the comparison is.
       if (by) Object.assign(this, { loaded, other: null }), this.render();
       const old = { ...wish, range: { from: range.from - by, to: range.to - by }, address: `${location.search}#cmp` };
-      const other = by ? await load(old, this.catalog, { signal: controller.signal, onJob: (job) => this.showJob(job) }) : null;
+      const other = by ? await load(old, this.catalog, { signal: controller.signal, onJob }) : null;
       Object.assign(this, { loaded, other });
       if (loaded.series.every((series) => series.times.length === 0 && !series.error)) this.newest = await newestSample(this.view.site, this.view.points, now, controller.signal);
     } catch (error) {

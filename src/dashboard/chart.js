@@ -218,7 +218,7 @@ function keyOf({ color, label }) {
  * @param {number} step
  */
 function yText(value, step) {
-  const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9)));
+  const digits = (String(Number(step.toPrecision(6))).split(".")[1] ?? "").length;
   return Math.abs(value) >= 1e7 ? value.toExponential(1) : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 

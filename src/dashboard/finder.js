@@ -59,7 +59,7 @@ export class Finder {
     const units = new Map(this.points.map((point) => [point.name, point.unit]));
     this.chosenHead.replaceChildren(
       h("span", null, names.length ? `${names.length} drawn` : "None drawn"),
-      names.length > 0 && h("button", { class: "button small", type: "button", onclick: () => this.onChoose([], 0) }, "Remove all"),
+      h("button", { class: "button small", type: "button", onclick: () => this.onChoose([], 0) }, "Remove all"),
     );
     this.chosenHead.hidden = this.chosenList.hidden = names.length === 0;
     this.chosenList.replaceChildren(

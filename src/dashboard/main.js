@@ -43,7 +43,7 @@ for (const [button, panel, fill] of /** @type {const} */ ([["time", "time-panel"
     if (event.newState !== "open") return;
     fill();
     const box = byId(button).getBoundingClientRect();
-    const width = Math.min(440, innerWidth - 16);
+    const width = Math.min(480, innerWidth - 16);
     byId(panel).style.top = `${box.bottom + 6}px`;
     byId(panel).style.left = `${Math.max(8, Math.min(box.left, innerWidth - width - 8))}px`;
   });

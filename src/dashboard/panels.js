@@ -3,7 +3,7 @@
 import { ask, follow, send, storedKey, storeKey } from "./api.js";
 import { themed } from "./paint.js";
 import { byId, h, saveFile, toast } from "./dom.js";
-import { formatInstant, inputText, MONTHS, offsetText, parseRange, PRESETS, wallClock } from "./times.js";
+import { DAY, formatInstant, inputText, MONTHS, offsetText, parseRange, PRESETS, wallClock } from "./times.js";
 
 /** @typedef {import("./times.js").Range} Range */
 /** @typedef {import("./times.js").RangeText} RangeText */
@@ -22,7 +22,7 @@ export function rangeName(text, range, zone) {
   const years = [range.from, range.to, Date.now()].map((ms) => wallClock(ms, zone).year);
   const [from, to] = [range.from, range.to].map((ms) => shortInstant(ms, zone, new Set(years).size > 1));
   if (text.to.trim() === "now") return `Since ${from.join(" ")}`;
-  if (from[1] === "00:00" && to[1] === "00:00") return `${from[0]} – ${to[0]}`;
+  if ((from[1] === "00:00" && to[1] === "00:00") || range.to - range.from > 14 * DAY) return `${from[0]} – ${to[0]}`;
   return from[0] === to[0] ? `${from.join(" ")} – ${to[1]}` : `${from.join(" ")} – ${to.join(" ")}`;
 }
 
@@ -124,7 +124,7 @@ export function fillTakePanel(panel, shown, { png }) {
     h("h3", null, "Copy"),
     h("div", { class: "chips" }, copy("Copy link", () => location.href), copy("Copy curl", () => curlCommand(asked)), copy("Copy Python", () => pythonCode(asked))),
     problem,
-    shown.points.length === 0 ? h("p", { class: "muted" }, "Choose points first.") : null,
+    h("p", { class: "muted", hidden: shown.points.length > 0 }, "Choose points first."),
   );
 }
 
@@ -232,8 +232,8 @@ export function askForKey(text, onKey) {
 const SHORTCUTS = [
   ["/", "find points"], ["← →", "earlier, later by a span"], ["+ −", "half the span, twice the span"], ["Backspace", "the view before"],
   ["r", "load again"], ["t", "choose the time"], ["u", "UTC or the browser's zone"], ["c", "next comparison"], ["k", "API key"], ["?", "this list"],
-  ["Tab, then ← →", "in a chart: move the cursor (Shift: ten samples; Home, End)"], ["Enter, Esc", "in a chart: keep the values shown, let them go"],
-  ["drag", "zoom to what is marked"], ["Shift+drag", "move in time"], ["wheel", "zoom, in a chart that was clicked, or with Ctrl"], ["click, Ctrl+click", "in the table: one series alone; on or off"],
+  ["Tab then ← →", "in a chart: move the cursor (Shift: ten samples; Home, End)"], ["Enter Esc", "in a chart: keep the values shown, let them go"],
+  ["drag", "zoom to what is marked"], ["Shift+drag", "move in time"], ["wheel", "zoom, in a chart that was clicked, or with Ctrl"], ["click Ctrl+click", "in the table: one series alone; on or off"],
 ];
 
 export function showHelp() {

@@ -193,7 +193,7 @@ def test_comparison_is_drawn_dashed_with_the_difference(
 def test_job_shows_progress_survives_a_reload_and_is_drawn(
     page: WorkerServer, browser: Browser
 ) -> None:
-    """A year and more of two points is a job; after a reload it is the same one; then the charts."""
+    """More than a year is a job; after a reload it is the same one; then come the charts."""
     names = [f"{AHU}/{name}" for name in ("Return Air Temperature", "Cooling Coil Valve Position")]
     years = {"from": "2025-01-01T00:00:00Z", "to": "2026-06-01T00:00:00Z"}
     found = browser.run("jobToItsEnd", page.url, query=query(*names, **years))

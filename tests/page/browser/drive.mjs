@@ -26,6 +26,9 @@ async function run(scenario, url, picture, options) {
   });
   try {
     const result = (await scenarios[scenario](page, options)) ?? null;
+    // What a missing value looks like when it is taken for text.
+    const odd = /\b(null|undefined|NaN)\b|\[object /.exec(await page.locator("body").innerText());
+    if (odd) faults.push(`the page says “${odd[0]}”`);
     return faults.length ? { error: faults.join("\n") } : { result };
   } catch (error) {
     await page.screenshot({ path: picture }).catch(() => {});

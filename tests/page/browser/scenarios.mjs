@@ -360,6 +360,7 @@ export async function accessibility(page, { query, source }) {
   await look("time");
   await page.keyboard.press("Escape");
   await page.click("#take");
+  if (/null|undefined|NaN/.test(await page.locator("#take-panel").innerText())) found.push("take away: a missing value is taken for text");
   await look("take away");
   await page.keyboard.press("Escape");
   await page.keyboard.press("?");
