@@ -22,10 +22,11 @@ SHARING = {
             "guides",
             "hostile_secrets",
             "openapi_answers",
+            "page_keys",
             "point_call_faults",
             "who_may_ask",
         ),
-        "brittle": ("cached_faults", "direct_faults", "lessons"),
+        "brittle": ("cached_faults", "direct_faults", "lessons", "page_faults"),
     }.items()
     for name in names
 }

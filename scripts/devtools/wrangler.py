@@ -25,6 +25,9 @@ NOISE = re.compile(
     rb"\s*$"
     rb"|\[wrangler:info\] (Updated and r|R)eady on "
     rb"|env\.\w+ .* local$|Binding +Resource +Mode|Your Worker has access to the following "
+    # The page's files: two dozen lines for each visit.
+    rb"|\[wrangler:info\] GET /page/|\[custom build\] "
+    rb"|\[wrangler:info\] \xe2\x9c\xa8 Parsed \d+ valid (redirect|header) rules?\."
     rb"|Attaching additional modules:|\xe2\x94[\x80-\xbf]|Using secrets defined in "
     rb"|\xe2\x8e\x94 (Starting local server|Connection status updated)"
     # One warning at each start, as long as wrangler.toml has a cron; docs/local-runtime.md has it.

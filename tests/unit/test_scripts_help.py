@@ -27,6 +27,7 @@ TOLD = {
     "fuzz": ("--requests", "--seed", "--threads"),
     "lock": ("pyproject.toml", "package.json"),
     "pack_runtime": ("PYODIDE_FOLDER", "BUNDLE_FILE"),
+    "screenshots": ("docs/page-*.png", "operator's view"),
     "setup_cloudflare": ("--dry-run", "--tear-down"),
     "test": ("pytest",),
     "wrangler": ("-- --help",),
