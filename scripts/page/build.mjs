@@ -3,7 +3,7 @@
 // modules import one another by relative names, so that none has to know it. index.html names the folder. Each module
 // stays one, without comments and spaces.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transformSync } from "esbuild";
@@ -14,6 +14,7 @@ const TARGET = join(ROOT, ".dev", "page");
 // These are looked for under their own names.
 const AT_THE_TOP = new Set(["_headers", "_redirects", "favicon.svg", "index.html"]);
 const DIGITS = 12;
+const KEPT_MS = 86_400_000;
 
 // A vendored file is what its package says, to the byte.
 const content = (name) => {
@@ -32,17 +33,19 @@ const hash = createHash("sha256");
 for (const [name, text] of assets) hash.update(`${name}\0${text}\0`);
 const folder = `page/${hash.digest("hex").slice(0, DIGITS)}`;
 
-// Several runs may build at once: what is there is whole.
-const place = (path, text) => {
+// Several runs may build and read at once: what is there is whole, and nothing passing is among it.
+const MADE = dirname(TARGET);
+const place = (name, text) => {
+  const path = join(TARGET, name);
   if (existsSync(path) && readFileSync(path, "utf8") === text) return;
-  const fresh = `${path}.${process.pid}.new`;
+  const fresh = join(MADE, `page.${name}.${process.pid}.new`);
   writeFileSync(fresh, text);
   renameSync(fresh, path);
 };
 
 mkdirSync(join(TARGET, "page"), { recursive: true });
 if (!existsSync(join(TARGET, folder))) {
-  const fresh = join(ROOT, ".dev", `page.${process.pid}.new`);
+  const fresh = join(MADE, `page.${process.pid}.new`);
   for (const [name, text] of assets) {
     mkdirSync(dirname(join(fresh, name)), { recursive: true });
     writeFileSync(join(fresh, name), text);
@@ -56,6 +59,10 @@ if (!existsSync(join(TARGET, folder))) {
 }
 const html = readFileSync(join(SOURCE, "index.html"), "utf8")
   .replace(/(href|src)="((?:vendor\/)?[\w-]+\.(?:css|js))"/g, `$1="/${folder}/$2"`);
-place(join(TARGET, "index.html"), html);
-for (const name of AT_THE_TOP) if (name !== "index.html") place(join(TARGET, name), content(name));
-for (const old of readdirSync(join(TARGET, "page"))) if (`page/${old}` !== folder) rmSync(join(TARGET, "page", old), { recursive: true, force: true });
+place("index.html", html);
+for (const name of AT_THE_TOP) if (name !== "index.html") place(name, content(name));
+// Another run may be reading an older folder, and a browser may have the page that names it.
+for (const old of readdirSync(join(TARGET, "page"))) {
+  const path = join(TARGET, "page", old);
+  if (`page/${old}` !== folder && statSync(path).mtimeMs < Date.now() - KEPT_MS) rmSync(path, { recursive: true, force: true });
+}

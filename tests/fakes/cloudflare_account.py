@@ -67,6 +67,7 @@ class CloudflareAccount:
         bindings: What the deployed Worker is bound to.
         secrets: Values by name.
         crons: Schedules of the Worker.
+        assets: Paths of its static files.
         uploads: Files on their way into the database, by path.
         refuse: Makes a call fail, if it returns something.
         sql: The database.
@@ -87,6 +88,7 @@ class CloudflareAccount:
     bindings: list[dict[str, Any]] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
     crons: list[str] = field(default_factory=list)
+    assets: list[str] = field(default_factory=list)
     uploads: dict[str, bytes] = field(default_factory=dict)
     refuse: Callable[[Call], Refused | None] = lambda _: None
     sql: sqlite3.Connection = field(

@@ -13,6 +13,8 @@ from typing import Any
 
 from fakes.cloudflare_account import NOW, Call, CloudflareAccount, Refused
 
+# A token that says nothing: {} signed by nobody.
+JWT = "e30.e30.e30"
 Handler = Callable[[CloudflareAccount, Call], Any]
 
 
@@ -229,6 +231,12 @@ def put_script(account: CloudflareAccount, call: Call) -> Any:
     }
 
 
+def begin_assets(account: CloudflareAccount, call: Call) -> Any:
+    """Answer `POST /workers/scripts/{name}/assets-upload-session`: has all files already."""
+    account.assets = list(call.json()["manifest"])
+    return {"jwt": JWT, "buckets": []}
+
+
 def read_worker(account: CloudflareAccount, call: Call) -> Any:
     """Answer `GET /workers/workers/{name}`."""
     _require_script(account, call.parts[0])
@@ -379,6 +387,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", _SERVICE, read_service),
     ("DELETE", _SERVICE, delete_service),
     ("PUT", _SCRIPT, put_script),
+    ("POST", f"{_SCRIPT}/assets-upload-session", begin_assets),
     ("POST", f"{_SCRIPT}/versions", put_script),
     ("POST", f"{_SCRIPT}/deployments", empty_object),
     ("PATCH", f"{_SCRIPT}/script-settings", empty_object),

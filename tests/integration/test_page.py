@@ -180,6 +180,18 @@ def test_everything_can_be_taken_away(page: WorkerServer, browser: Browser) -> N
     assert "read_csv" in taken["copied"]["Copy Python"]
 
 
+def test_real_meter_is_drawn(page: WorkerServer, browser: Browser) -> None:
+    """A month of a real electricity meter, whose point has no unit and no long name."""
+    month = {"from": "2020-06-01T00:00:00Z", "to": "2020-07-01T00:00:00Z", "tz": "UTC"}
+    meter = METER.name.removesuffix(".csv.gz")
+    asked = [("site", "meters"), ("p", meter), *month.items()]
+    found = browser.run("meter", page.url, query=asked)
+    assert ["No unit"] == found["headings"]
+    assert found["ink"] > 1000
+    assert meter in found["row"]
+    assert "720" in found["row"]
+
+
 def test_comparison_is_drawn_dashed_with_the_difference(
     page: WorkerServer, browser: Browser
 ) -> None:

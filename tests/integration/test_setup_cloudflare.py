@@ -26,6 +26,7 @@ from devtools.toolchain import Toolchain
 from devtools.wrangler import NODE_FLAGS
 from fakes.cloudflare_account import ACCOUNT, Call, CloudflareAccount, Refused
 from fakes.cloudflare_api import CloudflareApi
+from integration.harness.project_copy import with_page
 
 SECRET = "upstream-token-that-nobody-may-see"
 API_TOKEN = "token-of-the-operator"
@@ -115,7 +116,7 @@ def site(tools: Toolchain, tmp_path: Path) -> Iterator[Site]:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
     toml = folder / "wrangler.toml"
-    toml.write_text(smaller(toml.read_text(encoding="utf-8")))
+    toml.write_text(with_page(smaller(toml.read_text(encoding="utf-8"))))
     with CloudflareApi(CloudflareAccount(API_TOKEN)) as api:
         environ = {**os.environ, **environment(tmp_path, api.url)}
         command = [str(tools.node), *NODE_FLAGS, str(cli_of(tools))]
@@ -169,6 +170,8 @@ def test_the_real_wrangler_sets_up_and_takes_down(
     assert 2 == len(named.queues)
     assert set(named.queues) == set(account.queues) == set(account.consumers)
     assert ["*/5 * * * *"] == account.crons
+    assert "/index.html" in account.assets
+    assert any(path.endswith("/main.js") for path in account.assets)
     assert b"class Default(WorkerEntrypoint)" in account.scripts[named.worker]
     assert {TOKEN: SECRET} == account.secrets
     key = site.key_file.read_text().strip()
@@ -209,7 +212,7 @@ def assert_only_harmless(changes: list[str], worker: str) -> None:
     script = f"/workers/scripts/{worker}"
     harmless = re.compile(
         rf"(POST|PUT|PATCH) {script}/(versions|deployments|script-settings|subdomain|schedules"
-        r"|secrets)|PUT /queues/\w+/consumers/.*|PUT /r2/buckets/.*/lifecycle"
+        r"|secrets|assets-upload-session)|PUT /queues/\w+/consumers/.*|PUT /r2/buckets/.*/lifecycle"
         # Refused, because it exists; queries of migrations and keys.
         r"|POST /queues|POST /d1/database/[0-9a-f-]+/query"
     )

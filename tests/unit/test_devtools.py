@@ -209,6 +209,10 @@ def test_env_file_is_for_its_owner_alone(tmp_path: Path) -> None:
             None,
         ),
         (b"  To manually trigger a scheduled event, run:\n", None),
+        (b"[custom build] Running: node scripts/page/build.mjs\n", None),
+        ("[wrangler:info] \N{SPARKLES} Parsed 2 valid header rules.\n".encode(), None),
+        (b"[wrangler:info] GET /page/0a1b2c3d4e5f/main.js 200 OK (9ms)\n", None),
+        (b"[wrangler:info] GET / 200 OK (9ms)\n", b"[wrangler:info] GET / 200 OK (9ms)\n"),
         (b'    curl "http://127.0.0.1:8787/cdn-cgi/local/scheduled"\n', None),
     ],
 )

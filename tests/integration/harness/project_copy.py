@@ -13,7 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devtools.children import Children
-from devtools.layout import PYTHON_MODULES, ROOT, SCHEMA_SQL, WRANGLER_TOML
+from devtools.layout import (
+    PAGE_BUILD,
+    PAGE_FILES,
+    PYTHON_MODULES,
+    ROOT,
+    SCHEMA_SQL,
+    WRANGLER_TOML,
+)
 from devtools.local_database import prepare_database
 from devtools.servers import HOST, HealthCheck, free_port, is_listening, start_server
 from devtools.signals import StopSignals
@@ -39,6 +46,13 @@ class CopyRun:
     client: Client
     state: Path
     log: Callable[[], str]
+
+
+def with_page(text: str) -> str:
+    """Return a copy's wrangler.toml with the page's files of the project itself."""
+    for path in (PAGE_BUILD, PAGE_FILES):
+        text = text.replace(path.relative_to(ROOT).as_posix(), str(path))
+    return text
 
 
 class ProjectCopy:
@@ -84,7 +98,7 @@ class ProjectCopy:
             f'\n[[d1_databases]]\nbinding = "{binding}"\ndatabase_name = "{name}"\n'
             for binding, name in self._databases.items()
         )
-        text = WRANGLER_TOML.read_text(encoding="utf-8")
+        text = with_page(WRANGLER_TOML.read_text(encoding="utf-8"))
         (self._project / "wrangler.toml").write_text(f"{text}{more}", encoding="utf-8")
 
     @contextmanager

@@ -207,6 +207,15 @@ export async function readDownloads(page, { query, labels }) {
   return { files, copied, url: page.url() };
 }
 
+export async function meter(page, { query }) {
+  await open(page, query);
+  return {
+    headings: await page.locator(".chart-title").evaluateAll((titles) => titles.map((title) => title.firstChild.textContent)),
+    ink: await ink(page),
+    row: await page.locator("#legend tbody tr").first().innerText(),
+  };
+}
+
 export async function compared(page, { query }) {
   await open(page, query);
   const alone = await ink(page);
