@@ -23,6 +23,7 @@ _BETWEEN = b"],["
 _STRINGS = re.compile(rb'("(?:[^"\\]++|\\.)*+\\?(?:"|\Z))', re.DOTALL)
 _STRING_MARK = b"\x01"
 _NOTHING = Check(0, 0)
+_COMMA = Check(len(COMMA), zlib.crc32(COMMA))
 
 
 def last_boundary(text: bytes) -> int:
@@ -59,8 +60,7 @@ class PieceCheck:
     """Tells whether the bytes of a piece, some at a time, are those that were stored."""
 
     def __init__(self, piece: Piece) -> None:
-        comma = Check(len(COMMA), zlib.crc32(COMMA))
-        self._spans = iter([span for each in piece.checks for span in (comma, each)][1:])
+        self._spans = iter([span for each in piece.checks for span in (_COMMA, each)][1:])
         self._left, self._crc, self._expected = 0, 0, 0
 
     def add(self, data: memoryview) -> None:

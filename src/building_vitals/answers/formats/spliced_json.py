@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from building_vitals.answers.formats.runs import PieceCheck
-from building_vitals.cache.segments import Piece, cut_fragment, cut_piece_text
+from building_vitals.cache.segments import Piece, cut_fragment, cut_piece_text, verify
 from building_vitals.series.splicing import Splicer
 
 # For the end of an answer: `_meta` of a hit takes 500 bytes, or 700 with the longest site.
@@ -131,6 +131,14 @@ class SplicedJson:
             yield self._add_cut(piece, data)
             return
         is_first = self._check is None
+        if is_first and is_last:
+            # All of it at once, as most pieces come.
+            if len(data) != piece.stored_bytes:
+                raise ValueError("more or fewer bytes than were stored")
+            verify(piece, data)
+            self._add_run(piece, data)
+            yield piece.count
+            return
         check = self._check = self._check or PieceCheck(piece)
         check.add(memoryview(data))
         if is_first:
