@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 from devtools.children import Child, Children
@@ -105,8 +105,18 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
         address = f"http://{HOST}:{port}"
         say(f"Ready on {address}")
         example = example_path(upstream, token) if demo else "/api/health"
+        say(f"Page: {address}{page_path(example)}")
         say(f"Try: curl --compressed '{address}{example}'")
         _until_end(worker, demo, crashes, port)
+
+
+def page_path(example: str) -> str:
+    """Return where the page shows what an example asks the API for."""
+    asked = parse_qs(urlsplit(example).query)
+    if "points" not in asked:
+        return "/"
+    view = {"site": asked["site"][0], "p": asked["points"][0], "from": asked["start_time"][0]}
+    return f"/?{urlencode(view)}"
 
 
 def start_upstream(

@@ -91,6 +91,7 @@ def test_demo_run_starts_and_ends_on_sigint(tmp_path: Path) -> None:
     assert [] == left
     assert server.log.count("Ready on") == 1
     assert f"{server.url}/api/timeseries?site=" in example[0]
+    assert f"Page: {server.url}/?site=" in server.log
 
 
 @pytest.fixture(scope="module")

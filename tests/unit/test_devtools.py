@@ -19,7 +19,7 @@ from devtools.console import StepFailed
 from devtools.crashes import Crashes, is_running, proxy_of
 from devtools.envfile import format_line, write_env_file
 from devtools.layout import DEFAULT_STATE, SCRIPTS
-from devtools.local_run import example_path, start_upstream
+from devtools.local_run import example_path, page_path, start_upstream
 from devtools.locks import file_lock
 from devtools.options import parse_options
 from devtools.servers import free_port
@@ -375,3 +375,10 @@ def test_the_proxy_is_known_by_its_address() -> None:
         process.kill()
         process.wait()
     assert not is_running(found)
+
+
+def test_the_page_is_shown_with_what_the_example_asks_for() -> None:
+    """Where there is no example, the page as it begins."""
+    example = "/api/timeseries?site=hq&points=hq%2Fzone+7&start_time=now-7d&max_points=500"
+    assert "/?site=hq&p=hq%2Fzone+7&from=now-7d" == page_path(example)
+    assert "/" == page_path("/api/health")
