@@ -152,6 +152,7 @@ class App(UpstreamServices):
             store=self.store,
             index=self.index,
             freshness_of=self.freshness_of,
+            leveling=self.isolate.leveling,
             invocation=self.invocation,
         )
 

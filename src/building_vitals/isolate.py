@@ -58,6 +58,7 @@ class Isolate:
         upstream: What has been seen of the upstream.
         last_look: When it was last looked whether maintenance is overdue.
         told: Faults that the log has already: one line for each is enough.
+        leveling: Sites of which levels are being made, and until when at the most.
     """
 
     def __init__(self) -> None:
@@ -84,3 +85,4 @@ class Isolate:
         self.upstream = UpstreamState()
         self.last_look = LastLook()
         self.told: set[str] = set()
+        self.leveling: dict[str, int] = {}

@@ -39,6 +39,11 @@ COMPACTED_BYTES_MAX = 8_388_608
 LEVELED_BYTES_MAX = 2_097_152
 # By then an answer has probably gone out, and what was fetched for it has been stored.
 LEVELS_DELAY_MS = 2_000
+# Levels are made for one request of a site at a time, or they would take all memory; another one
+# that is still waiting after so long leaves them to the next. The platform gives it 30 s.
+LEVELS_WAIT_MS = 15_000
+# One that was killed makes way after so long.
+LEVELS_MS_MAX = 30_000
 
 
 def gathered(segments: Iterable[Segment]) -> frozenset[str]:
@@ -71,8 +76,18 @@ class Compactor:
         store: SegmentStore,
         index: SegmentIndex,
         freshness_of: Callable[[str], Freshness],
+        leveling: dict[str, int],
         invocation: Invocation,
     ) -> None:
+        """
+        Args:
+            store: Reads and writes segments.
+            index: Finds them.
+            freshness_of: Returns the rule of a site.
+            leveling: Of the isolate: until when levels are being made, by site.
+            invocation: Of this moment.
+        """
+        self._leveling = leveling
         self._store = store
         self._index = index
         self._clock = invocation.clock
@@ -100,8 +115,7 @@ class Compactor:
 
         Of one that *is_zoomed*, some that lack levels get them, a moment later.
         """
-        if is_zoomed:
-            await self._clock.sleep(LEVELS_DELAY_MS)
+        is_zoomed = is_zoomed and await self._may_level(need.site)
         try:
             await self._compact(need, is_zoomed=is_zoomed)
         except LostObjects:
@@ -109,6 +123,20 @@ class Compactor:
             return
         except AppError as error:
             self._on_fault("compaction", error)
+        finally:
+            if is_zoomed:
+                self._leveling.pop(need.site, None)
+
+    async def _may_level(self, site: str) -> bool:
+        """Wait for the moment to make levels of a site; return whether it has come."""
+        until_ms = self._clock.now_ms() + LEVELS_WAIT_MS
+        while self._clock.now_ms() < until_ms:
+            await self._clock.sleep(LEVELS_DELAY_MS)
+            now_ms = self._clock.now_ms()
+            if self._leveling.get(site, 0) <= now_ms:
+                self._leveling[site] = now_ms + LEVELS_MS_MAX
+                return True
+        return False
 
     async def _compact(self, need: Need, *, is_zoomed: bool) -> None:
         now_ms = self._clock.now_ms()

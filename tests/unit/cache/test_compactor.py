@@ -223,6 +223,28 @@ async def test_what_a_chart_needs_levels_of_gets_them(monkeypatch: pytest.Monkey
 
 
 @in_virtual_time
+async def test_levels_are_made_for_one_request_at_a_time() -> None:
+    """Many at once find them made when it is their turn; one that was killed makes way."""
+    async with World(cache=OBJECTS_ONLY) as world:
+        await world.ask(["a"], PAST)
+        await world.settle()
+        need = world.need(["a"], PAST)
+        before = len(world.objects.contents)
+        await asyncio.gather(*(world.compactor.compact(need, is_zoomed=True) for _ in range(5)))
+        assert before + 1 == len(world.objects.contents)
+        assert {} == world.app.isolate.leveling
+        await world.ask(["b"], PAST)
+        await world.settle()
+        world.app.isolate.leveling["site"] = world.clock.now_ms() + 20_000
+        other = world.need(["b"], PAST)
+        await world.compactor.compact(other, is_zoomed=True)
+        assert before + 2 == len(world.objects.contents)
+        await world.compactor.compact(other, is_zoomed=True)
+        assert before + 3 == len(world.objects.contents)
+        assert [] == world.reported
+
+
+@in_virtual_time
 async def test_what_is_spoilt_is_not_stored_again() -> None:
     """A spoilt frame that would be copied as it is is noticed, and its object alone forgotten."""
     async with World(cache=OBJECTS_ONLY) as world:
