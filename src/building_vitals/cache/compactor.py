@@ -167,14 +167,16 @@ class Compactor:
         at_hand = [each for of_point in known.values() for each in of_point]
         moved = {each.place for each in worth_moving(at_hand, self._store.sliver_bytes)}
         planned = _plan(known, moved)
-        if is_zoomed:
-            planned += _bare(at_hand, planned)
+        bare = _bare(at_hand, planned) if is_zoomed else []
+        planned += bare
         if not planned:
             return
         joined = await self._join(planned)
         instants = [run.fetched_ms for run in planned]
         made = await self._store.put(
-            self._store.made(need.site, joined, fetched_ms=instants, is_in_object=bool(moved)),
+            self._store.made(
+                need.site, joined, fetched_ms=instants, is_in_object=bool(moved or bare)
+            ),
             is_leveled=is_zoomed or any(each.levels is not None for each in joined),
         )
         parts = [[segment for segment, _ in run.parts] for run in planned]

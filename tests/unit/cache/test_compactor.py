@@ -223,6 +223,18 @@ async def test_what_a_chart_needs_levels_of_gets_them(monkeypatch: pytest.Monkey
 
 
 @in_virtual_time
+async def test_levels_lie_in_an_object_whatever_their_size() -> None:
+    """What would fit a row goes into an object, or it would have no levels."""
+    async with World(cache=OBJECTS_ONLY) as world:
+        await world.ask(["a"], PAST)
+        await world.settle()
+        world.store.sliver_bytes = 10**9
+        await world.compactor.compact(world.need(["a"], PAST), is_zoomed=True)
+        [found] = await world.index.find("site", ["a"], PAST, level_samples=1)
+        assert (True, False) == (bool(found.levels), found.is_sliver)
+
+
+@in_virtual_time
 async def test_levels_are_made_for_one_request_at_a_time() -> None:
     """Many at once find them made when it is their turn; one that was killed makes way."""
     async with World(cache=OBJECTS_ONLY) as world:
