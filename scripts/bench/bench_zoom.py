@@ -153,7 +153,7 @@ def without_levels() -> Iterator[Path]:
         text = module.read_text()
         changed = text.replace("LEVELED_BYTES_MIN = 2_048", "LEVELED_BYTES_MIN = 10**12")
         if changed == text:
-            raise SystemExit("bench: leveling.py has no such bound any more")
+            raise SystemExit("bench: leveling.py has no such bound")
         module.write_text(changed)
         yield root
 
