@@ -19,8 +19,8 @@ from building_vitals.answers.zoom import PieceReader
 from building_vitals.cache.rollup_plans import Hours, HoursOrSamples, rollup_plan
 from building_vitals.cache.segments import DirectoryMissing, Piece
 from building_vitals.series.bucket_sums import Bounds, BucketSums
-from building_vitals.series.frames import frame_text
 from building_vitals.series.rollups import Rollup
+from building_vitals.series.splicing import inflate
 
 # Points that are read together at the most.
 POINTS_MAX = 256
@@ -98,7 +98,8 @@ async def _add(
         is_known = reader.is_known(piece)
         try:
             if isinstance(each, Hours):
-                rollup = Rollup(frame_text(each.frame, reader.blobs.piece(piece)))
+                # The bytes have been compared with what was stored.
+                rollup = Rollup(inflate(reader.blobs.piece(piece), each.frame.text_bytes))
                 sums.add_hours(rollup, each.span, each.frame.first_ms, is_known=is_known)
             elif text := reader.text(piece):
                 sums.add_samples(text, is_known=is_known)

@@ -9,9 +9,11 @@ buckets.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress, repeat
 from operator import add, lshift, truediv
+
+import msgspec
 
 from building_vitals.instants import HOUR_MS
 from building_vitals.ranges import Range
@@ -20,6 +22,9 @@ from building_vitals.series.buckets import Buckets
 from building_vitals.series.exact import exact_parts, ratio
 from building_vitals.series.rollups import Rollup
 
+# Numbers from here up to there are written without an exponent, by all who write the fewest digits.
+PLAIN_MIN, PLAIN_MAX = 1e-4, 1e16
+_NULL = "null"
 # Rows that are put together at a time.
 ROWS_AT_ONCE = 2_048
 
@@ -30,6 +35,7 @@ class Bounds:
 
     Attributes:
         begins_ms: Where each begins; of the first one that may be before the range.
+        heads: What rows begin with.
         bounds_ms: The same from the range's start on, and its end.
     """
 
@@ -44,6 +50,7 @@ class Bounds:
             self.bounds_ms.append(at_ms)
             at_ms = bucket.end_ms
         self.bounds_ms.append(time_range.end_ms)
+        self.heads = [f"[{each}" for each in self.begins_ms]
 
     def place_of(self, instant_ms: int) -> int:
         """Return which bucket an instant lies in; beside the range, the first or the last."""
@@ -135,46 +142,43 @@ class BucketSums:
 
     def rows(self, aggregates: Sequence[str]) -> Iterator[tuple[int, bytes]]:
         """Yield the rows of buckets with numbers, as runs with their count."""
-        counts, begins_ms = self._counts, self._bounds.begins_ms
+        counts, heads = self._counts, self._bounds.heads
         fractions, totals = self._fractions, self._totals
         if not all(counts):
-            begins_ms = list(compress(begins_ms, counts))
+            heads = list(compress(heads, counts))
             fractions, totals = list(compress(fractions, counts)), list(compress(totals, counts))
             counts = list(filter(None, counts))
-        columns: dict[str, list[str]] = {}
+        columns: dict[str, list[str]] = {"count": [], "mean": [], "sum": []}
         if "count" in aggregates:
             columns["count"] = list(map(str, counts))
         if "mean" in aggregates:
-            columns["mean"] = self._means(totals, counts)
+            columns["mean"] = _quotients(totals, list(map(lshift, counts, repeat(self._bits))))
         if "sum" in aggregates:
-            columns["sum"] = [
-                self._sum(total, is_fraction=has > 0)
-                for total, has in zip(totals, fractions, strict=True)
-            ]
-        form = f"[%d{',%s' * len(aggregates)}]"
+            columns["sum"] = self._sums(totals, fractions)
         texts = list(
-            map(form.__mod__, zip(begins_ms, *(columns[each] for each in aggregates), strict=True))
+            map(",".join, zip(heads, *(columns[each] for each in aggregates), strict=True))
         )
         for n in range(0, len(texts), ROWS_AT_ONCE):
             some = texts[n : n + ROWS_AT_ONCE]
-            yield len(some), ",".join(some).encode()
+            yield len(some), f"{'],'.join(some)}]".encode()
 
-    def _means(self, totals: Collection[int], counts: Collection[int]) -> list[str]:
-        """Return the texts of means: of integers, division rounds but once."""
-        divisors = list(map(lshift, counts, repeat(self._bits)))
-        try:
-            return list(map(repr, map(truediv, totals, divisors)))
-        except OverflowError:
-            return [
-                _text(ratio(above, below)) for above, below in zip(totals, divisors, strict=True)
-            ]
-
-    def _sum(self, total: int, *, is_fraction: bool) -> str:
-        nearest = ratio(total, 1 << self._bits)
-        if nearest is not None and not is_fraction:
-            return str(total >> self._bits)
-        return _text(nearest)
+    def _sums(self, totals: Sequence[int], fractions: Sequence[int]) -> list[str]:
+        found = _quotients(totals, [1 << self._bits] * len(totals))
+        for n, has in enumerate(fractions):
+            if not has and found[n] != _NULL:
+                found[n] = str(totals[n] >> self._bits)
+        return found
 
 
-def _text(number: float | None) -> str:
-    return "null" if number is None else repr(number)
+def _quotients(above: Sequence[int], below: Sequence[int]) -> list[str]:
+    """Return the texts of fractions: of integers, division rounds but once."""
+    try:
+        numbers = list(map(truediv, above, below))
+    except OverflowError:
+        nearest = map(ratio, above, below)
+        return [_NULL if each is None else repr(each) for each in nearest]
+    sizes = list(map(abs, numbers))
+    if not numbers or max(sizes) >= PLAIN_MAX or min(filter(None, sizes), default=1) < PLAIN_MIN:
+        return list(map(repr, numbers))
+    # The same digits, ten times as fast.
+    return msgspec.json.encode(numbers)[1:-1].decode().split(",")

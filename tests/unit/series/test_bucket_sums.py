@@ -69,6 +69,18 @@ def test_what_no_double_holds_is_null() -> None:
     assert "[0,null,1e+308]" == rows(sums, "sum", "mean")
 
 
+def test_numbers_are_written_as_python_does() -> None:
+    """Very large and very small ones, too, and beside others."""
+    values = ["0.1", "1e16", "12345.678", "9999999999999998.0", "0.0001", "0.00001", "-0.0", "3"]
+    for some in (values, values[2:5], values[:2], values[4:6]):
+        end_ms = len(some) * HOUR_MS
+        sums = BucketSums(bounds_of("1h", Range(0, end_ms)))
+        for n, value in enumerate(some):
+            sums.add_samples(f"[{n * HOUR_MS},{value}]".encode(), is_known=True)
+        expected = [f"[{n * HOUR_MS},{abs(float(value))!r}]" for n, value in enumerate(some)]
+        assert ",".join(expected) == rows(sums, "mean")
+
+
 def test_many_rows_are_several_runs() -> None:
     """So that none is very long."""
     size = ROWS_AT_ONCE + 1
