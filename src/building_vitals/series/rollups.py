@@ -50,6 +50,8 @@ TRIED_HOURS = 64
 _HEADER = struct.Struct("<HBBBBBBI")
 # Bytes of an entry in memory.
 _ENTRY_BYTES = 8
+# The first column that is looked at in any case.
+_SUMS_PLACE = 2
 # Of a count of hours.
 _KIND_BYTES = 2
 _ALL_INTEGERS, _ALL_FRACTIONS, _MIXED = range(3)
@@ -94,8 +96,10 @@ class Rollup:
         if len(text) != _HEADER.size + entries * sum(widths) or max(widths) > _ENTRY_BYTES:
             raise ValueError("not a rollup: its length is another one")
         columns, at = list[memoryview](), _HEADER.size
-        for width in widths:
-            columns.append(_column(text, at, entries, width))
+        for n, width in enumerate(widths):
+            # Of hours that are all alike no counts are needed.
+            is_needed = width or n >= _SUMS_PLACE
+            columns.append(_column(text, at, entries if is_needed else 0, width))
             at += entries * width
         self._counts, self._fractions, self._sums, self._rests = columns
         self._has_counts = widths[0] > 0
