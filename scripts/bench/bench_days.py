@@ -1,7 +1,7 @@
 """
 Measures rows of days, hours and months of a year, in a time zone that changes its clocks.
 
-They are made of all samples: it says what that costs, not what stored sums would.
+Means come of stored sums, the other aggregates of all samples.
 
 Usage: python3 scripts/bench.py days [--rounds N]
 """

@@ -91,7 +91,7 @@ def write_seed(folder: Path, shapes: Sequence[Shape], now_ms: int) -> None:
 
 
 def added_share(shape: Shape) -> float:
-    """Return the bytes that levels add, as a share of those of the samples."""
+    """Return the bytes that levels and rollups add, as a share of those of the samples."""
     with_them = without = 0
     for made in _objects(shape._replace(points=1), 0):
         with_them += len(made.data)

@@ -152,3 +152,23 @@ def _query(**more: Any) -> str:
 
 def _numbers(time: str, cells: Sequence[Any]) -> list[float]:
     return [pd.Timestamp(time).value // 10**6, *map(float, cells)]
+
+
+def test_sums_of_hours_are_those_of_samples(client: Client, upstream: FakeUpstream) -> None:
+    """To the last digit: means from stored hours, and beside `first` from samples."""
+    start_ms, site = START.value // 10**6, "rollups"
+    texts = [(start_ms + 300_000 * n, f"{n * 7919 % 4_001 / 100:.2f}") for n in range(40 * 288)]
+    upstream.set_points(site, {POINT: texts}, interval_s=300)
+    for begin, end in (
+        (START, START + pd.Timedelta(days=40)),
+        (START + pd.Timedelta(minutes=37), START + pd.Timedelta(days=33, minutes=5)),
+    ):
+        asked = {"site": site, "start_time": begin.isoformat(), "end_time": end.isoformat()}
+        of_samples = ask(client, **asked, aggregate="mean,count,sum,first")
+        of_hours = ask(client, **asked, aggregate="mean,count,sum")
+        assert "hit" == of_hours.headers["X-Cache-Status"]
+        expected = [row[:-1] for row in of_samples.json()["data"][POINT]["samples"]]
+        assert len(expected) > 30
+        assert expected == of_hours.json()["data"][POINT]["samples"]
+        asked_ms = range(-(-begin.value // 300_000_000_000), -(-end.value // 300_000_000_000))
+        assert len(asked_ms) == sum(row[2] for row in expected)

@@ -44,6 +44,7 @@ NO_CODE = {
 PURE = {
     *("instants", "ranges", "names", "errors", "nearest"),
     *("series.aggregates", "series.buckets", "series.exact"),
+    *("series.bucket_sums", "series.rollups"),
     *("series.columns", "series.downsample", "series.folding", "series.frames", "series.levels"),
     *("series.sample_text", "series.splicing", "series.thinning", "series.values"),
     *("upstream.costs", "upstream.point_names", "upstream.profile", "upstream.quota"),
@@ -56,7 +57,7 @@ PURE = {
     *("upstream.ace.wire", "upstream.ace.nesting", "upstream.ace.sizing"),
     *("cache.freshness", "cache.segments", "cache.coverage", "cache.fetch_plan", "cache.need"),
     *("cache.failures", "cache.lease", "cache.patience", "cache.slivers", "cache.twins"),
-    *("cache.level_joining", "cache.zooming"),
+    *("cache.level_joining", "cache.rollup_plans", "cache.zooming"),
     "cache.refetch",
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces", "answers.unknown_points"),

@@ -17,8 +17,10 @@ from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.wide_rows import WideCsv
 from building_vitals.answers.pieces import PointPieces, total_text_bytes
 from building_vitals.answers.question import Aggregation, Question
+from building_vitals.answers.rolling import Rolling, rolled, rolled_bytes
 from building_vitals.answers.wide import PointTexts
 from building_vitals.errors import TooLarge
+from building_vitals.series.bucket_sums import Bounds
 from building_vitals.series.buckets import Buckets, expected_buckets, parse_interval
 
 # Cells that are put side by side: some 25 bytes each, all of them held until the first row.
@@ -57,7 +59,12 @@ class BucketRows:
         self._aggregation = aggregation
         self._buckets = Buckets(interval, aggregation.zone_name, time_range)
         self._report = report
-        self.size = total_text_bytes(parts)
+        self._bounds: Bounds | None = None
+        if any(part.known for part in parts):
+            self._bounds = Bounds(self._buckets, time_range)
+            self.size = rolled_bytes(parts, self._bounds)
+        else:
+            self.size = total_text_bytes(parts)
         columns = aggregation.aggregates
         if question.is_wide:
             cells = expected_buckets(interval, time_range) * len(parts) * len(columns)
@@ -86,14 +93,29 @@ class BucketRows:
         Raises:
             LostObjects: as `body.encoded` does.
         """
-        made = source.made.union(source.fresh)
-        rows = AggregatedSamples(self._rows, self._aggregation, self._buckets, made)
-        report = self._report
-        async with aclosing(encoded(source, rows, report)) as found:
+        rows = (
+            self._of_samples(source)
+            if self._bounds is None
+            else rolled(source, self._rows, self._rolling(self._bounds))
+        )
+        async with aclosing(rows) as found:
             async for chunk in found:
-                report.samples_from_cache = rows.rows_from_cache
-                report.samples_fetched = rows.samples - rows.rows_from_cache
                 yield chunk
         if self._table is not None and isinstance(self._rows, PointTexts):
             for _ in self._table.put(self._rows.texts):
                 yield self._table.take()
+
+    def _rolling(self, bounds: Bounds) -> Rolling:
+        return Rolling(self._aggregation.aggregates, bounds, self._report, self._of_samples)
+
+    async def _of_samples(self, source: ByteSource) -> AsyncGenerator[bytes]:
+        """Yield rows that are made of all samples."""
+        made, report = source.made.union(source.fresh), self._report
+        rows = AggregatedSamples(self._rows, self._aggregation, self._buckets, made)
+        known, fetched, before = report.samples_from_cache, report.samples_fetched, rows.samples
+        async with aclosing(encoded(source, rows, report)) as found:
+            async for chunk in found:
+                of_cache = rows.rows_from_cache
+                report.samples_from_cache = known + of_cache
+                report.samples_fetched = fetched + rows.samples - before - of_cache
+                yield chunk

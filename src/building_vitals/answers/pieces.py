@@ -37,13 +37,13 @@ class PointPieces(NamedTuple):
     known: Sequence[tuple[Segment, Range]] = ()
 
 
-def resolve(covers: Sequence[Cover], max_points: int | None = None) -> list[PointPieces]:
+def resolve(covers: Sequence[Cover], *, has_known: bool = False) -> list[PointPieces]:
     """
     Return the pieces each cover is made of.
 
     Args:
         covers: One for each point.
-        max_points: Most samples of a point that are wanted; None for all.
+        has_known: Whether other things than all samples are made of the segments.
 
     Raises:
         DirectoryMissing: a segment must be cut whose directory was not loaded.
@@ -54,7 +54,7 @@ def resolve(covers: Sequence[Cover], max_points: int | None = None) -> list[Poin
             cover.point,
             [piece for segment, part in cover.known for piece in pieces(segment, part)],
             UNKNOWN_POINT if cover.is_unknown else None,
-            () if max_points is None else cover.known,
+            cover.known if has_known else (),
         )
         for cover in covers
     ]

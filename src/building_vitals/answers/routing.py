@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from building_vitals.answers.question import Route, TimeseriesRequest
-from building_vitals.cache.need import Need
+from building_vitals.cache.need import ROLLUPS_ALONE, Need
 
 
 def choose_route(estimate: int, override: Route | None, small_threshold: int) -> Route:
@@ -76,6 +76,12 @@ def need_of(request: TimeseriesRequest, options: RoutingOptions, now_ms: int) ->
         from building_vitals.cache import zooming
 
         level_samples = zooming.level_samples(request.max_points)
+    elif request.aggregation is not None:
+        # The same.
+        from building_vitals.cache.rollup_plans import reads_rollups
+
+        wish = request.aggregation
+        level_samples = ROLLUPS_ALONE if reads_rollups(wish.interval, wish.aggregates) else 0
     return Need(
         site=request.site,
         points=request.points,

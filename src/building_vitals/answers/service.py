@@ -261,7 +261,7 @@ class EnhancedTimeseriesService:
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
         )
-        parts = self._resolve(question, filling)
+        parts = self._resolve(need, filling)
         return await self._encode(question, filling, parts, report, None)
 
     async def _answer(
@@ -284,11 +284,11 @@ class EnhancedTimeseriesService:
                 raise LostObjects([])
         filling = await self._at_hand(need, filling)
         try:
-            parts = self._resolve(question, filling)
+            parts = self._resolve(need, filling)
         except DirectoryMissing:
             filling = await self._at_hand(need, await self._with_directories(need, filling))
             try:
-                parts = self._resolve(question, filling)
+                parts = self._resolve(need, filling)
             except DirectoryMissing as error:
                 # Another segment has taken its place since: to be planned again, as with objects.
                 raise LostObjects([]) from error
@@ -310,7 +310,7 @@ class EnhancedTimeseriesService:
             expires_ms = self._filler.expires_ms(need.site, filling.covers)
             prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)
             self._recent.prepare(question, prepared, need.now_ms, generation)
-        is_zoomed = question.request.max_points is not None
+        is_zoomed = need.level_samples != 0
         is_compacted = is_compacted and not filling.is_stale
         if is_compacted and self._compactor.is_due(filling.covers, is_zoomed=is_zoomed):
             self._run_later(self._compactor.compact(need, is_zoomed=is_zoomed))
@@ -323,15 +323,15 @@ class EnhancedTimeseriesService:
         covered = await self._store.at_hand(need.site, filling.covers)
         return msgspec.structs.replace(filling, covers=covered)
 
-    def _resolve(self, question: Question, filling: Filling) -> list[PointPieces]:
+    def _resolve(self, need: Need, filling: Filling) -> list[PointPieces]:
         """
         Return the pieces of every point, and what is to be said of those that the site has not.
 
         Raises:
             DirectoryMissing: a segment must be cut whose directory was not loaded.
         """
-        parts = resolve(filling.covers, question.request.max_points)
-        known = self._names.get(question.request.site)
+        parts = resolve(filling.covers, has_known=need.level_samples != 0)
+        known = self._names.get(need.site)
         if known is None or all(each.error is None for each in parts):
             return parts
         # As app.py says: few answers have points that nobody knows.

@@ -244,6 +244,12 @@ class PieceReader:
         """Return whether a piece had been known before."""
         return piece.key not in self._made
 
+    def text(self, piece: Piece) -> bytes:
+        """Return the text of a piece that has been read."""
+        if piece.frame is None:
+            return inflate(self.blobs.piece(piece), piece.text_bytes)
+        return self.cut(piece)[1]
+
     def runs(self, pieces: list[Piece], turns_ms: list[int]) -> Iterator[bytes]:
         """
         Yield the text of each piece that has some.
@@ -251,10 +257,7 @@ class PieceReader:
         Where what was known ends and begins again is put into *turns_ms*, as `known_among` has it.
         """
         for piece in pieces:
-            if piece.frame is None:
-                text = inflate(self.blobs.piece(piece), piece.text_bytes)
-            else:
-                text = self.cut(piece)[1]
+            text = self.text(piece)
             if not text:
                 continue
             if self.is_known(piece) == len(turns_ms) % 2:

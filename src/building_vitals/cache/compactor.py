@@ -98,7 +98,7 @@ class Compactor:
         """
         Return whether an answer is made of more objects or rows than it should and need be.
 
-        One that *is_zoomed* should be made of levels.
+        One that *is_zoomed* should be made of levels, or of rollups.
         """
         by_point = [[segment for segment, _ in each.known] for each in covers]
         segments = [segment for of_point in by_point for segment in of_point]

@@ -41,8 +41,12 @@ SLIVERS_BYTES_MAX = 262_144
 _IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
                 AND {is_whole_sql(6)}"""
 # Levels travel where they are asked for, up to so many samples, and the widest; of the others the
-# directory only where the segment has to be cut: beside the cut, some of it is needed.
-_LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN NULL WHEN {_IS_WHOLE} THEN (
+# directory only where the segment has to be cut: beside the cut, some of it is needed. For rows of
+# hours and days, rollups alone.
+_LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN NULL WHEN ?10 < 0 THEN (
+                SELECT json_group_array(json(l.value)) FROM json_each(s.levels) l
+                WHERE l.value ->> 0 < 0
+            ) WHEN {_IS_WHOLE} THEN (
                 SELECT json_group_array(json(iif(
                     l.value ->> 3 <= ?10 OR l.key = (
                         SELECT max(k.key) FROM json_each(s.levels) k WHERE k.value ->> 2 > 0
@@ -216,7 +220,8 @@ class SegmentIndex:
 
         With *known*, the rule and the present, segments that lie within the range and are known
         to their end come without their frame directory. With *level_samples*, segments come with
-        their levels, whose directories are left out there where they have more samples.
+        their levels, whose directories are left out there where they have more samples; with a
+        number below 0 (ROLLUPS_ALONE), with no more of them than their rollups.
         Slivers have their bytes, up to SLIVERS_BYTES_MAX of them.
         """
         statement = self.find_statement(site, points, time_range, known, level_samples)

@@ -11,10 +11,19 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from building_vitals.cache.joining import Joiner, RunSamples
-from building_vitals.cache.segments import Piece, Segment, cut_piece_text, of_level, pieces
+from building_vitals.cache.rollup_plans import Hours, rollup_of, stretches
+from building_vitals.cache.segments import (
+    Piece,
+    Segment,
+    cut_piece_text,
+    level_piece,
+    of_level,
+    pieces,
+)
 from building_vitals.cache.zooming import Parts, Seam, level_plan
+from building_vitals.instants import HOUR_MS
 from building_vitals.ranges import Range
-from building_vitals.series.frames import COMMA, Frame, Series
+from building_vitals.series.frames import COMMA, Frame, Series, frame_text
 from building_vitals.series.levels import (
     WIDTHS_MS,
     Columns,
@@ -25,6 +34,7 @@ from building_vitals.series.levels import (
     is_worth_keeping,
     thin,
 )
+from building_vitals.series.rollups import Rollup, RollupBuilder
 from building_vitals.series.splicing import inflate
 
 # Samples without levels that are put together by themselves, for each level; of more the levels
@@ -39,13 +49,17 @@ ReadPiece = Callable[[Piece], bytes | memoryview]
 
 
 def level_pieces(segment: Segment) -> list[Piece]:
-    """Return the levels of a segment, those that are kept."""
-    return [
+    """Return the levels of a segment, those that are kept, and its rollup."""
+    found = [
         piece
         for level in segment.levels or ()
-        if level.is_kept
+        if level.is_kept and level.width_ms > 0
         for piece in pieces(of_level(segment, level), segment.range)
     ]
+    rollup = rollup_of(segment)
+    if rollup is not None and rollup.frames:
+        found.append(level_piece(segment, rollup, range(len(rollup.frames))))
+    return found
 
 
 def join_levels(parts: Parts, joined: Series, read: ReadPiece) -> Levels | None:
@@ -87,7 +101,31 @@ def join_levels(parts: Parts, joined: Series, read: ReadPiece) -> Levels | None:
         for width_ms in WIDTHS_MS
         if width_ms not in widths and (share := _noted_share(filled, width_ms))
     }
-    return Levels(tuple(kept), least)
+    return Levels(tuple(kept), least, _rollup(filled, read))
+
+
+def _rollup(parts: Parts, read: ReadPiece) -> Series | None:
+    """Return the rollup of all parts together; None where one has none, and many samples."""
+    bare = sum(segment.count for segment, _ in parts if rollup_of(segment) is None)
+    if bare > BARE_SAMPLES_MAX:
+        return None
+    builder = RollupBuilder()
+    for segment, part in parts:
+        for each in stretches(segment, part):
+            if isinstance(each, Hours):
+                rollup = Rollup(frame_text(each.frame, read(each.piece)))
+                first, end = ((ms - each.frame.first_ms) // HOUR_MS for ms in each.span)
+                builder.add_hours(each.span.start_ms, rollup.sums(range(first, end + 1)))
+            elif text := _text(each, read):
+                builder.add(columns_of(text))
+    return builder.build()
+
+
+def _text(piece: Piece, read: ReadPiece) -> bytes:
+    """Return the text of what a piece leaves of samples."""
+    if piece.frame is None:
+        return inflate(read(piece), piece.text_bytes)
+    return cut_piece_text(piece, read(piece))[1]
 
 
 def _noted_share(parts: Parts, width_ms: int) -> float:
@@ -144,13 +182,7 @@ def _frames_of(
 def _put_together(seam: Seam, width_ms: int, read: ReadPiece) -> RunSamples:
     columns = Columns([], [], [])
     for piece in seam.pieces:
-        data = read(piece)
-        text = (
-            inflate(data, piece.text_bytes)
-            if piece.frame is None
-            else cut_piece_text(piece, data)[1]
-        )
-        if text:
+        if text := _text(piece, read):
             columns.extend(columns_of(text))
     kept = columns.picked(thin(columns.times, columns.values, width_ms))
     if not kept.times:

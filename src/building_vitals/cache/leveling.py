@@ -1,8 +1,8 @@
 """
-Makes the levels of what is about to be stored, behind the answer.
+Makes the levels and the rollups of what is about to be stored, behind the answer.
 
-In the object they lie behind the samples, a width after the other, so that one read of it has a
-level of many points.
+In the object they lie behind the samples, the rollups first and then a width after the other, so
+that one read of it has a level of many points.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 from building_vitals.cache.segments import LEVELED_BYTES_MIN, Level, Segment
 from building_vitals.series.frames import Frame, Series, frame_text
 from building_vitals.series.levels import Levels, LevelsBuilder, columns_of
+from building_vitals.series.rollups import ROLLUP_MS, RollupBuilder
 
 # Others may go on after so many frames: some 10,000 samples.
 FRAMES_AT_ONCE = 16
@@ -44,6 +45,8 @@ async def with_levels(
             leveled[n] = msgspec.structs.replace(segment, levels=noted)
             for width_ms, series in levels.kept:
                 made.setdefault(width_ms, []).append((n, series))
+            if levels.rollup is not None:
+                made.setdefault(ROLLUP_MS, []).append((n, levels.rollup))
     parts, offset = [data], len(data)
     for width_ms in sorted(made):
         for n, series in made[width_ms]:
@@ -57,19 +60,22 @@ async def with_levels(
 
 
 async def levels_of(frames: Sequence[Frame], data: bytes | memoryview) -> Levels:
-    """Return the levels of a series; others may go on meanwhile."""
+    """Return the levels and the rollup of a series; others may go on meanwhile."""
     if not frames:
         return Levels((), {})
     count = sum(frame.count for frame in frames)
     builder = LevelsBuilder(count, frames[-1].last_ms - frames[0].first_ms)
+    sums = RollupBuilder()
     for n, frame in enumerate(frames, 1):
-        builder.add(
-            columns_of(frame_text(frame, data[frame.offset : frame.offset + frame.stored_bytes]))
+        columns = columns_of(
+            frame_text(frame, data[frame.offset : frame.offset + frame.stored_bytes])
         )
+        builder.add(columns)
+        sums.add(columns)
         if n % FRAMES_AT_ONCE == 0:
             await asyncio.sleep(0)
     await asyncio.sleep(0)
-    return builder.build()
+    return builder.build()._replace(rollup=sums.build())
 
 
 def _width_of(level: Level) -> int:

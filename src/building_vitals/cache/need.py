@@ -17,6 +17,8 @@ from building_vitals.upstream.profile import Source
 
 # What has happened is known up to a whole second, so that requests of one moment ask for the same.
 LIVE_EDGE_MS = 1000
+# As a number of samples: no levels are looked up, but rollups.
+ROLLUPS_ALONE = -1
 
 
 # What calls by point give where that is not what was collected: values of 5 minutes.
@@ -106,7 +108,8 @@ class Need(msgspec.Struct, frozen=True):
         fetched_max: Most estimated samples that may be fetched for it; None for any number.
         source: Where its samples come from, where that makes a difference; None: from where such a
             need is usually filled.
-        level_samples: Levels with up to so many samples are looked up with what is known; 0: none.
+        level_samples: Levels with up to so many samples are looked up with what is known; 0: none;
+            ROLLUPS_ALONE: rollups.
     """
 
     site: str

@@ -45,15 +45,16 @@ class Place(NamedTuple):
 
 class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
-    One level of a segment's samples, as a series of its own.
+    One level of a segment's samples, as a series of its own, or their rollup.
 
     Of one that is not kept, because it would hardly have fewer samples, the least count is noted.
 
     Attributes:
         width_ms: Of its buckets, which begin at multiples of it; those at the segment's ends hold
-            what of them lies in its series.
+            what of them lies in its series. Below 0 of a rollup.
         offset, stored_bytes: The level's place in the object, bytes; 0 bytes of one not kept.
-        count: Samples; of one not kept at least so many, and of each part their share.
+        count: Samples, of a rollup hours; of one not kept at least so many, and of each part their
+            share.
         frames: Directory; None where the index left it out because it has too many samples.
     """
 
@@ -90,7 +91,8 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         frames: Directory; None where the index left it out because the segment is taken whole.
         is_by_point: Whether it came of calls by point, else of pages, which are raw samples.
         is_cut: Whether its series reaches beyond its range: the rest of it was purged.
-        levels: Of its series, finest first; None where none were made, or the index left them out.
+        levels: Of its series, a rollup before all others, then finest first; None where none were
+            made, or the index left them out.
         data: Of a sliver, its series' bytes; None where the index left them out because there are
             too many.
     """
@@ -304,6 +306,11 @@ def of_level(segment: Segment, level: Level) -> Segment:
         is_cut=True,
         levels=None,
     )
+
+
+def level_piece(segment: Segment, level: Level, run: range) -> Piece:
+    """Return neighbouring frames of a level, or of a rollup, as one piece."""
+    return _run_piece(of_level(segment, level), level.frames or (), run)
 
 
 def places_within(frames: Sequence[Frame], time_range: Range) -> tuple[int, int]:

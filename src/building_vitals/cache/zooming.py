@@ -245,13 +245,13 @@ def _source(segment: Segment, width_ms: int) -> Level | None:
     """Return the widest level up to a width; None for the samples themselves."""
     found = None
     for level in segment.levels or ():
-        if level.width_ms <= width_ms and level.is_kept:
+        if 0 < level.width_ms <= width_ms and level.is_kept:
             found = level
     return found
 
 
-def _is_clean(segment: Segment, instant_ms: int, width_ms: int) -> bool:
-    """Return whether no bucket of the segment's level is cut at an instant."""
+def is_clean(segment: Segment, instant_ms: int, width_ms: int) -> bool:
+    """Return whether no bucket of a width is cut at an instant, of the segment's own."""
     return instant_ms % width_ms == 0 or (
         not segment.is_cut and instant_ms in (segment.start_ms, segment.end_ms)
     )
@@ -266,7 +266,7 @@ def _seams(parts: Parts, width_ms: int) -> set[int]:
         if before_ms is not None and bucket_start(before_ms - 1, width_ms) == first:
             found.add(first)
         found.update(
-            bucket_start(each, width_ms) for each in part if not _is_clean(segment, each, width_ms)
+            bucket_start(each, width_ms) for each in part if not is_clean(segment, each, width_ms)
         )
         before_ms = part.end_ms
     return found
@@ -325,9 +325,9 @@ def _sources(segment: Segment, part: Range, width_ms: int) -> list[Piece]:
         return pieces(segment, part)
     own_ms = level.width_ms
     start_ms, end_ms = part
-    if not _is_clean(segment, start_ms, own_ms):
+    if not is_clean(segment, start_ms, own_ms):
         start_ms = bucket_start(start_ms, own_ms) + own_ms
-    if not _is_clean(segment, end_ms, own_ms):
+    if not is_clean(segment, end_ms, own_ms):
         end_ms = bucket_start(end_ms, own_ms)
     if start_ms >= end_ms:
         return _edge(segment, part, own_ms)

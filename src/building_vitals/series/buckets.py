@@ -55,6 +55,8 @@ _YEAR_MONTHS = 12
 # No zone has changed its clock twice within a day and been as before, nor by more than this.
 _STEP_MS = DAY_MS
 _CHANGE_MS_MAX = 2 * DAY_MS
+# Changes are looked for once in a block of time.
+_BLOCK_MS = 512 * DAY_MS
 
 
 class Interval(NamedTuple):
@@ -192,7 +194,6 @@ def _earliest(spans: Sequence[_Span], clock_ms: int) -> int:
     return max(spans[-1].start_ms, clock_ms - spans[-1].offset_ms)
 
 
-@lru_cache(maxsize=16)
 def _spans(zone_name: str, start_ms: int, end_ms: int) -> tuple[_Span, ...]:
     """
     Return the times of one offset each from one instant to another.
@@ -202,7 +203,23 @@ def _spans(zone_name: str, start_ms: int, end_ms: int) -> tuple[_Span, ...]:
     """
     if zone_name == UTC_NAME:
         return (_Span(start_ms, end_ms, 0),)
-    zone = zone_of(zone_name)
+    spans: list[_Span] = []
+    for block in range(start_ms // _BLOCK_MS, (end_ms - 1) // _BLOCK_MS + 1):
+        for each in _block_spans(zone_name, block):
+            lo_ms, hi_ms = max(each.start_ms, start_ms), min(each.end_ms, end_ms)
+            if lo_ms >= hi_ms:
+                continue
+            if spans and spans[-1].offset_ms == each.offset_ms:
+                lo_ms = spans.pop().start_ms
+            spans.append(_Span(lo_ms, hi_ms, each.offset_ms))
+    return tuple(spans)
+
+
+@lru_cache(maxsize=256)
+def _block_spans(zone_name: str, block: int) -> tuple[_Span, ...]:
+    """Return the same of a block of time: ranges slide, and a zone's changes stay."""
+    zone, start_ms = zone_of(zone_name), block * _BLOCK_MS
+    end_ms = start_ms + _BLOCK_MS
     spans: list[_Span] = []
     begin_ms, at_ms, offset_ms = start_ms, start_ms, _offset(zone, start_ms)
     while at_ms < end_ms:

@@ -85,7 +85,7 @@ def total_of(parts: Sequence[Part]) -> Number | None:
     total = exact_parts(parts)[0]
     if isinstance(total, float):
         return total
-    nearest = _ratio(total.numerator, total.denominator)
+    nearest = ratio(total.numerator, total.denominator)
     return total if isinstance(total, int) and nearest is not None else nearest
 
 
@@ -95,10 +95,10 @@ def quotient_of(parts: Sequence[Part], divisor: int) -> float | None:
     for part in parts[1:]:
         own_above, own_below = part.as_integer_ratio()
         above, below = above * own_below + own_above * below, below * own_below
-    return _ratio(above, below * divisor)
+    return ratio(above, below * divisor)
 
 
-def _ratio(above: int, below: int) -> float | None:
+def ratio(above: int, below: int) -> float | None:
     """Return the nearest double to a fraction; None where there is none."""
     try:
         # Of integers, division rounds but once.

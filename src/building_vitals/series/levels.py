@@ -181,10 +181,12 @@ class Levels(NamedTuple):
         kept: Finest first.
         least: Of others, by width, how many samples they would have at least; of each part of the
             samples their share.
+        rollup: Of the same samples; None where it is not kept (`rollups`).
     """
 
     kept: tuple[LevelSeries, ...]
     least: dict[int, int]
+    rollup: Series | None = None
 
 
 def is_worth_keeping(count: int, finer: int) -> bool:

@@ -12,6 +12,7 @@ from building_vitals.answers.routing import (
     need_of,
     needs_job,
 )
+from building_vitals.cache.need import ROLLUPS_ALONE
 from building_vitals.cache.zooming import level_samples
 from building_vitals.ranges import Range
 
@@ -74,3 +75,16 @@ def test_a_need_is_what_a_request_asks_for() -> None:
         found.fetched_max,
         found.level_samples,
     )
+
+
+def test_rows_of_sums_look_for_rollups() -> None:
+    """Other aggregates need samples, and so nothing beside them."""
+    for interval, aggregate, expected in (
+        ("1d", None, ROLLUPS_ALONE),
+        ("1d", "sum,min", 0),
+        ("15m", "sum", 0),
+    ):
+        asked = TimeseriesRequest(
+            "hq", ("a",), Range(0, 10), interval=interval, aggregate=aggregate
+        )
+        assert expected == need_of(asked, RoutingOptions(), 100).level_samples

@@ -17,6 +17,7 @@ from building_vitals.cache.joining import SEGMENT_BYTES_MAX
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import LostObjects
 from building_vitals.ranges import Range
+from building_vitals.series.rollups import ROLLUP_MS
 from fakes.brute_levels import finest, level
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import OBJECTS_ONLY, World, days
@@ -178,7 +179,9 @@ async def test_levels_are_brought_together_too(monkeypatch: pytest.MonkeyPatch) 
         await world.settle()
         [joined] = await world.index.find("site", ["a"], time_range, level_samples=1)
         truth = [(ms, json.dumps(value)) for ms, value in world.truth(["a"], time_range)["a"]]
-        widths = {each.width_ms: each.count for each in joined.levels or () if each.is_kept}
+        rollup, *levels = (each for each in joined.levels or () if each.is_kept)
+        assert ROLLUP_MS == rollup.width_ms
+        widths = {each.width_ms: each.count for each in levels}
         assert [HOUR_MS, 4 * HOUR_MS, DAY_MS, 7 * DAY_MS] == list(widths)
         assert widths == {each: len(level(truth, each)) for each in widths}
         got = await world.ask(["a"], time_range, max_points=500)

@@ -7,6 +7,7 @@ import pytest
 
 from builders import FRESHNESS, Samples
 from building_vitals.cache.index_table import ObjectRow, SegmentIndex
+from building_vitals.cache.need import ROLLUPS_ALONE
 from building_vitals.cache.segments import Level, Place, Segment, segment_of
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
@@ -101,6 +102,23 @@ async def test_levels_come_where_they_are_asked_for() -> None:
                 msgspec.structs.replace(each, frames=None) if n in left_out else each
                 for n, each in enumerate(levels)
             )
+
+
+async def test_rollups_are_looked_up_alone() -> None:
+    """For rows of hours and days no levels are needed; rollups come as a whole."""
+    with Shelf() as shelf:
+        made = segment(1000, 2000)
+        rollup = Level(-3_600_000, 20, 30, 4_000, made.frames)
+        level = Level(3_600_000, 50, 300, 500, made.frames)
+        for levels, expected in (((rollup, level), (rollup,)), ((level,), ()), (None, None)):
+            await shelf.insert(msgspec.structs.replace(made, levels=levels))
+            for known in (None, (FRESHNESS, made.fetched_ms)):
+                [found] = await shelf.index.find(
+                    "site", [made.point], EVERYTHING, known, ROLLUPS_ALONE
+                )
+                assert expected == found.levels
+            [found] = await shelf.index.find("site", [made.point], EVERYTHING)
+            assert found.levels is None
 
 
 async def test_a_segment_that_is_not_known_to_its_end_comes_with_its_directory() -> None:

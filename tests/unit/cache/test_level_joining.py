@@ -14,7 +14,8 @@ from building_vitals.cache.segments import Piece, Segment, pieces
 from building_vitals.cache.store import Blobs
 from building_vitals.ranges import Range
 from building_vitals.series.frames import frame_text
-from building_vitals.series.levels import Levels
+from building_vitals.series.levels import Levels, columns_of
+from building_vitals.series.rollups import RollupBuilder
 from fakes.brute_levels import DAY_MS, HOUR_MS, MINUTE_MS, level
 
 DAYS = 20
@@ -71,6 +72,28 @@ def test_only_the_bucket_they_share_is_put_together() -> None:
     [(width_ms, least)] = levels.least.items()
     assert 15 * MINUTE_MS == width_ms
     assert 0.64 * len(MANY) < least <= 0.97 * 2 / 3 * len(MANY)
+
+
+def test_rollups_are_joined_hour_by_hour() -> None:
+    """They are what the samples of all would give, cut ones and a few without any among them."""
+    reads = Reads()
+    older, newer = reads.held(Range(0, DAYS * DAY_MS)), reads.held(HALVES[0])
+    for parts in (
+        [(newer, HALVES[0]), (older, HALVES[1])],
+        [(reads.held(each), each) for each in HALVES],
+    ):
+        levels = join_levels(parts, JOINED, reads.piece)
+        builder = RollupBuilder()
+        builder.add(columns_of(MANY.text))
+        assert levels is not None
+        assert levels.rollup is not None
+        assert builder.build() == levels.rollup
+    # Of one without rollup there are too many samples.
+    rest = msgspec.structs.replace(older, levels=(older.levels or ())[1:])
+    assert rest.count > BARE_SAMPLES_MAX
+    levels = join_levels([(newer, HALVES[0]), (rest, HALVES[1])], JOINED, reads.piece)
+    assert levels is not None
+    assert levels.rollup is None
 
 
 def test_a_cut_goes_through_buckets() -> None:

@@ -8,9 +8,18 @@ import msgspec
 
 from builders import Samples, Stored, stored
 from building_vitals.cache.leveling import with_levels
-from building_vitals.cache.segments import LEVELED_BYTES_MIN, Segment, of_level, pieces, verify
+from building_vitals.cache.segments import (
+    LEVELED_BYTES_MIN,
+    Segment,
+    level_piece,
+    of_level,
+    pieces,
+    verify,
+)
 from building_vitals.ranges import Range
+from building_vitals.series.frames import frame_text
 from building_vitals.series.levels import WIDTHS_MS
+from building_vitals.series.rollups import ROLLUP_MS, Rollup
 from building_vitals.series.sample_text import decode_samples
 from building_vitals.series.splicing import inflate
 from fakes.brute_levels import DAY_MS, HOUR_MS, MINUTE_MS, level
@@ -39,9 +48,12 @@ def test_levels_lie_behind_the_samples_by_width() -> None:
     spans = []
     for segment in segments:
         assert segment.levels is not None
-        widths = [each.width_ms for each in segment.levels]
+        rollup, *levels = segment.levels
+        widths = [each.width_ms for each in levels]
         assert [15 * MINUTE_MS, HOUR_MS, 4 * HOUR_MS, DAY_MS, 7 * DAY_MS] == widths
-        for each in segment.levels:
+        assert (ROLLUP_MS, 7 * 24) == (rollup.width_ms, rollup.count)
+        spans.append((rollup.width_ms, rollup.offset, rollup.stored_bytes))
+        for each in levels:
             [piece] = pieces(of_level(segment, each), WEEK)
             read = data[piece.offset : piece.offset + piece.stored_bytes]
             verify(piece, read)
@@ -55,6 +67,24 @@ def test_levels_lie_behind_the_samples_by_width() -> None:
     assert len(data) == spans[-1][1] + spans[-1][2]
     added = sum(each[2] for each in spans)
     assert added < 0.45 * sum(each.segment.stored_bytes for each in held)
+
+
+def test_rollups_have_the_sums_of_hours() -> None:
+    """They lie before the levels, as one frame of a series."""
+    held = stored(WEEK, MANY, sizes=[600] * 16)
+    data, [segment] = made(held)
+    assert segment.levels is not None
+    rollup = segment.levels[0]
+    assert len(held.segment.frames or ()) > 1
+    assert rollup.frames is not None
+    [piece] = [level_piece(segment, rollup, range(len(rollup.frames)))]
+    read = data[piece.offset : piece.offset + piece.stored_bytes]
+    verify(piece, read)
+    found = Rollup(frame_text(rollup.frames[0], read)).sums([0, 1, 7 * 24])
+    values = [float(text) for _, text in MANY]
+    assert [60, len(MANY) - 60] == found.counts
+    sums = [total / (1 << found.bits) for total in found.totals]
+    assert [sum(values[:60]), sum(values[60:])] == sums
 
 
 def test_small_segments_have_none() -> None:

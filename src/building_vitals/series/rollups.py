@@ -1,0 +1,333 @@
+"""
+Rollups: of each hour of UTC how many numbers it has and what they add up to, without an error.
+
+Separate from levels, which hold samples: a rollup holds sums, as packed integers, so that thousands
+of hours are read in a few calls. Sums are those of the doubles that the numbers stand for, as
+`exact` has them: what comes of hours is to the last digit what comes of the samples.
+
+A frame is a header and columns of what all hours up to a place in time have together, so that any
+stretch of hours is a difference of two entries. A column that would say nothing is left out:
+
+- the numbers,
+- the hours in which some of them were sent with a fraction or an exponent (a sum of integers is
+  one),
+- the sums, each hour's rounded to some decimals: 23.4 and the like add up to short integers,
+- what the true sum is beyond that, in units of 2^-bits: little, for a decimal's double is never far
+  from it.
+
+All are counted from their least entry. The bytes of a column are put together by their place in the
+integers, since the high ones hardly change.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import accumulate
+from math import fsum, isfinite
+from operator import or_, sub
+from typing import NamedTuple
+
+from building_vitals.instants import HOUR_MS
+from building_vitals.series.exact import Part, exact_parts
+from building_vitals.series.frames import Series, SeriesBuilder
+from building_vitals.series.levels import Columns
+
+# What stands for a rollup where levels have the width of their buckets.
+ROLLUP_MS = -HOUR_MS
+# Hours of a frame: half a year.
+FRAME_HOURS = 4_096
+# A rollup is kept of at least so many numbers an hour; of fewer it would save nothing.
+HOUR_NUMBERS_MIN = 4
+# Sums of samples are right to so many bits, and more (`exact`); a rollup has no more of them.
+SUM_BITS_MAX = 96
+# Decimals that numbers are tried to have, and hours that are looked at for it.
+DECIMALS_MAX = 9
+TRIED_HOURS = 64
+
+_HEADER = struct.Struct("<HBBBBBBI")
+# Bytes of an entry in memory.
+_ENTRY_BYTES = 8
+# The first column that is looked at in any case.
+_SUMS_PLACE = 2
+# Of a count of hours.
+_KIND_BYTES = 2
+_ALL_INTEGERS, _ALL_FRACTIONS, _MIXED = range(3)
+_FLOATS, _INTEGERS = frozenset({float}), frozenset({int})
+_NUMBERS = frozenset({int, float})
+
+
+class Sums(NamedTuple):
+    """
+    Sums of consecutive stretches of time, as three lists of one length.
+
+    Attributes:
+        counts: Numbers.
+        fractions: More than 0 where some of the numbers are no integers as JSON has it.
+        totals: Sums, in units of 2^-bits.
+        bits: At least 0.
+    """
+
+    counts: list[int]
+    fractions: list[int]
+    totals: list[int]
+    bits: int
+
+
+class Rollup:
+    """A frame of a rollup, decoded."""
+
+    def __init__(self, text: bytes) -> None:
+        """
+        Args:
+            text: Of the frame.
+
+        Raises:
+            ValueError: it is no frame of a rollup.
+        """
+        try:
+            hours, decimals, self.bits, *widths, self._kind, self._count = _HEADER.unpack_from(text)
+        except struct.error as error:
+            raise ValueError(f"not a rollup: {error}") from error
+        entries = hours + 1
+        widths.insert(1, int(self._kind == _MIXED) * _KIND_BYTES)
+        if len(text) != _HEADER.size + entries * sum(widths) or max(widths) > _ENTRY_BYTES:
+            raise ValueError("not a rollup: its length is another one")
+        columns, at = list[memoryview](), _HEADER.size
+        for n, width in enumerate(widths):
+            # Of hours that are all alike no counts are needed.
+            is_needed = width or n >= _SUMS_PLACE
+            columns.append(_column(text, at, entries if is_needed else 0, width))
+            at += entries * width
+        self._counts, self._fractions, self._sums, self._rests = columns
+        self._has_counts = widths[0] > 0
+        self.hours: int = hours
+        self._scale: int = 10**decimals
+
+    def sums(self, places: Sequence[int]) -> Sums:
+        """
+        Return the sums of stretches of hours that follow each other.
+
+        Args:
+            places: Where they begin and the last one ends, in hours from the frame's first on, of
+                which there are so many; ascending.
+        """
+        if self._has_counts:
+            counts = _differences(map(self._counts.__getitem__, places))
+        else:
+            counts = [hours * self._count for hours in _differences(places)]
+        fractions = counts
+        if self._kind == _ALL_INTEGERS:
+            fractions = [0] * len(counts)
+        elif self._kind == _MIXED:
+            fractions = _differences(map(self._fractions.__getitem__, places))
+        sums: Iterable[int] = map(self._sums.__getitem__, places)
+        if self.bits:
+            rests = map(self._rests.__getitem__, places)
+            bits, scale = self.bits, self._scale
+            sums = [(each << bits) // scale + rest for each, rest in zip(sums, rests, strict=True)]
+        return Sums(counts, fractions, _differences(sums), self.bits)
+
+
+def _differences(numbers: Iterable[int]) -> list[int]:
+    """Return by how much each number is larger than the one before it."""
+    held = list(numbers)
+    return list(map(sub, held[1:], held))
+
+
+def _column(text: bytes, at: int, entries: int, width: int) -> memoryview:
+    """Return the entries of a column; zeros where it was left out."""
+    data = bytearray(entries * _ENTRY_BYTES)
+    for n in range(width):
+        # Wasm and the machines of tests have the low byte first.
+        data[n::_ENTRY_BYTES] = text[at + n * entries : at + (n + 1) * entries]
+    return memoryview(data).cast("Q")
+
+
+def _packed(numbers: Sequence[int], width: int) -> bytes:
+    if not width:
+        return b""
+    data = struct.pack(f"<{len(numbers)}Q", *numbers)
+    return b"".join([data[n::_ENTRY_BYTES] for n in range(width)])
+
+
+def rollup_text(sums: Sums) -> bytes | None:
+    """Return the hours of a frame as its text; None where they do not fit."""
+    counts, fractions, totals, bits = sums
+    if bits > SUM_BITS_MAX or max(map(int.bit_length, accumulate(totals))) > SUM_BITS_MAX:
+        return None
+    kinds = [min(each, 1) for each in fractions]
+    kind = _MIXED
+    if not any(kinds):
+        kind = _ALL_INTEGERS
+    elif all(has for has, count in zip(kinds, counts, strict=True) if count):
+        kind = _ALL_FRACTIONS
+    is_even = min(counts) == max(counts)
+    columns = [
+        [0] if is_even else list(accumulate(counts, initial=0)),
+        *_parted(totals, bits, _decimals(totals, bits)),
+    ]
+    widths = list(map(_width, columns))
+    if max(widths) > _ENTRY_BYTES:
+        return None
+    columns.insert(1, list(accumulate(kinds, initial=0)))
+    header = _HEADER.pack(
+        *(len(counts), _decimals(totals, bits), bits, *widths, kind),
+        counts[0] if is_even else 0,
+    )
+    widths.insert(1, int(kind == _MIXED) * _KIND_BYTES)
+    return header + b"".join(map(_packed, columns, widths))
+
+
+def _parted(totals: Sequence[int], bits: int, decimals: int) -> tuple[list[int], list[int]]:
+    """Return sums up to each hour, of rounded ones, and what the true ones are beyond them."""
+    scale, half = 10**decimals, (1 << bits) >> 1
+    rounded = _from_least(
+        accumulate([(total * scale + half) >> bits for total in totals], initial=0)
+    )
+    rests = [
+        reached - (own << bits) // scale
+        for reached, own in zip(accumulate(totals, initial=0), rounded, strict=True)
+    ]
+    return rounded, _from_least(rests)
+
+
+def _from_least(numbers: Iterable[int]) -> list[int]:
+    held = list(numbers)
+    least = min(held)
+    return [each - least for each in held]
+
+
+def _decimals(totals: Sequence[int], bits: int) -> int:
+    """Return with how many decimals the first sums take the fewest bytes."""
+    tried = [total for total in totals if total][:TRIED_HOURS]
+    if not bits or not tried:
+        return 0
+    sizes = [
+        sum(max(column).bit_length() for column in _parted(tried, bits, decimals))
+        for decimals in range(DECIMALS_MAX + 1)
+    ]
+    return sizes.index(min(sizes))
+
+
+def _width(numbers: Sequence[int]) -> int:
+    """Return how many bytes the largest of some integers needs; 0 where all are 0."""
+    return -(-max(numbers).bit_length() // 8)
+
+
+class RollupBuilder:
+    """Makes the rollup of one point's samples, or joins some."""
+
+    def __init__(self) -> None:
+        self._series = SeriesBuilder()
+        self._has_room = True
+        self._numbers = self._hours = 0
+        self._first = 0
+        self._counts: list[int] = []
+        self._fractions: list[int] = []
+        # Above and below of fractions whose sum is the hour's.
+        self._parts: list[list[tuple[int, int]]] = []
+
+    def add(self, columns: Columns) -> None:
+        """Take samples, later than those before but for the same hour."""
+        times, values = columns.times, columns.values
+        kinds = set(map(type, values))
+        if not kinds <= _NUMBERS or not _are_finite(values):
+            places = [n for n, each in enumerate(values) if _is_number(each)]
+            times, values = [times[n] for n in places], [values[n] for n in places]
+            kinds = set(map(type, values))
+        count, lo = len(times), 0
+        is_plain = kinds == _FLOATS
+        while lo < count:
+            hour = times[lo] // HOUR_MS
+            hi = bisect_left(times, (hour + 1) * HOUR_MS, lo)
+            part = values[lo:hi]
+            if is_plain:
+                self._take(hour, hi - lo, hi - lo, _plain_parts(part))
+            else:
+                fractions = sum(type(each) is float for each in part)
+                self._take(hour, hi - lo, fractions, exact_parts(part))
+            lo = hi
+
+    def add_hours(self, first_ms: int, sums: Sums) -> None:
+        """Take sums of hours, from one that begins at *first_ms* on."""
+        hour, unit = first_ms // HOUR_MS, 1 << sums.bits
+        for n, (count, fractions, total) in enumerate(zip(*sums[:3], strict=True)):
+            if count:
+                self._put(hour + n, count, fractions, [(total, unit)])
+
+    def _take(self, hour: int, count: int, fractions: int, parts: Sequence[Part]) -> None:
+        self._put(hour, count, fractions, [each.as_integer_ratio() for each in parts])
+
+    def _put(self, hour: int, count: int, fractions: int, parts: list[tuple[int, int]]) -> None:
+        self._numbers += count
+        last = self._first + len(self._counts) - 1
+        if self._counts and hour == last:
+            self._counts[-1] += count
+            self._fractions[-1] += fractions
+            self._parts[-1] += parts
+            return
+        self._hours += 1
+        if self._counts and hour >= self._first + FRAME_HOURS:
+            self._close()
+        if not self._counts:
+            self._first, last = hour, hour - 1
+        between = hour - last - 1
+        self._counts += [0] * between
+        self._fractions += [0] * between
+        self._parts += [[] for _ in range(between)]
+        self._counts.append(count)
+        self._fractions.append(fractions)
+        self._parts.append(parts)
+
+    def _close(self) -> None:
+        if not self._counts:
+            return
+        below = max((part[1] for parts in self._parts for part in parts), default=1)
+        bits = below.bit_length() - 1
+        text = None
+        if bits <= SUM_BITS_MAX:
+            totals = [sum(above * (below // own) for above, own in each) for each in self._parts]
+            # Not finer than the sums are, so that the same hours are the same bytes.
+            odd = reduce(or_, totals)
+            spare = min(bits, (odd & -odd).bit_length() - 1 if odd else bits)
+            totals = [total >> spare for total in totals]
+            text = rollup_text(Sums(self._counts, self._fractions, totals, bits - spare))
+        if text is None:
+            self._has_room = False
+        else:
+            first_ms, hours = self._first * HOUR_MS, len(self._counts)
+            self._series.add_text(first_ms, first_ms + (hours - 1) * HOUR_MS, hours, text)
+        self._counts, self._fractions, self._parts = [], [], []
+
+    def build(self) -> Series | None:
+        """Return the rollup; None where it does not fit, or is not worth its bytes."""
+        self._close()
+        is_worth = self._numbers >= HOUR_NUMBERS_MIN * self._hours > 0
+        return self._series.build() if is_worth and self._has_room else None
+
+
+def _plain_parts(values: list[float]) -> tuple[Part, ...]:
+    """Return parts of a sum as `exact_parts` does."""
+    try:
+        total = fsum(values)
+        rest = fsum([*values, -total])
+    except OverflowError:
+        # They will not fit, but for their signs.
+        return exact_parts(values)
+    return (total, rest) if rest else (total,)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in _NUMBERS and _are_finite([value])
+
+
+def _are_finite(values: Iterable[int | float | object]) -> bool:
+    """Return whether no number among some is an infinity."""
+    try:
+        return all(map(isfinite, values))  # type: ignore[arg-type]
+    except OverflowError:
+        # An integer that no double is as large as is finite; its sum will not fit.
+        return all(type(each) is int or isfinite(each) for each in values)  # type: ignore[arg-type]

@@ -1,0 +1,131 @@
+"""Rollups: hours as packed sums, exact whatever the numbers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from building_vitals.instants import HOUR_MS, MINUTE_MS
+from building_vitals.series.frames import Series, frame_text
+from building_vitals.series.levels import Columns, columns_of
+from building_vitals.series.rollups import (
+    FRAME_HOURS,
+    HOUR_NUMBERS_MIN,
+    Rollup,
+    RollupBuilder,
+    Sums,
+    rollup_text,
+)
+
+
+def columns(values: list[str], step_ms: int = 10 * MINUTE_MS, first_ms: int = 0) -> Columns:
+    """Return samples that follow each other by *step_ms*."""
+    pairs = (f"[{first_ms + n * step_ms},{value}]" for n, value in enumerate(values))
+    return columns_of(",".join(pairs).encode())
+
+
+def built(*runs: Columns) -> Series | None:
+    """Return the rollup of some runs."""
+    builder = RollupBuilder()
+    for each in runs:
+        builder.add(each)
+    return builder.build()
+
+
+def frames_of(series: Series | None) -> list[tuple[int, Rollup]]:
+    """Return where the frames of a rollup begin, and what is in them."""
+    assert series is not None
+    return [
+        (
+            frame.first_ms,
+            Rollup(frame_text(frame, series.data[frame.offset :][: frame.stored_bytes])),
+        )
+        for frame in series.frames
+    ]
+
+
+def total(sums: Sums, n: int = 0) -> Fraction:
+    """Return one of the sums."""
+    return Fraction(sums.totals[n], 1 << sums.bits)
+
+
+def test_sums_are_those_of_the_doubles() -> None:
+    """Not of the decimals: 0.1 ten times is a little more than 1."""
+    [(first_ms, rollup)] = frames_of(built(columns(["0.1"] * 12 + ["23.45", "-7", "0.3"] * 4)))
+    assert (0, 4) == (first_ms, rollup.hours)
+    hours = rollup.sums(range(5))
+    assert [6, 6, 6, 6] == hours.counts
+    assert [6 * Fraction(0.1)] * 2 == [total(hours, 0), total(hours, 1)]
+    mixed = 2 * (Fraction(23.45) - 7 + Fraction(0.3))
+    assert [mixed, mixed] == [total(hours, 2), total(hours, 3)]
+    assert 12 * Fraction(0.1) + 2 * mixed == total(rollup.sums([0, 4]))
+
+
+def test_integers_stay_integers() -> None:
+    """It is told of each hour whether all of its numbers were integers."""
+    [(_, rollup)] = frames_of(built(columns(["4"] * 6 + ["4.0"] * 6 + ["4", "4.5"] * 3)))
+    assert [False, True, True] == [each > 0 for each in rollup.sums(range(4)).fractions]
+    [(_, rollup)] = frames_of(built(columns(["4"] * 12)))
+    assert ([0, 0], [24, 24], 0) == rollup.sums(range(3))[1:]
+
+
+def test_only_numbers_count() -> None:
+    """States and what no double holds are passed over; an hour without numbers has none."""
+    values = ["1", "null", '"on"', "2", "true", "3", *['"off"'] * 6, *["1e999", "5"] * 3]
+    [(_, rollup)] = frames_of(built(columns(values), columns(["1"] * 18, first_ms=3 * HOUR_MS)))
+    hours = rollup.sums(range(7))
+    assert [3, 0, 3, 6, 6, 6] == hours.counts
+    assert [6, 0, 15, 6, 6, 6] == [total(hours, n) for n in range(6)]
+
+
+def test_runs_may_end_within_an_hour() -> None:
+    """The same samples are the same bytes, however they come."""
+    values = [f"{n * 7919 % 401}.{n % 10}" for n in range(600)]
+    whole = columns(values)
+    assert built(whole) == built(whole.part(0, 100), whole.part(100, 101), whole.part(101))
+
+
+def test_hours_are_taken_over() -> None:
+    """What is joined from hours is what comes of the samples."""
+    whole = columns([f"{n * 7919 % 401}.{n % 10}" for n in range(600)])
+    [(first_ms, rollup)] = frames_of(built(whole.part(0, 303)))
+    builder = RollupBuilder()
+    builder.add_hours(first_ms, rollup.sums(range(rollup.hours + 1)))
+    builder.add(whole.part(303))
+    assert built(whole) == builder.build()
+
+
+def test_long_series_are_several_frames() -> None:
+    """A frame has half a year at the most, and none reaches over a longer gap."""
+    long = columns(["1.5"] * 6 * (FRAME_HOURS + 2))
+    late = columns(["2.5"] * 12, first_ms=3 * FRAME_HOURS * HOUR_MS)
+    found = frames_of(built(long, late))
+    assert [(0, FRAME_HOURS), (FRAME_HOURS, 2), (3 * FRAME_HOURS, 2)] == [
+        (first_ms // HOUR_MS, rollup.hours) for first_ms, rollup in found
+    ]
+    assert 30 == total(found[2][1].sums([0, 2]))
+
+
+@pytest.mark.parametrize("values", [["1e300"], ["1e-300", "1e10"], [str(2**97)]])
+def test_what_does_not_fit_has_none(values: list[str]) -> None:
+    """Numbers that are too far from each other, or too large."""
+    assert built(columns(["1"] * 60), columns(values * 60, first_ms=10 * HOUR_MS)) is None
+
+
+def test_few_numbers_have_none() -> None:
+    """There is nothing to save."""
+    few = columns(["1.5"] * 60, HOUR_MS // HOUR_NUMBERS_MIN + MINUTE_MS)
+    assert built(few) is None
+    assert built(columns(["1.5"] * 60, HOUR_MS // HOUR_NUMBERS_MIN)) is not None
+    assert built() is None
+
+
+@pytest.mark.parametrize("cut", [lambda text: text[:5], lambda text: text[:-1], lambda _: b""])
+def test_other_bytes_are_no_rollup(cut: object) -> None:
+    """They are refused."""
+    text = rollup_text(Sums([1, 2], [1, 1], [5, 7], 1))
+    assert text is not None
+    assert callable(cut)
+    with pytest.raises(ValueError, match="not a rollup"):
+        Rollup(cut(text))
