@@ -95,7 +95,7 @@ def test_all_repositories_are_looked_at() -> None:
     """The test finds the statements of each repository, f-strings and formatted ones too."""
     found = {(module, name) for module, name, _ in statements()}
     assert {
-        ("index_table", "_FIND"),
+        ("look_up_table", "_FIND"),
         ("jobs_table", "_LIST_OWN"),
         ("progress_table", "_RECOUNT"),
         ("keys_table", "_FIND"),

@@ -62,7 +62,7 @@ def resolve(covers: Sequence[Cover], *, has_known: bool = False) -> list[PointPi
 
 def lacks_directory(cover: Cover) -> bool:
     """Return whether a cover has a segment of which only the whole can be taken."""
-    return any(segment.count and segment.frames is None for segment, _ in cover.known)
+    return any(segment.count and not segment.has_directory for segment, _ in cover.known)
 
 
 def with_loaded(covers: Sequence[Cover], loaded: Iterable[Segment]) -> list[Cover]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from building_vitals.answers.question import Route, TimeseriesRequest
-from building_vitals.cache.need import ROLLUPS_ALONE, Need
+from building_vitals.cache.need import Need
 
 
 def choose_route(estimate: int, override: Route | None, small_threshold: int) -> Route:
@@ -78,10 +78,12 @@ def need_of(request: TimeseriesRequest, options: RoutingOptions, now_ms: int) ->
         level_samples = zooming.level_samples(request.max_points)
     elif request.aggregation is not None:
         # The same.
-        from building_vitals.cache.rollup_plans import reads_rollups
+        from building_vitals.cache.rollup_plans import rollup_samples
 
         wish = request.aggregation
-        level_samples = ROLLUPS_ALONE if reads_rollups(wish.interval, wish.aggregates) else 0
+        level_samples = rollup_samples(
+            wish.interval, wish.aggregates, wish.zone_name, request.time_range
+        )
     return Need(
         site=request.site,
         points=request.points,

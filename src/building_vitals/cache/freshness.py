@@ -17,6 +17,8 @@ of an instant decides about it (`coverage`), and nobody ever sees an older one a
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import msgspec
 
 from building_vitals.cache.segments import Segment
@@ -103,9 +105,11 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
 
     def trusted_until_ms(self, segment: Segment, end_ms: int) -> int:
         """Return up to when a segment is known as far as *end_ms*, an instant of it or its end."""
-        ages_ms = [segment.fetched_ms - segment.end_ms]
-        ages_ms += [each for each in CLOSING_AGES_MS if each <= segment.fetched_ms - end_ms]
-        trust_ms = self.trust_ratio * (max(ages_ms) - self.lateness_ms)
+        old_ms = segment.fetched_ms - segment.end_ms
+        closed = bisect_right(CLOSING_AGES_MS, segment.fetched_ms - end_ms)
+        if closed:
+            old_ms = max(old_ms, CLOSING_AGES_MS[closed - 1])
+        trust_ms = self.trust_ratio * (old_ms - self.lateness_ms)
         return segment.fetched_ms + int(max(MOMENT_MS, min(self.trust_max_ms, trust_ms)))
 
     def gone_ms(self, segment: Segment, accessed_ms: int = 0) -> int:
@@ -176,6 +180,23 @@ def is_whole_sql(first: int) -> str:
         f"(fetched_ms >= {now} - {MOMENT_MS}"
         f" OR ({age} <= {ratio} * (fetched_ms - end_ms - {lateness}) AND {age} <= {trust_max}))"
     )
+
+
+def closing_sql(first: int) -> str:
+    """
+    Return where the part of a segment ends that is known, in the same way; its parameters, too.
+
+    That is the closing, be it before the segment begins; NULL where nothing is known. It does not
+    matter for a segment of which all is known.
+    """
+    now, ratio, trust_max, lateness = (f"?{first + n}" for n in range(4))
+    age, step = f"{now} - fetched_ms", CLOSING_STEP_MS
+    closings = " ".join(
+        f"WHEN {age} <= {ratio} * ({old_ms} - {lateness})"
+        f" THEN (fetched_ms - {old_ms}) / {step} * {step}"
+        for old_ms in CLOSING_AGES_MS
+    )
+    return f"CASE WHEN {age} > {trust_max} THEN NULL {closings} END"
 
 
 def spent_sql(first: int) -> str:

@@ -75,7 +75,7 @@ def join(
     """
     joiner = Joiner(closings(known, parts[0][0].fetched_ms))
     for segment, time_range in parts:
-        if segment.frames is None and segment.count:
+        if segment.count and not segment.has_directory:
             raise DirectoryMissing(point)
         for frame in segment.frames or ():
             if frame.last_ms >= time_range.start_ms and frame.first_ms < time_range.end_ms:

@@ -19,6 +19,8 @@ from building_vitals.upstream.profile import Source
 LIVE_EDGE_MS = 1000
 # As a number of samples: no levels are looked up, but rollups.
 ROLLUPS_ALONE = -1
+# The same, and the samples of hours anywhere, so that all directories are needed as a whole.
+ROLLUPS_AND_SAMPLES = -2
 
 
 # What calls by point give where that is not what was collected: values of 5 minutes.
@@ -109,7 +111,7 @@ class Need(msgspec.Struct, frozen=True):
         source: Where its samples come from, where that makes a difference; None: from where such a
             need is usually filled.
         level_samples: Levels with up to so many samples are looked up with what is known; 0: none;
-            ROLLUPS_ALONE: rollups.
+            ROLLUPS_ALONE, ROLLUPS_AND_SAMPLES: rollups.
     """
 
     site: str

@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
+from building_vitals.cache.need import ROLLUPS_ALONE, ROLLUPS_AND_SAMPLES
 from building_vitals.cache.segments import Level, Piece, Segment, level_piece, pieces
 from building_vitals.cache.zooming import Parts, is_clean
 from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range
-from building_vitals.series.buckets import parse_interval
+from building_vitals.series.buckets import are_at_full_hours, parse_interval
 from building_vitals.series.frames import Frame
 from building_vitals.series.levels import bucket_start
 from building_vitals.series.rollups import ROLLUP_MS
@@ -49,9 +50,21 @@ class Hours(NamedTuple):
 HoursOrSamples: TypeAlias = Hours | Piece
 
 
-def reads_rollups(interval: str, aggregates: Collection[str]) -> bool:
-    """Return whether some aggregates of an interval may come from rollups."""
-    return SUMMABLE.issuperset(aggregates) and parse_interval(interval).days >= HOUR_MS / DAY_MS
+def rollup_samples(
+    interval: str, aggregates: Collection[str], zone_name: str, time_range: Range
+) -> int:
+    """
+    Return what is looked up for some aggregates of an interval, as `Need.level_samples`.
+
+    Raises:
+        ValueError: there is no such interval or zone.
+    """
+    width = parse_interval(interval)
+    if not SUMMABLE.issuperset(aggregates) or width.days < HOUR_MS / DAY_MS:
+        return 0
+    if are_at_full_hours(width, zone_name, time_range):
+        return ROLLUPS_ALONE
+    return ROLLUPS_AND_SAMPLES
 
 
 def rollup_plan(parts: Parts, bounds_ms: Sequence[int]) -> list[HoursOrSamples] | None:

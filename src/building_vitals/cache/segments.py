@@ -18,7 +18,15 @@ import msgspec
 
 from building_vitals.cache.object_keys import is_row_key
 from building_vitals.ranges import Range
-from building_vitals.series.frames import COMMA, NO_CRC, Frame, Series, cut_text, frame_text
+from building_vitals.series.frames import (
+    COMMA,
+    NO_COUNT,
+    NO_CRC,
+    Frame,
+    Series,
+    cut_text,
+    frame_text,
+)
 from building_vitals.series.splicing import fragment, growth
 
 # Cut frames are deflated again for each answer: speed matters more than the last bytes.
@@ -88,7 +96,8 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         count: Samples; of a cut one about so many, 0 only where there are none.
         crc, crc_growth: CRC-32 and growth of the series' text.
         data_crc: CRC-32 of the series' bytes.
-        frames: Directory; None where the index left it out because the segment is taken whole.
+        frames: Directory; None where the index left it out because the segment is taken whole. Of
+            a long one it may leave out frames far from any cut: `pieces` notices.
         is_by_point: Whether it came of calls by point, else of pages, which are raw samples.
         is_cut: Whether its series reaches beyond its range: the rest of it was purged.
         levels: Of its series, a rollup before all others, then finest first; None where none were
@@ -131,6 +140,14 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Whether levels are worth making; of one that was looked up with those that it has."""
         is_long = self.stored_bytes > LEVELED_BYTES_MIN
         return self.levels is None and is_long and not self.is_sliver
+
+    @property
+    def has_directory(self) -> bool:
+        """Whether all frames of its directory are at hand."""
+        frames = self.frames
+        return frames is not None and not any(
+            _is_hole(frames, n, self.stored_bytes) for n in range(len(frames) + 1)
+        )
 
     @property
     def is_left_out(self) -> bool:
@@ -253,7 +270,8 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
     Return what *time_range* takes of a segment, in order of time.
 
     Raises:
-        DirectoryMissing: the segment must be cut and its directory was left out.
+        DirectoryMissing: the segment must be cut and its directory was left out, or the part of it
+            that tells where.
         SliverMissing: it is a sliver whose bytes were left out.
     """
     shared = segment.range.clip(time_range)
@@ -262,27 +280,21 @@ def pieces(segment: Segment, time_range: Range) -> list[Piece]:
     if segment.is_left_out:
         raise SliverMissing(segment.point)
     if shared == segment.range and not segment.is_cut:
-        return [
-            Piece(
-                key=segment.key,
-                object_etag=segment.object_etag,
-                offset=segment.offset,
-                stored_bytes=segment.stored_bytes,
-                text_bytes=segment.text_bytes,
-                count=segment.count,
-                crc=segment.crc,
-                crc_growth=segment.crc_growth,
-                checks=(Check(segment.stored_bytes, segment.data_crc),),
-                sliver=_sliver(segment),
-            )
-        ]
+        return [_whole_piece(segment)]
     if segment.frames is None:
         raise DirectoryMissing(segment.point)
-    frames, (begin, end) = segment.frames, places_within(segment.frames, shared)
+    return _cut_pieces(segment, segment.frames, shared)
+
+
+def _cut_pieces(segment: Segment, frames: Sequence[Frame], shared: Range) -> list[Piece]:
+    begin, end = places_within(frames, shared)
+    is_begun = begin < end and frames[begin].first_ms < shared.start_ms
+    is_cut_off = begin < end and frames[end - 1].last_ms >= shared.end_ms
+    for n in {begin, begin + is_begun, end - is_cut_off, end}:
+        if _is_hole(frames, n, segment.stored_bytes):
+            raise DirectoryMissing(segment.point)
     if begin == end:
         return []
-    is_begun = frames[begin].first_ms < shared.start_ms
-    is_cut_off = frames[end - 1].last_ms >= shared.end_ms
     if end - begin == 1 and (is_begun or is_cut_off):
         return [_cut_piece(segment, frames[begin], shared)]
     found = [_cut_piece(segment, frames[begin], shared)] if is_begun else []
@@ -325,6 +337,12 @@ def frames_within(frames: tuple[Frame, ...], time_range: Range) -> tuple[Frame, 
     return frames[begin:end]
 
 
+def _is_hole(frames: Sequence[Frame], n: int, stored_bytes: int) -> bool:
+    """Return whether frames were left out before the *n*-th of those at hand."""
+    before = frames[n - 1].offset + frames[n - 1].stored_bytes + len(COMMA) if n else 0
+    return before != (frames[n].offset if n < len(frames) else stored_bytes + len(COMMA))
+
+
 class DirectoryMissing(LookupError):
     """A segment has to be cut, but its frame directory was not loaded."""
 
@@ -339,27 +357,48 @@ def _sliver(segment: Segment) -> Sliver | None:
     return Sliver(segment.point, segment.offset, segment.data)
 
 
+def _whole_piece(segment: Segment) -> Piece:
+    return Piece(
+        key=segment.key,
+        object_etag=segment.object_etag,
+        offset=segment.offset,
+        stored_bytes=segment.stored_bytes,
+        text_bytes=segment.text_bytes,
+        count=segment.count,
+        crc=segment.crc,
+        crc_growth=segment.crc_growth,
+        checks=(Check(segment.stored_bytes, segment.data_crc),),
+        sliver=_sliver(segment),
+    )
+
+
 def _run_piece(segment: Segment, frames: Sequence[Frame], run: range) -> Piece:
     first, last = frames[run[0]], frames[run[-1]]
     stored_bytes = last.offset + last.stored_bytes - first.offset
-    within = frames[run[0] : run.stop]
     return Piece(
         key=segment.key,
         object_etag=segment.object_etag,
         offset=segment.offset + first.offset,
         stored_bytes=stored_bytes,
         text_bytes=last.raw_end - first.text_offset,
-        count=sum(map(_COUNT, within)),
+        count=_samples(frames, run),
         crc=last.crc,
         crc_growth=last.crc_growth,
         before=(first.crc_before, first.crc_shrink) if first.text_offset else None,
         checks=(
-            tuple(Check(frame.stored_bytes, frame.data_crc) for frame in within)
+            tuple(Check(each.stored_bytes, each.data_crc) for each in frames[run[0] : run.stop])
             if last.series_crc == NO_CRC
             else (Check(stored_bytes, last.series_crc, _crc_before(frames, run[0])),)
         ),
         sliver=_sliver(segment),
     )
+
+
+def _samples(frames: Sequence[Frame], run: range) -> int:
+    first, last = frames[run[0]], frames[run[-1]]
+    if first.samples_before == NO_COUNT:
+        return sum(map(_COUNT, frames[run[0] : run.stop]))
+    return last.samples_before + last.count - first.samples_before
 
 
 def _crc_before(frames: Sequence[Frame], n: int) -> int:

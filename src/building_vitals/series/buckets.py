@@ -112,6 +112,17 @@ class _Span(NamedTuple):
     offset_ms: int
 
 
+def are_at_full_hours(interval: Interval, zone_name: str, time_range: Range) -> bool:
+    """
+    Return whether all buckets of a range begin at full hours of UTC.
+
+    Raises:
+        ValueError: there is no such zone.
+    """
+    spans = _spans(zone_name, *time_range)
+    return interval.width_ms % HOUR_MS == 0 and not any(each.offset_ms % HOUR_MS for each in spans)
+
+
 class Buckets:
     """The buckets of a range, which may be very many: what is regular is held as Python ranges."""
 

@@ -27,6 +27,7 @@ FRAME_SAMPLES_MAX = 8_192
 
 COMMA = stored(b",")
 NO_CRC = -1
+NO_COUNT = -1
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -47,6 +48,8 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
         data_crc: CRC-32 of the fragment's bytes, to notice when they are not what was stored.
         series_crc: CRC-32 of the series' bytes up to the frame's end, so that those of a run are
             looked at as a whole; NO_CRC in directories from before it was kept.
+        samples_before: Samples of the series before the frame's, so that those of a run are known
+            by its ends; NO_COUNT in directories from before it was kept.
     """
 
     offset: int
@@ -62,6 +65,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     crc_shrink: int
     data_crc: int
     series_crc: int = NO_CRC
+    samples_before: int = NO_COUNT
 
     @property
     def raw_end(self) -> int:
@@ -101,6 +105,7 @@ class SeriesBuilder:
         "_frames",
         "_length",
         "_parts",
+        "_samples",
         "_series_crc",
         "_text_bytes",
     )
@@ -109,6 +114,7 @@ class SeriesBuilder:
         self._parts: list[bytes] = []
         self._frames: list[Frame] = []
         self._length = 0
+        self._samples = 0
         self._text_bytes = 0
         self._crc = 0
         self._crc_growth = growth(0)
@@ -163,9 +169,11 @@ class SeriesBuilder:
                 crc_shrink=growth(-self._text_bytes),
                 data_crc=zlib.crc32(data),
                 series_crc=self._series_crc,
+                samples_before=self._samples,
             )
         )
         self._parts.append(data)
+        self._samples += count
         self._length += len(data)
         self._text_bytes += text_bytes
 

@@ -115,6 +115,9 @@ def fragment(text: bytes, level: int = COMPRESSION_LEVEL) -> bytes:
 
 def stored(text: bytes) -> bytes:
     """Return *text* as stored blocks: a fragment that costs no compression."""
+    if len(text) <= STORED_BLOCK_BYTES_MAX:
+        # As almost all glue is, between each two pieces of an answer.
+        return struct.pack("<BHH", 0, len(text), len(text) ^ 0xFFFF) + text if text else b""
     blocks = []
     for start in range(0, len(text), STORED_BLOCK_BYTES_MAX):
         block = text[start : start + STORED_BLOCK_BYTES_MAX]

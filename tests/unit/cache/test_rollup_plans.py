@@ -9,13 +9,14 @@ import pytest
 
 from builders import Samples, stored
 from building_vitals.cache.leveling import with_levels
+from building_vitals.cache.need import ROLLUPS_ALONE, ROLLUPS_AND_SAMPLES
 from building_vitals.cache.rollup_plans import (
     SPLIT_HOURS_MAX,
     Hours,
     HoursOrSamples,
-    reads_rollups,
     rollup_of,
     rollup_plan,
+    rollup_samples,
     stretches,
 )
 from building_vitals.cache.segments import DirectoryMissing, Piece, Segment
@@ -44,19 +45,24 @@ def hours(start: int, end: int) -> Range:
 
 
 @pytest.mark.parametrize(
-    ("interval", "aggregates", "expected"),
+    ("interval", "aggregates", "zone", "expected"),
     [
-        ("1d", ["mean"], True),
-        ("1h", ["sum", "count", "mean"], True),
-        ("1mo", ["count"], True),
-        ("59m", ["mean"], False),
-        ("1d", ["mean", "min"], False),
-        ("1d", ["twa"], False),
+        ("1d", ["mean"], "UTC", ROLLUPS_ALONE),
+        ("1d", ["mean"], "Europe/Berlin", ROLLUPS_ALONE),
+        ("1d", ["mean"], "Asia/Kolkata", ROLLUPS_AND_SAMPLES),
+        ("1h", ["sum", "count", "mean"], "UTC", ROLLUPS_ALONE),
+        ("90m", ["sum"], "UTC", ROLLUPS_AND_SAMPLES),
+        ("1mo", ["count"], "UTC", ROLLUPS_ALONE),
+        ("59m", ["mean"], "UTC", 0),
+        ("1d", ["mean", "min"], "UTC", 0),
+        ("1d", ["twa"], "UTC", 0),
     ],
 )
-def test_sums_of_hours_are_enough(interval: str, aggregates: list[str], *, expected: bool) -> None:
-    """For counts, sums and means of no less than an hour."""
-    assert expected == reads_rollups(interval, aggregates)
+def test_sums_of_hours_are_enough(
+    interval: str, aggregates: list[str], zone: str, expected: int
+) -> None:
+    """For counts, sums and means of no less than an hour, and where an hour begins, they alone."""
+    assert expected == rollup_samples(interval, aggregates, zone, Range(0, 400 * DAY_MS))
 
 
 def test_whole_segments_are_all_hours() -> None:

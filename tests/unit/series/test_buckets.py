@@ -13,6 +13,7 @@ from building_vitals.ranges import Range
 from building_vitals.series.buckets import (
     Buckets,
     Interval,
+    are_at_full_hours,
     expected_buckets,
     parse_interval,
     zone_names,
@@ -43,6 +44,23 @@ def bounds(interval: str, zone: str, start: str, end: str) -> list[str]:
         found.append(datetime.fromtimestamp(bucket.start_ms / 1000, ZoneInfo(zone)).isoformat())
         at_ms = bucket.end_ms
     return found
+
+
+@pytest.mark.parametrize(
+    ("interval", "zone", "expected"),
+    [
+        ("1d", "UTC", True),
+        ("1mo", BERLIN, True),
+        ("1d", "Asia/Kolkata", False),
+        ("1d", LORD_HOWE, False),
+        ("45m", "UTC", False),
+    ],
+)
+def test_full_hours(interval: str, zone: str, *, expected: bool) -> None:
+    """A zone counts for a whole range: Lord Howe's summer lies half an hour beside its winter."""
+    year = Range(0, 366 * DAY_MS)
+    recent = Range(*(each + 20_000 * DAY_MS for each in year))
+    assert expected == are_at_full_hours(parse_interval(interval), zone, recent)
 
 
 @pytest.mark.parametrize(

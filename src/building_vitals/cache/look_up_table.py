@@ -1,0 +1,153 @@
+"""
+Finds the segments of points in D1, as one text for many of them.
+
+Separate from the index because most of it is about what travels: each value that crosses into
+Python costs time, and so does each frame of a directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from building_vitals.cache.freshness import Freshness, closing_sql, is_whole_sql
+from building_vitals.cache.need import ROLLUPS_ALONE
+from building_vitals.cache.rows_table import PARAMETER_BYTES_MAX
+from building_vitals.cache.segments import Segment
+from building_vitals.cache.slivers_table import bytes_of
+from building_vitals.instants import HOUR_MS
+from building_vitals.ports import Statement, json_parameter
+from building_vitals.ranges import Range
+from building_vitals.series.frames import Frame
+
+# Bytes of a segment as JSON, without its point and its directory, at the most.
+_SEGMENT_BYTES = 400
+# Stored bytes of the slivers that one look-up brings along. Charts have some ten thousand; an
+# answer that has more holds them for as long as it is streamed, so they go into an object first.
+SLIVERS_BYTES_MAX = 262_144
+# Characters of a directory of which few frames travel: of some ten frames.
+LONG_DIRECTORY = 1_200
+_FRAMES_BYTES = 2_000
+# Many segments come back as one text, for each value that crosses into Python costs time: so many
+# that it stays below what a value may have. The directory travels only where the segment has to be
+# cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
+_IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
+                AND {is_whole_sql(6)}"""
+# Levels travel where they are asked for, up to so many samples, and the widest; of the others the
+# directory only where the segment has to be cut: beside the cut, some of it is needed. For rows of
+# hours and days, rollups alone.
+_LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN NULL WHEN ?10 < 0 THEN (
+                SELECT json_group_array(json(l.value)) FROM json_each(s.levels) l
+                WHERE l.value ->> 0 < 0
+            ) WHEN {_IS_WHOLE} THEN (
+                SELECT json_group_array(json(iif(
+                    l.value ->> 3 <= ?10 OR l.key = (
+                        SELECT max(k.key) FROM json_each(s.levels) k WHERE k.value ->> 2 > 0
+                    ), l.value, json_array(
+                        l.value ->> 0, l.value ->> 1, l.value ->> 2, l.value ->> 3, NULL
+                    )
+                ))) FROM json_each(s.levels) l
+            ) ELSE json(s.levels) END"""  # noqa: S608 - constants only
+# Of a long directory, only the frames on both sides of where the segment can be cut, its first and
+# its last: at the ends of the range, where what is known of it ends, and for sums at the full hours
+# beside these. They are found by bisection, as `segments.places_within` does it.
+_HOUR = f"CAST(at_ms AS INTEGER) / {HOUR_MS} * {HOUR_MS}"
+_PLACE = "s.frames ->> ('$[' || ((low + high) / 2) || '][6]') < at_ms"
+_IS_FULL = f"""(?5 = 1 OR ?10 > 0 OR ?10 < {ROLLUPS_ALONE}
+                OR length(s.frames) < {LONG_DIRECTORY}
+                OR json_array_length(s.frames, '$[0]') < {len(Frame.__struct_fields__)})"""
+_FRAMES = f"""CASE
+            WHEN {_IS_WHOLE} THEN NULL
+            WHEN {_IS_FULL} THEN json(s.frames)
+            ELSE (
+                SELECT json_group_array(s.frames -> ('$[' || n || ']')) FROM (
+                    WITH RECURSIVE cuts(at_ms) AS (
+                        SELECT max(?3, s.start_ms) WHERE s.is_cut OR s.start_ms < ?3
+                        UNION ALL SELECT min(?4, s.end_ms) WHERE s.is_cut OR s.end_ms > ?4
+                        UNION ALL SELECT {closing_sql(6)} WHERE NOT {is_whole_sql(6)}
+                    ),
+                    hours(at_ms) AS (
+                        SELECT at_ms FROM cuts
+                        UNION ALL SELECT {_HOUR} FROM cuts WHERE ?10 < 0
+                        UNION ALL SELECT {_HOUR} + {HOUR_MS} FROM cuts WHERE ?10 < 0
+                    ),
+                    places(at_ms, low, high) AS (
+                        SELECT at_ms, 0, json_array_length(s.frames) FROM hours
+                        UNION ALL
+                        SELECT at_ms, iif({_PLACE}, (low + high) / 2 + 1, low),
+                            iif({_PLACE}, high, (low + high) / 2)
+                        FROM places WHERE low < high
+                    )
+                    SELECT low - 1 AS n FROM places WHERE low = high AND low > 0
+                    UNION SELECT low FROM places
+                        WHERE low = high AND low < json_array_length(s.frames)
+                    UNION SELECT low + 1 FROM places
+                        WHERE low = high AND low + 1 < json_array_length(s.frames)
+                    UNION SELECT 0
+                    UNION SELECT json_array_length(s.frames) - 1
+                    ORDER BY n
+                )
+            ) END"""  # noqa: S608 - constants only
+_FIND = f"""
+SELECT '[' || group_concat(iif(
+    data IS NULL OR sliver_bytes > {SLIVERS_BYTES_MAX}, segment,
+    substr(segment, 1, length(segment) - 1) || ',' || json_quote(data) || ']'
+)) || ']' AS segments FROM (
+    SELECT segment, data,
+        sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) / {PARAMETER_BYTES_MAX} AS part,
+        sum(iif(data IS NULL, 0, stored_bytes)) OVER (ROWS UNBOUNDED PRECEDING) AS sliver_bytes
+    FROM (
+        SELECT json_array(
+            s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
+            s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
+            {_FRAMES},
+            json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false')),
+            {_LEVELS}
+        ) AS segment, s.data, s.stored_bytes,
+        {_SEGMENT_BYTES} + 4 * length(s.point) + iif(s.data IS NULL, 0, length(s.data))
+            + CASE WHEN {_IS_WHOLE} THEN 0 WHEN {_IS_FULL} THEN length(s.frames)
+                ELSE {_FRAMES_BYTES} END
+            + iif(?10 = 0, 0, coalesce(length(s.levels), 0)) AS bytes
+        FROM json_each(?2) p CROSS JOIN cache_segments s
+            ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
+    )
+) GROUP BY part
+"""  # noqa: S608 - constants only
+
+_SEGMENTS = msgspec.json.Decoder(list[Segment])
+_DATA = Segment.__struct_fields__.index("data")
+
+
+def find_statement(
+    site: str,
+    points: Sequence[str],
+    time_range: Range,
+    *,
+    known: tuple[Freshness, int] | None,
+    level_samples: int,
+) -> Statement:
+    """Return the statement whose rows `found_in` reads; the rest as `SegmentIndex.find` has it."""
+    values = (site, json_parameter(points), time_range.start_ms, time_range.end_ms)
+    if known is None:
+        return Statement(_FIND, (*values, 1, 0, 0, 0, 0, level_samples))
+    freshness, now_ms = known
+    return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values, level_samples))
+
+
+def found_in(rows: Iterable[Mapping[str, str]]) -> list[Segment]:
+    """Return the segments in the rows of a find statement."""
+    return [segment for row in rows for segment in _decoded(row["segments"])]
+
+
+def _decoded(text: str) -> list[Segment]:
+    """Return the segments in a text; those whose bytes are no base64 have none, and so are lost."""
+    try:
+        return _SEGMENTS.decode(text)
+    except msgspec.ValidationError:
+        rows: list[list[Any]] = msgspec.json.decode(text)
+        for row in rows:
+            if len(row) > _DATA:
+                row[_DATA] = bytes_of(row[_DATA])
+        return msgspec.convert(rows, list[Segment])
