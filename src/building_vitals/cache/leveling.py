@@ -52,7 +52,7 @@ async def with_levels(
         for n, series in made[width_ms]:
             size = len(series.data)
             level = Level(width_ms, offset, size, series.count, series.frames)
-            together = sorted([*(leveled[n].levels or ()), level], key=_width_of)
+            together = sorted([*(leveled[n].levels or ()), level], key=_order)
             leveled[n] = msgspec.structs.replace(leveled[n], levels=tuple(together))
             parts.append(series.data)
             offset += size
@@ -78,5 +78,6 @@ async def levels_of(frames: Sequence[Frame], data: bytes | memoryview) -> Levels
     return builder.build()._replace(rollup=sums.build())
 
 
-def _width_of(level: Level) -> int:
-    return level.width_ms
+def _order(level: Level) -> tuple[bool, int]:
+    """Return its place: a rollup first, then notes, then what is kept; a look-up goes by that."""
+    return level.is_kept and level.width_ms > 0, level.width_ms

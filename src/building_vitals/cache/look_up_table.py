@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from building_vitals.cache.freshness import Freshness, closing_sql, is_whole_sql
-from building_vitals.cache.need import ROLLUPS_ALONE
+from building_vitals.cache.need import ROLLUPS_ALONE, WHOLE_SHARE
 from building_vitals.cache.rows_table import PARAMETER_BYTES_MAX
 from building_vitals.cache.segments import Segment
 from building_vitals.cache.slivers_table import bytes_of
@@ -27,29 +27,32 @@ _SEGMENT_BYTES = 400
 # Stored bytes of the slivers that one look-up brings along. Charts have some ten thousand; an
 # answer that has more holds them for as long as it is streamed, so they go into an object first.
 SLIVERS_BYTES_MAX = 262_144
-# Characters of a directory of which few frames travel: of some ten frames.
-LONG_DIRECTORY = 1_200
+# Characters of a directory of which few frames travel: of a hundred. To find some takes as long as
+# to decode so many.
+LONG_DIRECTORY = 12_000
 _FRAMES_BYTES = 2_000
+# Characters of levels of which some come without their directory; of fewer all travel sooner.
+LONG_LEVELS = 6_000
 # Many segments come back as one text, for each value that crosses into Python costs time: so many
-# that it stays below what a value may have. The directory travels only where the segment has to be
-# cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
+# that it stays below what a value may have. It is put together as text, for functions for JSON
+# parse what they are given, each of them again. The directory travels only where the segment has to
+# be cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
 _IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
                 AND {is_whole_sql(6)}"""
-# Levels travel where they are asked for, up to so many samples, and the widest; of the others the
-# directory only where the segment has to be cut: beside the cut, some of it is needed. For rows of
-# hours and days, rollups alone.
-_LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN NULL WHEN ?10 < 0 THEN (
-                SELECT json_group_array(json(l.value)) FROM json_each(s.levels) l
-                WHERE l.value ->> 0 < 0
-            ) WHEN {_IS_WHOLE} THEN (
-                SELECT json_group_array(json(iif(
-                    l.value ->> 3 <= ?10 OR l.key = (
-                        SELECT max(k.key) FROM json_each(s.levels) k WHERE k.value ->> 2 > 0
-                    ), l.value, json_array(
+# Levels travel where they are asked for; of many of a whole segment the directories of those with
+# few samples, and of the widest that is kept, which is the last one; of a segment that has to be
+# cut all: beside the cut, some of them are needed. For rows of hours and days, rollups alone.
+_LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN 'null' WHEN ?10 < 0 THEN
+                '[' || iif(s.levels ->> '$[0][0]' < 0, s.levels -> '$[0]', '') || ']'
+            WHEN length(s.levels) > {LONG_LEVELS} AND {_IS_WHOLE} THEN (
+                SELECT '[' || group_concat(iif(
+                    l.value ->> 0 > 0 AND l.value ->> 3 <= {WHOLE_SHARE} * ?10
+                        OR l.key = json_array_length(s.levels) - 1,
+                    l.value, json_array(
                         l.value ->> 0, l.value ->> 1, l.value ->> 2, l.value ->> 3, NULL
                     )
-                ))) FROM json_each(s.levels) l
-            ) ELSE json(s.levels) END"""  # noqa: S608 - constants only
+                )) || ']' FROM json_each(s.levels) l
+            ) ELSE s.levels END"""  # noqa: S608 - constants only
 # Of a long directory, only the frames on both sides of where the segment can be cut, its first and
 # its last: at the ends of the range, where what is known of it ends, and for sums at the full hours
 # beside these. They are found by bisection, as `segments.places_within` does it.
@@ -59,8 +62,8 @@ _IS_FULL = f"""(?5 = 1 OR ?10 > 0 OR ?10 < {ROLLUPS_ALONE}
                 OR length(s.frames) < {LONG_DIRECTORY}
                 OR json_array_length(s.frames, '$[0]') < {len(Frame.__struct_fields__)})"""
 _FRAMES = f"""CASE
-            WHEN {_IS_WHOLE} THEN NULL
-            WHEN {_IS_FULL} THEN json(s.frames)
+            WHEN {_IS_WHOLE} THEN 'null'
+            WHEN {_IS_FULL} THEN s.frames
             ELSE (
                 SELECT json_group_array(s.frames -> ('$[' || n || ']')) FROM (
                     WITH RECURSIVE cuts(at_ms) AS (
@@ -99,13 +102,13 @@ SELECT '[' || group_concat(iif(
         sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) / {PARAMETER_BYTES_MAX} AS part,
         sum(iif(data IS NULL, 0, stored_bytes)) OVER (ROWS UNBOUNDED PRECEDING) AS sliver_bytes
     FROM (
-        SELECT json_array(
-            s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
-            s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
-            {_FRAMES},
-            json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false')),
-            {_LEVELS}
-        ) AS segment, s.data, s.stored_bytes,
+        SELECT '[' || json_quote(s.point) || ',' || s.start_ms || ',' || s.end_ms || ','
+            || s.fetched_ms || ',' || json_quote(s.object_key) || ','
+            || json_quote(s.object_etag) || ',' || s.offset || ',' || s.stored_bytes || ','
+            || s.text_bytes || ',' || s.samples || ',' || s.crc || ',' || s.crc_growth || ','
+            || s.data_crc || ',' || {_FRAMES} || ',' || iif(s.is_by_point, 'true', 'false')
+            || ',' || iif(s.is_cut, 'true', 'false') || ',' || {_LEVELS} || ']'
+            AS segment, s.data, s.stored_bytes,
         {_SEGMENT_BYTES} + 4 * length(s.point) + iif(s.data IS NULL, 0, length(s.data))
             + CASE WHEN {_IS_WHOLE} THEN 0 WHEN {_IS_FULL} THEN length(s.frames)
                 ELSE {_FRAMES_BYTES} END

@@ -15,6 +15,8 @@ from building_vitals.cache.coverage import Cover, known_until
 from building_vitals.ranges import Range, merge
 from building_vitals.upstream.profile import Source
 
+# Of the samples that a level of a cut segment may have, those that one of a whole segment has.
+WHOLE_SHARE = 2 / 3
 # What has happened is known up to a whole second, so that requests of one moment ask for the same.
 LIVE_EDGE_MS = 1000
 # As a number of samples: no levels are looked up, but rollups.

@@ -100,8 +100,8 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
             a long one it may leave out frames far from any cut: `pieces` notices.
         is_by_point: Whether it came of calls by point, else of pages, which are raw samples.
         is_cut: Whether its series reaches beyond its range: the rest of it was purged.
-        levels: Of its series, a rollup before all others, then finest first; None where none were
-            made, or the index left them out.
+        levels: Of its series: a rollup, the notes of those that are not kept, those that are, the
+            finest first; None where none were made, or the index left them out.
         data: Of a sliver, its series' bytes; None where the index left them out because there are
             too many.
     """

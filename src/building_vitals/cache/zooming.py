@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
+from building_vitals.cache.need import WHOLE_SHARE
 from building_vitals.cache.segments import (
     DirectoryMissing,
     Level,
@@ -27,8 +28,8 @@ from building_vitals.series.levels import SAMPLES_MAX, WIDTHS_MS, bucket_start
 
 # A level is not kept where it would have more than half of the samples of the next finer one. In a
 # part of a segment that share may be smaller: a third is taken for the least.
-WHOLE_TIMES = 2
 PART_TIMES = 3
+WHOLE_TIMES = round(PART_TIMES * WHOLE_SHARE)
 # So many samples without levels are looked into, however few are wanted.
 BARE_SAMPLES_MIN = 8_192
 # Samples that are looked into rather than found out about.

@@ -7,6 +7,7 @@ import pytest
 
 from builders import FRESHNESS, Samples
 from building_vitals.cache.index_table import ObjectRow, SegmentIndex
+from building_vitals.cache.look_up_table import LONG_LEVELS
 from building_vitals.cache.need import ROLLUPS_ALONE
 from building_vitals.cache.segments import Level, Place, Segment, segment_of
 from building_vitals.ranges import Range
@@ -79,13 +80,14 @@ async def test_levels_come_where_they_are_asked_for() -> None:
     """Of a whole segment few directories; all where it has to be cut, and where all is asked."""
     with Shelf() as shelf:
         made = segment(1000, 2000, UNICODE)
-        frames = made.frames or ()
+        # So many that it is worth while to leave some out.
+        frames = (made.frames or ()) * (LONG_LEVELS // 200)
         levels = (
             Level(900_000, 0, 0, 700, ()),
+            Level(604_800_000, 0, 0, 50, ()),
             Level(3_600_000, 20, 300, 500, frames),
             Level(14_400_000, 320, 100, 100, frames),
             Level(86_400_000, 420, 50, 60, frames),
-            Level(604_800_000, 0, 0, 50, ()),
         )
         made = msgspec.structs.replace(made, levels=levels)
         await shelf.insert(made)
@@ -95,7 +97,7 @@ async def test_levels_come_where_they_are_asked_for() -> None:
         assert [made] == await shelf.index.find("site", [UNICODE], EVERYTHING, level_samples=1)
         assert [made] == await shelf.index.find("site", [UNICODE], Range(0, 1999), known, 1)
         # The widest that is kept, and those that are small enough.
-        for most, left_out in ((1, {0, 1, 2, 4}), (100, {0, 1}), (499, {0, 1}), (500, {0})):
+        for most, left_out in ((1, {0, 1, 2, 3}), (151, {0, 2}), (748, {0, 2}), (751, {0})):
             [found] = await shelf.index.find("site", [UNICODE], EVERYTHING, known, most)
             assert found.frames is None
             assert found.levels == tuple(
