@@ -41,9 +41,11 @@ _IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
                 AND {is_whole_sql(6)}"""
 # Levels travel where they are asked for; of many of a whole segment the directories of those with
 # few samples, and of the widest that is kept, which is the last one; of a segment that has to be
-# cut all: beside the cut, some of them are needed. For rows of hours and days, rollups alone.
+# cut all: beside the cut, some of them are needed. For rows of hours and days, rollups alone: they
+# come first, and end where their directory does.
 _LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN 'null' WHEN ?10 < 0 THEN
-                '[' || iif(s.levels ->> '$[0][0]' < 0, s.levels -> '$[0]', '') || ']'
+                iif(s.levels NOT LIKE '[[-%', '[]',
+                    substr(s.levels, 1, instr(s.levels, ']]]') + 2) || ']')
             WHEN length(s.levels) > {LONG_LEVELS} AND {_IS_WHOLE} THEN (
                 SELECT '[' || group_concat(iif(
                     l.value ->> 0 > 0 AND l.value ->> 3 <= {WHOLE_SHARE} * ?10
