@@ -97,7 +97,7 @@ export async function ask(path, asking) {
  * Ask for samples; also says what it took.
  * @param {Record<string, any>} query
  * @param {AbortSignal} [signal]
- * @returns {Promise<{status: number, document: any, bytes: number, ms: number, headers: Headers}>}
+ * @returns {Promise<{status: number, document: any, bytes: number, ms: number}>}
  */
 export async function askSamples(query, signal) {
   const began = performance.now();
@@ -110,7 +110,6 @@ export async function askSamples(query, signal) {
     document: JSON.parse(text),
     bytes: entry?.encodedBodySize || text.length,
     ms: performance.now() - began,
-    headers: response.headers,
   };
 }
 
@@ -221,7 +220,7 @@ export function pause(ms, signal) {
 
 /** @typedef {import("./series.js").Series} Series */
 /** @typedef {import("./times.js").Range} Range */
-/** @typedef {import("./search.js").Point} Point */
+/** @typedef {import("./finder.js").Point} Point */
 
 /**
  * @typedef {object} Wish

@@ -5,7 +5,7 @@ import uPlot from "./vendor/uplot.js";
 import { limitsOf } from "./series.js";
 import { axisText, zoomed } from "./times.js";
 import { LANE_HEIGHT, paintLanes, paintLine, themed } from "./paint.js";
-import { h } from "./dom.js";
+import { h, swatch } from "./dom.js";
 
 /** @typedef {import("./series.js").Series} Series */
 /** @typedef {import("./times.js").Range} Range */
@@ -208,9 +208,7 @@ export class Chart {
 
 /** @param {Line} line */
 function keyOf({ color, label }) {
-  const swatch = h("span", { class: "swatch" });
-  swatch.style.background = color;
-  return h("span", { class: "key", title: label }, swatch, label);
+  return h("span", { class: "key", title: label }, swatch(color), label);
 }
 
 /**

@@ -13,7 +13,7 @@ const finder = new Finder(byId("finder"), (points, dropped) => {
   app.dropped = dropped;
   void app.go({ points });
 });
-const app = new App(finder, (hooks) => new Stack(byId("charts"), hooks));
+const app = new App(finder, (onRange) => new Stack(byId("charts"), onRange));
 
 /** @type {Record<string, () => void>} */
 const CLICKS = {

@@ -3,7 +3,7 @@
 import { ask, Problem, send } from "./api.js";
 import { Chart } from "./chart.js";
 import { lineColor } from "./paint.js";
-import { h, toast } from "./dom.js";
+import { h, kindOf, reasonOf, table, toast } from "./dom.js";
 import { formatNumber, seriesOf } from "./series.js";
 import { action, failure } from "./states.js";
 import { formatInstant, formatSpan } from "./times.js";
@@ -51,24 +51,22 @@ const tile = (name, value, more = "") => h("div", { class: "card tile" }, h("spa
 
 /**
  * @param {string} title
- * @param {string[]} heads Those that begin with `#` are of numbers.
+ * @param {string[]} heads As `table` has them.
  * @param {(string | number | Node | null)[][]} rows
  * @param {string} none
  */
-function table(title, heads, rows, none) {
-  const kind = heads.map((head) => (head.startsWith("#") ? "num" : null));
+function section(title, heads, rows, none) {
+  const cell = (/** @type {string | number | Node | null} */ value, /** @type {number} */ index) =>
+    h("td", { class: kindOf(heads[index]) }, value === null ? "–" : value instanceof Node ? value : String(value));
   return h("section", null, h("h2", null, title),
-    rows.length === 0 ? h("p", { class: "muted" }, none) :
-    h("div", { class: "tablebox", tabIndex: 0, role: "region", "aria-label": title }, h("table", null,
-      h("thead", null, h("tr", null, ...heads.map((head, index) => h("th", { scope: "col", class: kind[index] }, head.replace("#", ""))))),
-      h("tbody", null, ...rows.map((row) => h("tr", null, ...row.map((cell, index) => h("td", { class: kind[index] }, cell === null ? "–" : cell instanceof Node ? cell : String(cell)))))))));
+    rows.length === 0 ? h("p", { class: "muted" }, none) : table(title, heads, rows.map((row) => h("tr", null, ...row.map(cell)))));
 }
 
 const number = (/** @type {number | null | undefined} */ value) => (value === null || value === undefined ? "–" : value.toLocaleString("en-US"));
 const share = (/** @type {number} */ part) => `${formatNumber(part * 100)} %`;
 const when = (/** @type {string | null} */ iso) => (iso ? formatInstant(Date.parse(iso), ZONE) : "–");
 const tag = (/** @type {string} */ text, /** @type {string} */ kind) => h("span", { class: `tag ${kind}` }, text);
-const kindOf = (/** @type {string} */ status) => (status === "completed" || status === "healthy" || status === "ok" ? "good" : status === "failed" || status === "degraded" ? "bad" : ACTIVE.has(status) ? "warn" : "");
+const toneOf = (/** @type {string} */ status) => (status === "completed" || status === "healthy" || status === "ok" ? "good" : status === "failed" || status === "degraded" ? "bad" : ACTIVE.has(status) ? "warn" : "");
 
 /**
  * @param {HTMLElement} host
@@ -84,7 +82,7 @@ function render(host, { health, stats, upstream, jobs, dlq, failures }, again) {
       await send(path, { method });
       toast(done);
     } catch (error) {
-      toast(error instanceof Error ? error.message : String(error));
+      toast(reasonOf(error));
     }
     again();
   };
@@ -101,10 +99,10 @@ function render(host, { health, stats, upstream, jobs, dlq, failures }, again) {
       tile("Upstream, this minute", quota, stats.upstream.limit ? `requests; limit ${number(stats.upstream.limit)}` : "requests; no limit"),
       tile("Last maintenance", health.maintenanceAgeSeconds === null || health.maintenanceAgeSeconds === undefined ? "never" : `${formatSpan(health.maintenanceAgeSeconds * 1000)} ago`, "")),
     live,
-    table("Requests by route, 24 h", ["Route", "Share", "#Requests", "#Hits", "#Mean", "#p95"], stats.requests.map((/** @type {any} */ each) => [each.route_type, h("meter", { max: most, value: each.count }), number(each.count), share(each.count ? each.cache_hits / each.count : 0), `${number(Math.round(each.avg_duration))} ms`, `${number(Math.round(each.p95_duration))} ms`]), "No request in 24 hours."),
-    table("Jobs", ["Status", "Site", "#Points", "Range", "#Progress", "Begun", "Reason", ""], jobs.map((job) => [tag(job.status, kindOf(job.status)), job.site, number(job.pointsCount), `${when(job.startTime)} – ${when(job.endTime)}`, `${job.progress} %`, when(job.startedAt ?? job.createdAt), job.error ?? "", ACTIVE.has(job.status) ? small("Cancel", () => void act(`/api/jobs/${job.jobId}`, "DELETE", "Cancelled.")) : ""]), "No jobs."),
-    table("Failed chunks", ["Site", "Job", "#Chunk", "Class", "Reason", "#Attempts", "Failed", ""], failures.map((each) => [each.site, each.jobId, each.chunk, each.class, each.error, each.attempts, when(each.failedAt), small("Retry", () => void act(`/api/queue/dlq/failures/${each.jobId}/retry`, "POST", "Queued again."))]), "No chunk has run out of attempts."),
-    table("What has been learned of the upstream", ["Site", "Charts by", "Jobs by", "#Points", "#Samples per day", "#Page", "#Call", "#Late by", "Seen"], upstream.sites.map((/** @type {any} */ site) => [site.site, site.chartCalls, site.siteCalls, number(site.points), number(site.samplesPerDay), site.pageMs === null ? null : `${number(site.pageMs)} ms`, site.callMs === null ? null : `${number(site.callMs)} ms`, formatSpan(site.latenessMs ?? 0), when(site.seenAt)]), "Nothing yet: ask for a chart first."),
+    section("Requests by route, 24 h", ["Route", "Share", "#Requests", "#Hits", "#Mean", "#p95"], stats.requests.map((/** @type {any} */ each) => [each.route_type, h("meter", { max: most, value: each.count }), number(each.count), share(each.count ? each.cache_hits / each.count : 0), `${number(Math.round(each.avg_duration))} ms`, `${number(Math.round(each.p95_duration))} ms`]), "No request in 24 hours."),
+    section("Jobs", ["Status", "Site", "#Points", "Range", "#Progress", "Begun", "Reason", ""], jobs.map((job) => [tag(job.status, toneOf(job.status)), job.site, number(job.pointsCount), `${when(job.startTime)} – ${when(job.endTime)}`, `${job.progress} %`, when(job.startedAt ?? job.createdAt), job.error ?? "", ACTIVE.has(job.status) ? small("Cancel", () => void act(`/api/jobs/${job.jobId}`, "DELETE", "Cancelled.")) : ""]), "No jobs."),
+    section("Failed chunks", ["Site", "Job", "#Chunk", "Class", "Reason", "#Attempts", "Failed", ""], failures.map((each) => [each.site, each.jobId, each.chunk, each.class, each.error, each.attempts, when(each.failedAt), small("Retry", () => void act(`/api/queue/dlq/failures/${each.jobId}/retry`, "POST", "Queued again."))]), "No chunk has run out of attempts."),
+    section("What has been learned of the upstream", ["Site", "Charts by", "Jobs by", "#Points", "#Samples per day", "#Page", "#Call", "#Late by", "Seen"], upstream.sites.map((/** @type {any} */ site) => [site.site, site.chartCalls, site.siteCalls, number(site.points), number(site.samplesPerDay), site.pageMs === null ? null : `${number(site.pageMs)} ms`, site.callMs === null ? null : `${number(site.callMs)} ms`, formatSpan(site.latenessMs ?? 0), when(site.seenAt)]), "Nothing yet: ask for a chart first."),
     h("p", { class: "happened" }, `As of ${formatInstant(Date.parse(stats.timestamp), ZONE, { seconds: true, offset: true })}; read again every ${POLL_MS / 1000} s. ${upstream.url}`),
   );
   chart?.redraw();

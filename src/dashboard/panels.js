@@ -2,7 +2,7 @@
 
 import { ask, follow, send, storedKey, storeKey } from "./api.js";
 import { themed } from "./paint.js";
-import { byId, h, saveFile, toast } from "./dom.js";
+import { byId, h, reasonOf, saveFile, toast } from "./dom.js";
 import { DAY, formatInstant, inputText, MONTHS, offsetText, parseRange, PRESETS, wallClock } from "./times.js";
 
 /** @typedef {import("./times.js").Range} Range */
@@ -109,7 +109,7 @@ export function fillTakePanel(panel, shown, { png }) {
           panel.hidePopover();
           toast(text);
         } catch (error) {
-          problem.textContent = error instanceof Error ? error.message : String(error);
+          problem.textContent = reasonOf(error);
           problem.hidden = false;
         }
       },
@@ -212,7 +212,7 @@ export function askForKey(text, onKey) {
           keep(key);
         } catch (error) {
           storeKey(old);
-          problem.textContent = error instanceof Error ? error.message : String(error);
+          problem.textContent = reasonOf(error);
           problem.hidden = false;
         }
       },

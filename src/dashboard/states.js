@@ -2,7 +2,7 @@
 // answer.
 
 import { Problem } from "./api.js";
-import { h } from "./dom.js";
+import { h, reasonOf, svg } from "./dom.js";
 import { formatInstant, formatSpan } from "./times.js";
 
 /**
@@ -21,18 +21,6 @@ export function note(kind, title, texts, ...actions) {
  * @param {string} [kind]
  */
 export const action = (label, onclick, kind = "") => h("button", { class: `button ${kind}`, type: "button", onclick }, label);
-
-/**
- * @param {string} tag
- * @param {Record<string, string>} attributes
- * @param {...Node} children
- */
-const svg = (tag, attributes, ...children) => {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-};
 
 /**
  * Nothing is chosen yet.
@@ -54,7 +42,7 @@ export function hero(title, text, ...actions) {
  */
 export function failure(error, { hasPicture, onRetry, onKey }) {
   const retry = action("Try again", onRetry);
-  if (!(error instanceof Problem)) return note("bad", "The page failed", [error instanceof Error ? error.message : String(error)], retry);
+  if (!(error instanceof Problem)) return note("bad", "The page failed", [reasonOf(error)], retry);
   const stays = hasPicture ? "The picture is the one from before." : "";
   const request = error.requestId ? `Request ${error.requestId}` : "";
   const tail = [stays, request].filter(Boolean).join(" · ");
