@@ -1,17 +1,16 @@
 // What the page shows and does: one view, as the address says it, and the samples that were loaded for it.
 
-import { emptyView, POINTS_MAX, readAddress, REFRESHES, writeAddress } from "./address.js";
 import { ask, load, loadPoints, newestSample, Problem, rememberJob, send } from "./api.js";
 import { lineColor } from "./paint.js";
-import { byId, h, reasonOf, toast } from "./dom.js";
+import { action, byId, h, reasonOf, toast } from "./dom.js";
 import { fillLegend } from "./stack.js";
 import { pointOf, shortNames } from "./finder.js";
 import { moved } from "./series.js";
-import { age, action, failure, happened, hero, note, remarks } from "./states.js";
+import { age, failure, happened, hero, note, remarks } from "./views.js";
 import { askForKey, fillTakePanel, fillTimePanel, pictureOf, rangeName } from "./panels.js";
-import { aligned, DAY, formatElapsed, formatInstant, parseRange, shifted, SPAN_MIN, YEAR, zoomed } from "./times.js";
+import { aligned, DAY, emptyView, formatElapsed, formatInstant, parseRange, POINTS_MAX, readAddress, REFRESHES, shifted, SPAN_MIN, writeAddress, YEAR, zoomed } from "./times.js";
 
-/** @typedef {import("./address.js").View} View */
+/** @typedef {import("./times.js").View} View */
 /** @typedef {import("./times.js").Range} Range */
 /** @typedef {import("./api.js").Loaded} Loaded */
 /** @typedef {import("./finder.js").Point} Point */

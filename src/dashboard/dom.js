@@ -21,6 +21,15 @@ export function h(tag, properties, ...children) {
 }
 
 /**
+ * Make a button.
+ * @param {string} label
+ * @param {() => void} onclick
+ * @param {string} [kind]
+ * @param {Record<string, any>} [more] Properties.
+ */
+export const action = (label, onclick, kind = "", more = {}) => h("button", { class: `button ${kind}`, type: "button", onclick, ...more }, label);
+
+/**
  * @param {string} id
  * @returns {any} The element; it is in index.html.
  */

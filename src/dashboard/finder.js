@@ -1,8 +1,8 @@
 // Finds points by words, as people of the trade write them, and lists them: search, choose, copy.
 
-import { POINTS_MAX } from "./address.js";
 import { lineColor } from "./paint.js";
-import { h, icon, swatch, toast } from "./dom.js";
+import { action, h, icon, swatch, toast } from "./dom.js";
+import { POINTS_MAX } from "./times.js";
 
 const ROWS_MAX = 200;
 
@@ -30,7 +30,7 @@ export class Finder {
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
     });
     this.count = h("span", { role: "status" });
-    this.all = h("button", { class: "button small", type: "button", title: "Shift+Enter", onclick: () => this.addAll() }, "Add all shown");
+    this.all = action("Add all shown", () => this.addAll(), "small", { title: "Shift+Enter" });
     this.list = h("ul", { id: "found", class: "points", role: "listbox", "aria-label": "Points found", "aria-multiselectable": "true", tabIndex: 0 });
     this.list.addEventListener("click", (/** @type {MouseEvent} */ event) => this.clicked(event));
     this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.key(event));
@@ -56,7 +56,7 @@ export class Finder {
     const units = new Map(this.points.map((point) => [point.name, point.unit]));
     this.chosenHead.replaceChildren(
       h("span", null, names.length ? `${names.length} drawn` : "None drawn"),
-      h("button", { class: "button small", type: "button", onclick: () => this.onChoose([], 0) }, "Remove all"),
+      action("Remove all", () => this.onChoose([], 0), "small"),
     );
     this.chosenHead.hidden = this.chosenList.hidden = names.length === 0;
     this.chosenList.replaceChildren(

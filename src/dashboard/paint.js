@@ -59,8 +59,8 @@ export const themed = (name) => getComputedStyle(document.documentElement).getPr
  * @property {number} ratio Canvas pixels per CSS pixel.
  */
 
-// Columns in which a line goes up and down by more canvas pixels than this are filled: the same picture, many times as
-// fast as strokes are.
+// Columns in which a line turns back by more canvas pixels than this are filled: the same picture, many times as fast as
+// strokes are.
 const BAR_MIN = 4;
 
 /**
@@ -69,7 +69,7 @@ const BAR_MIN = 4;
  * @param {Series} series
  * @param {Pick<Area, "left" | "top" | "width" | "height" | "from" | "to" | "low" | "high">} area
  * @returns {{lines: number[][], bars: number[], dots: number[]}} Corners of lines, pieces apart: x and y in turn; bars
- *   in place of steep ones: column, upper and lower end; dots are samples that no line touches.
+ *   in place of crowded ones: column, upper and lower end; dots are samples that no line touches.
  */
 export function outline({ times, values, gap, thinned }, area) {
   const perMs = area.width / (area.to - area.from);
@@ -91,7 +91,7 @@ export function outline({ times, values, gap, thinned }, area) {
   const flush = () => {
     if (!samples) return;
     const [begins, ends, top, bottom] = [yOf(first), yOf(last), yOf(high), yOf(low)];
-    if (bottom - top > BAR_MIN) addBar(begins, ends, top, bottom);
+    if (bottom - top - Math.abs(ends - begins) > BAR_MIN) addBar(begins, ends, top, bottom);
     else {
       line.push(x, begins);
       // The one that lies farther from where the line goes on comes first: the stroke is the same, and shorter.

@@ -17,7 +17,7 @@ const ROWS_MAX = 200;
  * @param {Line[]} lines
  * @returns {Map<string, Line[]>} By heading; states under "States".
  */
-export function byUnit(lines) {
+function byUnit(lines) {
   /** @type {Map<string, Line[]>} */
   const groups = new Map();
   const numbers = lines.filter((line) => line.series.kind === "number");
@@ -55,8 +55,9 @@ export class Stack {
    * @param {Line[]} lines
    * @param {Range} range
    * @param {string} zone
+   * @param {number} [height] Of each chart; else as the window has room.
    */
-  show(lines, range, zone) {
+  show(lines, range, zone, height) {
     this.zone = zone;
     const groups = byUnit(lines);
     for (const [heading, chart] of this.charts)
@@ -66,7 +67,7 @@ export class Stack {
         this.charts.delete(heading);
       }
     const count = [...groups.keys()].filter((heading) => heading !== "States").length;
-    const height = Math.min(Math.max((innerHeight - 330) / Math.max(count, 1), 170), innerWidth < 600 ? 240 : 420);
+    height ??= Math.min(Math.max((innerHeight - 330) / Math.max(count, 1), 170), innerWidth < 600 ? 240 : 420);
     let before = null;
     for (const [heading, group] of groups) {
       let chart = this.charts.get(heading);
@@ -176,7 +177,7 @@ export class Stack {
  * @param {number} time
  * @returns {string} What is shown of a series at an instant, "" for nothing.
  */
-export function textAt(line, time) {
+function textAt(line, time) {
   const index = sampleNear(line.series, time);
   if (index < 0) return "";
   const { raw, values } = line.series;
@@ -189,14 +190,14 @@ export function textAt(line, time) {
  * @param {number} time
  * @returns {number} The number less the one it is compared with; NaN where either is missing.
  */
-export function differenceAt(line, time) {
+function differenceAt(line, time) {
   if (!line.compare) return NaN;
   const [one, other] = [sampleNear(line.series, time), sampleNear(line.compare, time)];
   return one < 0 || other < 0 ? NaN : line.series.values[one] - line.compare.values[other];
 }
 
 /** @param {number} value */
-export const signed = (value) => (Number.isFinite(value) ? `${value > 0 ? "+" : value < 0 ? "−" : "±"}${formatNumber(Math.abs(value))}` : "–");
+const signed = (value) => (Number.isFinite(value) ? `${value > 0 ? "+" : value < 0 ? "−" : "±"}${formatNumber(Math.abs(value))}` : "–");
 
 /**
  * Fill the legend.
@@ -269,17 +270,19 @@ function sampleTable(lines, range, zone) {
   return [table("Samples as a table", ["Time", ...lines.map((line) => `#${line.label} ${line.unit}`)], rows), ...(step > 1 ? [h("p", { class: "muted" }, more)] : [])];
 }
 
+/** @param {number} value NaN, of what is no number, comes last. */
+const rank = (value) => (Number.isNaN(value) ? -Infinity : value);
+
 /**
- * Return the lines that have something at an instant, the highest first. Pure.
+ * Return the lines that have something at an instant and what it is, the highest first. Pure.
  * @param {Line[]} lines
  * @param {number} time
- * @returns {Line[]}
  */
-export function sortedAt(lines, time) {
-  const valueOf = (/** @type {Line} */ line) => line.series.values[sampleNear(line.series, time)] ?? NaN;
+function sortedAt(lines, time) {
   return lines
-    .filter((line) => textAt(line, time) !== "")
-    .sort((one, other) => (valueOf(other) || -Infinity) - (valueOf(one) || -Infinity) || 0);
+    .map((line) => ({ line, text: textAt(line, time), value: line.series.values[sampleNear(line.series, time)] }))
+    .filter(({ text }) => text !== "")
+    .sort((one, other) => rank(other.value) - rank(one.value) || 0);
 }
 
 /**
@@ -289,12 +292,11 @@ export function sortedAt(lines, time) {
  * @param {{x: number, y: number}} point Where the pointer is.
  * @param {boolean} isPinned
  */
-export function showTooltip(lines, time, zone, point, isPinned) {
+function showTooltip(lines, time, zone, point, isPinned) {
   const box = byId("tooltip");
-  const rows = sortedAt(lines, time).map((line) => {
-    return h("tr", null, h("td", null, swatch(line.color)), h("td", { class: "name" }, line.label), h("td", { class: "num" }, h("b", null, textAt(line, time)), line.unit ? ` ${line.unit}` : ""),
-      line.compare ? h("td", { class: "num muted" }, signed(differenceAt(line, time))) : null);
-  });
+  const rows = sortedAt(lines, time).map(({ line, text }) =>
+    h("tr", null, h("td", null, swatch(line.color)), h("td", { class: "name" }, line.label), h("td", { class: "num" }, h("b", null, text), line.unit ? ` ${line.unit}` : ""),
+      line.compare ? h("td", { class: "num muted" }, signed(differenceAt(line, time))) : null));
   box.replaceChildren(
     h("div", { class: "num" }, h("b", null, formatInstant(time, zone, { seconds: true, offset: true }))),
     rows.length ? h("table", null, h("tbody", null, ...rows)) : h("div", { class: "muted" }, "No sample near"),

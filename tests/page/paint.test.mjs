@@ -28,13 +28,18 @@ test("a column's lowest and highest sample are drawn", () => {
 });
 
 test("a line leads to a bar and out of it, and bars beside one another touch", () => {
-  const found = outline(line([[8, 90], [10, 90], [10.5, 70], [11, 50], [11.5, 20], [14, 20]]), area);
-  assert.deepEqual(found, { lines: [[8, 10, 10, 10], [11, 80, 14, 80]], bars: [10, 10, 30, 11, 30, 80], dots: [] });
+  const found = outline(line([[8, 90], [10, 90], [10.3, 70], [10.6, 80], [11, 50], [11.3, 20], [11.6, 40], [14, 20]]), area);
+  assert.deepEqual(found, { lines: [[8, 10, 10, 10], [11, 60, 14, 80]], bars: [10, 10, 30, 11, 30, 80], dots: [] });
+});
+
+test("a line that goes one way stays a line, however steep", () => {
+  const found = outline(line([[8, 10], [10, 10], [10.3, 50], [10.6, 90], [12, 90]]), area);
+  assert.deepEqual(found, { lines: [[8, 90, 10, 90, 10, 10, 12, 10]], bars: [], dots: [] });
 });
 
 test("bars apart are joined by a line, unless a gap parts them", () => {
-  const samples = [[10, 90], [10.5, 70], [14, 50], [14.5, 20]];
-  assert.deepEqual(outline(line(samples), area), { lines: [[10, 30, 14, 50]], bars: [10, 10, 30, 14, 50, 80], dots: [] });
+  const samples = [[10, 90], [10.3, 70], [10.6, 80], [14, 50], [14.3, 20], [14.6, 40]];
+  assert.deepEqual(outline(line(samples), area), { lines: [[10, 20, 14, 50]], bars: [10, 10, 30, 14, 50, 80], dots: [] });
   assert.deepEqual(outline(line(samples, 2), area), { lines: [], bars: [10, 10, 30, 14, 50, 80], dots: [] });
 });
 
