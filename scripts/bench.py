@@ -2,7 +2,7 @@
 Runs the benchmarks and prints what they measure.
 
 Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom|
-                                days|client]... [--rounds N]
+                                days|client|page]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - says it in one line where an old
     sys.exit("bench.py: needs Python 3.11 or newer")
 
 import argparse
+import importlib
 import os
 from pathlib import Path
 
@@ -35,6 +36,7 @@ NAMES = (
     "zoom",
     "days",
     "client",
+    "page",
 )
 
 # What the benchmarks import, beside the scripts.
@@ -62,6 +64,7 @@ def main(arguments: list[str]) -> None:
         "trust: a simulated month of a chart on a wall; zoom: few samples of long ranges; "
         "days: rows of days, hours and months of a year; "
         "client: the Python client on 1.1 million samples; "
+        "page: drawing and following the mouse in a browser; "
         "default all",
     )
     parser.add_argument(
@@ -71,37 +74,9 @@ def main(arguments: list[str]) -> None:
     if Path(sys.prefix) != VENV:
         _go_on_with_the_tools()
     sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in PACKAGES]
-    from bench import (  # noqa: PLC0415 - needs the packages of the tools
-        bench_cached,
-        bench_client,
-        bench_days,
-        bench_jobs,
-        bench_leaving,
-        bench_live,
-        bench_memory,
-        bench_site,
-        bench_sliding,
-        bench_startup,
-        bench_trust,
-        bench_zoom,
-    )
-
-    benchmarks = {
-        "site": bench_site.main,
-        "cached": bench_cached.main,
-        "sliding": bench_sliding.main,
-        "live": bench_live.main,
-        "jobs": bench_jobs.main,
-        "startup": bench_startup.main,
-        "leaving": bench_leaving.main,
-        "memory": bench_memory.main,
-        "trust": bench_trust.main,
-        "zoom": bench_zoom.main,
-        "client": bench_client.main,
-        "days": bench_days.main,
-    }
+    # Only now are the packages of the tools there.
     for name in asked.names or NAMES:
-        benchmarks[name](asked.rounds)
+        importlib.import_module(f"bench.bench_{name}").main(asked.rounds)
 
 
 def _rounds(text: str) -> int:

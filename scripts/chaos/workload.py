@@ -15,8 +15,8 @@ from chaos.reading import FORMATS
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 # How many operations lie between two deaths of the runtime: a start takes some seconds.
-BETWEEN_KILLS = 900
-FIRST_KILL = 450
+BETWEEN_KILLS = 350
+FIRST_KILL = 300
 
 
 class SiteShape(NamedTuple):
@@ -84,7 +84,7 @@ WEIGHTS = {
     "submit": 30, "poll": 45, "data": 40, "cancel": 8, "events": 6, "jobs": 10, "retry": 6,
     "abandon": 3, "search": 20, "sites": 8, "stats": 8, "health": 15, "objects": 8, "failures": 6,
     "purge": 30, "maintenance": 10, "bad": 40, "correct": 30, "late": 20, "grow": 30, "appear": 3,
-    "vanish": 2, "fault": 22, "outage": 2, "lose": 8, "spoil": 8, "database": 3,
+    "vanish": 2, "fault": 36, "outage": 2, "lose": 8, "spoil": 8, "database": 3,
 }  # fmt: skip
 # Which operations need a question.
 ASKING = {"ask", "same", "head", "leave", "submit", "purge", "correct", "late"}
@@ -119,6 +119,7 @@ class Workload:
         self._chance = random.Random(seed)
         self._sites, self._jobs, self._live = tuple(sites), jobs, live
         self._kinds = [*(kind for kind in (*FAILING, *HARMLESS) if kind not in without)]
+        self._deck: list[str] = []
         self._ends: list[tuple[int, str, str]] = []
         self._latest: Ask | None = None
         self._faulty: set[str] = set()
@@ -165,9 +166,12 @@ class Workload:
     def _fault(self, number: int) -> Step:
         """Begin a fault at a site that has none; another operation ends it."""
         free = [each for each in (*self._sites, self._jobs) if each.name not in self._faulty]
-        kind = self._chance.choice(self._kinds)
         if not free:
             return self._step(number, "ask", self._ask())
+        # None comes again before all of them have come, so that short runs see many.
+        if not self._deck:
+            self._deck = self._chance.sample(self._kinds, len(self._kinds))
+        kind = self._deck.pop()
         site = self._chance.choice(free).name
         self._faulty.add(site)
         self._ends.append((number + self._chance.randint(*FAULT_STEPS), "mend", site))

@@ -58,6 +58,7 @@ if (!existsSync(join(TARGET, folder))) {
   }
 }
 const html = readFileSync(join(SOURCE, "index.html"), "utf8")
+  .replace(/\n +/g, "\n")
   .replace(/(href|src)="((?:vendor\/)?[\w-]+\.(?:css|js))"/g, `$1="/${folder}/$2"`);
 place("index.html", html);
 for (const name of AT_THE_TOP) if (name !== "index.html") place(name, content(name));

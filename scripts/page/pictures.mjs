@@ -20,7 +20,6 @@ async function take(name, { names = [], query = {}, path = "/", size = [1440, 90
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   if (clock === "fixed") await page.clock.setFixedTime(NOW);
-  if (clock === "moved") await page.clock.install({ time: NOW });
   const address = new URLSearchParams({ ...(names.length ? { site } : {}), ...query });
   for (const each of names) address.append("p", `${site}/${each}`);
   await page.goto(`${path}${address.size ? `?${address}` : ""}`);
@@ -56,19 +55,13 @@ await take("page-job", {
 });
 await take("page-operator", {
   path: "/#/ops",
-  size: [1440, 900],
-  clock: "moved",
+  // The hours are those of the Worker's clock.
+  clock: "true",
   act: async (page) => {
-    await page.getByText("Requests by route").waitFor();
-    for (let round = 0; round < 24; round += 1) {
-      const stats = page.waitForResponse(/api\/stats/);
-      await page.evaluate(async ([count, address]) => {
-        for (let each = 0; each < count; each += 1) await (await fetch(address)).arrayBuffer();
-      }, [2 + ((round * 7) % 5), `/api/timeseries?${new URLSearchParams({ site, point: `${site}/${DAY[round % 4]}`, start_time: three.from, end_time: round % 3 ? three.to : `2026-10-07T${String(round % 24).padStart(2, "0")}:00:00Z`, route: "cached" })}`]);
-      await page.clock.fastForward(10_000);
-      await stats;
-      await page.waitForTimeout(100);
-    }
+    await page.locator(".hours .plot canvas").nth(2).waitFor();
+    const box = await page.locator(".plot .u-over").first().boundingBox();
+    await page.mouse.move(box.x + box.width * 0.12, box.y + box.height * 0.4);
+    await page.locator("#tooltip tr").first().waitFor();
   },
 });
 await browser.close();

@@ -43,7 +43,7 @@ export class Problem extends Error {
  * @param {string} path
  * @param {Record<string, any>} [query]
  */
-export function urlOf(path, query = {}) {
+function urlOf(path, query = {}) {
   const pairs = new URLSearchParams();
   for (const [name, value] of Object.entries(query))
     for (const each of Array.isArray(value) ? value : [value]) if (each !== null && each !== undefined) pairs.append(name, String(each));
@@ -97,9 +97,9 @@ export async function ask(path, asking) {
  * Ask for samples; also says what it took.
  * @param {Record<string, any>} query
  * @param {AbortSignal} [signal]
- * @returns {Promise<{status: number, document: any, bytes: number, ms: number, headers: Headers}>}
+ * @returns {Promise<{status: number, document: any, bytes: number, ms: number}>}
  */
-export async function askSamples(query, signal) {
+async function askSamples(query, signal) {
   const began = performance.now();
   const response = await send("/api/timeseries", { query, signal });
   const text = await response.text();
@@ -110,7 +110,6 @@ export async function askSamples(query, signal) {
     document: JSON.parse(text),
     bytes: entry?.encodedBodySize || text.length,
     ms: performance.now() - began,
-    headers: response.headers,
   };
 }
 
@@ -132,7 +131,7 @@ export function rememberJob(pending) {
  * @param {string} address `location.search` of the page that waits for it.
  * @returns {Pending | null}
  */
-export function rememberedJob(address) {
+function rememberedJob(address) {
   try {
     const found = JSON.parse(sessionStorage.getItem(STORED) ?? "null");
     return found?.address === address ? found : null;
@@ -210,7 +209,7 @@ async function readEvents(path, onProgress, signal) {
  * @param {AbortSignal} signal
  * @returns {Promise<void>}
  */
-export function pause(ms, signal) {
+function pause(ms, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
     signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
@@ -221,7 +220,7 @@ export function pause(ms, signal) {
 
 /** @typedef {import("./series.js").Series} Series */
 /** @typedef {import("./times.js").Range} Range */
-/** @typedef {import("./search.js").Point} Point */
+/** @typedef {import("./finder.js").Point} Point */
 
 /**
  * @typedef {object} Wish
@@ -242,7 +241,7 @@ export function pause(ms, signal) {
  */
 
 /** @param {Wish} wish */
-export const queryOf = (wish) => ({
+const queryOf = (wish) => ({
   site: wish.site,
   point: wish.points,
   start_time: wish.range.from,

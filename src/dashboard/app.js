@@ -1,20 +1,19 @@
 // What the page shows and does: one view, as the address says it, and the samples that were loaded for it.
 
-import { emptyView, POINTS_MAX, readAddress, REFRESHES, writeAddress } from "./address.js";
 import { ask, load, loadPoints, newestSample, Problem, rememberJob, send } from "./api.js";
 import { lineColor } from "./paint.js";
-import { byId, h, toast } from "./dom.js";
-import { fillLegend } from "./legend.js";
-import { pointOf, shortNames } from "./search.js";
+import { action, byId, h, reasonOf, toast } from "./dom.js";
+import { fillLegend } from "./stack.js";
+import { pointOf, shortNames } from "./finder.js";
 import { moved } from "./series.js";
-import { age, action, failure, happened, hero, note, remarks } from "./states.js";
+import { age, failure, happened, hero, note, remarks } from "./views.js";
 import { askForKey, fillTakePanel, fillTimePanel, pictureOf, rangeName } from "./panels.js";
-import { aligned, DAY, formatElapsed, formatInstant, parseRange, shifted, SPAN_MIN, YEAR, zoomed } from "./times.js";
+import { aligned, DAY, emptyView, formatElapsed, formatInstant, parseRange, POINTS_MAX, readAddress, REFRESHES, shifted, SPAN_MIN, writeAddress, YEAR, zoomed } from "./times.js";
 
-/** @typedef {import("./address.js").View} View */
+/** @typedef {import("./times.js").View} View */
 /** @typedef {import("./times.js").Range} Range */
 /** @typedef {import("./api.js").Loaded} Loaded */
-/** @typedef {import("./search.js").Point} Point */
+/** @typedef {import("./finder.js").Point} Point */
 
 const BUCKETS = 4;
 const COMPARED = /** @type {Record<string, [string, number]>} */ ({ "1d": ["day before", DAY], "7d": ["week before", 7 * DAY], "1y": ["year before", YEAR] });
@@ -23,11 +22,11 @@ const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 export class App {
   /**
    * @param {import("./finder.js").Finder} finder
-   * @param {(hooks: {onRange: (range: Range, isFinal: boolean) => void, onCommand: (key: string) => void}) => import("./stack.js").Stack} makeStack
+   * @param {(onRange: (range: Range, isFinal: boolean) => void) => import("./stack.js").Stack} makeStack
    */
   constructor(finder, makeStack) {
     this.finder = finder;
-    this.stack = makeStack({ onRange: (range, isFinal) => this.setRange(range, isFinal), onCommand: () => undefined });
+    this.stack = makeStack((range, isFinal) => this.setRange(range, isFinal));
     /** @type {View} */
     this.view = emptyView();
     /** @type {any[]} */
@@ -400,7 +399,7 @@ export class App {
         await send(`/api/jobs/${encodeURIComponent(job.jobId)}`, { method: "DELETE" });
         rememberJob(null);
       } catch (error) {
-        toast(error instanceof Error ? error.message : String(error));
+        toast(reasonOf(error));
       }
     };
     const began = Date.parse(job.startedAt ?? job.createdAt);

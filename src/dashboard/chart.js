@@ -5,7 +5,7 @@ import uPlot from "./vendor/uplot.js";
 import { limitsOf } from "./series.js";
 import { axisText, zoomed } from "./times.js";
 import { LANE_HEIGHT, paintLanes, paintLine, themed } from "./paint.js";
-import { h } from "./dom.js";
+import { h, swatch } from "./dom.js";
 
 /** @typedef {import("./series.js").Series} Series */
 /** @typedef {import("./times.js").Range} Range */
@@ -48,6 +48,8 @@ export class Chart {
     this.range = { from: 0, to: 1 };
     this.zone = "UTC";
     this.emphasised = "";
+    /** @type {[number, number]} Of the y axis. */
+    this.limits = [0, 1];
     /** @type {uPlot | null} */
     this.plot = null;
     this.canvasHost = h("div", { class: "plot", tabIndex: 0, role: "application", "aria-roledescription": "chart" });
@@ -84,11 +86,11 @@ export class Chart {
     const width = this.canvasHost.clientWidth;
     if (width && (this.plot.width !== width || this.plot.height !== this.height)) this.plot.setSize({ width, height: this.height ?? HEIGHT_MIN });
     const { plot, range } = this;
-    const [low, high] = this.limits();
+    const [min, max] = this.measure();
     plot.batch(() => {
       plot.setData(this.data(), false);
       plot.setScale("x", { min: range.from, max: range.to });
-      plot.setScale("y", { min: low, max: high });
+      plot.setScale("y", { min, max });
     });
   }
 
@@ -97,10 +99,11 @@ export class Chart {
     return [[this.range.from, this.range.to], [null, null]];
   }
 
-  /** @returns {[number, number]} */
-  limits() {
+  /** Look at all samples, once for each drawing. */
+  measure() {
     const all = this.lines.flatMap(({ series, compare }) => (compare ? [series, compare] : [series]));
-    return (this.kind === "lines" && limitsOf(all, this.range)) || [0, 1];
+    this.limits = (this.kind === "lines" && limitsOf(all, this.range)) || [0, 1];
+    return this.limits;
   }
 
   build() {
@@ -114,6 +117,7 @@ export class Chart {
       border: { show: true, stroke: () => themed("line"), width: 1 },
     };
     const isLanes = this.kind === "lanes";
+    this.measure();
     this.plot = new uPlot(
       {
         width,
@@ -124,7 +128,7 @@ export class Chart {
         tzDate: (ms) => uPlot.tzDate(new Date(ms), this.zone),
         scales: {
           x: { time: true, range: () => [this.range.from, this.range.to] },
-          y: { range: () => this.limits() },
+          y: { range: () => this.limits },
         },
         series: [{}, { scale: "y", paths: () => null, points: { show: false } }],
         axes: [
@@ -208,9 +212,7 @@ export class Chart {
 
 /** @param {Line} line */
 function keyOf({ color, label }) {
-  const swatch = h("span", { class: "swatch" });
-  swatch.style.background = color;
-  return h("span", { class: "key", title: label }, swatch, label);
+  return h("span", { class: "key", title: label }, swatch(color), label);
 }
 
 /**

@@ -1,19 +1,19 @@
 // Starts the page: listens to controls, keys and the address.
 
 import { App } from "./app.js";
-import { COMPARISONS } from "./address.js";
 import { onTheme } from "./paint.js";
 import { byId } from "./dom.js";
 import { Finder } from "./finder.js";
-import { showOps } from "./ops.js";
+import { showOps } from "./views.js";
 import { showHelp } from "./panels.js";
 import { Stack } from "./stack.js";
+import { COMPARISONS } from "./times.js";
 
 const finder = new Finder(byId("finder"), (points, dropped) => {
   app.dropped = dropped;
   void app.go({ points });
 });
-const app = new App(finder, (hooks) => new Stack(byId("charts"), hooks));
+const app = new App(finder, (onRange) => new Stack(byId("charts"), onRange));
 
 /** @type {Record<string, () => void>} */
 const CLICKS = {

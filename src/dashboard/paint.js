@@ -27,7 +27,7 @@ const ALARM = /alarm|fault|fail|trip|error|trouble/i;
  * @param {string | number | boolean | null} value
  * @returns {{fill: string, ink: string}}
  */
-export function stateColor(value) {
+function stateColor(value) {
   const dark = darkTheme().matches;
   if (value === null) return { fill: dark ? "#3f3f46" : "#e4e4e7", ink: dark ? "#d4d4d8" : "#52525b" };
   const text = String(value);
@@ -59,42 +59,67 @@ export const themed = (name) => getComputedStyle(document.documentElement).getPr
  * @property {number} ratio Canvas pixels per CSS pixel.
  */
 
+// Columns in which a line turns back by more canvas pixels than this are filled: the same picture, many times as fast as
+// strokes are.
+const BAR_MIN = 4;
+
 /**
- * Return the corners of the lines of a series, pieces apart. Of each column of pixels, the first, lowest, highest and
- * last sample are enough to draw what all of them would. Pure.
+ * Return what is drawn of a series. Of each column of pixels, the first, lowest, highest and last sample are enough to
+ * draw what all of them would. Pure.
  * @param {Series} series
  * @param {Pick<Area, "left" | "top" | "width" | "height" | "from" | "to" | "low" | "high">} area
- * @returns {{lines: number[][], dots: number[]}} Coordinates, x and y in turn; dots are samples that no line touches.
+ * @returns {{lines: number[][], bars: number[], dots: number[]}} Corners of lines, pieces apart: x and y in turn; bars
+ *   in place of crowded ones: column, upper and lower end; dots are samples that no line touches.
  */
 export function outline({ times, values, gap, thinned }, area) {
   const perMs = area.width / (area.to - area.from);
   const perUnit = area.height / (area.high - area.low || 1);
   const begin = Math.max(firstAt(times, area.from) - 1, 0);
   const end = Math.min(firstAt(times, area.to) + 1, times.length);
+  const yOf = (/** @type {number} */ value) => area.top + (area.high - value) * perUnit;
   /** @type {number[][]} */
   const lines = [];
+  /** @type {number[]} */
+  const bars = [];
   /** @type {number[]} */
   const dots = [];
   /** @type {number[]} */
   let line = [];
-  let [column, low, high, last, x, samples, before] = [NaN, 0, 0, 0, 0, 0, NaN];
+  // Of the column under way, its samples as values; and whether its line comes out of a bar.
+  let [column, until, x, first, low, high, last, samples] = [0, -Infinity, 0, 0, 0, 0, 0, 0];
+  let isFromBar = false;
   const flush = () => {
     if (!samples) return;
-    const first = line[line.length - 1];
-    // The one that lies farther from where the line goes on comes first: the stroke is the same, and shorter.
-    const [one, other] = last > first ? [low, high] : [high, low];
-    if (one !== first) line.push(x, one);
-    if (other !== one && other !== last) line.push(x, other);
-    if (last !== first || one !== first) line.push(x, last);
+    const [begins, ends, top, bottom] = [yOf(first), yOf(last), yOf(high), yOf(low)];
+    if (bottom - top - Math.abs(ends - begins) > BAR_MIN) addBar(begins, ends, top, bottom);
+    else {
+      line.push(x, begins);
+      // The one that lies farther from where the line goes on comes first: the stroke is the same, and shorter.
+      const [one, other] = ends > begins ? [top, bottom] : [bottom, top];
+      if (one !== begins) line.push(x, one);
+      if (other !== one && other !== ends) line.push(x, other);
+      if (samples > 1 && (ends !== begins || one !== begins)) line.push(x, ends);
+    }
     samples = 0;
+  };
+  const addBar = (/** @type {number} */ begins, /** @type {number} */ ends, /** @type {number} */ top, /** @type {number} */ bottom) => {
+    const beside = isFromBar && line.length === 2 && bars[bars.length - 3] === column - 1;
+    // Bars beside one another touch; to any other, a line leads.
+    if (beside) [top, bottom] = [Math.min(top, bars[bars.length - 1]), Math.max(bottom, bars[bars.length - 2])];
+    else if (line.length) lines.push([...line, x, begins]);
+    bars.push(column, top, bottom);
+    line = [x, ends];
+    isFromBar = true;
   };
   const finish = () => {
     flush();
-    if (line.length === 2) dots.push(line[0], line[1]);
-    else if (line.length) lines.push(line);
+    if (line.length > 2) lines.push(line);
+    else if (line.length && !isFromBar) dots.push(line[0], line[1]);
     line = [];
-    column = NaN;
+    isFromBar = false;
+    until = -Infinity;
   };
+  let before = NaN;
   for (let index = begin; index < end; index += 1) {
     const value = values[index];
     if (value !== value) {
@@ -107,22 +132,22 @@ export function outline({ times, values, gap, thinned }, area) {
     const time = times[index];
     if (time - before > gap) finish();
     before = time;
-    const px = area.left + (time - area.from) * perMs;
-    const py = area.top + (area.high - value) * perUnit;
-    if (Math.floor(px) === column) {
-      if (!samples) [low, high] = [line[line.length - 1], line[line.length - 1]];
-      if (py < low) low = py;
-      if (py > high) high = py;
-      last = py;
+    if (time < until) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+      last = value;
       samples += 1;
-    } else {
-      flush();
-      line.push(px, py);
-      [column, x] = [Math.floor(px), px];
+      continue;
     }
+    flush();
+    x = area.left + (time - area.from) * perMs;
+    column = Math.floor(x);
+    until = area.from + (column + 1 - area.left) / perMs;
+    first = low = high = last = value;
+    samples = 1;
   }
   finish();
-  return { lines, dots };
+  return { lines, bars, dots };
 }
 
 /**
@@ -132,7 +157,8 @@ export function outline({ times, values, gap, thinned }, area) {
  */
 export function paintLine(area, series, { color, dashed = false, bold = false, faded = false }) {
   const { context, ratio } = area;
-  const { lines, dots } = outline(series, area);
+  const { lines, bars, dots } = outline(series, area);
+  const [dash, hole, width] = [5 * ratio, 4 * ratio, (bold ? 2.5 : 1.5) * ratio];
   context.save();
   context.beginPath();
   context.rect(area.left, area.top, area.width, area.height);
@@ -140,16 +166,24 @@ export function paintLine(area, series, { color, dashed = false, bold = false, f
   context.globalAlpha = faded ? 0.25 : dashed ? 0.75 : 1;
   context.strokeStyle = color;
   context.fillStyle = color;
-  context.lineWidth = (bold ? 2.5 : 1.5) * ratio;
+  context.lineWidth = width;
   // Round joins cost most of the time of a dense line, where nobody sees them.
   context.lineJoin = "bevel";
-  context.setLineDash(dashed ? [5 * ratio, 4 * ratio] : []);
+  context.setLineDash(dashed ? [dash, hole] : []);
   context.beginPath();
   for (const line of lines) {
     context.moveTo(line[0], line[1]);
     for (let at = 2; at < line.length; at += 2) context.lineTo(line[at], line[at + 1]);
   }
   context.stroke();
+  const wide = Math.max(Math.round(width), 1);
+  for (let at = 0; at < bars.length; at += 3) {
+    const [column, top, bottom] = [bars[at], Math.floor(bars[at + 1] - width / 2), Math.ceil(bars[at + 2] + width / 2)];
+    if (dashed && column % (dash + hole) >= dash) continue;
+    // One beside another is as wide as its column.
+    if (bars[at + 3] === column + 1) context.fillRect(column, top, 1, bottom - top);
+    else context.fillRect(column - ((wide - 1) >> 1), top, wide, bottom - top);
+  }
   context.beginPath();
   const size = 2.5 * ratio;
   for (let at = 0; at < dots.length; at += 2) {

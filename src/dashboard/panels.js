@@ -2,7 +2,7 @@
 
 import { ask, follow, send, storedKey, storeKey } from "./api.js";
 import { themed } from "./paint.js";
-import { byId, h, saveFile, toast } from "./dom.js";
+import { action, byId, h, reasonOf, saveFile, toast } from "./dom.js";
 import { DAY, formatInstant, inputText, MONTHS, offsetText, parseRange, PRESETS, wallClock } from "./times.js";
 
 /** @typedef {import("./times.js").Range} Range */
@@ -54,23 +54,17 @@ export function fillTimePanel(panel, { text, range, zone, isUtc, browserZone }, 
       onText(typed);
     }
   };
-  const presets = PRESETS.map((preset) =>
-    h("button", { class: "button small", type: "button", "aria-pressed": String(preset.from === text.from && preset.to === text.to), onclick: () => accept(preset) }, preset.label),
-  );
-  const picker = (/** @type {string} */ label, /** @type {number} */ ms) => {
-    const input = h("input", { type: "datetime-local", value: inputText(ms, zone) });
+  const choice = (/** @type {string} */ label, /** @type {boolean} */ isChosen, /** @type {() => void} */ choose) => action(label, choose, "small", { "aria-pressed": String(isChosen) });
+  const presets = PRESETS.map((preset) => choice(preset.label, preset.from === text.from && preset.to === text.to, () => accept(preset)));
+  const field = (/** @type {string} */ label, /** @type {string} */ type, /** @type {string} */ value, /** @type {string} */ id) => {
+    const input = h("input", { type, id, value, spellcheck: false, autocomplete: "off" });
     return { input, element: h("label", null, label, input) };
   };
-  const typed = (/** @type {string} */ label, /** @type {string} */ value, /** @type {string} */ id) => {
-    const input = h("input", { type: "text", id, value, spellcheck: false, autocomplete: "off" });
-    return { input, element: h("label", null, label, input) };
-  };
-  const [from, to] = [picker("From", range.from), picker("To", range.to)];
-  const [fromText, toText] = [typed("From", text.from, "from-text"), typed("To", text.to, "to-text")];
+  const [from, to] = [field("From", "datetime-local", inputText(range.from, zone), "from-date"), field("To", "datetime-local", inputText(range.to, zone), "to-date")];
+  const [fromText, toText] = [field("From", "text", text.from, "from-text"), field("To", "text", text.to, "to-text")];
   const form = (/** @type {() => RangeText} */ read, /** @type {string} */ label, /** @type {any[]} */ ...fields) =>
     h("form", { class: "row", onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), accept(read())) }, ...fields, h("button", { class: "button", "aria-label": label }, "Show"));
-  const zoneButton = (/** @type {string} */ label, /** @type {boolean} */ utc) =>
-    h("button", { class: "button small", type: "button", "aria-pressed": String(isUtc === utc), onclick: () => (panel.hidePopover(), onZone(utc)) }, label);
+  const zoneButton = (/** @type {string} */ label, /** @type {boolean} */ utc) => choice(label, isUtc === utc, () => (panel.hidePopover(), onZone(utc)));
   panel.replaceChildren(
     h("h3", null, "Show"), h("div", { class: "chips" }, ...presets),
     h("h3", null, `By calendar, in ${zone} (${offsetText(range.to, zone)})`),
@@ -100,20 +94,17 @@ export function fillTakePanel(panel, shown, { png }) {
   const problem = h("p", { class: "error", role: "alert", hidden: true });
   const asked = { ...shown, origin: location.origin, keyed: storedKey() !== "" };
   const act = (/** @type {string} */ label, /** @type {() => Promise<string>} */ run) =>
-    h("button", {
-      class: "button small", type: "button", disabled: shown.points.length === 0,
-      onclick: async () => {
-        problem.hidden = true;
-        try {
-          const text = await run();
-          panel.hidePopover();
-          toast(text);
-        } catch (error) {
-          problem.textContent = error instanceof Error ? error.message : String(error);
-          problem.hidden = false;
-        }
-      },
-    }, label);
+    action(label, async () => {
+      problem.hidden = true;
+      try {
+        const text = await run();
+        panel.hidePopover();
+        toast(text);
+      } catch (error) {
+        problem.textContent = reasonOf(error);
+        problem.hidden = false;
+      }
+    }, "small", { disabled: shown.points.length === 0 });
   const copy = (/** @type {string} */ label, /** @type {() => string} */ text) =>
     act(label, async () => (await navigator.clipboard.writeText(text()), `${label}: copied.`));
   panel.replaceChildren(
@@ -212,7 +203,7 @@ export function askForKey(text, onKey) {
           keep(key);
         } catch (error) {
           storeKey(old);
-          problem.textContent = error instanceof Error ? error.message : String(error);
+          problem.textContent = reasonOf(error);
           problem.hidden = false;
         }
       },
@@ -221,8 +212,8 @@ export function askForKey(text, onKey) {
     h("p", { class: "muted" }, `${text} It stays in this tab, is sent to this address alone, and is gone when the tab is closed.`),
     h("label", { class: "row" }, h("span", { class: "sr" }, "API key"), input),
     problem,
-    h("div", { class: "chips" }, h("button", { class: "button primary" }, "Use this key"), h("button", { class: "button", type: "button", onclick: () => dialog.close() }, "Close"),
-      storedKey() ? h("button", { class: "button", type: "button", onclick: () => keep("") }, "Forget the key") : null),
+    h("div", { class: "chips" }, h("button", { class: "button primary" }, "Use this key"), action("Close", () => dialog.close()),
+      storedKey() ? action("Forget the key", () => keep("")) : null),
   );
   dialog.replaceChildren(form);
   dialog.showModal();

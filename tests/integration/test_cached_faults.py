@@ -26,7 +26,7 @@ from integration.harness.sequence import RandomSequence
 from integration.harness.tampering import tamper
 from integration.harness.worker_server import WorkerServer
 
-REQUESTS = 120
+REQUESTS = 80
 SEED = int(os.environ.get("SEQUENCE_SEED", "20250101"))
 PER_DAY = 288
 # The last by name.
@@ -241,7 +241,7 @@ def test_lost_objects_are_fetched_again(
             assert "hit" == answer.headers["X-Cache-Status"]
         assert 5 * 4 * PER_DAY == upstream.samples_sent(site)
         sequence.use(again.client)
-        sequence.run(40)
+        sequence.run(25)
         sequence.finish()
         assert 0 == sequence.seen["error"]
         assert '"event":"fault"' not in "".join(

@@ -13,7 +13,7 @@ from devtools.console import say
 from devtools.signals import StopSignals
 from devtools.toolchain import Toolchain
 
-OPERATIONS = int(os.environ.get("CHAOS_OPERATIONS", "2000"))
+OPERATIONS = int(os.environ.get("CHAOS_OPERATIONS", "1000"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261"))
 
 

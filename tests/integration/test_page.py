@@ -10,6 +10,7 @@ import pytest
 from devtools.layout import NODE_MODULES
 from devtools.toolchain import Toolchain
 from integration.harness.browser import Browser, running_browser
+from integration.harness.client import until
 from integration.harness.worker_server import ROOT, WorkerServer
 
 METER = ROOT / "tests" / "data" / "uk-electricity-hdd-only-hourly-sample-0.csv.gz"
@@ -271,3 +272,42 @@ def test_live_chart_asks_by_itself_unless_nobody_looks(
     found = browser.run("live", page.url, query=query(OUTDOOR, **NOW))
     assert "newest sample" in found["fresh"]
     assert (1, 0, 1) == (found["once"], found["hidden"], found["seen"])
+
+
+def test_mouse_draws_no_line_again(page: WorkerServer, browser: Browser) -> None:
+    """The cursor lies above the canvas, so that each move costs the values beside it alone."""
+    found = browser.run("mouseMoves", page.url, query=query(OUTDOOR, SUPPLY))
+    assert (0, 4) == (found["moved"], found["said"])
+
+
+def test_operator_sees_the_hours_of_a_day(page: WorkerServer, browser: Browser) -> None:
+    """Requests of each route, hits and percentiles, as /api/stats has them; before, nothing."""
+    asked = [("site", SITE), ("point", OUTDOOR), ("start_time", DAY["from"])]
+
+    def this_hour() -> dict[str, Any]:
+        hours = page.client.get("/api/stats").json()["hours"]
+        return dict(hours[-1]) if hours else {}
+
+    def shown() -> tuple[dict[str, Any], dict[str, Any]] | None:
+        hour = this_hour()
+        if not {"direct", "cached"} <= {each["routeType"] for each in hour.get("routes", [])}:
+            for route in ("direct", "cached"):
+                answer = page.client.get(
+                    "/api/timeseries", [*asked, ("end_time", DAY["to"]), ("route", route)]
+                )
+                assert 200 == answer.status
+            return None
+        # What earlier tests asked for may still be on its way to the statistics.
+        seen = browser.run("operator", page.url)
+        return (seen, hour) if this_hour() == hour else None
+
+    found, last = until(shown, what="an hour that stays as it is")
+    assert ["requests/h", "% hits", "ms, p95"] == found["headings"]
+    assert min(found["ink"]) > 3
+    expected = [
+        sorted(f"{route['requests']} requests/h" for route in last["routes"]),
+        [f"{last['hitRate'] * 100:.4g} % hits"],
+        sorted(f"{route['p95Duration']:,.0f} ms, p95" for route in last["routes"]),
+    ]
+    assert expected == [sorted(each) for each in found["said"]]
+    assert "No sample near" in found["before"]

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -231,6 +232,33 @@ def test_requests_are_those_the_clients_sent(traffic: Traffic) -> None:
         mean = sum(durations) / len(durations)
         assert pytest.approx(mean, abs=0.006) == said["avg_duration"]
         assert exact <= said["p95_duration"] <= exact * 33 / 32
+
+
+def test_hours_hold_the_same_requests(traffic: Traffic) -> None:
+    """By the hour in which each came: as many, as many successes and hits, of each route."""
+    came = {row["request_id"]: row["time_ms"] for row in traffic.analytics}
+    counted: dict[tuple[int, str], list[int]] = {}
+    for each in traffic.seen:
+        time_ms = came[str(each.answer.headers["X-Request-Id"])]
+        counts = counted.setdefault((time_ms - time_ms % HOUR_MS, each.route), [0, 0, 0])
+        for n, counts_too in enumerate((True, each.answer.status < 400, each.is_hit)):
+            counts[n] += counts_too
+    hours = traffic.stats["hours"]
+    said = {
+        (round(datetime.fromisoformat(hour["start"]).timestamp() * 1000), route["routeType"]): [
+            route[name] for name in ("requests", "successes", "cacheHits")
+        ]
+        for hour in hours
+        for route in hour["routes"]
+    }
+    assert counted == said
+    assert len(traffic.seen) == sum(hour["requests"] for hour in hours)
+    slowest = max(each["p95_duration"] for each in traffic.stats["requests"])
+    assert 0 < max(route["p95Duration"] for route in hours[-1]["routes"])
+    assert slowest <= max(route["p95Duration"] for hour in hours for route in hour["routes"])
+    first, last = hours[0]["start"], hours[-1]["start"]
+    assert min(came.values()) - HOUR_MS < datetime.fromisoformat(first).timestamp() * 1000
+    assert last[:13] == traffic.stats["timestamp"][:13]
 
 
 def test_the_view_of_requests_agrees(traffic: Traffic) -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyView, readAddress, writeAddress } from "../../src/dashboard/address.js";
+import { emptyView, readAddress, writeAddress } from "../../src/dashboard/times.js";
 
 test("a view survives its address", () => {
   const view = { site: "a-b", points: ["a-b/x, y/Zähler & Co", "p+q=r%"], from: "2026-10-01T00:00:00Z", to: "now-1h", tz: "UTC", refresh: "5", hide: ["p+q=r%"], cmp: "7d" };

@@ -186,7 +186,7 @@ def sent_samples(draw: st.DrawFn) -> tuple[int, Sent]:
     return int(is_lost and name in POINTS), Sent(name, value, time)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.lists(sent_samples(), max_size=20), max_size=4), st.integers(1, 4))
 def test_unreadable_samples_change_nothing_but_their_count(
     pages: list[list[tuple[int, Sent]]], repeats: int

@@ -42,6 +42,14 @@ def test_every_operation_and_every_fault_occurs() -> None:
     assert "kill" == made[FIRST_KILL].operation
 
 
+def test_short_runs_see_many_faults() -> None:
+    """No kind comes again before all of them have; a thousand operations see most kinds."""
+    kinds = [step.kind for step in steps(12_000) if step.operation == "fault"]
+    every = {*FAILING, *HARMLESS}
+    assert [every] * 2 == [set(kinds[n : n + len(every)]) for n in (0, len(every))]
+    assert len({step.kind for step in steps(1000) if step.kind}) >= 20
+
+
 def test_every_fault_ends_before_the_next_of_its_site() -> None:
     """A site has one fault at a time, and the upstream is down but once at a time."""
     faulty: set[str] = set()

@@ -11,6 +11,7 @@ from building_vitals.jobs.options import RESULT_BYTES_MIN, JobOptions
 from building_vitals.ranges import Range
 from building_vitals.statistics.events import RequestEvent
 from building_vitals.statistics.requests_table import RequestAnalytics, WeightedRequest
+from fakes.api_calls import called
 from fakes.job_world import JobWorld
 from fakes.meter import Meter
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -131,3 +132,13 @@ async def test_recording_costs_what_the_guide_says() -> None:
         await RequestAnalytics(world.database).record([WeightedRequest(event, 1)])
         measured = meter.read()
         assert is_fair(documented()["recording a request"], measured), measured
+
+
+@in_virtual_time
+async def test_statistics_cost_what_the_guide_says() -> None:
+    """Totals, jobs, requests, hours and quota come in one call, and nothing is written."""
+    async with JobWorld() as world:
+        meter = Meter(world)
+        reply = await called(world, "GET /api/stats")
+        assert 200 == reply.status
+        assert documented()["`/api/stats`"] == meter.read() == [1, 0, 0, 0, 0]

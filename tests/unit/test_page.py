@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = ROOT / "src" / "dashboard"
 OWN = sorted(DASHBOARD.glob("*.js"))
 LOADED = {".html", ".js", ".css", ".svg"}
-BUDGET_BYTES = 60_000
+BUDGET_BYTES = 59_000
 FILE_LINES_MAX = 420
 CSS_LINES_MAX = 200
 
@@ -53,7 +53,7 @@ def test_vendored_files_are_those_of_the_package() -> None:
 
 
 def test_all_of_the_page_is_small() -> None:
-    """What a browser loads is 60 kB at most, compressed; sources and style keep to the house."""
+    """What a browser loads is 59 kB at most, compressed; sources and style keep to the house."""
     node("scripts/page/build.mjs")
     made = ROOT / ".dev" / "page"
     (folder,) = set(re.findall(r"/page/\w+", (made / "index.html").read_text(encoding="utf-8")))

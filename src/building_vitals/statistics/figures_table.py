@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -57,6 +57,26 @@ FROM (
 WHERE faster * 100 >= total * 95 GROUP BY route_type
 """
 
+_HOURS = """
+SELECT hour_ms, route_type, requests, successes, cache_hits,
+    round(1.0 * duration_ms_sum / requests, 2) AS avg_duration
+FROM request_stats_hourly WHERE hour_ms > ?1 ORDER BY hour_ms, route_type
+"""
+
+# The rows lie in the order of the primary key, so that none is sorted.
+_HOURS_P95 = """
+SELECT hour_ms, route_type, min(duration_ms) AS p95_duration
+FROM (
+    SELECT hour_ms, route_type, duration_ms,
+        sum(requests) OVER (PARTITION BY hour_ms, route_type ORDER BY duration_ms) AS faster,
+        sum(requests) OVER (PARTITION BY hour_ms, route_type) AS total
+    FROM request_durations_hourly WHERE hour_ms > ?1
+)
+WHERE faster * 100 >= total * 95 GROUP BY hour_ms, route_type
+"""
+
+_FIRST_HOUR = "SELECT min(hour_ms) AS hour_ms FROM request_stats_hourly"
+
 
 class CacheFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The stored objects, their bytes, and the epoch milliseconds of the oldest and the newest."""
@@ -78,6 +98,17 @@ class RouteFigures(msgspec.Struct, frozen=True, kw_only=True):
     cache_hits: Count
 
 
+class HourFigures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Requests of one route in one hour; durations in milliseconds, None where none is known."""
+
+    route_type: str
+    requests: Count
+    successes: Count
+    cache_hits: Count
+    avg_duration: Measure
+    p95_duration: Measure | None
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """
     All figures, of one instant.
@@ -85,12 +116,16 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         jobs: Number by status, archived jobs included.
         quota: None before the first grant.
+        hours: By the start of the hour, epoch milliseconds; hours without a request are not there.
+        first_hour_ms: Start of the first hour that is kept; None before the first request.
     """
 
     cache: CacheFigures
     jobs: dict[str, int]
     routes: list[RouteFigures]
     quota: QuotaState | None
+    hours: dict[int, list[HourFigures]]
+    first_hour_ms: int | None
 
 
 class Statistics:
@@ -110,11 +145,18 @@ class Statistics:
         Return all figures, in one round trip to each database.
 
         Args:
-            since_ms: Requests count from the start of the hour in which this lies.
+            since_ms: Requests count from the start of the hour in which this lies; of single
+                hours, the first is the one that begins after it.
         """
         after_ms = since_ms - HOUR_MS
         main = [Statement(_CACHE), Statement(_JOBS), UpstreamQuotas.state_statement()]
-        requests = [Statement(_REQUESTS, (after_ms,)), Statement(_P95, (after_ms,))]
+        requests = [
+            Statement(_REQUESTS, (after_ms,)),
+            Statement(_P95, (after_ms,)),
+            Statement(_HOURS, (since_ms,)),
+            Statement(_HOURS_P95, (since_ms,)),
+            Statement(_FIRST_HOUR),
+        ]
         if self._requests is self._database:
             return _figures(await self._database.batch([*main, *requests]))
         outcomes = await self._database.batch(main)
@@ -122,7 +164,7 @@ class Statistics:
 
 
 def _figures(outcomes: Sequence[Outcome]) -> Figures:
-    cache, jobs, quota, requests, p95 = (each.rows for each in outcomes)
+    cache, jobs, quota, requests, p95, hours, hours_p95, first = (each.rows for each in outcomes)
     longest: dict[str, Any] = {row["route_type"]: row["p95_duration"] for row in p95}
     return Figures(
         cache=msgspec.convert(cache[0], CacheFigures) if cache else CacheFigures(),
@@ -132,4 +174,26 @@ def _figures(outcomes: Sequence[Outcome]) -> Figures:
             for row in requests
         ],
         quota=UpstreamQuotas.state_of(quota),
+        hours=_hours(hours, hours_p95),
+        first_hour_ms=first[0]["hour_ms"],
     )
+
+
+def _hours(
+    rows: Sequence[Mapping[str, Any]], p95: Sequence[Mapping[str, Any]]
+) -> dict[int, list[HourFigures]]:
+    """Return the routes of each hour that has any."""
+    longest = {(row["hour_ms"], row["route_type"]): row["p95_duration"] for row in p95}
+    found: dict[int, list[HourFigures]] = {}
+    for row in rows:
+        found.setdefault(row["hour_ms"], []).append(
+            HourFigures(
+                route_type=row["route_type"],
+                requests=row["requests"],
+                successes=row["successes"],
+                cache_hits=row["cache_hits"],
+                avg_duration=row["avg_duration"],
+                p95_duration=longest.get((row["hour_ms"], row["route_type"])),
+            )
+        )
+    return found

@@ -5,10 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from building_vitals.fields import Count, IsoTime, Measure
-from building_vitals.instants import DAY_MS, format_instant, format_known
+from building_vitals.instants import DAY_MS, HOUR_MS, format_instant, format_known
 from building_vitals.jobs.model import TERMINAL
 from building_vitals.ports import Clock
-from building_vitals.statistics.figures_table import CacheFigures, Figures, RouteFigures, Statistics
+from building_vitals.statistics.figures_table import (
+    CacheFigures,
+    Figures,
+    HourFigures,
+    RouteFigures,
+    Statistics,
+)
 
 MEGABYTE = 1_048_576
 
@@ -42,12 +48,33 @@ class QuotaStats(msgspec.Struct, frozen=True):
     current: Count
 
 
+class HourStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """
+    Requests that came within an hour, the present one as far as it has gone.
+
+    Attributes:
+        hit_rate: None where no request may have used the cache.
+    """
+
+    start: IsoTime
+    requests: Count
+    successes: Count
+    hit_rate: Measure | None
+    routes: list[HourFigures]
+
+
 class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Statistics of the cache, the jobs, the requests of the last 24 hours, the upstream quota."""
+    """
+    Statistics of the cache, the jobs, the requests of the last 24 hours, the upstream quota.
+
+    Attributes:
+        hours: At most 24, the present one last; none from before the first request.
+    """
 
     cache: CacheStats
     jobs: JobStats
     requests: list[RouteFigures]
+    hours: list[HourStats]
     upstream: QuotaStats
     timestamp: IsoTime
 
@@ -69,11 +96,13 @@ class StatisticsService:
     async def read(self) -> StatsReport:
         """Return the report."""
         now_ms = self._clock.now_ms()
-        figures = await self._statistics.read(since_ms=now_ms - DAY_MS)
+        since_ms = now_ms - DAY_MS
+        figures = await self._statistics.read(since_ms=since_ms)
         return StatsReport(
             cache=_cache(figures.cache, figures.routes),
             jobs=_jobs(figures.jobs),
             requests=figures.routes,
+            hours=_hours(figures, since_ms=since_ms, now_ms=now_ms),
             upstream=self._upstream(figures, now_ms),
             timestamp=format_instant(now_ms),
         )
@@ -85,11 +114,38 @@ class StatisticsService:
         return QuotaStats(limit, quota.used_now(now_ms), quota.allowed_now(limit, now_ms))
 
 
+def _hours(figures: Figures, *, since_ms: int, now_ms: int) -> list[HourStats]:
+    """Return all hours that begin after an instant and not before the first request."""
+    if figures.first_hour_ms is None:
+        return []
+    start_ms = max(since_ms - since_ms % HOUR_MS + HOUR_MS, figures.first_hour_ms)
+    return [
+        _hour(hour_ms, figures.hours.get(hour_ms, []))
+        for hour_ms in range(start_ms, now_ms + 1, HOUR_MS)
+    ]
+
+
+def _hour(start_ms: int, routes: list[HourFigures]) -> HourStats:
+    cached = [each for each in routes if each.route_type != "direct"]
+    return HourStats(
+        start=format_instant(start_ms),
+        requests=sum(each.requests for each in routes),
+        successes=sum(each.successes for each in routes),
+        hit_rate=_share(
+            sum(each.cache_hits for each in cached), sum(each.requests for each in cached)
+        ),
+        routes=routes,
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
 def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> CacheStats:
     """Return the stored sizes, and the hits' share of the requests that may use the cache."""
     cached = [each for each in routes if each.route_type != "direct"]
-    requests = sum(each.count for each in cached)
-    hits = sum(each.cache_hits for each in cached)
+    hit_rate = _share(sum(each.cache_hits for each in cached), sum(each.count for each in cached))
     stored = cache.stored_bytes
     return CacheStats(
         total_objects=cache.objects,
@@ -97,7 +153,7 @@ def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> CacheStats:
         total_size_mb=round(stored / MEGABYTE, 2),
         oldest_entry=format_known(cache.oldest_ms),
         newest_entry=format_known(cache.newest_ms),
-        hit_rate=round(hits / requests, 4) if requests else 0,
+        hit_rate=hit_rate or 0,
         compression_ratio=round(cache.text_bytes / stored, 3) if stored else 0,
     )
 

@@ -23,6 +23,7 @@ TTL_S = 1
 VARIABLES = {
     "DEFAULT_TTL": str(TTL_S),
     "TRUST_MAX": str(TTL_S),
+    "MIN_REFETCH": str(TTL_S),
     "UPSTREAM_CALLS": "site",
     "UPSTREAM_PAGE_SIZE": str(PAGE_SIZE),
     "UPSTREAM_PAGE_TIMEOUT": str(PAGE_TIMEOUT_MS),

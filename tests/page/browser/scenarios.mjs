@@ -406,6 +406,46 @@ export async function live(page, { query }) {
   return { fresh, once, hidden, seen: asked - once - hidden };
 }
 
+/** The mouse goes over a chart: values follow it, and no line is drawn again. */
+export async function mouseMoves(page, { query }) {
+  await open(page, query);
+  await page.evaluate(() => {
+    window.drawings = 0;
+    const { clearRect } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.clearRect = function clear(...where) {
+      window.drawings += 1;
+      return clearRect.apply(this, where);
+    };
+  });
+  const box = await overOf(page).boundingBox();
+  const said = new Set();
+  for (const part of [0.2, 0.4, 0.6, 0.8]) {
+    await page.mouse.move(box.x + box.width * part, box.y + box.height / 2, { steps: 3 });
+    said.add(await page.locator("#tooltip").innerText());
+  }
+  const moved = await page.evaluate(() => window.drawings);
+  await page.getByRole("button", { name: "Half the span" }).click();
+  await page.waitForFunction((before) => window.drawings > before, moved);
+  return { moved, said: said.size };
+}
+
+/** The operator's charts: a day, of which the Worker knows the hours since it began. */
+export async function operator(page) {
+  await page.goto("/#/ops");
+  await page.locator(".hours .plot canvas").nth(2).waitFor();
+  const headings = await page.locator(".hours .chart-title").evaluateAll((titles) => titles.map((title) => title.firstChild.textContent));
+  const drawnPixels = [await ink(page, 0), await ink(page, 1), await ink(page, 2)];
+  const said = [];
+  for (const index of [0, 1, 2]) {
+    const box = await overOf(page, index).boundingBox();
+    await page.mouse.move(box.x + box.width - 2, box.y + box.height / 2);
+    said.push(await page.locator("#tooltip td.num").allTextContents());
+  }
+  const box = await overOf(page, 0).boundingBox();
+  await page.mouse.move(box.x + 10, box.y + box.height / 2);
+  return { headings, ink: drawnPixels, said, before: await page.locator("#tooltip").innerText() };
+}
+
 /** Without a key, with a wrong one, with a reader's, with an administrator's. */
 export async function keys(page, { query, reader, admin }) {
   await page.goto(`/?${new URLSearchParams(query)}`);

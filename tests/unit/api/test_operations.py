@@ -76,7 +76,7 @@ async def test_statistics_are_answered() -> None:
     """The report is a document of its own, never stored."""
     async with JobWorld() as world:
         reply = await called(world, "GET /api/stats")
-        assert ["cache", "jobs", "requests", "upstream", "timestamp"] == list(
+        assert ["cache", "jobs", "requests", "hours", "upstream", "timestamp"] == list(
             await document_of(reply)
         )
         assert "no-store" == headers_of(reply)["Cache-Control"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ NOTHING = {
     },
     "jobs": {"total_jobs": 0, "completed": 0, "failed": 0, "active": 0},
     "requests": [],
+    "hours": [],
     "upstream": {"limit": 0, "used": 0, "current": 0},
     "timestamp": format_instant(NOW_MS),
 }
@@ -147,6 +149,123 @@ async def test_requests_count_by_route_and_day() -> None:
         ("queued", 1, 50.0, 50, 0),
     ] == [tuple(each.values()) for each in document["requests"]]
     assert 0.6 == document["cache"]["hitRate"]
+
+
+async def test_hours_are_those_that_were_counted() -> None:
+    """Each hour has its requests, successes, hit rate and routes, the present one last."""
+    first_ms, last_ms = NOW_MS - 2 * HOUR_MS, NOW_MS
+    with FakeDatabase() as database:
+        await RequestAnalytics(database).record(
+            [
+                WeightedRequest(request_event(10, time_ms=first_ms), 3),
+                WeightedRequest(request_event(50, time_ms=first_ms, cache_status="miss"), 1),
+                WeightedRequest(
+                    request_event(7, time_ms=first_ms, route="direct", cache_status="bypass"), 1
+                ),
+                WeightedRequest(
+                    request_event(
+                        9, time_ms=last_ms, route="direct", cache_status="none", status=502
+                    ),
+                    2,
+                ),
+            ]
+        )
+        hours = (await document_of(service(database)))["hours"]
+    start_ms = first_ms - first_ms % HOUR_MS
+    cached = {
+        "routeType": "cached",
+        "requests": 4,
+        "successes": 4,
+        "cacheHits": 3,
+        "avgDuration": 20.0,
+        "p95Duration": 50,
+    }
+    direct = {
+        "routeType": "direct",
+        "requests": 1,
+        "successes": 1,
+        "cacheHits": 0,
+        "avgDuration": 7.0,
+        "p95Duration": 7,
+    }
+    failed = {**direct, "requests": 2, "successes": 0, "avgDuration": 9.0, "p95Duration": 9}
+    assert [
+        (format_instant(start_ms), 5, 5, 0.75, [cached, direct]),
+        (format_instant(start_ms + HOUR_MS), 0, 0, None, []),
+        (format_instant(start_ms + 2 * HOUR_MS), 2, 0, None, [failed]),
+    ] == [tuple(hour.values()) for hour in hours]
+
+
+@pytest.mark.parametrize(
+    ("ages_h", "now_ms", "starts_h"),
+    [
+        pytest.param([0], NOW_MS, [0], id="the first hour"),
+        pytest.param([5, 3], NOW_MS, range(5, -1, -1), id="idle hours since"),
+        pytest.param([23], NOW_MS, range(23, -1, -1), id="a day"),
+        pytest.param([24], NOW_MS, range(23, -1, -1), id="the hour before is too old"),
+        pytest.param([700, 1], NOW_MS, range(23, -1, -1), id="a month"),
+        pytest.param([30], NOW_MS - NOW_MS % HOUR_MS, range(23, -1, -1), id="on the hour"),
+        pytest.param([30], NOW_MS - NOW_MS % HOUR_MS - 1, range(23, -1, -1), id="just before it"),
+        pytest.param([-2], NOW_MS, [], id="another clock's future alone"),
+    ],
+)
+async def test_hours_begin_with_the_first_request_and_are_at_most_24(
+    ages_h: list[int], now_ms: int, starts_h: Iterable[int]
+) -> None:
+    """Idle hours are there with nothing; those before the first request are not."""
+    with FakeDatabase() as database:
+        await RequestAnalytics(database).record(
+            [
+                WeightedRequest(request_event(1, time_ms=now_ms - age_h * HOUR_MS), 1)
+                for age_h in ages_h
+            ]
+        )
+        clock = VirtualClock(now_ms)
+        asked = StatisticsService(statistics=Statistics(database), clock=clock, upstream_limit=0)
+        hours = (await document_of(asked))["hours"]
+    this_ms = now_ms - now_ms % HOUR_MS
+    assert [format_instant(this_ms - n * HOUR_MS) for n in starts_h] == [
+        hour["start"] for hour in hours
+    ]
+    counted = [n for n in starts_h if n in ages_h]
+    assert counted == [n for n, hour in zip(starts_h, hours, strict=True) if hour["requests"]]
+
+
+async def test_an_hour_without_durations_has_no_percentile() -> None:
+    """Sums whose durations are gone are told without them."""
+    with FakeDatabase() as database:
+        await RequestAnalytics(database).record(
+            [
+                WeightedRequest(request_event(8), 1),
+                WeightedRequest(request_event(8, time_ms=NOW_MS - 2 * HOUR_MS), 1),
+            ]
+        )
+        database.look("DELETE FROM request_durations_hourly WHERE hour_ms < ?1", NOW_MS - HOUR_MS)
+        hours = (await document_of(service(database)))["hours"]
+    assert [None, 8] == [each["p95Duration"] for hour in hours for each in hour["routes"]]
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 300])
+async def test_percentiles_of_an_hour_are_those_of_its_sorted_list(count: int) -> None:
+    """Other hours and routes do not count."""
+    chance = random.Random(count)
+    hours = {n: [int(chance.lognormvariate(3, 1.5)) for _ in range(count)] for n in range(3)}
+    with FakeDatabase() as database:
+        await RequestAnalytics(database).record(
+            [
+                WeightedRequest(request_event(each, time_ms=NOW_MS - n * HOUR_MS, route=route), 1)
+                for n, durations in hours.items()
+                for route in ("cached", "direct")
+                for each in durations
+            ]
+        )
+        found = (await document_of(service(database)))["hours"]
+    exact = [
+        duration_step(sorted(hours[n])[math.ceil(0.95 * count) - 1]) for n in sorted(hours)[::-1]
+    ]
+    assert [[each, each] for each in exact] == [
+        [route["p95Duration"] for route in hour["routes"]] for hour in found
+    ]
 
 
 async def test_jobs_count_wherever_they_are() -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { matcher, partsOf, pointOf, shortNames } from "../../src/dashboard/search.js";
+import { matcher, partsOf, pointOf, shortNames } from "../../src/dashboard/finder.js";
 
 const point = (name, unit = "", more = {}) => pointOf({ name, kv_tags: { unit }, marker_tags: ["point"], collect_interval: 300, ...more });
 const ZONE = point("s/1/VAV-01/Zone Air Temperature", "°F");
