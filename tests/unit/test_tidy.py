@@ -27,7 +27,7 @@ FUNCTION_LINES_MAX = 62
 # A room imports only from rooms before it, and from itself.
 ROOMS = (
     *("root", "series", "upstream", "cache", "answers", "access", "jobs", "datasets", "sites"),
-    *("statistics", "maintenance", "app", "api", "handlers", "platform", "entry"),
+    *("follow", "statistics", "maintenance", "app", "api", "handlers", "platform", "entry"),
 )
 ROOT_MODULES = {
     *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "memory"),
@@ -68,6 +68,7 @@ PURE = {
     *("access.caller", "access.api_keys", "access.options", "access.origins", "access.streams"),
     "access.waits",
     *("jobs.chunking", "jobs.retrying", "datasets.dataset"),
+    "follow.rounds",
     *("statistics.durations", "statistics.events", "statistics.metrics"),
     *("api.negotiation", "api.cors", "api.parameters", "api.query_text", "api.readers"),
     *("api.requests", "api.problem", "handlers.log_line"),
