@@ -338,6 +338,30 @@ CREATE TABLE IF NOT EXISTS upstream_profiles (
   PRIMARY KEY (upstream, site)
 ) STRICT, WITHOUT ROWID;
 
+-- Sites whose samples are read all the time: by rounds up to the present, and backwards from there.
+CREATE TABLE IF NOT EXISTS site_follows (
+  site TEXT PRIMARY KEY,
+  since_ms INTEGER NOT NULL,
+  every_ms INTEGER NOT NULL,
+  every TEXT NOT NULL,           -- the same as it was put: 5m
+  begun_ms INTEGER NOT NULL,
+  next_ms INTEGER NOT NULL,      -- when the next round is due
+  backfill_ms INTEGER NOT NULL DEFAULT 0,    -- nothing but rounds is read before
+  read TEXT NOT NULL DEFAULT '[]',           -- JSON: ranges that need not be read again
+  round_start_ms INTEGER,        -- what the last round read; null: there was none
+  round_end_ms INTEGER,
+  failures INTEGER NOT NULL DEFAULT 0,       -- rounds, since the last that did not fail
+  backfill_failures INTEGER NOT NULL DEFAULT 0,
+  error TEXT,                    -- of the last failure; null: none since
+  pace REAL NOT NULL DEFAULT 0,  -- milliseconds of data read in one
+  newest_ms INTEGER,             -- the newest sample
+  days TEXT NOT NULL DEFAULT '{}',           -- JSON: pages and samples read by UTC day
+  lease_id TEXT,                 -- whose it is while it is read
+  lease_until_ms INTEGER NOT NULL DEFAULT 0,
+  message_ms INTEGER NOT NULL,   -- when its queue message is to come
+  sends INTEGER NOT NULL DEFAULT 0           -- messages sent in vain
+) STRICT, WITHOUT ROWID;
+
 -- Where maintenance steps that go on in the next run have got to, and when the last run ended.
 CREATE TABLE IF NOT EXISTS maintenance_state (
   step TEXT PRIMARY KEY,

@@ -195,19 +195,29 @@ def after_failure(
     """
     failures = follow.failures if reading.is_round else follow.backfill_failures
     wait_ms = min(RETRY_MS << min(failures, DOUBLINGS_MAX), RETRY_MS_MAX)
-    wait_ms = max(wait_ms, min(retry_after_ms or 0, RETRY_MS_MAX))
+    if reading.is_round:
+        wait_ms = min(wait_ms, follow.every_ms)
+    follow = after_pause(follow, reading, now_ms, max(wait_ms, retry_after_ms or 0))
+    if reading.is_round:
+        return msgspec.structs.replace(follow, failures=failures + 1)
+    return msgspec.structs.replace(follow, backfill_failures=failures + 1)
+
+
+def after_pause(
+    follow: Follow, reading: Reading, now_ms: int, retry_after_ms: int | None
+) -> Follow:
+    """
+    Return a follow of which nothing more can be read now: a limit has been met, and nothing failed.
+
+    The arguments are those of `after_failure`.
+    """
+    wait_ms = RETRY_MS if retry_after_ms is None else min(retry_after_ms, RETRY_MS_MAX)
+    then_ms = now_ms + wait_ms
     if reading.is_round:
         # What keeps a round from the upstream keeps the backfill from it, too.
-        next_ms = now_ms + min(wait_ms, max(follow.every_ms, retry_after_ms or 0))
-        return msgspec.structs.replace(
-            follow,
-            failures=failures + 1,
-            next_ms=next_ms,
-            backfill_ms=max(follow.backfill_ms, next_ms),
-        )
-    return msgspec.structs.replace(
-        follow, backfill_failures=failures + 1, backfill_ms=now_ms + wait_ms
-    )
+        backfill_ms = max(follow.backfill_ms, then_ms)
+        return msgspec.structs.replace(follow, next_ms=then_ms, backfill_ms=backfill_ms)
+    return msgspec.structs.replace(follow, backfill_ms=then_ms)
 
 
 def next_due_ms(follow: Follow, now_ms: int) -> int:
