@@ -40,6 +40,8 @@ from building_vitals.statistics.requests_table import RequestAnalytics
 from building_vitals.upstream_services import UpstreamServices
 
 if TYPE_CHECKING:
+    from building_vitals.blocks.reading import BlockReader
+    from building_vitals.blocks.store import BlockStore
     from building_vitals.jobs.filling import RunLater
     from building_vitals.jobs.results import JobResultService
     from building_vitals.jobs.runner import ChunkRunner
@@ -94,7 +96,31 @@ class App(UpstreamServices):
     @cached_property
     def index(self) -> SegmentIndex:
         """The index of segments."""
-        return SegmentIndex(self.platform.database, self.isolate.look_ups)
+        return SegmentIndex(
+            self.platform.database, self.isolate.look_ups, lambda: self.block_reader
+        )
+
+    @cached_property
+    def block_reader(self) -> BlockReader:
+        """Finds the segments that lie in blocks."""
+        from building_vitals.blocks.reading import BlockReader
+
+        return BlockReader(
+            objects=self.platform.objects,
+            memory=self.isolate.directories,
+            lost=self.store.lost,
+        )
+
+    @cached_property
+    def blocks(self) -> BlockStore:
+        """Stores all points of a site at once."""
+        from building_vitals.blocks.store import BlockStore
+
+        return BlockStore(
+            objects=self.platform.objects,
+            database=self.platform.database,
+            invocation=self.invocation,
+        )
 
     @cached_property
     def store(self) -> SegmentStore:
@@ -127,6 +153,7 @@ class App(UpstreamServices):
         return SegmentFiller(
             upstream=self.source,
             store=self.store,
+            index=self.index,
             database=self.platform.database,
             freshness_of=self.freshness_of,
             lease_ms=lease_ms,
@@ -232,6 +259,7 @@ class App(UpstreamServices):
             objects=self.platform.objects,
             filler_for=self.filler_for,
             store=self.store,
+            index=self.index,
             accesses=self.accesses,
             sender=self.platform.queues,
             options=self.settings.jobs,

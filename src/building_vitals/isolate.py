@@ -15,6 +15,7 @@ from building_vitals.access.waits import OpenWaits
 from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.stream_limit import StreamLimit
+from building_vitals.blocks.memory import DirectoryMemory
 from building_vitals.cache.accesses import AccessMemory
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
@@ -38,6 +39,7 @@ class Isolate:
     Attributes:
         settings: Read once, because vars change only with a deployment; None until then.
         look_ups: Answers of the index, remembered for a second.
+        directories: Parts of blocks that say where samples lie.
         accesses: When the access of objects was last noted.
         recent: The latest answers to clients.
         bypasses: Requests that go past the cache.
@@ -64,6 +66,7 @@ class Isolate:
     def __init__(self) -> None:
         self.settings: Settings | None = None
         self.look_ups = LookUps()
+        self.directories = DirectoryMemory()
         self.accesses = AccessMemory()
         self.recent = RecentAnswers(self.look_ups)
         self.bypasses = BypassLimit()

@@ -19,7 +19,7 @@ SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
 
 # Tables that stay small whatever happens: one row; leases under way; a row for each step; the sites
 # purged in the last day; the six ways a job may stand; the three queues; the sites that
-# administrators have followed.
+# administrators have followed; some dozens of blocks for each of them, merged as they come.
 SMALL_TABLES = {
     "cache_totals",
     "upstream_quota",
@@ -29,6 +29,7 @@ SMALL_TABLES = {
     "job_totals",
     "chunk_queues",
     "site_follows",
+    "site_blocks",
 }
 
 # Statements that may sort, and why.
@@ -99,7 +100,7 @@ def test_all_repositories_are_looked_at() -> None:
     """The test finds the statements of each repository, f-strings and formatted ones too."""
     found = {(module, name) for module, name, _ in statements()}
     assert {
-        ("index_table", "_FIND"),
+        ("look_up_table", "_FIND"),
         ("jobs_table", "_LIST_OWN"),
         ("progress_table", "_RECOUNT"),
         ("keys_table", "_FIND"),

@@ -27,6 +27,8 @@ LATE = {
     *("cache.zooming", "series.downsample", "series.levels", "series.thinning"),
     *("api.openapi", "api.json_schemas", "api.waits", "handlers.queue", "handlers.scheduled"),
     *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),
+    *("blocks.block", "blocks.blocks_table", "blocks.directory", "blocks.reading"),
+    *("blocks.store", "cache.more_segments", "cache.purges_table", "cache.site_blocks_table"),
     *("jobs.submission", "jobs.upkeep", "cache.upkeep", "cache.upkeep_table"),
     *("datasets.upkeep", "statistics.upkeep", "maintenance.steps", "maintenance.health"),
     *("upstream.ace.sample_fetch", "upstream.ace.page_stream", "upstream.ace.point_stream"),

@@ -26,8 +26,9 @@ TEST_FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 62
 # A room imports only from rooms before it, and from itself.
 ROOMS = (
-    *("root", "series", "upstream", "cache", "answers", "access", "jobs", "datasets", "sites"),
-    *("follow", "statistics", "maintenance", "app", "api", "handlers", "platform", "entry"),
+    *("root", "series", "upstream", "cache", "blocks", "answers", "access", "jobs", "datasets"),
+    *("sites", "follow", "statistics", "maintenance", "app", "api", "handlers", "platform"),
+    "entry",
 )
 ROOT_MODULES = {
     *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "memory"),
@@ -56,7 +57,8 @@ PURE = {
     *("upstream.ace.wire", "upstream.ace.nesting", "upstream.ace.sizing"),
     *("cache.freshness", "cache.segments", "cache.coverage", "cache.fetch_plan", "cache.need"),
     *("cache.failures", "cache.lease", "cache.patience", "cache.slivers", "cache.twins"),
-    *("cache.level_joining", "cache.zooming"),
+    *("cache.level_joining", "cache.zooming", "cache.block_rows"),
+    *("blocks.block", "blocks.directory", "blocks.merging"),
     "cache.refetch",
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces", "answers.unknown_points"),

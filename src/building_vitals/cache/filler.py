@@ -59,6 +59,7 @@ class SegmentFiller:
         *,
         upstream: Upstream,
         store: SegmentStore,
+        index: SegmentIndex,
         database: Database,
         freshness_of: Callable[[str], Freshness],
         lease_ms: int,
@@ -80,7 +81,7 @@ class SegmentFiller:
         )
         self._keeper = Keeper(store, database, invocation)
         self._database = database
-        self._index = SegmentIndex(database)
+        self._index = index
         self._leases = Leases(database)
         self._clock = invocation.clock
         self._freshness_of = freshness_of
@@ -105,6 +106,7 @@ class SegmentFiller:
         self._holder = LeaseHolder(
             fetcher=self._fetcher,
             keeper=self._keeper,
+            index=index,
             database=database,
             waiting=waiting,
             failures=failures,
@@ -263,10 +265,8 @@ class SegmentFiller:
             return await self._fetch(attempt, lease, missing, is_all=True)
         if not missing or not others:
             return None
-        now_ms = self._clock.now_ms()
-        attempt.look(now_ms)
-        heard = attempt.heard(missing, others, now_ms)
-        if heard is not None:
+        attempt.look(now_ms := self._clock.now_ms())
+        if (heard := attempt.heard(missing, others, now_ms)) is not None:
             return self._stand_in(attempt, heard.error())
         awaited = attempt.awaited(lease, others, now_ms)
         if not awaited:
@@ -321,11 +321,12 @@ class SegmentFiller:
                     self._index.find_statement(need.site, lease.points, lease.time_range, *known),
                 ]
             )
+            segments = await self._index.found(found.rows, lease.points, lease.time_range, known[0])
         except BaseException:
             # It may have been taken all the same.
             self._run_later(self._keeper.release(lease))
             raise
-        attempt.look_again(lease, self._index.found(found.rows))
+        attempt.look_again(lease, segments)
         if not taken.changes:
             return self._leases.found(others.rows)
         if gaps_of(self.cover(need, attempt.segments)):
@@ -351,8 +352,7 @@ class SegmentFiller:
             raise
         attempt.next_ms = 0
         had_known = any(each.known for each in self.cover(need, attempt.segments))
-        known_share = 1 - need.missing_share(missing)
-        on_progress = attempt.on_progress
+        on_progress, known_share = attempt.on_progress, 1 - need.missing_share(missing)
 
         async def report(progress: Progress) -> None:
             if on_progress is not None:
@@ -368,9 +368,9 @@ class SegmentFiller:
             self._run_later(_outlive(task))
             came = await asyncio.shield(task)
         attempt.take(came, had_known=had_known or not is_all)
-        covered = self.cover(need, attempt.segments)
-        if came.outcome.failure is not None and gaps_of(covered):
-            return self._stand_in(attempt, came.outcome.failure)
+        covered, failure = self.cover(need, attempt.segments), came.outcome.failure
+        if failure is not None and gaps_of(covered):
+            return self._stand_in(attempt, failure)
         # Gaps are left where others fetch them, and where it has turned out meanwhile that samples
         # of the two kinds differ, so that some that were known are of the wrong one.
         if not is_all or gaps_of(covered):

@@ -6,75 +6,32 @@ Points and rows travel as JSON parameters, whatever their number (`rows_table`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from building_vitals.cache.freshness import Freshness, is_whole_sql
+from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.look_up_table import find_statement, found_in
 from building_vitals.cache.look_ups import LookUps
-from building_vitals.cache.purges_table import FORGETTING, purge_statements
+from building_vitals.cache.object_keys import is_row_key
 from building_vitals.cache.rows_table import (
     COLUMNS,
     EXPIRES_MS,
     IS_CUT,
-    PARAMETER_BYTES_MAX,
     SERIES_VALUES,
     json_lists,
     samples_of_part,
     segment_row,
 )
 from building_vitals.cache.segments import Place, Segment
-from building_vitals.cache.slivers_table import bytes_of, forget_statements
+from building_vitals.cache.slivers_table import forget_statements
 from building_vitals.cache.superseded_table import replace_statements, supersede_statements
 from building_vitals.ports import Database, Outcome, Statement, json_parameter
 from building_vitals.ranges import Range
 
-# Bytes of a segment as JSON, without its point and its directory, at the most.
-_SEGMENT_BYTES = 400
-# Stored bytes of the slivers that one look-up brings along. Charts have some ten thousand; an
-# answer that has more holds them for as long as it is streamed, so they go into an object first.
-SLIVERS_BYTES_MAX = 262_144
-# Many segments come back as one text, for each value that crosses into Python costs time: so many
-# that it stays below what a value may have. The directory travels only where the segment has to be
-# cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
-_IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
-                AND {is_whole_sql(6)}"""
-# Levels travel where they are asked for, up to so many samples, and the widest; of the others the
-# directory only where the segment has to be cut: beside the cut, some of it is needed.
-_LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN NULL WHEN {_IS_WHOLE} THEN (
-                SELECT json_group_array(json(iif(
-                    l.value ->> 3 <= ?10 OR l.key = (
-                        SELECT max(k.key) FROM json_each(s.levels) k WHERE k.value ->> 2 > 0
-                    ), l.value, json_array(
-                        l.value ->> 0, l.value ->> 1, l.value ->> 2, l.value ->> 3, NULL
-                    )
-                ))) FROM json_each(s.levels) l
-            ) ELSE json(s.levels) END"""  # noqa: S608 - constants only
-_FIND = f"""
-SELECT '[' || group_concat(iif(
-    data IS NULL OR sliver_bytes > {SLIVERS_BYTES_MAX}, segment,
-    substr(segment, 1, length(segment) - 1) || ',' || json_quote(data) || ']'
-)) || ']' AS segments FROM (
-    SELECT segment, data,
-        sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) / {PARAMETER_BYTES_MAX} AS part,
-        sum(iif(data IS NULL, 0, stored_bytes)) OVER (ROWS UNBOUNDED PRECEDING) AS sliver_bytes
-    FROM (
-        SELECT json_array(
-            s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
-            s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
-            CASE WHEN {_IS_WHOLE} THEN NULL ELSE json(s.frames) END,
-            json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false')),
-            {_LEVELS}
-        ) AS segment, s.data, s.stored_bytes,
-        {_SEGMENT_BYTES} + 4 * length(s.point) + iif(s.data IS NULL, 0, length(s.data))
-            + CASE WHEN {_IS_WHOLE} THEN 0 ELSE length(s.frames) END
-            + iif(?10 = 0, 0, coalesce(length(s.levels), 0)) AS bytes
-        FROM json_each(?2) p CROSS JOIN cache_segments s
-            ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
-    )
-) GROUP BY part
-"""  # noqa: S608 - constants only
+if TYPE_CHECKING:
+    from building_vitals.cache.more_segments import MoreSegments
 
 _PART_VALUES = SERIES_VALUES.replace(
     "value ->> 9",
@@ -173,9 +130,6 @@ UPDATE cache_metadata SET last_access_ms = ?2
 WHERE last_access_ms <= ?3 AND object_key IN (SELECT value FROM json_each(?1))
 """
 
-_SEGMENTS = msgspec.json.Decoder(list[Segment])
-_DATA = Segment.__struct_fields__.index("data")
-
 
 class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -197,11 +151,21 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentIndex:
-    """Finds, records and forgets segments; with any that are removed, all *look_ups* go."""
+    """
+    Finds, records and forgets segments; with any that are removed, all *look_ups* go.
 
-    def __init__(self, database: Database, look_ups: LookUps | None = None) -> None:
+    *more* makes what finds those that lie in blocks; it is called when a site has blocks.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        look_ups: LookUps | None = None,
+        more: Callable[[], MoreSegments] | None = None,
+    ) -> None:
         self._database = database
         self._look_ups = look_ups
+        self._more = more
 
     async def find(
         self,
@@ -218,9 +182,13 @@ class SegmentIndex:
         to their end come without their frame directory. With *level_samples*, segments come with
         their levels, whose directories are left out there where they have more samples.
         Slivers have their bytes, up to SLIVERS_BYTES_MAX of them.
+
+        Raises:
+            Unavailable: the database can't be reached, or the bucket with the blocks.
         """
         statement = self.find_statement(site, points, time_range, known, level_samples)
-        return self.found(await self._database.rows(statement.sql, *statement.values))
+        rows = await self._database.rows(statement.sql, *statement.values)
+        return await self.found(rows, points, time_range, known)
 
     @staticmethod
     def find_statement(
@@ -231,16 +199,30 @@ class SegmentIndex:
         level_samples: int = 0,
     ) -> Statement:
         """Return the statement whose rows `found` reads; the rest as that of `find`."""
-        values = (site, json_parameter(points), time_range.start_ms, time_range.end_ms)
-        if known is None:
-            return Statement(_FIND, (*values, 1, 0, 0, 0, 0, level_samples))
-        freshness, now_ms = known
-        return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values, level_samples))
+        return find_statement(site, points, time_range, known=known, level_samples=level_samples)
 
-    @staticmethod
-    def found(rows: Iterable[Mapping[str, str]]) -> list[Segment]:
-        """Return the segments in the rows of a find statement."""
-        return [segment for row in rows for segment in _decoded(row["segments"])]
+    async def found(
+        self,
+        rows: Iterable[Mapping[str, str]],
+        points: Sequence[str],
+        time_range: Range,
+        known: tuple[Freshness, int] | None = None,
+    ) -> list[Segment]:
+        """
+        Return the segments in the rows of a find statement, and those in the blocks it found.
+
+        Of two copies from one instant, that with a row comes last, and so wins.
+
+        Raises:
+            Unavailable: the bucket can't be reached.
+        """
+        segments, blocks = found_in(rows)
+        if blocks is None or self._more is None:
+            return segments
+        more = await self._more().find(
+            points, time_range, found=blocks, segments=segments, known=known
+        )
+        return [*more, *segments]
 
     @staticmethod
     def insert_statements(
@@ -317,15 +299,22 @@ class SegmentIndex:
         clean-up.
 
         Returns:
-            How many segments it has touched.
+            How many segments and blocks it has touched.
         """
+        # As app.py says: administrators purge.
+        from building_vitals.cache.purges_table import FORGETTING, purge_statements
+        from building_vitals.cache.site_blocks_table import purge_block_statements
+
+        of_blocks = purge_block_statements(site, points, time_range, now_ms=now_ms)
         outcomes = await self._remove(
             [
+                *of_blocks,
                 *purge_statements(site, points, time_range, now_ms=now_ms),
                 Statement(_MARK_ORPHANS, (site, now_ms)),
             ]
         )
-        return sum(outcome.changes for outcome in outcomes[FORGETTING])
+        counted = [outcomes[0], *outcomes[len(of_blocks) :][FORGETTING]]
+        return sum(outcome.changes for outcome in counted)
 
     async def orphans_among(self, keys: Sequence[str]) -> set[str]:
         """Return those of some objects that hold nothing more, and wait for the clean-up."""
@@ -345,13 +334,20 @@ class SegmentIndex:
             [Statement(_NOTE_ACCESS, (json_parameter(keys), now_ms, before_ms))]
         )
 
-    async def forget(self, places: Collection[Place]) -> int:
+    async def forget(self, places: Collection[Place], *, now_ms: int) -> int:
         """
-        Forget all segments that lie in these objects or are these slivers; return how many.
+        Forget all that lies in these objects or is these slivers; return how many rows that took.
 
-        Older ones beneath them go, too.
+        Older segments beneath them go, too.
         """
-        return sum(outcome.changes for outcome in await self._remove(forget_statements(places)))
+        objects = {each.key for each in places if not is_row_key(each.key)}
+        statements = forget_statements(places)
+        if objects:
+            # As app.py says: nothing gets lost as a rule.
+            from building_vitals.cache.site_blocks_table import forget_block_statements
+
+            statements += forget_block_statements(objects, now_ms=now_ms)
+        return sum(outcome.changes for outcome in await self._remove(statements))
 
     async def _remove(self, statements: Sequence[Statement]) -> list[Outcome]:
         """Run statements that remove segments, after which no look-up from before is believed."""
@@ -361,15 +357,3 @@ class SegmentIndex:
             # Also when the call fails: only its answer may have been lost.
             if self._look_ups is not None:
                 self._look_ups.forget()
-
-
-def _decoded(text: str) -> list[Segment]:
-    """Return the segments in a text; those whose bytes are no base64 have none, and so are lost."""
-    try:
-        return _SEGMENTS.decode(text)
-    except msgspec.ValidationError:
-        rows: list[list[Any]] = msgspec.json.decode(text)
-        for row in rows:
-            if len(row) > _DATA:
-                row[_DATA] = bytes_of(row[_DATA])
-        return msgspec.convert(rows, list[Segment])

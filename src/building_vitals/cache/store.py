@@ -206,7 +206,7 @@ class SegmentStore:
 
     async def _forget(self, places: Collection[Place], is_done: asyncio.Event) -> None:
         try:
-            await self._index.forget(places)
+            await self._index.forget(places, now_ms=self._clock.now_ms())
         except AppError as error:
             # The next reader that meets them tries again.
             self._on_fault("lost objects", error)

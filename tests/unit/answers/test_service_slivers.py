@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from building_vitals.cache.index_table import SLIVERS_BYTES_MAX
+from building_vitals.cache.look_up_table import SLIVERS_BYTES_MAX
 from building_vitals.cache.options import SLIVER_BYTES
 from building_vitals.errors import Unavailable
 from building_vitals.instants import DAY_MS

@@ -1,0 +1,121 @@
+"""The look-up: one statement finds the segments of some points, and the blocks of their site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from building_vitals.cache.block_rows import FoundBlocks
+from building_vitals.cache.freshness import Freshness, is_whole_sql
+from building_vitals.cache.rows_table import PARAMETER_BYTES_MAX
+from building_vitals.cache.segments import Segment
+from building_vitals.cache.slivers_table import bytes_of
+from building_vitals.ports import Statement, json_parameter
+from building_vitals.ranges import Range
+
+# Bytes of a segment as JSON, without its point and its directory, at the most.
+_SEGMENT_BYTES = 400
+# Stored bytes of the slivers that one look-up brings along. Charts have some ten thousand; an
+# answer that has more holds them for as long as it is streamed, so they go into an object first.
+SLIVERS_BYTES_MAX = 262_144
+# Many segments come back as one text, for each value that crosses into Python costs time: so many
+# that it stays below what a value may have. The directory travels only where the segment has to be
+# cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
+_IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
+                AND {is_whole_sql(6)}"""
+# Levels travel where they are asked for, up to so many samples, and the widest; of the others the
+# directory only where the segment has to be cut: beside the cut, some of it is needed.
+_LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN NULL WHEN {_IS_WHOLE} THEN (
+                SELECT json_group_array(json(iif(
+                    l.value ->> 3 <= ?10 OR l.key = (
+                        SELECT max(k.key) FROM json_each(s.levels) k WHERE k.value ->> 2 > 0
+                    ), l.value, json_array(
+                        l.value ->> 0, l.value ->> 1, l.value ->> 2, l.value ->> 3, NULL
+                    )
+                ))) FROM json_each(s.levels) l
+            ) ELSE json(s.levels) END"""  # noqa: S608 - constants only
+_FIND = f"""
+SELECT '[' || group_concat(iif(
+    data IS NULL OR sliver_bytes > {SLIVERS_BYTES_MAX}, segment,
+    substr(segment, 1, length(segment) - 1) || ',' || json_quote(data) || ']'
+)) || ']' AS segments FROM (
+    SELECT segment, data,
+        sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) / {PARAMETER_BYTES_MAX} AS part,
+        sum(iif(data IS NULL, 0, stored_bytes)) OVER (ROWS UNBOUNDED PRECEDING) AS sliver_bytes
+    FROM (
+        SELECT json_array(
+            s.point, s.start_ms, s.end_ms, s.fetched_ms, s.object_key, s.object_etag, s.offset,
+            s.stored_bytes, s.text_bytes, s.samples, s.crc, s.crc_growth, s.data_crc,
+            CASE WHEN {_IS_WHOLE} THEN NULL ELSE json(s.frames) END,
+            json(iif(s.is_by_point, 'true', 'false')), json(iif(s.is_cut, 'true', 'false')),
+            {_LEVELS}
+        ) AS segment, s.data, s.stored_bytes,
+        {_SEGMENT_BYTES} + 4 * length(s.point) + iif(s.data IS NULL, 0, length(s.data))
+            + CASE WHEN {_IS_WHOLE} THEN 0 ELSE length(s.frames) END
+            + iif(?10 = 0, 0, coalesce(length(s.levels), 0)) AS bytes
+        FROM json_each(?2) p CROSS JOIN cache_segments s
+            ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
+    )
+) GROUP BY part
+UNION ALL
+SELECT json_object(
+    'blocks', json_group_array(json_array(
+        b.object_key, b.object_etag, b.start_ms, b.end_ms, b.fetched_ms,
+        b.directory_offset, b.foot_offset, b.foot_bytes, b.foot_crc
+    )),
+    'marks', (
+        SELECT json_group_array(json_array(m.point, m.start_ms, m.end_ms, m.purged_ms))
+        FROM cache_purges m
+        WHERE m.site = ?1 AND m.end_ms > ?3 AND m.start_ms < ?4
+            AND (m.point = '' OR m.point IN (SELECT value FROM json_each(?2)))
+    )
+) AS segments FROM site_blocks b
+WHERE b.site = ?1 AND b.end_ms > ?3 AND b.start_ms < ?4 AND b.gone_ms IS NULL
+GROUP BY b.site
+"""  # noqa: S608 - constants only
+
+_SEGMENTS = msgspec.json.Decoder(list[Segment])
+_BLOCKS = msgspec.json.Decoder(FoundBlocks)
+_DATA = Segment.__struct_fields__.index("data")
+
+
+def find_statement(
+    site: str,
+    points: Sequence[str],
+    time_range: Range,
+    *,
+    known: tuple[Freshness, int] | None,
+    level_samples: int,
+) -> Statement:
+    """Return the statement whose rows `found_in` reads; the rest as `SegmentIndex.find` has it."""
+    values = (site, json_parameter(points), time_range.start_ms, time_range.end_ms)
+    if known is None:
+        return Statement(_FIND, (*values, 1, 0, 0, 0, 0, level_samples))
+    freshness, now_ms = known
+    return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values, level_samples))
+
+
+def found_in(rows: Iterable[Mapping[str, str]]) -> tuple[list[Segment], FoundBlocks | None]:
+    """Return the segments in the rows of a look-up, and the blocks where the site has any."""
+    segments, blocks = list[Segment](), None
+    for row in rows:
+        text = row["segments"]
+        if text.startswith("{"):
+            blocks = _BLOCKS.decode(text)
+        else:
+            segments += _decoded(text)
+    return segments, blocks
+
+
+def _decoded(text: str) -> list[Segment]:
+    """Return the segments in a text; those whose bytes are no base64 have none, and so are lost."""
+    try:
+        return _SEGMENTS.decode(text)
+    except msgspec.ValidationError:
+        rows: list[list[Any]] = msgspec.json.decode(text)
+        for row in rows:
+            if len(row) > _DATA:
+                row[_DATA] = bytes_of(row[_DATA])
+        return msgspec.convert(rows, list[Segment])
