@@ -22,12 +22,12 @@ from building_vitals.access.origins import host_name, is_loopback
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.service import EnhancedTimeseriesService
 from building_vitals.cache.accesses import Accesses
-from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.refetch import Refetch
 from building_vitals.cache.store import SegmentStore
+from building_vitals.follow.memory import FollowedSites
 from building_vitals.maintenance.overdue import OverdueMaintenance
 from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.maintenance.run import Maintenance
@@ -42,6 +42,8 @@ from building_vitals.upstream_services import UpstreamServices
 if TYPE_CHECKING:
     from building_vitals.blocks.reading import BlockReader
     from building_vitals.blocks.store import BlockStore
+    from building_vitals.cache.compactor import Compactor
+    from building_vitals.follow.follows_table import FollowRow, SiteFollows
     from building_vitals.jobs.filling import RunLater
     from building_vitals.jobs.results import JobResultService
     from building_vitals.jobs.runner import ChunkRunner
@@ -91,7 +93,24 @@ class App(UpstreamServices):
 
     def freshness_of(self, site: str) -> Freshness:
         """Return the same for a site, by what is known of it without asking."""
-        return self.freshness.of_site(self.source.lateness_ms(site))
+        rule = self.freshness.of_site(self.source.lateness_ms(site))
+        followed = self.followed.of(site)
+        return rule if followed is None else msgspec.structs.replace(rule, followed=followed)
+
+    @cached_property
+    def followed(self) -> FollowedSites:
+        """What is remembered of the followed sites."""
+        return FollowedSites(self._all_follows, self.isolate.follows, self.invocation)
+
+    async def _all_follows(self) -> list[FollowRow]:
+        return await self.follows.all()
+
+    @cached_property
+    def follows(self) -> SiteFollows:
+        """The table of the followed sites."""
+        from building_vitals.follow.follows_table import SiteFollows
+
+        return SiteFollows(self.platform.database)
 
     @cached_property
     def index(self) -> SegmentIndex:
@@ -162,6 +181,7 @@ class App(UpstreamServices):
             twins=self.isolate.twins,
             # Nobody looks at a job's newest minute, and its end is checked against the index.
             refetch=Refetch() if is_background else self._refetch,
+            know_follows=self.followed.refresh,
             invocation=invocation,
             is_background=is_background,
             charge=None if self._is_queued else self.allowance.charge,
@@ -170,11 +190,13 @@ class App(UpstreamServices):
     @property
     def _refetch(self) -> Refetch:
         bound_ms = self.settings.cache.min_refetch * 1000
-        return Refetch(bound_ms, self.isolate.point_names.intervals_ms)
+        return Refetch(bound_ms, self.isolate.point_names.intervals_ms, self.followed.of)
 
     @cached_property
     def compactor(self) -> Compactor:
         """Joins segments that lie in too many objects."""
+        from building_vitals.cache.compactor import Compactor
+
         return Compactor(
             store=self.store,
             index=self.index,
@@ -207,6 +229,7 @@ class App(UpstreamServices):
             bypasses=self.isolate.bypasses,
             streams=self.isolate.answer_streams,
             names=self.isolate.point_names,
+            known_until=self.followed.known_until,
             invocation=self.invocation,
         )
 

@@ -21,6 +21,7 @@ from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.twins import Twins
 from building_vitals.cache.waiting import Waiting
+from building_vitals.follow.memory import FollowMemory
 from building_vitals.maintenance.health_documents import HealthMemory
 from building_vitals.maintenance.overdue import LastLook
 from building_vitals.memory import MemoryBudget
@@ -60,6 +61,7 @@ class Isolate:
         upstream: What has been seen of the upstream.
         last_look: When it was last looked whether maintenance is overdue.
         told: Faults that the log has already: one line for each is enough.
+        follows: Which sites are followed, as read some seconds ago.
         leveling: Sites of which levels are being made, and until when at the most.
     """
 
@@ -88,4 +90,5 @@ class Isolate:
         self.upstream = UpstreamState()
         self.last_look = LastLook()
         self.told: set[str] = set()
+        self.follows = FollowMemory()
         self.leveling: dict[str, int] = {}

@@ -59,7 +59,7 @@ PURE = {
     *("cache.failures", "cache.lease", "cache.patience", "cache.slivers", "cache.twins"),
     *("cache.level_joining", "cache.zooming", "cache.block_rows"),
     *("blocks.block", "blocks.directory", "blocks.merging"),
-    "cache.refetch",
+    *("cache.refetch", "cache.followed"),
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces", "answers.unknown_points"),
     *("answers.formats.registry", "answers.formats.encoder", "answers.formats.text_rows"),
@@ -74,7 +74,7 @@ PURE = {
     *("statistics.durations", "statistics.events", "statistics.metrics"),
     *("api.negotiation", "api.cors", "api.parameters", "api.query_text", "api.readers"),
     *("api.requests", "api.problem", "handlers.log_line"),
-    *("api.interval_parameters", "api.intervals"),
+    *("api.interval_parameters", "api.intervals", "api.admin_parameters"),
 }
 # Values beside a port, for pure modules to use: the queues' stands with the jobs themselves.
 VALUES = {"jobs.model"}

@@ -99,6 +99,8 @@ def parameter_schema(parameter: Parameter) -> JsonObject:
         schema = dict(_INSTANT)
     elif parameter.kind == "integer":
         schema = {"type": "integer", "minimum": parameter.minimum, "maximum": parameter.maximum}
+    elif parameter.kind == "boolean":
+        schema = {"type": "boolean"}
     elif parameter.choices:
         schema = {"type": "string", "enum": list(parameter.choices)}
     else:

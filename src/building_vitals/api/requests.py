@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from building_vitals.answers.question import TimeseriesRequest
+from building_vitals.api import admin_parameters as ap
 from building_vitals.api import interval_parameters as ip
 from building_vitals.api import parameters as p
 from building_vitals.api.parameters import Parameter
@@ -151,7 +152,7 @@ def parse_cache_purge_query(
     source = QueryReader(query, parameters, now_ms)
     site = source.read(p.SITE)
     points = source.read_points(is_required=False)
-    start_ms, end_ms = source.read(p.PURGE_START_TIME), source.read(p.PURGE_END_TIME)
+    start_ms, end_ms = source.read(ap.PURGE_START_TIME), source.read(ap.PURGE_END_TIME)
     time_range = None
     if start_ms is not None or end_ms is not None:
         time_range = source.check_range(
@@ -194,6 +195,7 @@ def _timeseries_request(source: ParameterReader, timeout_ms_max: int) -> Timeser
         priority=source.read(p.PRIORITY),
         timeout_ms=source.read(p.timeout_parameter(timeout_ms_max)),
         max_points=source.read(p.MAX_POINTS),
+        is_fresh=source.read(p.FRESH) is True,
         wait_s=source.read(p.WAIT),
         user_id=source.read(p.USER_ID),
         layout=source.read(p.LAYOUT),

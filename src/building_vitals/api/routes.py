@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from building_vitals.answers.formats.registry import CONTENT_TYPES
+from building_vitals.api import admin_parameters as ap
 from building_vitals.api import interval_parameters as ip
 from building_vitals.api import jobs, me, operations, sites, timeseries
 from building_vitals.api import parameters as p
@@ -61,7 +62,7 @@ _BUCKETS = (ip.INTERVAL, ip.AGGREGATE, ip.TZ)
 _TIMESERIES = (
     *_RANGE_OF_POINTS,
     *(p.ROUTE, p.FORMAT, p.PRIORITY, p.TIMEOUT, p.MAX_POINTS, *_BUCKETS),
-    *(p.LAYOUT, p.WAIT, p.USER_ID),
+    *(p.LAYOUT, p.WAIT, p.FRESH, p.USER_ID),
 )
 _UPSTREAM_FAILURES = (502, 504)
 
@@ -215,7 +216,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         operations.list_cache_objects,
         operation_id="listCacheObjects",
         summary="Objects in the bucket (admin)",
-        query=(p.PREFIX, p.LIMIT, p.CURSOR),
+        query=(ap.PREFIX, p.LIMIT, p.CURSOR),
         answers={200: json_answer("A page of objects.", CacheObjects)},
     ),
     _admin(
@@ -223,7 +224,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         operations.purge_cache,
         operation_id="purgeCache",
         summary="Delete cached samples of a site, of some points, of a range (admin)",
-        query=(p.SITE, p.POINTS, p.POINT, p.PURGE_START_TIME, p.PURGE_END_TIME),
+        query=(p.SITE, p.POINTS, p.POINT, ap.PURGE_START_TIME, ap.PURGE_END_TIME),
         answers={200: json_answer("Number of deleted segments.", PurgeAnswer)},
         failures=(413,),
     ),

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from building_vitals.cache.followed import is_healthy
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range, gaps, merge, split_evenly
 
@@ -22,8 +23,6 @@ FollowState = Literal["following", "backfilling", "behind", "failing"]
 # A chunk begins with a full page and ends with a part-filled one: of so many pages, that is less
 # than two in a hundred.
 CHUNK_PAGES = 64
-# So many rounds late, a follow is behind, and charts fetch for themselves.
-HEALTHY_ROUNDS = 2
 # What has failed is tried again so soon, and later each time.
 RETRY_MS, RETRY_MS_MAX = 30_000, 600_000
 DOUBLINGS_MAX = 10
@@ -240,11 +239,6 @@ def lag_ms(follow: Follow, now_ms: int) -> int:
     """Return how old the end of the last round is; before the first, how long it is awaited."""
     until_ms = follow.begun_ms if follow.known_until_ms is None else follow.known_until_ms
     return max(0, now_ms - until_ms)
-
-
-def is_healthy(known_until_ms: int | None, every_ms: int, now_ms: int) -> bool:
-    """Return whether the last round is so young that charts leave the rest to the next one."""
-    return known_until_ms is not None and now_ms - known_until_ms <= HEALTHY_ROUNDS * every_ms
 
 
 def state_of(follow: Follow, now_ms: int) -> FollowState:

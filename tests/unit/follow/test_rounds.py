@@ -13,7 +13,6 @@ from building_vitals.follow.rounds import (
     after_part,
     after_whole,
     backfill_of,
-    is_healthy,
     lag_ms,
     newest_chunk,
     next_due_ms,
@@ -161,15 +160,11 @@ def test_a_follow_is_healthy_for_two_rounds() -> None:
     assert 7 == lag_ms(NEW, NOW_MS + 7)
     assert 9 == lag_ms(followed(), NOW_MS + 9)
     assert 0 == lag_ms(followed(), NOW_MS - 9)
-    assert [True, False, False] == [
-        is_healthy(NOW_MS, EVERY_MS, NOW_MS + 2 * EVERY_MS),
-        is_healthy(NOW_MS, EVERY_MS, NOW_MS + 2 * EVERY_MS + 1),
-        is_healthy(None, EVERY_MS, NOW_MS),
-    ]
-    assert ["backfilling", "following", "backfilling", "behind"] == [
+    assert ["backfilling", "following", "behind", "backfilling", "behind"] == [
         state_of(NEW, NOW_MS),
-        state_of(followed(), NOW_MS + 2 * EVERY_MS),
-        state_of(followed(since_ms=0), NOW_MS),
+        state_of(followed(), NOW_MS),
+        state_of(followed(), NOW_MS + 2 * EVERY_MS + 1),
+        state_of(followed(since_ms=0), NOW_MS + 2 * EVERY_MS),
         state_of(followed(since_ms=0), NOW_MS + DAY_MS),
     ]
 
