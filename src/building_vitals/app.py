@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from building_vitals.blocks.store import BlockStore
     from building_vitals.cache.compactor import Compactor
     from building_vitals.follow.follows_table import FollowRow, SiteFollows
+    from building_vitals.follow.runner import FollowRunner
+    from building_vitals.follow.service import FollowService
     from building_vitals.jobs.filling import RunLater
     from building_vitals.jobs.results import JobResultService
     from building_vitals.jobs.runner import ChunkRunner
@@ -291,6 +293,20 @@ class App(UpstreamServices):
         )
 
     @cached_property
+    def follow(self) -> FollowService:
+        """Follows sites, says how that goes, and ends it."""
+        from building_vitals.follow_services import follow_service
+
+        return follow_service(self)
+
+    @cached_property
+    def follow_runner(self) -> FollowRunner:
+        """Reads followed sites."""
+        from building_vitals.follow_services import follow_runner
+
+        return follow_runner(self)
+
+    @cached_property
     def analytics(self) -> AnalyticsService:
         """Records requests, jobs and dead letters."""
         return AnalyticsService(
@@ -304,10 +320,13 @@ class App(UpstreamServices):
     @cached_property
     def statistics(self) -> StatisticsService:
         """Reads the document of `/api/stats`."""
+        from building_vitals.follow.service import followed_sites
+
         return StatisticsService(
             statistics=Statistics(self.platform.database, self.platform.requests),
             clock=self.clock,
             upstream_limit=self.settings.upstream_requests_per_minute,
+            followed=followed_sites,
         )
 
     @cached_property

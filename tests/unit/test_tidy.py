@@ -34,7 +34,9 @@ ROOT_MODULES = {
     *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "memory"),
     *("statement_count", "ahead", "nearest"),
 }
-APP_MODULES = {"settings", "isolate", "adapters", "app", "upstream_services"}
+APP_MODULES = {
+    *("settings", "isolate", "adapters", "app", "upstream_services", "follow_services"),
+}
 
 LIBRARIES = {"msgspec"}
 NO_CODE = {

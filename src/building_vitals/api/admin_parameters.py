@@ -27,3 +27,29 @@ PREFIX = Parameter(
     length_max=1024,
     default="",
 )
+SINCE = replace(
+    START_TIME,
+    name="since",
+    description=(
+        "From when on all samples of the site are kept: a time of the last 20 years, as "
+        "`start_time` is written."
+    ),
+    example="now-30d",
+)
+EVERY = Parameter(
+    name="every",
+    description="Time between two rounds: `5m`, `1h` (s, m, h, d), a minute to a day.",
+    allowed="a minute to a day is allowed, as 60s, 5m, 1h or 1d",
+    pattern="[1-9][0-9]{0,5}[smhd]",
+    length_min=2,
+    length_max=7,
+    default="5m",
+    example="5m",
+)
+FORGET = Parameter(
+    name="forget",
+    description="Whether all that is stored of the site is dropped, too.",
+    allowed="true or false is allowed",
+    kind="boolean",
+    default=False,
+)

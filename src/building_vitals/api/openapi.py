@@ -21,7 +21,7 @@ from building_vitals.errors import InvalidRequest
 from building_vitals.fields import JsonObject
 
 _PATH_PARAMETERS = {"id": p.JOB_ID, "jobId": p.JOB_ID, "site": p.SITE}
-_BODY_NAME = "TimeseriesRequest"
+_BODY_NAMES = {"postTimeseries": "TimeseriesRequest", "putFollow": "FollowRequest"}
 _FAILURES = {
     400: "The request is invalid; the answer lists every problem.",
     401: "The API key is missing or not valid.",
@@ -170,8 +170,9 @@ class _Schemas:
             operation["parameters"] = parameters
         if endpoint.body:
             members = [self._configured(each) for each in endpoint.body]
-            self.components[_BODY_NAME] = body_schema(members)
-            schema = {"$ref": f"#/components/schemas/{_BODY_NAME}"}
+            name = _BODY_NAMES[endpoint.operation_id]
+            self.components[name] = body_schema(members)
+            schema = {"$ref": f"#/components/schemas/{name}"}
             operation["requestBody"] = {
                 "required": True,
                 "content": {JSON_TYPE: {"schema": schema}},

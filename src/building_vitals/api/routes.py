@@ -7,18 +7,16 @@ table follow from it. `GET /` is not in it: the platform serves the page's files
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from building_vitals.answers.formats.registry import CONTENT_TYPES
 from building_vitals.api import admin_parameters as ap
+from building_vitals.api import follows, jobs, me, operations, sites, timeseries
 from building_vitals.api import interval_parameters as ip
-from building_vitals.api import jobs, me, operations, sites, timeseries
 from building_vitals.api import parameters as p
 from building_vitals.api.documents import (
     CallerDocument,
@@ -30,6 +28,8 @@ from building_vitals.api.documents import (
 )
 from building_vitals.api.endpoint import JSON_TYPE, Answer, Endpoint, json_answer
 from building_vitals.api.messages import Call, Reply
+from building_vitals.api.router import Router
+from building_vitals.follow.documents import FollowDocument
 from building_vitals.jobs.documents import FailedChunks, FailureStats, JobDocument, JobList
 from building_vitals.maintenance.health_documents import VERSION, Health
 from building_vitals.maintenance.purge import CacheObjects
@@ -94,6 +94,7 @@ _owner = partial(Endpoint, role="owner", tag="jobs")
 _admin = partial(Endpoint, role="admin", tag="operations")
 _anybody = partial(Endpoint, role="anybody", tag="operations")
 _JOB = json_answer("The job.", JobDocument)
+_FOLLOW = json_answer("The follow.", FollowDocument)
 _HEALTH = json_answer("Health of the Worker and its bindings.", Health)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -188,6 +189,32 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answers={200: json_answer("The upstream's list.", UpstreamList)},
         failures=(404, *_UPSTREAM_FAILURES),
     ),
+    _admin(
+        "PUT /api/sites/{site}/follow",
+        follows.put_follow,
+        operation_id="putFollow",
+        summary="Have all samples of a site read all the time, or change how (admin)",
+        body=(ap.SINCE, ap.EVERY),
+        answers={200: _FOLLOW},
+        failures=(404, 408, 413),
+    ),
+    _admin(
+        "GET /api/sites/{site}/follow",
+        follows.read_follow,
+        operation_id="getFollow",
+        summary="How the reading of a site goes (admin)",
+        answers={200: _FOLLOW},
+        failures=(404,),
+    ),
+    _admin(
+        "DELETE /api/sites/{site}/follow",
+        follows.end_follow,
+        operation_id="endFollow",
+        summary="Have a site read no longer, and drop what is stored (admin)",
+        query=(ap.FORGET,),
+        answers={200: json_answer("The site is no longer followed.", CancelAnswer)},
+        failures=(404,),
+    ),
     Endpoint(
         "GET /api/me",
         me.read_me,
@@ -273,54 +300,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answers={200: json_answer("The OpenAPI 3.1 document.", OpenapiDocument)},
     ),
 )
-
-
-class Resource(NamedTuple):
-    """
-    The endpoints of one path.
-
-    Attributes:
-        endpoints: By method.
-        allow: The value of `Allow`.
-    """
-
-    endpoints: dict[str, Endpoint]
-    allow: str
-
-
-class Router:
-    """Finds the resource of a path: at once where the path has no open part."""
-
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        by_path: dict[str, dict[str, Endpoint]] = {}
-        for each in endpoints:
-            by_path.setdefault(each.path, {})[each.method] = each
-        self._whole: dict[str, tuple[Resource, tuple[str, ...]]] = {}
-        self._open: list[tuple[re.Pattern[str], Resource]] = []
-        for path, methods in by_path.items():
-            resource = Resource(methods, _allow(methods))
-            endpoint = next(iter(methods.values()))
-            if endpoint.path_parameters:
-                self._open.append((endpoint.path_pattern, resource))
-            else:
-                self._whole[path] = resource, ()
-
-    def find(self, path: str) -> tuple[Resource, tuple[str, ...]] | None:
-        """Return the resource of an undecoded path and the path's open parts, or None."""
-        found = self._whole.get(path)
-        if found is not None:
-            return found
-        for pattern, resource in self._open:
-            match = pattern.fullmatch(path)
-            if match is not None:
-                return resource, match.groups()
-        return None
-
-
-def _allow(methods: Iterable[str]) -> str:
-    """Return the value of `Allow`: what answers GET answers HEAD too, every path OPTIONS."""
-    methods = list(methods)
-    return ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
 
 
 ROUTER = Router(ENDPOINTS)

@@ -10,15 +10,14 @@ the newest chunk first, within it forward in time, as the upstream sends it.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from building_vitals.cache.followed import is_healthy
+from building_vitals.follow.documents import FollowState
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range, gaps, merge, split_evenly
-
-FollowState = Literal["following", "backfilling", "behind", "failing"]
 
 # A chunk begins with a full page and ends with a part-filled one: of so many pages, that is less
 # than two in a hundred.

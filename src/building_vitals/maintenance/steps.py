@@ -7,6 +7,7 @@ from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.datasets import upkeep as datasets_upkeep
 from building_vitals.datasets.cache import R2CacheService
+from building_vitals.follow import upkeep as follow_upkeep
 from building_vitals.jobs import upkeep as jobs_upkeep
 from building_vitals.jobs.model import ChunkSender
 from building_vitals.jobs.results import JobResultService
@@ -30,6 +31,7 @@ def all_steps(
     return [
         *cache_upkeep.steps(database, objects, index, freshness),
         *jobs_upkeep.steps(database, objects, queues, results),
+        *follow_upkeep.steps(database, queues),
         *datasets_upkeep.steps(datasets),
         *statistics_upkeep.steps(statistics),
     ]

@@ -35,6 +35,9 @@ SELECT s.value AS status,
 FROM json_each('{json_parameter(JOB_STATUSES)}') s
 """  # noqa: S608 - constants only
 
+# A row a site that an administrator has followed.
+_FOLLOWS = "SELECT * FROM site_follows ORDER BY site"
+
 _REQUESTS = """
 SELECT route_type, sum(requests) AS count,
     round(1.0 * sum(duration_ms_sum) / sum(requests), 2) AS avg_duration,
@@ -85,12 +88,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         jobs: Number by status, archived jobs included.
         quota: None before the first grant.
+        follows: The rows of followed sites.
     """
 
     cache: CacheFigures
     jobs: dict[str, int]
     routes: list[RouteFigures]
     quota: QuotaState | None
+    follows: list[dict[str, Any]] = []
 
 
 class Statistics:
@@ -113,7 +118,10 @@ class Statistics:
             since_ms: Requests count from the start of the hour in which this lies.
         """
         after_ms = since_ms - HOUR_MS
-        main = [Statement(_CACHE), Statement(_JOBS), UpstreamQuotas.state_statement()]
+        main = [
+            *(Statement(_CACHE), Statement(_JOBS), UpstreamQuotas.state_statement()),
+            Statement(_FOLLOWS),
+        ]
         requests = [Statement(_REQUESTS, (after_ms,)), Statement(_P95, (after_ms,))]
         if self._requests is self._database:
             return _figures(await self._database.batch([*main, *requests]))
@@ -122,7 +130,7 @@ class Statistics:
 
 
 def _figures(outcomes: Sequence[Outcome]) -> Figures:
-    cache, jobs, quota, requests, p95 = (each.rows for each in outcomes)
+    cache, jobs, quota, follows, requests, p95 = (each.rows for each in outcomes)
     longest: dict[str, Any] = {row["route_type"]: row["p95_duration"] for row in p95}
     return Figures(
         cache=msgspec.convert(cache[0], CacheFigures) if cache else CacheFigures(),
@@ -132,4 +140,5 @@ def _figures(outcomes: Sequence[Outcome]) -> Figures:
             for row in requests
         ],
         quota=UpstreamQuotas.state_of(quota),
+        follows=follows,
     )
