@@ -74,7 +74,8 @@ class SiteReading(msgspec.Struct):
     failure: AppError | None = None
 
 
-# Told when something has been stored; may raise an AppError, which ends the reading.
+# Told when something has been stored and more is to come; may raise an AppError, which ends the
+# reading.
 OnKept = Callable[[SiteReading], Awaitable[None]]
 
 
@@ -139,7 +140,7 @@ class SitePages:
             run.outcome.pages = max(run.outcome.pages, error.upstream_requests)
         else:
             run.outcome.pages = counted.requests
-        await run.keep()
+        await run.keep(is_last=True)
         run.outcome.unreadable = run.folder.unreadable
         return run.outcome
 
@@ -192,8 +193,8 @@ class _Run:
         self.complete_ms = max(self.complete_ms, min(until_ms, self._end_ms))
         self.folder.advance(None, until_ms)
 
-    async def keep(self) -> None:
-        """Store what is complete, if there is any."""
+    async def keep(self, *, is_last: bool = False) -> None:
+        """Store what is complete, if there is any; who waits for the last is told by the end."""
         known, outcome = Range(self.outcome.until_ms, self.complete_ms), self.outcome
         if not known.duration_ms:
             return
@@ -205,5 +206,6 @@ class _Run:
         newest = (each.series.frames[-1].last_ms for each in series)
         outcome.newest_ms = max(newest, default=outcome.newest_ms)
         self.stored_ms = self._clock.now_ms()
-        await self._on_kept(outcome)
+        if not is_last:
+            await self._on_kept(outcome)
         self.is_broken = False

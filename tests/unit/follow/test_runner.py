@@ -368,7 +368,7 @@ async def test_all_is_stored_whatever_dies(seed: int) -> None:
 
 @in_virtual_time
 async def test_a_day_of_rounds_costs_few_rows() -> None:
-    """At most 2,000 rows are written, and 400 blocks stored, a day."""
+    """Three rows are written, and one block is stored, a round."""
     async with FollowWorld() as world:
         await world.follow(HOUR_MS)
         await world.deliver()
@@ -377,6 +377,6 @@ async def test_a_day_of_rounds_costs_few_rows() -> None:
         await world.pass_time(DAY_MS + 1_000)
         written = world.database.connection.total_changes - before
         assert 288 == len(world.kept.blocks) - stored
-        assert written <= 4 * 288
+        assert written == 3 * 288
         row = await world.row()
         assert (288, SAMPLES_A_DAY) <= row.a_day(world.now_ms)
