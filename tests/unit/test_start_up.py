@@ -34,6 +34,8 @@ LATE = {
         "blocks.merging",
         "blocks.upkeep",
         "cache.more_segments",
+        "cache.block_runs",
+        "cache.compaction_table",
         "cache.purges_table",
         "cache.site_blocks_table",
     ),
