@@ -40,6 +40,7 @@ from building_vitals.statistics.requests_table import RequestAnalytics
 from building_vitals.upstream_services import UpstreamServices
 
 if TYPE_CHECKING:
+    from building_vitals.blocks.merger import BlockMerger
     from building_vitals.blocks.reading import BlockReader
     from building_vitals.blocks.store import BlockStore
     from building_vitals.cache.compactor import Compactor
@@ -140,6 +141,18 @@ class App(UpstreamServices):
         return BlockStore(
             objects=self.platform.objects,
             database=self.platform.database,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def merger(self) -> BlockMerger:
+        """Makes few blocks of many."""
+        from building_vitals.blocks.merger import BlockMerger
+
+        return BlockMerger(
+            objects=self.platform.objects,
+            database=self.platform.database,
+            lost=self.store.lost,
             invocation=self.invocation,
         )
 
@@ -370,6 +383,7 @@ class App(UpstreamServices):
             queues=self.platform.queues,
             statistics=self.platform.requests,
             index=self.index,
+            merger=self.merger,
             freshness=self.freshness,
             results=self.results,
             datasets=self.datasets,

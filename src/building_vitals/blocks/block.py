@@ -31,6 +31,14 @@ LEAF_COMPRESSION_LEVEL = 6
 HASH_BYTES = 8
 
 
+class LostBlock(Exception):
+    """A block is gone, or not what was stored."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 class Stint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
     One range of one point that is known.
@@ -98,12 +106,19 @@ class Foot(msgspec.Struct, frozen=True, array_like=True):
     leaves: tuple[Leaf, ...]
 
 
-class FootPlace(msgspec.Struct, frozen=True, gc=False):
-    """Where a foot lies in its block, bytes, and its CRC-32."""
+class DirectoryPlace(msgspec.Struct, frozen=True, gc=False):
+    """
+    Where a directory lies in its block, bytes.
+
+    Attributes:
+        offset: Of its first leaf.
+        foot_offset, foot_bytes, foot_crc: The foot, with which it ends, and the CRC-32.
+    """
 
     offset: int
-    stored_bytes: int
-    crc: int
+    foot_offset: int
+    foot_bytes: int
+    foot_crc: int
 
 
 _FOOT = msgspec.msgpack.Decoder(Foot)
@@ -201,16 +216,17 @@ class BlockBuilder:
         """How many bytes `take` would return."""
         return sum(map(len, self._made))
 
-    def end(self) -> FootPlace:
+    def end(self) -> DirectoryPlace:
         """Append the directory; all points have been added, and `take` returns the rest."""
         if self._open:
             self._close()
+        begin = self.stored_bytes
         leaves: list[Leaf] = []
         for leaf, data in self._leaves:
             leaves.append(msgspec.structs.replace(leaf, offset=self.stored_bytes))
             self._append(data)
         foot = msgspec.msgpack.encode(Foot(VERSION, self._ranges, tuple(leaves)))
-        place = FootPlace(self.stored_bytes, len(foot), zlib.crc32(foot))
+        place = DirectoryPlace(begin, self.stored_bytes, len(foot), zlib.crc32(foot))
         self._append(foot)
         return place
 

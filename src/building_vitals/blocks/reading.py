@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 
 import msgspec
 
-from building_vitals.blocks.block import Entry, Foot, entries_of, foot_of
+from building_vitals.blocks.block import Entry, Foot, LostBlock, entries_of, foot_of
 from building_vitals.blocks.directory import leaf_reads, leaves_with, named, segments_of
 from building_vitals.blocks.memory import FOOT, DirectoryMemory
 from building_vitals.cache.block_rows import BlockRow, FoundBlocks, cut_out
@@ -29,10 +29,6 @@ READS_MAX = 4
 BLOCKS_MAX = 4
 # Leaves that are decoded before others may go on: some milliseconds.
 LEAVES_AT_ONCE = 16
-
-
-class LostBlock(Exception):
-    """A block is gone, or not what was stored."""
 
 
 class BlockReader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from building_vitals.blocks.block import BlockBuilder, FootPlace, place_in_order
+from building_vitals.blocks.block import BlockBuilder, DirectoryPlace, place_in_order
 from building_vitals.blocks.blocks_table import Blocks, StoredBlock
 from building_vitals.blocks.merging import level_of
 from building_vitals.cache.object_keys import block_object_key
@@ -54,8 +54,7 @@ class BlockStore:
         builder = BlockBuilder([known])
         for point, stints in _by_point(series):
             builder.add(point, stints)
-        directory_offset = builder.stored_bytes
-        foot = builder.end()
+        place = builder.end()
         key = block_object_key(site, known, nonce=self._new_id())
         info = await self._put(site, key, known, builder)
         block = stored_block(
@@ -63,8 +62,7 @@ class BlockStore:
             info,
             known,
             builder,
-            foot,
-            directory_offset=directory_offset,
+            place,
             level=level_of(known),
             fetched_ms=fetched_ms,
         )
@@ -80,7 +78,8 @@ class BlockStore:
         return await self._blocks.drop(site, now_ms=self._clock.now_ms())
 
     async def _put(self, site: str, key: str, known: Range, builder: BlockBuilder) -> ObjectInfo:
-        metadata = block_metadata(site, known, builder)
+        counts = {"points": str(builder.points), "samples": str(builder.samples)}
+        metadata = block_metadata(site, known) | counts
         data = builder.take()
         if len(data) <= PUT_BYTES_MAX:
             return await self._objects.put(key, data, content_type=CONTENT_TYPE, metadata=metadata)
@@ -89,12 +88,10 @@ class BlockStore:
         )
 
 
-def block_metadata(site: str, known: Range, builder: BlockBuilder) -> dict[str, str]:
-    """Return what a block's object says of itself."""
+def block_metadata(site: str, known: Range) -> dict[str, str]:
+    """Return what a block's object says of itself before its points are known."""
     return {
         "site": site,
-        "points": str(builder.points),
-        "samples": str(builder.samples),
         "start": format_instant(known.start_ms),
         "end": format_instant(known.end_ms),
     }
@@ -105,9 +102,8 @@ def stored_block(
     info: ObjectInfo,
     known: Range,
     builder: BlockBuilder,
-    foot: FootPlace,
+    place: DirectoryPlace,
     *,
-    directory_offset: int,
     level: int,
     fetched_ms: int,
     cut_ms: int = -1,
@@ -122,10 +118,10 @@ def stored_block(
         points=builder.points,
         samples=builder.samples,
         stored_bytes=builder.stored_bytes,
-        directory_offset=directory_offset,
-        foot_offset=foot.offset,
-        foot_bytes=foot.stored_bytes,
-        foot_crc=foot.crc,
+        directory_offset=place.offset,
+        foot_offset=place.foot_offset,
+        foot_bytes=place.foot_bytes,
+        foot_crc=place.foot_crc,
         cut_ms=cut_ms,
     )
 

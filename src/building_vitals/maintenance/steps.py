@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from building_vitals.blocks import upkeep as blocks_upkeep
+from building_vitals.blocks.merger import BlockMerger
 from building_vitals.cache import upkeep as cache_upkeep
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
@@ -23,6 +25,7 @@ def all_steps(
     queues: ChunkSender,
     statistics: Database,
     index: SegmentIndex,
+    merger: BlockMerger,
     freshness: Freshness,
     results: JobResultService,
     datasets: R2CacheService,
@@ -30,6 +33,7 @@ def all_steps(
     """Return the periodic work of every room; *statistics* is the database of the requests."""
     return [
         *cache_upkeep.steps(database, objects, index, freshness),
+        *blocks_upkeep.steps(database, objects, index, merger),
         *jobs_upkeep.steps(database, objects, queues, results),
         *follow_upkeep.steps(database, queues),
         *datasets_upkeep.steps(datasets),

@@ -29,8 +29,8 @@ def built(points: dict[str, list[tuple[Range, Series]]]) -> tuple[bytes, Foot]:
         builder.add(point, points[point])
     place = builder.end()
     data = builder.take()
-    assert builder.stored_bytes == len(data) == place.offset + place.stored_bytes
-    return data, foot_of(data[place.offset :], place.crc)
+    assert builder.stored_bytes == len(data) == place.foot_offset + place.foot_bytes
+    return data, foot_of(data[place.foot_offset :], place.foot_crc)
 
 
 def entries_in(data: bytes, foot: Foot) -> list[Entry]:
@@ -105,12 +105,12 @@ def test_a_spoilt_directory_is_noticed() -> None:
     builder.add("a", [(KNOWN, samples("10:1 20:2").series())])
     place = builder.end()
     data = builder.take()
-    foot = data[place.offset :]
-    leaf = foot_of(foot, place.crc).leaves[0]
+    foot = data[place.foot_offset :]
+    leaf = foot_of(foot, place.foot_crc).leaves[0]
     own = data[leaf.offset : leaf.offset + leaf.stored_bytes]
     for n in range(len(foot)):
         with pytest.raises(ValueError, match="stored"):
-            foot_of(foot[:n] + bytes([foot[n] ^ 1]) + foot[n + 1 :], place.crc)
+            foot_of(foot[:n] + bytes([foot[n] ^ 1]) + foot[n + 1 :], place.foot_crc)
     for n in range(len(own)):
         with pytest.raises(ValueError, match="stored"):
             entries_of(leaf, own[:n] + bytes([own[n] ^ 1]) + own[n + 1 :])

@@ -59,7 +59,7 @@ def test_every_point_is_found() -> None:
         builder.add(name, [(KNOWN, series)])
     place = builder.end()
     data = builder.take()
-    foot = foot_of(data[place.offset :], place.crc)
+    foot = foot_of(data[place.foot_offset :], place.foot_crc)
     found = set()
     for number, points in leaves_with(foot, [*names, "stranger"]).items():
         leaf = foot.leaves[number]
