@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from building_vitals.blocks.reading import BlockReader
     from building_vitals.blocks.store import BlockStore
     from building_vitals.cache.compactor import Compactor
-    from building_vitals.follow.follows_table import FollowRow, SiteFollows
+    from building_vitals.follow.follows_table import FollowRow
     from building_vitals.follow.runner import FollowRunner
     from building_vitals.follow.service import FollowService
     from building_vitals.jobs.filling import RunLater
@@ -67,12 +67,8 @@ class App(UpstreamServices):
         """Identifies callers, as `AUTH_MODE` says."""
         if self.settings.auth_mode == "open":
             return OpenAccess()
-        return KeyAccess(keys=self.keys, memory=self.isolate.keys, invocation=self.invocation)
-
-    @cached_property
-    def keys(self) -> ApiKeys:
-        """Finds API keys."""
-        return ApiKeys(self.platform.database)
+        keys = ApiKeys(self.platform.database)
+        return KeyAccess(keys=keys, memory=self.isolate.keys, invocation=self.invocation)
 
     @cached_property
     def limits(self) -> RequestLimits:
@@ -97,8 +93,7 @@ class App(UpstreamServices):
     def freshness_of(self, site: str) -> Freshness:
         """Return the same for a site, by what is known of it without asking."""
         rule = self.freshness.of_site(self.source.lateness_ms(site))
-        followed = self.followed.of(site)
-        return rule if followed is None else msgspec.structs.replace(rule, followed=followed)
+        return msgspec.structs.replace(rule, followed=self.followed.of(site))
 
     @cached_property
     def followed(self) -> FollowedSites:
@@ -106,14 +101,9 @@ class App(UpstreamServices):
         return FollowedSites(self._all_follows, self.isolate.follows, self.invocation)
 
     async def _all_follows(self) -> list[FollowRow]:
-        return await self.follows.all()
-
-    @cached_property
-    def follows(self) -> SiteFollows:
-        """The table of the followed sites."""
         from building_vitals.follow.follows_table import SiteFollows
 
-        return SiteFollows(self.platform.database)
+        return await SiteFollows(self.platform.database).all()
 
     @cached_property
     def index(self) -> SegmentIndex:

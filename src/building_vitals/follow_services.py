@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from building_vitals.follow.follows_table import SiteFollows
 from building_vitals.follow.runner import FollowRunner
 from building_vitals.follow.service import FollowService
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def follow_service(app: App) -> FollowService:
     """Return what follows sites, says how that goes, and ends it."""
     return FollowService(
-        follows=app.follows,
+        follows=SiteFollows(app.platform.database),
         lists=app.sites,
         keeper=app.blocks,
         purge=lambda site: app.cache_admin.purge(site, None, None),
