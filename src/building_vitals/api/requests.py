@@ -53,7 +53,7 @@ class CachePurgeQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class FollowWish:
+class FollowRequest:
     """
     How a site is to be followed.
 
@@ -194,7 +194,7 @@ def parse_follow(
     *,
     now_ms: int,
     query: str = "",
-) -> FollowWish:
+) -> FollowRequest:
     """
     Return how a site is to be followed.
 
@@ -224,7 +224,7 @@ def parse_follow(
     if every is not None and not MINUTE_MS <= every_ms <= DAY_MS:
         source.refuse(ap.EVERY.name, f"out of bounds: {every}; {ap.EVERY.allowed}")
     source.raise_problems()
-    return FollowWish(site, since_ms, every, every_ms)
+    return FollowRequest(site, since_ms, every, every_ms)
 
 
 def require_plain_body(headers: Mapping[str, str]) -> None:

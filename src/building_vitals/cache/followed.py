@@ -9,12 +9,14 @@ rounds come as they should, what is younger than the last one is left to the nex
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
 from building_vitals.cache.segments import Segment
 from building_vitals.ranges import Range
 
+FollowState = Literal["following", "backfilling", "behind", "failing"]
 # So many rounds late, a follow is behind, and charts fetch for themselves.
 HEALTHY_ROUNDS = 2
 

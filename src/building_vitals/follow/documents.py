@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
+from building_vitals.cache.followed import FollowState
 from building_vitals.fields import Count, IsoTime
-
-FollowState = Literal["following", "backfilling", "behind", "failing"]
 
 
 class BackfillDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from building_vitals.cache.followed import is_healthy
-from building_vitals.follow.documents import FollowState
+from building_vitals.cache.followed import FollowState, is_healthy
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range, gaps, merge, split_evenly
 
