@@ -120,6 +120,9 @@ WHERE site = ?1 AND orphaned_ms IS NULL
 _ORPHANS_AMONG = """
 SELECT object_key FROM cache_metadata
 WHERE orphaned_ms > 0 AND object_key IN (SELECT value FROM json_each(?1))
+UNION ALL
+SELECT object_key FROM site_blocks
+WHERE gone_ms > 0 AND object_key IN (SELECT value FROM json_each(?1))
 """
 _DROP_OBJECTS = """
 DELETE FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from builders import Samples, every, samples
+from builders import Samples, samples
 from building_vitals.blocks.block import (
     LEAF_ENTRIES_MAX,
     BlockBuilder,
@@ -119,16 +121,16 @@ def test_a_spoilt_directory_is_noticed() -> None:
 def test_the_directory_of_a_month_is_small() -> None:
     """Of 30 days of 5-minute data, at most 15 % of the bytes say where the samples are."""
     month = Range(0, 30 * DAY_MS)
-    held = Samples(
-        (at_ms, f"{20 + (at_ms * 7919 % 1000) / 100:.2f}")
-        for at_ms, _ in every(5 * MINUTE_MS, month)
-    )
-    series = held.series([576] * 15)
     builder = BlockBuilder([month])
-    for point in sorted(
-        (f"building/ahu_{n}/supply_air_temperature" for n in range(100)), key=place_in_order
-    ):
-        builder.add(point, [(month, series)])
+    names = [f"building/ahu_{n}/supply_air_temperature" for n in range(20)]
+    for n, point in enumerate(sorted(names, key=place_in_order)):
+        rng = random.Random(n)
+        value, held = 20.0, []
+        for at_ms in range(0, month.end_ms, 5 * MINUTE_MS):
+            value += rng.uniform(-0.3, 0.3)
+            held.append((at_ms, f"{value:.2f}"))
+        builder.add(point, [(month, Samples(held).series([576] * 15))])
     of_series = builder.stored_bytes
     builder.end()
+    assert 20 * 8640 == builder.samples
     assert builder.stored_bytes - of_series < 0.15 * builder.stored_bytes

@@ -109,5 +109,8 @@ async def test_all_blocks_of_a_site_are_let_go_of() -> None:
         assert 2 == await world.app.blocks.forget("site")
         assert 1 == len(block_keys(world))
         assert 0 == await world.app.blocks.forget("site")
+        # The objects stay for a while, for who reads them, but are shown no longer.
+        listed = await world.app.cache_admin.list_objects(prefix="blocks/", limit=9, cursor=None)
+        assert block_keys(world) == [each.key for each in listed.objects]
         assert [] == await world.index.find("site", SOME, days(3, 1))
         assert 3 == len(await world.index.find("other", SOME, days(3, 1)))
