@@ -65,6 +65,27 @@ CREATE TABLE IF NOT EXISTS cache_totals (
   counted_ms INTEGER NOT NULL    -- when they were last counted from the rows themselves
 ) STRICT;
 
+-- Blocks: all points of a site over a range, one object each. Those that are gone stay for who still reads them.
+CREATE TABLE IF NOT EXISTS site_blocks (
+  site TEXT NOT NULL,
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  object_key TEXT NOT NULL,
+  object_etag TEXT NOT NULL,
+  level INTEGER NOT NULL,        -- how often merged, by its length: 0 to 4
+  fetched_ms INTEGER NOT NULL,   -- when the latest fetch began that it is known from
+  points INTEGER NOT NULL,       -- with samples
+  samples INTEGER NOT NULL,
+  stored_bytes INTEGER NOT NULL, -- bytes of the object
+  directory_offset INTEGER NOT NULL,         -- where the series end
+  foot_offset INTEGER NOT NULL,  -- the end of the directory, with which reading begins
+  foot_bytes INTEGER NOT NULL,
+  foot_crc INTEGER NOT NULL,
+  cut_ms INTEGER NOT NULL DEFAULT -1,        -- purges up to this instant have been carried out
+  gone_ms INTEGER,               -- when another took its place, or it was dropped or lost; null: it is read
+  PRIMARY KEY (site, end_ms, start_ms, object_key)
+) STRICT, WITHOUT ROWID;
+
 -- What was purged, and when last: of data that were fetched before, this part is no longer stored.
 CREATE TABLE IF NOT EXISTS cache_purges (
   site TEXT NOT NULL,
@@ -336,6 +357,30 @@ CREATE TABLE IF NOT EXISTS upstream_profiles (
   claimed_ms INTEGER NOT NULL,   -- when somebody last began to compare the two ways of asking
   updated_ms INTEGER NOT NULL,
   PRIMARY KEY (upstream, site)
+) STRICT, WITHOUT ROWID;
+
+-- Sites whose samples are read all the time: by rounds up to the present, and backwards from there.
+CREATE TABLE IF NOT EXISTS site_follows (
+  site TEXT PRIMARY KEY,
+  since_ms INTEGER NOT NULL,
+  every_ms INTEGER NOT NULL,
+  every TEXT NOT NULL,           -- the same as it was put: 5m
+  begun_ms INTEGER NOT NULL,
+  next_ms INTEGER NOT NULL,      -- when the next round is due
+  backfill_ms INTEGER NOT NULL DEFAULT 0,    -- nothing but rounds is read before
+  read TEXT NOT NULL DEFAULT '[]',           -- JSON: ranges that need not be read again
+  round_start_ms INTEGER,        -- what the last round read; null: there was none
+  round_end_ms INTEGER,
+  failures INTEGER NOT NULL DEFAULT 0,       -- rounds, since the last that did not fail
+  backfill_failures INTEGER NOT NULL DEFAULT 0,
+  error TEXT,                    -- of the last failure; null: none since
+  pace REAL NOT NULL DEFAULT 0,  -- milliseconds of data read in one
+  newest_ms INTEGER,             -- the newest sample
+  days TEXT NOT NULL DEFAULT '{}',           -- JSON: pages and samples read by UTC day
+  lease_id TEXT,                 -- whose it is while it is read
+  lease_until_ms INTEGER NOT NULL DEFAULT 0,
+  message_ms INTEGER NOT NULL,   -- when its queue message is to come
+  sends INTEGER NOT NULL DEFAULT 0           -- messages sent in vain
 ) STRICT, WITHOUT ROWID;
 
 -- Where maintenance steps that go on in the next run have got to, and when the last run ended.

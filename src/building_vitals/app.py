@@ -22,29 +22,35 @@ from building_vitals.access.origins import host_name, is_loopback
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.service import EnhancedTimeseriesService
 from building_vitals.cache.accesses import Accesses
-from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.filler import SegmentFiller
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.refetch import Refetch
 from building_vitals.cache.store import SegmentStore
+from building_vitals.follow.memory import FollowedSites
 from building_vitals.maintenance.overdue import OverdueMaintenance
 from building_vitals.maintenance.purge import CacheAdmin
 from building_vitals.maintenance.run import Maintenance
 from building_vitals.maintenance.state_table import MaintenanceState
 from building_vitals.ports import Invocation
-from building_vitals.statistics.figures_table import Statistics
 from building_vitals.statistics.recorder import AnalyticsService
-from building_vitals.statistics.report import StatisticsService
 from building_vitals.statistics.requests_table import RequestAnalytics
 from building_vitals.upstream_services import UpstreamServices
 
 if TYPE_CHECKING:
+    from building_vitals.blocks.merger import BlockMerger
+    from building_vitals.blocks.reading import BlockReader
+    from building_vitals.blocks.store import BlockStore
+    from building_vitals.cache.compactor import Compactor
+    from building_vitals.follow.follows_table import FollowRow
+    from building_vitals.follow.runner import FollowRunner
+    from building_vitals.follow.service import FollowService
     from building_vitals.jobs.filling import RunLater
     from building_vitals.jobs.results import JobResultService
     from building_vitals.jobs.runner import ChunkRunner
     from building_vitals.jobs.service import ChartQueueService
     from building_vitals.maintenance.health import HealthService
+    from building_vitals.statistics.report import StatisticsService
 
 
 class App(UpstreamServices):
@@ -60,12 +66,8 @@ class App(UpstreamServices):
         """Identifies callers, as `AUTH_MODE` says."""
         if self.settings.auth_mode == "open":
             return OpenAccess()
-        return KeyAccess(keys=self.keys, memory=self.isolate.keys, invocation=self.invocation)
-
-    @cached_property
-    def keys(self) -> ApiKeys:
-        """Finds API keys."""
-        return ApiKeys(self.platform.database)
+        keys = ApiKeys(self.platform.database)
+        return KeyAccess(keys=keys, memory=self.isolate.keys, invocation=self.invocation)
 
     @cached_property
     def limits(self) -> RequestLimits:
@@ -89,12 +91,59 @@ class App(UpstreamServices):
 
     def freshness_of(self, site: str) -> Freshness:
         """Return the same for a site, by what is known of it without asking."""
-        return self.freshness.of_site(self.source.lateness_ms(site))
+        rule = self.freshness.of_site(self.source.lateness_ms(site))
+        return msgspec.structs.replace(rule, followed=self.followed.of(site))
+
+    @cached_property
+    def followed(self) -> FollowedSites:
+        """What is remembered of the followed sites."""
+        return FollowedSites(self._all_follows, self.isolate.follows, self.invocation)
+
+    async def _all_follows(self) -> list[FollowRow]:
+        from building_vitals.follow.follows_table import SiteFollows
+
+        return await SiteFollows(self.platform.database).all()
 
     @cached_property
     def index(self) -> SegmentIndex:
         """The index of segments."""
-        return SegmentIndex(self.platform.database, self.isolate.look_ups)
+        return SegmentIndex(
+            self.platform.database, self.isolate.look_ups, lambda: self.block_reader
+        )
+
+    @cached_property
+    def block_reader(self) -> BlockReader:
+        """Finds the segments that lie in blocks."""
+        from building_vitals.blocks.reading import BlockReader
+
+        return BlockReader(
+            objects=self.platform.objects,
+            memory=self.isolate.directories,
+            lost=self.store.lost,
+        )
+
+    @cached_property
+    def blocks(self) -> BlockStore:
+        """Stores all points of a site at once."""
+        from building_vitals.blocks.store import BlockStore
+
+        return BlockStore(
+            objects=self.platform.objects,
+            database=self.platform.database,
+            invocation=self.invocation,
+        )
+
+    @cached_property
+    def merger(self) -> BlockMerger:
+        """Makes few blocks of many."""
+        from building_vitals.blocks.merger import BlockMerger
+
+        return BlockMerger(
+            objects=self.platform.objects,
+            database=self.platform.database,
+            lost=self.store.lost,
+            invocation=self.invocation,
+        )
 
     @cached_property
     def store(self) -> SegmentStore:
@@ -127,6 +176,7 @@ class App(UpstreamServices):
         return SegmentFiller(
             upstream=self.source,
             store=self.store,
+            index=self.index,
             database=self.platform.database,
             freshness_of=self.freshness_of,
             lease_ms=lease_ms,
@@ -135,6 +185,7 @@ class App(UpstreamServices):
             twins=self.isolate.twins,
             # Nobody looks at a job's newest minute, and its end is checked against the index.
             refetch=Refetch() if is_background else self._refetch,
+            know_follows=self.followed.refresh,
             invocation=invocation,
             is_background=is_background,
             charge=None if self._is_queued else self.allowance.charge,
@@ -143,11 +194,13 @@ class App(UpstreamServices):
     @property
     def _refetch(self) -> Refetch:
         bound_ms = self.settings.cache.min_refetch * 1000
-        return Refetch(bound_ms, self.isolate.point_names.intervals_ms)
+        return Refetch(bound_ms, self.isolate.point_names.intervals_ms, self.followed.of)
 
     @cached_property
     def compactor(self) -> Compactor:
         """Joins segments that lie in too many objects."""
+        from building_vitals.cache.compactor import Compactor
+
         return Compactor(
             store=self.store,
             index=self.index,
@@ -180,6 +233,7 @@ class App(UpstreamServices):
             bypasses=self.isolate.bypasses,
             streams=self.isolate.answer_streams,
             names=self.isolate.point_names,
+            known_until=self.followed.known_until,
             invocation=self.invocation,
         )
 
@@ -232,12 +286,27 @@ class App(UpstreamServices):
             objects=self.platform.objects,
             filler_for=self.filler_for,
             store=self.store,
+            index=self.index,
             accesses=self.accesses,
             sender=self.platform.queues,
             options=self.settings.jobs,
             on_complete=self.results.materialise,
             invocation=self.invocation,
         )
+
+    @cached_property
+    def follow(self) -> FollowService:
+        """Follows sites, says how that goes, and ends it."""
+        from building_vitals.follow_services import follow_service
+
+        return follow_service(self)
+
+    @cached_property
+    def follow_runner(self) -> FollowRunner:
+        """Reads followed sites."""
+        from building_vitals.follow_services import follow_runner
+
+        return follow_runner(self)
 
     @cached_property
     def analytics(self) -> AnalyticsService:
@@ -253,10 +322,15 @@ class App(UpstreamServices):
     @cached_property
     def statistics(self) -> StatisticsService:
         """Reads the document of `/api/stats`."""
+        from building_vitals.follow.service import followed_sites
+        from building_vitals.statistics.figures_table import Statistics
+        from building_vitals.statistics.report import StatisticsService
+
         return StatisticsService(
             statistics=Statistics(self.platform.database, self.platform.requests),
             clock=self.clock,
             upstream_limit=self.settings.upstream_requests_per_minute,
+            followed=followed_sites,
         )
 
     @cached_property
@@ -300,6 +374,7 @@ class App(UpstreamServices):
             queues=self.platform.queues,
             statistics=self.platform.requests,
             index=self.index,
+            merger=self.merger,
             freshness=self.freshness,
             results=self.results,
             datasets=self.datasets,

@@ -15,11 +15,13 @@ from building_vitals.access.waits import OpenWaits
 from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.recent import RecentAnswers
 from building_vitals.answers.stream_limit import StreamLimit
+from building_vitals.blocks.memory import DirectoryMemory
 from building_vitals.cache.accesses import AccessMemory
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.look_ups import LookUps
 from building_vitals.cache.twins import Twins
 from building_vitals.cache.waiting import Waiting
+from building_vitals.follow.memory import FollowMemory
 from building_vitals.maintenance.health_documents import HealthMemory
 from building_vitals.maintenance.overdue import LastLook
 from building_vitals.memory import MemoryBudget
@@ -38,6 +40,7 @@ class Isolate:
     Attributes:
         settings: Read once, because vars change only with a deployment; None until then.
         look_ups: Answers of the index, remembered for a second.
+        directories: Parts of blocks that say where samples lie.
         accesses: When the access of objects was last noted.
         recent: The latest answers to clients.
         bypasses: Requests that go past the cache.
@@ -58,12 +61,14 @@ class Isolate:
         upstream: What has been seen of the upstream.
         last_look: When it was last looked whether maintenance is overdue.
         told: Faults that the log has already: one line for each is enough.
+        follows: Which sites are followed, as read some seconds ago.
         leveling: Sites of which levels are being made, and until when at the most.
     """
 
     def __init__(self) -> None:
         self.settings: Settings | None = None
         self.look_ups = LookUps()
+        self.directories = DirectoryMemory()
         self.accesses = AccessMemory()
         self.recent = RecentAnswers(self.look_ups)
         self.bypasses = BypassLimit()
@@ -85,4 +90,5 @@ class Isolate:
         self.upstream = UpstreamState()
         self.last_look = LastLook()
         self.told: set[str] = set()
+        self.follows = FollowMemory()
         self.leveling: dict[str, int] = {}

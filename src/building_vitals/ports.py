@@ -252,6 +252,21 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def put_parts(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """
+        Do the same for an object whose size is not known before its last chunk has come.
+
+        Some megabytes are held at a time.
+        """
+        ...
+
     async def open(self, key: str, *, object_etag: str) -> OpenObject | None:
         """Return an object to be streamed; None when no object has this key and entity tag."""
         ...

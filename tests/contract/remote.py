@@ -147,6 +147,35 @@ class RemoteObjects:
             raise failure
         return ObjectInfo(**info)
 
+    async def put_parts(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """Store an object part by part; a failure of the chunks is one over there too."""
+        texts: list[str | None] = []
+        failure: Exception | None = None
+        try:
+            async for chunk in chunks:
+                texts += [base64.b64encode(chunk).decode()]
+        except ValueError as error:
+            texts.append(None)
+            failure = error
+        info = await self._call(
+            "put_parts",
+            key=key,
+            chunks=texts,
+            content_type=content_type,
+            metadata=None if metadata is None else dict(metadata),
+        )
+        if failure is not None:
+            assert info == "ValueError"
+            raise failure
+        return ObjectInfo(**info)
+
     async def open(self, key: str, *, object_etag: str) -> FakeOpenObject | None:
         """Return an object to be streamed, with all that its stream gave."""
         text = await self._call("open", key=key, object_etag=object_etag)

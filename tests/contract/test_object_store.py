@@ -234,6 +234,45 @@ async def test_a_stream_of_another_length_is_refused(
     assert None is await objects.head(prefix + "s")
 
 
+@pytest.mark.parametrize("size", [1, 1_000, 5_242_880, 5_242_881, 12_000_000])
+async def test_parts_become_one_object(objects: ObjectStore, prefix: str, size: int) -> None:
+    """However many there are, all bytes are there, in order, with what is told of them."""
+    data = (DATA * (size // len(DATA) + 1))[:size]
+    metadata = {"site": "hq"}
+    info = await objects.put_parts(
+        prefix + "p",
+        _chunks(*(data[start : start + 1_500_000] for start in range(0, size, 1_500_000))),
+        content_type="application/json",
+        metadata=metadata,
+    )
+    assert (prefix + "p", size) == (info.key, info.size)
+    assert info == await objects.head(prefix + "p")
+    assert ("application/json", metadata) == (info.content_type, info.metadata)
+    assert data == await objects.get(prefix + "p", object_etag=info.object_etag)
+    assert data[size // 2 :] == await objects.get(
+        prefix + "p", offset=size // 2, length=size - size // 2, object_etag=info.object_etag
+    )
+
+
+@pytest.mark.parametrize("before", [0, 4])
+async def test_parts_that_fail_store_nothing(
+    objects: ObjectStore, prefix: str, before: int
+) -> None:
+    """What the chunks raise is raised, before the first part has gone and after."""
+    chunks = [DATA * 200] * before
+    with pytest.raises(ValueError, match="no more"):
+        await objects.put_parts(prefix + "p", _chunks(*chunks, None), content_type=CONTENT_TYPE)
+    assert None is await objects.head(prefix + "p")
+
+
+async def test_refused_parts_are_told(objects: ObjectStore, prefix: str) -> None:
+    """A bucket that refuses the object ends the call."""
+    with pytest.raises(Unavailable):
+        await objects.put_parts(
+            prefix + "k" * 1025, _chunks(*[DATA * 200] * 5), content_type=CONTENT_TYPE
+        )
+
+
 async def test_an_open_object_gives_all_its_bytes(objects: ObjectStore, prefix: str) -> None:
     """Only the object of that tag is opened."""
     info = await objects.put(prefix + "a", DATA, content_type=CONTENT_TYPE)

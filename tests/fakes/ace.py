@@ -245,6 +245,14 @@ class Bench:
             assert {asyncio.current_task()} == asyncio.all_tasks()
             await self.settle()
 
+    async def fetch_site(self, site: str = "hq", **options: Any) -> Any:
+        """Fetch an hour of all points of a site, and assert that nothing is left running."""
+        try:
+            return await self.client.fetch_site(site, HOUR, self.sink, **options)
+        finally:
+            assert {asyncio.current_task()} == asyncio.all_tasks()
+            await self.settle()
+
     async def settle(self) -> None:
         """Do what is left for after the answer."""
         while self.works:

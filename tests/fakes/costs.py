@@ -14,6 +14,11 @@ class SteadyCosts:
     page_size: int
     samples_per_day: float = 288.0
 
+    @property
+    def pages_per_day(self) -> float | None:
+        """Nothing: how large the site is does not matter."""
+        return None
+
     def requests(self, points_count: int, duration_ms: int) -> int:
         """Return the pages, rounded up; at least one."""
         samples = points_count * duration_ms * self.samples_per_day / DAY_MS

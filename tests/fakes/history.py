@@ -20,7 +20,7 @@ from building_vitals.errors import UpstreamError, UpstreamTimeout
 from building_vitals.instants import DAY_MS, format_instant
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range
-from building_vitals.upstream.port import FetchCount, OnPage, SampleSink
+from building_vitals.upstream.port import FetchCount, GoesOn, OnPage, SampleSink
 from building_vitals.upstream.profile import Source
 
 MINUTE_MS = 60_000
@@ -74,6 +74,11 @@ class SiteCosts(msgspec.Struct):
     page_size: int
     site_points: int
     page_ms: int
+
+    @property
+    def pages_per_day(self) -> float | None:
+        """Pages of all points of the site."""
+        return self.site_points * self.samples_per_day / self.page_size or None
 
     def requests(self, points_count: int, duration_ms: int) -> int:
         """Return the pages."""
@@ -191,10 +196,42 @@ class History:
         on_page: OnPage | None = None,
     ) -> FetchCount:
         """Give the sink all that has happened, by time, a page after the other."""
-        now_ms = self._clock.now_ms()
         await self.check_points(site, points)
         strangers = self.strangers.intersection(points)
         points = [point for point in points if point not in self.strangers]
+        cost = Cost(is_by_point=source == "points", strangers=frozenset(strangers))
+        options: Any = {"deadline_ms": deadline_ms, "on_page": on_page}
+        await self._pages(points, time_range, sink, cost=cost, **options)
+        return cost
+
+    async def fetch_site(
+        self,
+        site: str,
+        time_range: Range,
+        sink: SampleSink,
+        *,
+        deadline_ms: int | None = None,
+        goes_on: GoesOn = lambda: True,
+        on_page: OnPage | None = None,
+    ) -> FetchCount:
+        """Give the sink all that has happened of all points of the site, as long as it is told."""
+        cost = Cost()
+        options: Any = {"deadline_ms": deadline_ms, "on_page": on_page, "goes_on": goes_on}
+        await self._pages((), time_range, sink, cost=cost, **options)
+        return cost
+
+    async def _pages(
+        self,
+        points: Sequence[str],
+        time_range: Range,
+        sink: SampleSink,
+        *,
+        cost: Cost,
+        deadline_ms: int | None,
+        on_page: OnPage | None,
+        goes_on: GoesOn = lambda: True,
+    ) -> None:
+        now_ms = self._clock.now_ms()
         asking = Asking(tuple(points), time_range, now_ms)
         self.asked.append(asking)
         happened = time_range.clip(Range(min(time_range.start_ms, now_ms - 1), now_ms))
@@ -204,7 +241,6 @@ class History:
             for point in dict.fromkeys((*points, *self.site_points))
             for at in (self.times(point, happened) if happened else ())
         )
-        cost = Cost(is_by_point=source == "points", strangers=frozenset(strangers))
         for number, start in enumerate(range(0, max(len(found), 1), self._page_size)):
             self.requests += 1
             cost.requests += 1
@@ -225,7 +261,8 @@ class History:
             sink.advance(None, following[0][0] if following else time_range.end_ms)
             if on_page is not None:
                 await on_page(cost)
-        return cost
+            if following and not goes_on():
+                return
 
     def source(self, site: str, points_count: int, duration_ms: int) -> Source | None:
         """Return where samples come from, as the test has it."""

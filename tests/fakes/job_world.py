@@ -26,7 +26,7 @@ from building_vitals.jobs.upkeep import LostChunks
 from building_vitals.maintenance.run import Maintenance, MaintenanceRun
 from building_vitals.maintenance.state_table import MaintenanceState
 from building_vitals.ranges import Range
-from building_vitals.statistics.events import DeadLetterEvent
+from building_vitals.statistics.events import DeadLetterEvent, FollowEvent
 from fakes.database import begin_invocation
 from fakes.queues import PRIORITIES, FakeMessage
 from fakes.world import World, WorldApp, read_body, read_json
@@ -116,6 +116,7 @@ class JobWorld(World):
         progress: Of each job, what every look at it has shown.
         dead_letters: What the statistics were told of messages given up.
         ended: Jobs the statistics were told have ended.
+        readings: What the statistics were told of followed sites.
         consumers: The services of every consumer so far.
     """
 
@@ -129,6 +130,7 @@ class JobWorld(World):
         self.progress: dict[str, list[int]] = {}
         self.dead_letters: list[DeadLetterEvent] = []
         self.ended: list[str] = []
+        self.readings: list[FollowEvent] = []
         self.consumers: list[WorldApp] = []
         self._deaths: list[Death] = []
         self.service_of_jobs = self.app.jobs
@@ -161,6 +163,7 @@ class JobWorld(World):
         return SimpleNamespace(
             record_dead_letter=self.dead_letters.append,
             record_ended_job=lambda job_id, **_: self.ended.append(job_id),
+            record_follow=self.readings.append,
         )
 
     def results(self, database: Any = None, objects: Any = None) -> JobResultService:

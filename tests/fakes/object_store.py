@@ -97,6 +97,19 @@ class FakeObjectStore:
                 metadata=metadata,
             )
 
+    async def put_parts(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """Store an object; nothing is stored unless all of it comes."""
+        async with self.failures.call("put_parts"):
+            data = b"".join([chunk async for chunk in chunks])
+            return await self.put(key, data, content_type=content_type, metadata=metadata)
+
     async def open(self, key: str, *, object_etag: str) -> FakeOpenObject | None:
         """Return an object to be streamed; None when there is none of this entity tag."""
         data = await self.get(key, object_etag=object_etag)

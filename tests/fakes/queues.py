@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from building_vitals.jobs.model import ChunkRef
+import msgspec
+
+from building_vitals.jobs.model import ChunkRef, FollowRef
 from fakes.failures import Failures
 
 MESSAGES_MAX = 100
@@ -21,12 +23,12 @@ class FakeMessage:
     One delivery.
 
     Attributes:
-        ref: Which chunk.
+        ref: Which chunk, or which followed site.
         attempts: Deliveries, this one included.
         verdict: None as long as nothing was said, "ack", or seconds until the next delivery.
     """
 
-    def __init__(self, ref: ChunkRef, priority: str, attempts: int = 1) -> None:
+    def __init__(self, ref: ChunkRef | FollowRef, priority: str, attempts: int = 1) -> None:
         self.ref = ref
         self.priority = priority
         self.attempts = attempts
@@ -35,7 +37,8 @@ class FakeMessage:
     @property
     def body(self) -> dict[str, Any]:
         """What was sent, as the runtime gives it."""
-        return {"jobId": self.ref.job_id, "chunk": self.ref.chunk}
+        found: dict[str, Any] = msgspec.to_builtins(self.ref)
+        return found
 
     def ack(self) -> None:
         """Acknowledge it; the first word counts."""
@@ -55,6 +58,7 @@ class FakeQueues:
     Attributes:
         failures: Makes `send` fail.
         sent: Every chunk that was sent, in order.
+        follows: Every followed site that was sent, in order.
         losing: Decides whether a message gets lost on its way.
         dead: Messages given up, of all queues.
     """
@@ -62,6 +66,7 @@ class FakeQueues:
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self.failures = Failures("queue")
         self.sent: list[ChunkRef] = []
+        self.follows: list[str] = []
         self.losing: Callable[[], bool] = lambda: False
         self.dead: list[FakeMessage] = []
         self._now_ms = now_ms
@@ -70,12 +75,17 @@ class FakeQueues:
             name: [] for name in PRIORITIES
         }
 
-    async def send(self, refs: list[ChunkRef], priority: str, *, delay_s: int = 0) -> None:
-        """Send one message a chunk."""
+    async def send(
+        self, refs: Sequence[ChunkRef | FollowRef], priority: str, *, delay_s: int = 0
+    ) -> None:
+        """Send one message each."""
         async with self.failures.call("send"):
             assert 0 < len(refs) <= MESSAGES_MAX
             for ref in refs:
-                self.sent.append(ref)
+                if isinstance(ref, FollowRef):
+                    self.follows.append(ref.site)
+                else:
+                    self.sent.append(ref)
                 self.put(FakeMessage(ref, priority), delay_s)
 
     def put(self, message: FakeMessage, delay_s: int = 0) -> None:

@@ -18,8 +18,8 @@ SQL = re.compile(r"\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\s")
 SCHEMA = (ROOT / "schema.sql").read_text(encoding="utf-8")
 
 # Tables that stay small whatever happens: one row; leases under way; a row for each step; the sites
-# purged in the last day; the six ways a job may stand; the three
-# queues.
+# purged in the last day; the six ways a job may stand; the three queues; the sites that
+# administrators have followed; some dozens of blocks for each of them, merged as they come.
 SMALL_TABLES = {
     "cache_totals",
     "upstream_quota",
@@ -28,10 +28,15 @@ SMALL_TABLES = {
     "cache_purges",
     "job_totals",
     "chunk_queues",
+    "site_follows",
+    "site_blocks",
 }
 
 # Statements that may sort, and why.
-SORTS_ALLOWED = {("profiles_table", "_LIST"): "a row a site, read for administrators alone"}
+SORTS_ALLOWED = {
+    ("profiles_table", "_LIST"): "a row a site, read for administrators alone",
+    ("follows_table", "_QUIET"): "a row a followed site",
+}
 
 # Statements that may go through a table, and why.
 ALLOWED = {

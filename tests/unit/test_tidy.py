@@ -26,14 +26,17 @@ TEST_FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 62
 # A room imports only from rooms before it, and from itself.
 ROOMS = (
-    *("root", "series", "upstream", "cache", "answers", "access", "jobs", "datasets", "sites"),
-    *("statistics", "maintenance", "app", "api", "handlers", "platform", "entry"),
+    *("root", "series", "upstream", "cache", "blocks", "answers", "access", "jobs", "datasets"),
+    *("sites", "follow", "statistics", "maintenance", "app", "api", "handlers", "platform"),
+    "entry",
 )
 ROOT_MODULES = {
     *("fields", "instants", "ranges", "names", "errors", "ports", "upkeep", "memory"),
     *("statement_count", "ahead", "nearest"),
 }
-APP_MODULES = {"settings", "isolate", "adapters", "app", "upstream_services"}
+APP_MODULES = {
+    *("settings", "isolate", "adapters", "app", "upstream_services", "follow_services"),
+}
 
 LIBRARIES = {"msgspec"}
 NO_CODE = {
@@ -57,8 +60,10 @@ PURE = {
     *("upstream.ace.wire", "upstream.ace.nesting", "upstream.ace.sizing"),
     *("cache.freshness", "cache.segments", "cache.coverage", "cache.fetch_plan", "cache.need"),
     *("cache.failures", "cache.lease", "cache.patience", "cache.slivers", "cache.twins"),
-    *("cache.level_joining", "cache.rollup_plans", "cache.zooming"),
-    "cache.refetch",
+    *("cache.level_joining", "cache.rollup_plans", "cache.zooming", "cache.block_rows"),
+    "cache.block_runs",
+    *("blocks.block", "blocks.directory", "blocks.merging"),
+    *("cache.refetch", "cache.followed"),
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces", "answers.unknown_points"),
     *("answers.formats.registry", "answers.formats.encoder", "answers.formats.text_rows"),
@@ -69,10 +74,11 @@ PURE = {
     *("access.caller", "access.api_keys", "access.options", "access.origins", "access.streams"),
     "access.waits",
     *("jobs.chunking", "jobs.retrying", "datasets.dataset"),
+    "follow.rounds",
     *("statistics.durations", "statistics.events", "statistics.metrics"),
     *("api.negotiation", "api.cors", "api.parameters", "api.query_text", "api.readers"),
     *("api.requests", "api.problem", "handlers.log_line"),
-    *("api.interval_parameters", "api.intervals"),
+    *("api.interval_parameters", "api.intervals", "api.admin_parameters"),
 }
 # Values beside a port, for pure modules to use: the queues' stands with the jobs themselves.
 VALUES = {"jobs.model"}

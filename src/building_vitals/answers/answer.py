@@ -9,7 +9,7 @@ import msgspec
 
 from building_vitals.answers.formats.spliced_json import SealedBody
 from building_vitals.answers.question import Question, Route
-from building_vitals.cache.need import Resolution
+from building_vitals.cache.need import Filling, Resolution
 from building_vitals.fields import Count, IsoTime
 from building_vitals.instants import elapsed_ms, format_instant
 from building_vitals.ports import OpenObject
@@ -77,6 +77,7 @@ class CacheReport(msgspec.Struct, rename="camel"):
         upstream_requests: Requests it took, failed ones included.
         fetched: Ranges of the request that came from the upstream for some of its points, merged.
         missing: Of a stale answer: the ranges that could not be had, of any point, merged.
+        known_until: Of a followed site: the end of its last round, epoch milliseconds.
     """
 
     status: CacheStatus
@@ -85,11 +86,21 @@ class CacheReport(msgspec.Struct, rename="camel"):
     upstream_requests: Count = 0
     fetched: list[Range] = []
     missing: list[Range] | msgspec.UnsetType = msgspec.UNSET
+    known_until: int | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def is_hit(self) -> bool:
         """Whether nothing of the answer came from upstream."""
         return self.status in ("hit", "stale")
+
+
+def cache_status(filling: Filling) -> CacheStatus:
+    """Return the cache status: what share of the answer had been known."""
+    if filling.is_stale:
+        return "stale"
+    if not filling.fetched:
+        return "hit"
+    return "partial" if filling.had_known else "miss"
 
 
 class AnswerMeta(msgspec.Struct, kw_only=True, rename="camel"):

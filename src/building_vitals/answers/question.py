@@ -122,6 +122,7 @@ class TimeseriesRequest:
         timeout_ms: Time-out asked for; None for the configured one.
         max_points: Most samples per point; None for all.
         layout: Of CSV; None where it does not say.
+        is_fresh: Whether, of a followed site, what is younger than its last round is wanted now.
         wait_s: Seconds to wait for the job that it may become; None where it does not say.
         user_id: A label.
         interval: Of buckets; None for samples as they are.
@@ -138,6 +139,7 @@ class TimeseriesRequest:
     timeout_ms: int | None = None
     max_points: int | None = None
     layout: Layout | None = None
+    is_fresh: bool = False
     wait_s: int | None = None
     user_id: str | None = None
     interval: str | None = None

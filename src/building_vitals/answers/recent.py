@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
+import msgspec
+
 from building_vitals.answers.answer import CacheReport, TimeseriesAnswer, answer_meta
 from building_vitals.answers.formats.spliced_json import SealedBody, SealedJson, SplicedJson
 from building_vitals.answers.pieces import PointPieces
@@ -27,12 +29,19 @@ class AnswerPlan(NamedTuple):
 
     Attributes:
         object_keys: The objects it is made of, for the statistics.
+        known_until: Of a followed site: the end of its last round, when it was prepared.
     """
 
     parts: list[PointPieces]
     answer_etag: str
     expires_ms: int
     object_keys: tuple[str, ...]
+    known_until: int | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def report(self) -> CacheReport:
+        """What the cache does for it: all."""
+        return CacheReport("hit", known_until=self.known_until)
 
 
 class RecentAnswers:
@@ -55,7 +64,7 @@ class RecentAnswers:
         if prepared is None:
             return None
         answer = TimeseriesAnswer(
-            report=CacheReport("hit"),
+            report=prepared.report,
             object_keys=prepared.object_keys,
             answer_etag=prepared.answer_etag,
         )

@@ -93,4 +93,5 @@ def need_of(request: TimeseriesRequest, options: RoutingOptions, now_ms: int) ->
         # Who leaves the route to the Worker is not refused: too much becomes a job.
         fetched_max=options.large_threshold if request.route == "cached" else None,
         level_samples=level_samples,
+        is_fresh=request.is_fresh,
     )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from building_vitals.answers.answer import (
     AnswerMeta,
     CacheReport,
-    CacheStatus,
     TimeseriesAnswer,
     answer_meta,
+    cache_status,
 )
 from building_vitals.answers.body import WHOLE_BYTES_MAX, ByteSource, body, encoding
 from building_vitals.answers.bypass_limit import BypassLimit
@@ -32,7 +33,6 @@ from building_vitals.answers.recent import AnswerPlan, RecentAnswers
 from building_vitals.answers.routing import LargeGaps, RoutingOptions, need_of, needs_job
 from building_vitals.answers.stream_limit import StreamLimit
 from building_vitals.cache.accesses import Accesses
-from building_vitals.cache.compactor import Compactor
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.estimates import (
     estimated_gaps,
@@ -49,6 +49,9 @@ from building_vitals.ports import Invocation
 from building_vitals.ranges import Range
 from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.profile import Source
+
+if TYPE_CHECKING:
+    from building_vitals.cache.compactor import Compactor
 
 # Times that an answer is planned because objects were gone.
 LOST_OBJECTS_ATTEMPTS_MAX = 3
@@ -73,6 +76,7 @@ class EnhancedTimeseriesService:
         bypasses: BypassLimit,
         streams: StreamLimit,
         names: PointNames,
+        known_until: Callable[[str], int | msgspec.UnsetType],
         invocation: Invocation,
     ) -> None:
         self._filler = filler
@@ -86,6 +90,7 @@ class EnhancedTimeseriesService:
         self._bypasses = bypasses
         self._streams = streams
         self._names = names
+        self._known_until = known_until
         self._run_later = invocation.run_later
         self._on_fault = invocation.on_fault
 
@@ -202,7 +207,7 @@ class EnhancedTimeseriesService:
         if prepared is not None:
             with suppress(LostObjects):
                 return await self._encode(
-                    question, Filling([]), prepared.parts, CacheReport("hit"), prepared.answer_etag
+                    question, Filling([]), prepared.parts, prepared.report, prepared.answer_etag
                 )
         attempts, before, asked = 0, None, need
         while True:
@@ -260,6 +265,7 @@ class EnhancedTimeseriesService:
             "bypass",
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
+            known_until=self._known_until(need.site),
         )
         parts = self._resolve(need, filling)
         return await self._encode(question, filling, parts, report, None)
@@ -293,10 +299,11 @@ class EnhancedTimeseriesService:
                 # Another segment has taken its place since: to be planned again, as with objects.
                 raise LostObjects([]) from error
         report = CacheReport(
-            _status(filling),
+            cache_status(filling),
             upstream_requests=filling.upstream_requests,
             fetched=filling.fetched,
             missing=filling.missing if filling.is_stale else msgspec.UNSET,
+            known_until=self._known_until(need.site),
         )
         answer_etag = None if filling.is_stale else entity_tag(parts, question.form)
         answer = await self._encode(question, filling, parts, report, answer_etag)
@@ -308,7 +315,9 @@ class EnhancedTimeseriesService:
         is_whole = is_whole and not question.is_wide and are_slivers_kept(parts)
         if answer_etag is not None and not filling.fetched and is_whole:
             expires_ms = self._filler.expires_ms(need.site, filling.covers)
-            prepared = AnswerPlan(parts, answer_etag, expires_ms, answer.object_keys)
+            prepared = AnswerPlan(
+                parts, answer_etag, expires_ms, answer.object_keys, report.known_until
+            )
             self._recent.prepare(question, prepared, need.now_ms, generation)
         is_zoomed = need.level_samples != 0
         is_compacted = is_compacted and not filling.is_stale
@@ -384,15 +393,6 @@ class EnhancedTimeseriesService:
             self._recent.keep(answer_etag, encoder.seal(data))
         answer.first = data + encoder.finish(meta(encoder.samples))
         return answer
-
-
-def _status(filling: Filling) -> CacheStatus:
-    """Return the cache status: what share of the answer had been known."""
-    if filling.is_stale:
-        return "stale"
-    if not filling.fetched:
-        return "hit"
-    return "partial" if filling.had_known else "miss"
 
 
 def _reach(covers: Sequence[Cover], time_range: Range) -> bool:

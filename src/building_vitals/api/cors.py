@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 ANY_ORIGIN = "*"
-ALLOWED_METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 ALLOWED_HEADERS = "Authorization, X-API-Key, Content-Type, If-None-Match, Accept, Prefer"
 EXPOSED_HEADERS = (
     "X-Request-Id, X-Route-Type, X-Cache-Hit, X-Cache-Status, X-Request-Duration, "

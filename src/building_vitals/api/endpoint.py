@@ -10,7 +10,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from importlib import import_module
+from typing import Any, Literal, NamedTuple
 
 from building_vitals.api.messages import Call, Reply
 from building_vitals.api.parameters import Parameter
@@ -27,13 +28,32 @@ _KEYED_FAILURES = frozenset({400, 401, 403, 429, 500, 503})
 _OPEN_PART = re.compile(r"\{(\w+)\}")
 
 
+class LateDocument(NamedTuple):
+    """
+    A document whose module is imported only where somebody needs it.
+
+    Attributes:
+        module: The module's name.
+        name: Of its class there.
+    """
+
+    module: str
+    name: str
+
+    def load(self) -> type:
+        """Return the class."""
+        found: type = getattr(import_module(self.module), self.name)
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
     An answer of an endpoint that is no failure.
 
     Attributes:
-        content: Type of the body by media type: a Struct, `str` for text, None for bytes.
+        content: Type of the body by media type: a Struct, or where it is, `str` for text, None for
+            bytes.
         headers: Names of its headers besides `X-Request-Id`.
         links: OpenAPI links to other operations, by name.
     """

@@ -99,6 +99,8 @@ def parameter_schema(parameter: Parameter) -> JsonObject:
         schema = dict(_INSTANT)
     elif parameter.kind == "integer":
         schema = {"type": "integer", "minimum": parameter.minimum, "maximum": parameter.maximum}
+    elif parameter.kind == "boolean":
+        schema = {"type": "boolean"}
     elif parameter.choices:
         schema = {"type": "string", "enum": list(parameter.choices)}
     else:
@@ -125,7 +127,8 @@ def body_schema(members: Iterable[Parameter]) -> JsonObject:
         members: Its members; optional ones may be null, which stands for not given.
     """
     properties: dict[str, JsonObject] = {}
-    required = [p.POINTS.name]
+    members = list(members)
+    required = [p.POINTS.name] if p.POINTS in members else []
     for each in members:
         if each is p.POINTS:
             schema: JsonObject = parameter_schema(p.POINT) | {"maxItems": p.POINTS_MAX}
@@ -137,14 +140,18 @@ def body_schema(members: Iterable[Parameter]) -> JsonObject:
             else:
                 schema = _nullable(schema)
         properties[each.name] = schema | {"description": description}
-    example = {each.name: each.example for each in members if each.is_required}
+    example = {
+        each.name: [p.POINT.example] if each is p.POINTS else each.example
+        for each in members
+        if each.name in required
+    }
     return {
         "type": "object",
         "required": required,
         "properties": properties,
         "patternProperties": {f"^{IGNORED_PREFIX}": {}},
         "additionalProperties": False,
-        "examples": [example | {p.POINTS.name: [p.POINT.example]}],
+        "examples": [example],
     }
 
 

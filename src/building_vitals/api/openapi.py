@@ -9,7 +9,7 @@ from typing import Any, get_args
 from building_vitals.answers.answer import CacheStatus
 from building_vitals.answers.question import ROUTES
 from building_vitals.api import parameters as p
-from building_vitals.api.endpoint import JSON_TYPE, Answer, Endpoint, Tag
+from building_vitals.api.endpoint import JSON_TYPE, Answer, Endpoint, LateDocument, Tag
 from building_vitals.api.json_schemas import body_schema, document_schemas, parameter_schema
 from building_vitals.api.parameters import Parameter
 from building_vitals.api.problem import (
@@ -21,7 +21,7 @@ from building_vitals.errors import InvalidRequest
 from building_vitals.fields import JsonObject
 
 _PATH_PARAMETERS = {"id": p.JOB_ID, "jobId": p.JOB_ID, "site": p.SITE}
-_BODY_NAME = "TimeseriesRequest"
+_BODY_NAMES = {"postTimeseries": "TimeseriesRequest", "putFollow": "FollowRequest"}
 _FAILURES = {
     400: "The request is invalid; the answer lists every problem.",
     401: "The API key is missing or not valid.",
@@ -138,7 +138,7 @@ class _Schemas:
     def __init__(self, endpoints: Iterable[Endpoint], timeout_ms_max: int) -> None:
         self._timeout = p.timeout_parameter(timeout_ms_max)
         contents = [
-            body
+            _type_of(body)
             for endpoint in endpoints
             for answer in endpoint.answers.values()
             for body in answer.content.values()
@@ -170,8 +170,9 @@ class _Schemas:
             operation["parameters"] = parameters
         if endpoint.body:
             members = [self._configured(each) for each in endpoint.body]
-            self.components[_BODY_NAME] = body_schema(members)
-            schema = {"$ref": f"#/components/schemas/{_BODY_NAME}"}
+            name = _BODY_NAMES[endpoint.operation_id]
+            self.components[name] = body_schema(members)
+            schema = {"$ref": f"#/components/schemas/{name}"}
             operation["requestBody"] = {
                 "required": True,
                 "content": {JSON_TYPE: {"schema": schema}},
@@ -214,12 +215,16 @@ class _Schemas:
         }
         if answer.content:
             described["content"] = {
-                media_type: {} if body is None else {"schema": self._by_body[body]}
+                media_type: {} if body is None else {"schema": self._by_body[_type_of(body)]}
                 for media_type, body in answer.content.items()
             }
         if answer.links:
             described["links"] = dict(answer.links)
         return described
+
+
+def _type_of(body: Any) -> Any:
+    return body.load() if isinstance(body, LateDocument) else body
 
 
 def _parameter(parameter: Parameter, place: str, name: str | None = None) -> JsonObject:

@@ -24,7 +24,7 @@ from building_vitals.names import (
     TEXT_CHARACTER,
 )
 
-Kind = Literal["text", "integer", "instant"]
+Kind = Literal["text", "integer", "instant", "boolean"]
 Value = str | int
 
 POINTS_MAX = 5000
@@ -33,6 +33,7 @@ RANGE_DAYS_MAX = 20 * 365 + 5
 RANGE_MS_MAX = RANGE_DAYS_MAX * DAY_MS
 BODY_BYTES_MAX = 1_048_576
 PRIORITIES = ("low", "normal", "high")
+BOOLEANS = ("true", "false")
 TIMEOUT_MS_MAX = 30_000
 WAIT_S_MAX = 60
 
@@ -53,7 +54,7 @@ class Parameter:
         name: As in a query and in a body.
         description: For the API's description.
         allowed: The allowed values, as error messages name them.
-        kind: Text, integer, or instant (ISO 8601, epoch milliseconds, or from now).
+        kind: Text, integer, boolean, or instant (ISO 8601, epoch milliseconds, or from now).
         pattern: Regular expression for the whole text, alike in Python and ECMAScript.
         length_min, length_max: Of a text, in code points.
         minimum, maximum: Of an integer, included.
@@ -95,6 +96,10 @@ class Parameter:
             if _INTEGER.fullmatch(text) is None:
                 raise ValueError(f"not an integer: {shown(text)}; {self.allowed}")
             return self._check_integer(int(text))
+        if self.kind == "boolean":
+            if text not in BOOLEANS:
+                raise ValueError(f"unknown: {shown(text)}; {self.allowed}")
+            return text == "true"
         if self.kind == "instant":
             return self._read_instant(_BLANK_FOR_PLUS.sub(r"\1+\2", text), now_ms)
         return self._check_text(text)
@@ -114,6 +119,10 @@ class Parameter:
         if isinstance(value, float) and value.is_integer():
             # JSON knows one kind of number: 5.0 is 5, for JSON Schema too.
             value = int(value)
+        if self.kind == "boolean":
+            if not isinstance(value, bool):
+                raise ValueError(f"not a boolean: {shown(value)}; {self.allowed}")
+            return value
         is_integer = isinstance(value, int) and not isinstance(value, bool)
         if self.kind == "integer":
             if not is_integer:
@@ -231,18 +240,6 @@ END_TIME = Parameter(
     default="now",
     example="2025-01-02T00:00:00Z",
 )
-PURGE_START_TIME = replace(
-    START_TIME,
-    description="Start of the range (included); by default the beginning of time.",
-    example=None,
-    is_required=False,
-)
-PURGE_END_TIME = replace(
-    END_TIME,
-    description="End of the range (excluded); by default the end of time.",
-    default=None,
-    example=None,
-)
 ROUTE = Parameter(
     name="route",
     description="Forces this route; by default the estimated samples that are not known decide.",
@@ -279,6 +276,16 @@ MAX_POINTS = Parameter(
     kind="integer",
     minimum=2,
     maximum=100_000,
+)
+FRESH = Parameter(
+    name="fresh",
+    description=(
+        "On a followed site: whether what is younger than its last round is fetched now. By "
+        "default that is left to the next round, and `_meta.cache.knownUntil` says how far it goes."
+    ),
+    allowed="true or false is allowed",
+    kind="boolean",
+    default=False,
 )
 WAIT = Parameter(
     name="wait",
@@ -320,14 +327,6 @@ STATUS = Parameter(
     description="Lists jobs in this state only.",
     allowed=one_of(JOB_STATUSES),
     choices=JOB_STATUSES,
-)
-PREFIX = Parameter(
-    name="prefix",
-    description="Lists only objects whose keys begin with this text.",
-    allowed="up to 1,024 characters are allowed, none of them a control character",
-    pattern=f"{TEXT_CHARACTER}*",
-    length_max=1024,
-    default="",
 )
 SEARCH = Parameter(
     name="search",

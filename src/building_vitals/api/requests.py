@@ -7,11 +7,12 @@ together, and nothing but an AppError ever leaves it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from building_vitals.answers.question import TimeseriesRequest
+from building_vitals.api import admin_parameters as ap
 from building_vitals.api import interval_parameters as ip
 from building_vitals.api import parameters as p
 from building_vitals.api.parameters import Parameter
@@ -23,8 +24,17 @@ from building_vitals.api.readers import (
     QueryReader,
 )
 from building_vitals.errors import InvalidRequest, Problem
-from building_vitals.instants import INSTANT_MAX_MS, INSTANT_MIN_MS
+from building_vitals.instants import (
+    DAY_MS,
+    HOUR_MS,
+    INSTANT_MAX_MS,
+    INSTANT_MIN_MS,
+    MINUTE_MS,
+    format_instant,
+)
 from building_vitals.ranges import Range
+
+_UNITS_MS = {"s": 1000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,23 @@ class CachePurgeQuery:
     site: str
     points: tuple[str, ...] | None
     time_range: Range | None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowRequest:
+    """
+    How a site is to be followed.
+
+    Attributes:
+        since_ms: From when on all is to be kept.
+        every: Time between two rounds, as it was written.
+        every_ms: The same in milliseconds.
+    """
+
+    site: str
+    since_ms: int
+    every: str
+    every_ms: int
 
 
 def parse_query(
@@ -92,10 +119,7 @@ def parse_body(
         InvalidRequest: the body is wrong; every problem is listed.
         TooLarge: the body is longer than 1 MiB.
     """
-    members, repeated = read_json_object(body, content_type)
-    source = BodyReader(members, repeated, parameters, now_ms)
-    if any(not name.startswith(IGNORED_PREFIX) for name in QueryText(query).names):
-        source.refuse("query", "a POST takes its parameters from the body: send no query")
+    source = _body_reader(body, content_type, parameters, now_ms=now_ms, query=query)
     return _timeseries_request(source, timeout_ms_max)
 
 
@@ -151,7 +175,7 @@ def parse_cache_purge_query(
     source = QueryReader(query, parameters, now_ms)
     site = source.read(p.SITE)
     points = source.read_points(is_required=False)
-    start_ms, end_ms = source.read(p.PURGE_START_TIME), source.read(p.PURGE_END_TIME)
+    start_ms, end_ms = source.read(ap.PURGE_START_TIME), source.read(ap.PURGE_END_TIME)
     time_range = None
     if start_ms is not None or end_ms is not None:
         time_range = source.check_range(
@@ -160,6 +184,77 @@ def parse_cache_purge_query(
         )
     source.raise_problems()
     return CachePurgeQuery(cast(str, site), points, time_range)
+
+
+def parse_follow(
+    segment: str,
+    body: bytes,
+    content_type: str | None,
+    parameters: Iterable[Parameter],
+    *,
+    now_ms: int,
+    query: str = "",
+) -> FollowRequest:
+    """
+    Return how a site is to be followed.
+
+    Args:
+        segment: The part of the path that names the site, percent-encoded.
+        body: As received; null stands for not given, names that begin with `_` are ignored.
+        content_type: The `Content-Type` header; without one, JSON is assumed.
+        parameters: The endpoint's.
+        now_ms: The present, for times that count from it.
+        query: The request's query, undecoded, which may only hold what is ignored.
+
+    Raises:
+        InvalidRequest: something is wrong; every problem is listed.
+        TooLarge: the body is longer than 1 MiB.
+    """
+    source = _body_reader(body, content_type, parameters, now_ms=now_ms, query=query)
+    site = ""
+    try:
+        site = parse_site(segment)
+    except InvalidRequest as error:
+        source.problems += error.problems
+    since_ms, every = source.read(ap.SINCE), source.read(ap.EVERY)
+    if since_ms is not None and not now_ms - p.RANGE_MS_MAX <= since_ms <= now_ms:
+        moment = format_instant(since_ms)
+        source.refuse(ap.SINCE.name, f"not of the last 20 years: {moment}; {ap.SINCE.allowed}")
+    every_ms = 0 if every is None else int(every[:-1]) * _UNITS_MS[every[-1]]
+    if every is not None and not MINUTE_MS <= every_ms <= DAY_MS:
+        source.refuse(ap.EVERY.name, f"out of bounds: {every}; {ap.EVERY.allowed}")
+    source.raise_problems()
+    return FollowRequest(site, since_ms, every, every_ms)
+
+
+def require_plain_body(headers: Mapping[str, str]) -> None:
+    """
+    Return when a body is sent as it is.
+
+    Raises:
+        InvalidRequest: it is compressed; it is never inflated here, for a small body could stand
+            for any amount of memory.
+    """
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        message = f"not supported: {p.shown(encoding)}; send it uncompressed"
+        raise InvalidRequest([Problem("Content-Encoding", message)])
+
+
+def _body_reader(
+    body: bytes,
+    content_type: str | None,
+    parameters: Iterable[Parameter],
+    *,
+    now_ms: int,
+    query: str,
+) -> BodyReader:
+    """Return a reader of a body; a query may only hold what is ignored."""
+    members, repeated = read_json_object(body, content_type)
+    source = BodyReader(members, repeated, parameters, now_ms)
+    if any(not name.startswith(IGNORED_PREFIX) for name in QueryText(query).names):
+        source.refuse("query", "parameters are taken from the body: send no query")
+    return source
 
 
 def parse_site(segment: str) -> str:
@@ -194,6 +289,7 @@ def _timeseries_request(source: ParameterReader, timeout_ms_max: int) -> Timeser
         priority=source.read(p.PRIORITY),
         timeout_ms=source.read(p.timeout_parameter(timeout_ms_max)),
         max_points=source.read(p.MAX_POINTS),
+        is_fresh=source.read(p.FRESH) is True,
         wait_s=source.read(p.WAIT),
         user_id=source.read(p.USER_ID),
         layout=source.read(p.LAYOUT),

@@ -7,17 +7,16 @@ table follow from it. `GET /` is not in it: the platform serves the page's files
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from building_vitals.answers.formats.registry import CONTENT_TYPES
+from building_vitals.api import admin_parameters as ap
+from building_vitals.api import follows, jobs, me, operations, sites, timeseries
 from building_vitals.api import interval_parameters as ip
-from building_vitals.api import jobs, me, operations, sites, timeseries
 from building_vitals.api import parameters as p
 from building_vitals.api.documents import (
     CallerDocument,
@@ -27,14 +26,15 @@ from building_vitals.api.documents import (
     QueuedAnswer,
     TimeseriesAnswer,
 )
-from building_vitals.api.endpoint import JSON_TYPE, Answer, Endpoint, json_answer
+from building_vitals.api.endpoint import JSON_TYPE, Answer, Endpoint, LateDocument, json_answer
 from building_vitals.api.messages import Call, Reply
+from building_vitals.api.router import Router
+from building_vitals.follow.documents import FollowDocument
 from building_vitals.jobs.documents import FailedChunks, FailureStats, JobDocument, JobList
 from building_vitals.maintenance.health_documents import VERSION, Health
 from building_vitals.maintenance.purge import CacheObjects
 from building_vitals.maintenance.run import MaintenanceRun
 from building_vitals.sites.directory import UpstreamList
-from building_vitals.statistics.report import StatsReport
 from building_vitals.upstream.ace.report import UpstreamReport
 
 
@@ -61,7 +61,7 @@ _BUCKETS = (ip.INTERVAL, ip.AGGREGATE, ip.TZ)
 _TIMESERIES = (
     *_RANGE_OF_POINTS,
     *(p.ROUTE, p.FORMAT, p.PRIORITY, p.TIMEOUT, p.MAX_POINTS, *_BUCKETS),
-    *(p.LAYOUT, p.WAIT, p.USER_ID),
+    *(p.LAYOUT, p.WAIT, p.FRESH, p.USER_ID),
 )
 _UPSTREAM_FAILURES = (502, 504)
 
@@ -93,6 +93,10 @@ _owner = partial(Endpoint, role="owner", tag="jobs")
 _admin = partial(Endpoint, role="admin", tag="operations")
 _anybody = partial(Endpoint, role="anybody", tag="operations")
 _JOB = json_answer("The job.", JobDocument)
+_STATS = json_answer(
+    "The statistics.", LateDocument("building_vitals.statistics.report", "StatsReport")
+)
+_FOLLOW = json_answer("The follow.", FollowDocument)
 _HEALTH = json_answer("Health of the Worker and its bindings.", Health)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -187,6 +191,32 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answers={200: json_answer("The upstream's list.", UpstreamList)},
         failures=(404, *_UPSTREAM_FAILURES),
     ),
+    _admin(
+        "PUT /api/sites/{site}/follow",
+        follows.put_follow,
+        operation_id="putFollow",
+        summary="Have all samples of a site read all the time, or change how (admin)",
+        body=(ap.SINCE, ap.EVERY),
+        answers={200: _FOLLOW},
+        failures=(404, 408, 413),
+    ),
+    _admin(
+        "GET /api/sites/{site}/follow",
+        follows.read_follow,
+        operation_id="getFollow",
+        summary="How the reading of a site goes (admin)",
+        answers={200: _FOLLOW},
+        failures=(404,),
+    ),
+    _admin(
+        "DELETE /api/sites/{site}/follow",
+        follows.end_follow,
+        operation_id="endFollow",
+        summary="Have a site read no longer, and drop what is stored (admin)",
+        query=(ap.FORGET,),
+        answers={200: json_answer("The site is no longer followed.", CancelAnswer)},
+        failures=(404,),
+    ),
     Endpoint(
         "GET /api/me",
         me.read_me,
@@ -201,7 +231,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         operations.read_statistics,
         operation_id="getStats",
         summary="Statistics of cache, jobs, requests and upstream quota (admin)",
-        answers={200: json_answer("The statistics.", StatsReport)},
+        answers={200: _STATS},
     ),
     _admin(
         "GET /api/upstream",
@@ -215,7 +245,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         operations.list_cache_objects,
         operation_id="listCacheObjects",
         summary="Objects in the bucket (admin)",
-        query=(p.PREFIX, p.LIMIT, p.CURSOR),
+        query=(ap.PREFIX, p.LIMIT, p.CURSOR),
         answers={200: json_answer("A page of objects.", CacheObjects)},
     ),
     _admin(
@@ -223,7 +253,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         operations.purge_cache,
         operation_id="purgeCache",
         summary="Delete cached samples of a site, of some points, of a range (admin)",
-        query=(p.SITE, p.POINTS, p.POINT, p.PURGE_START_TIME, p.PURGE_END_TIME),
+        query=(p.SITE, p.POINTS, p.POINT, ap.PURGE_START_TIME, ap.PURGE_END_TIME),
         answers={200: json_answer("Number of deleted segments.", PurgeAnswer)},
         failures=(413,),
     ),
@@ -272,54 +302,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answers={200: json_answer("The OpenAPI 3.1 document.", OpenapiDocument)},
     ),
 )
-
-
-class Resource(NamedTuple):
-    """
-    The endpoints of one path.
-
-    Attributes:
-        endpoints: By method.
-        allow: The value of `Allow`.
-    """
-
-    endpoints: dict[str, Endpoint]
-    allow: str
-
-
-class Router:
-    """Finds the resource of a path: at once where the path has no open part."""
-
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        by_path: dict[str, dict[str, Endpoint]] = {}
-        for each in endpoints:
-            by_path.setdefault(each.path, {})[each.method] = each
-        self._whole: dict[str, tuple[Resource, tuple[str, ...]]] = {}
-        self._open: list[tuple[re.Pattern[str], Resource]] = []
-        for path, methods in by_path.items():
-            resource = Resource(methods, _allow(methods))
-            endpoint = next(iter(methods.values()))
-            if endpoint.path_parameters:
-                self._open.append((endpoint.path_pattern, resource))
-            else:
-                self._whole[path] = resource, ()
-
-    def find(self, path: str) -> tuple[Resource, tuple[str, ...]] | None:
-        """Return the resource of an undecoded path and the path's open parts, or None."""
-        found = self._whole.get(path)
-        if found is not None:
-            return found
-        for pattern, resource in self._open:
-            match = pattern.fullmatch(path)
-            if match is not None:
-                return resource, match.groups()
-        return None
-
-
-def _allow(methods: Iterable[str]) -> str:
-    """Return the value of `Allow`: what answers GET answers HEAD too, every path OPTIONS."""
-    methods = list(methods)
-    return ", ".join([*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"])
 
 
 ROUTER = Router(ENDPOINTS)

@@ -17,10 +17,9 @@ from building_vitals.api.negotiation import (
     choose_format,
     etag_matches,
 )
-from building_vitals.api.parameters import BODY_BYTES_MAX, shown
-from building_vitals.api.requests import parse_body, parse_query
+from building_vitals.api.parameters import BODY_BYTES_MAX
+from building_vitals.api.requests import parse_body, parse_query, require_plain_body
 from building_vitals.cache.estimates import estimated_samples
-from building_vitals.errors import InvalidRequest, Problem
 from building_vitals.instants import NowNeededError, elapsed_ms, format_instant
 
 
@@ -58,12 +57,7 @@ async def _parse(call: Call) -> TimeseriesRequest:
         except NowNeededError:
             now_ms = request.started_ms
             return parse_query(*arguments, timeout_ms_max=timeout_ms_max, now_ms=now_ms)
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.strip().lower() != "identity":
-        # Never inflated here: a small body could stand for any amount of memory.
-        raise InvalidRequest(
-            [Problem("Content-Encoding", f"not supported: {shown(encoding)}; send it uncompressed")]
-        )
+    require_plain_body(request.headers)
     return parse_body(
         await request.read_body(BODY_BYTES_MAX),
         request.headers.get("content-type"),

@@ -3,7 +3,7 @@ What compaction changes in the index: one segment takes the place of those that 
 
 It does so only while they are all there as they were read. Whatever happened to one of them in the
 meantime (a purge, a newer fetch, another compaction), the others stay as they are; no clock is
-compared for it.
+compared for it. What was copied out of a block stays there, too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from building_vitals.cache.rows_table import (
     EXPIRES_MS,
     IS_CUT,
     MORE,
+    OF_BLOCKS,
     SERIES_VALUES,
     json_lists,
     segment_row,
@@ -22,7 +23,8 @@ from building_vitals.cache.rows_table import (
 from building_vitals.cache.segments import Segment
 from building_vitals.ports import Statement
 
-# In each row: the segment, when it expires, and the rows that it is made of.
+# In each row: the segment, when it expires, the rows that it is made of, and whether parts of it
+# were copied out of blocks. Those have no rows that a purge would have taken, only its mark.
 _INSERT = f"""
 INSERT OR REPLACE INTO cache_segments ({COLUMNS})
 SELECT ?1, value ->> 0, value ->> 1, value ->> 2, {SERIES_VALUES}, {IS_CUT}, {EXPIRES_MS}
@@ -40,7 +42,11 @@ WHERE NOT EXISTS (
         AND s.end_ms = n.value ->> 2 AND s.start_ms = n.value ->> 1
         AND s.fetched_ms > n.value ->> 3
         AND s.object_key NOT IN (SELECT part.value ->> 2 FROM json_each(n.{MORE}) part)
-)
+) AND (n.{OF_BLOCKS} = 0 OR NOT EXISTS (
+    SELECT 1 FROM cache_purges m
+    WHERE m.site = ?1 AND m.point IN ('', n.value ->> 0) AND m.purged_ms >= n.value ->> 3
+        AND m.start_ms < n.value ->> 2 AND m.end_ms > n.value ->> 1
+))
 """  # noqa: S608 - constants only
 
 _REMOVE_PARTS = """
@@ -66,7 +72,12 @@ def move_statements(
         (
             segment,
             expires_ms,
-            [[each.end_ms, each.start_ms, each.key, each.fetched_ms] for each in parts],
+            [
+                [each.end_ms, each.start_ms, each.key, each.fetched_ms]
+                for each in parts
+                if not each.is_block
+            ],
+            any(each.is_block for each in parts),
         )
         for segment, expires_ms, parts in moves
     ]
@@ -79,7 +90,7 @@ def move_statements(
             Statement(_REMOVE_PARTS, (site, rows))
             for rows in json_lists(
                 [segment.point, segment.start_ms, segment.end_ms, segment.key, parts]
-                for segment, _, parts in moved
+                for segment, _, parts, _ in moved
             )
         ),
     ]

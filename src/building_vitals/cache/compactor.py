@@ -1,8 +1,9 @@
 """
 Brings segments together that lie scattered over many objects: in one object, and joined where
-they follow each other. Slivers stay in their rows until they add up to an object. Those that a
-chart needs levels of get them here: making levels takes as much CPU as all else that storing does,
-and must hold up nobody who waits for what is stored.
+they follow each other. Slivers stay in their rows until they add up to an object; what a chart
+needs of many places in blocks is copied out of them. Those that a chart needs levels of get them
+here: making levels takes as much CPU as all else that storing does, and must hold up nobody who
+waits for what is stored.
 
 A chart that reloads every minute adds a sliver per minute; without this a read would soon touch a
 thousand of them.
@@ -11,14 +12,13 @@ thousand of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from building_vitals.cache.coverage import Cover, superseded
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.joining import is_small, join, runs
+from building_vitals.cache.joining import Run, is_small, join, runs
 from building_vitals.cache.need import Need
 from building_vitals.cache.segments import Place, Segment, pieces
 from building_vitals.cache.slivers import are_large, are_many, worth_moving
@@ -104,6 +104,10 @@ class Compactor:
         segments = [segment for of_point in by_point for segment in of_point]
         if is_zoomed and any(each.lacks_levels for each in segments):
             return True
+        if any(each.is_block for each in segments) and _takes_many_reads(segments):
+            return True
+        segments = [each for each in segments if not each.is_block]
+        by_point = [[each for each in of_point if not each.is_block] for of_point in by_point]
         objects = {each.key for each in segments if each.count and not each.is_sliver}
         if len(objects) > OBJECTS_MAX and gathered(segments):
             return True
@@ -152,6 +156,7 @@ class Compactor:
             for of_point in by_point.values()
             for is_by_point in (False, True)
             for each in superseded([one for one in of_point if one.is_by_point == is_by_point])
+            if not each.is_block
         ]
         if useless:
             await self._index.remove(need.site, useless)
@@ -164,9 +169,18 @@ class Compactor:
             point: [each for each in of_point if freshness.is_known(each, now_ms)]
             for point, of_point in by_point.items()
         }
+        out_of_blocks = [
+            run
+            for run in _out_of_blocks(by_point, need.time_range, is_zoomed=is_zoomed)
+            if all(freshness.is_known(segment, now_ms) for segment, _ in run.parts)
+        ]
+        known = {
+            point: [each for each in of_point if not each.is_block]
+            for point, of_point in known.items()
+        }
         at_hand = [each for of_point in known.values() for each in of_point]
         moved = {each.place for each in worth_moving(at_hand, self._store.sliver_bytes)}
-        planned = _plan(known, moved)
+        planned = [*out_of_blocks, *_plan(known, moved)]
         bare = _bare(at_hand, planned) if is_zoomed else []
         planned += bare
         if not planned:
@@ -175,14 +189,17 @@ class Compactor:
         instants = [run.fetched_ms for run in planned]
         made = await self._store.put(
             self._store.made(
-                need.site, joined, fetched_ms=instants, is_in_object=bool(moved or bare)
+                need.site,
+                joined,
+                fetched_ms=instants,
+                is_in_object=bool(moved or bare or out_of_blocks),
             ),
             is_leveled=is_zoomed or any(each.levels is not None for each in joined),
         )
         parts = [[segment for segment, _ in run.parts] for run in planned]
         await self._store.move(made, parts, now_ms=now_ms)
 
-    async def _join(self, planned: Sequence[_Run]) -> list[PointSeries]:
+    async def _join(self, planned: Sequence[Run]) -> list[PointSeries]:
         """Return the series of each run."""
         # As app.py says: few answers are compacted.
         from building_vitals.cache.level_joining import join_levels, level_pieces
@@ -213,19 +230,34 @@ class Compactor:
         return joined
 
 
-class _Run(NamedTuple):
-    """Segments of one point that become one."""
+def _takes_many_reads(segments: Iterable[Segment]) -> bool:
+    """Return whether so many places in blocks have to be read that a copy is worth it."""
+    from building_vitals.cache.block_runs import block_reads
 
-    point: str
-    known: Range
-    fetched_ms: int
-    parts: list[tuple[Segment, Range]]
+    return block_reads(segments) > OBJECTS_MAX
 
 
-def _plan(known: Mapping[str, Sequence[Segment]], moved: Collection[Place]) -> list[_Run]:
+def _out_of_blocks(
+    by_point: Mapping[str, Sequence[Segment]], time_range: Range, *, is_zoomed: bool
+) -> list[Run]:
+    """Return what is copied out of blocks: where it takes many reads, or levels are wanted."""
+    at_hand = [each for of_point in by_point.values() for each in of_point if each.is_block]
+    if not at_hand:
+        return []
+    # As app.py says: few sites have blocks.
+    from building_vitals.cache.block_runs import block_runs
+
+    if is_zoomed and any(each.lacks_levels for each in at_hand):
+        return block_runs(by_point, time_range, LEVELED_BYTES_MAX)
+    if _takes_many_reads(at_hand):
+        return block_runs(by_point, time_range, COMPACTED_BYTES_MAX)
+    return []
+
+
+def _plan(known: Mapping[str, Sequence[Segment]], moved: Collection[Place]) -> list[Run]:
     """Return what is to be brought together, by point, with the slivers to be moved."""
     keys = gathered(each for of_point in known.values() for each in of_point)
-    planned: list[_Run] = []
+    planned: list[Run] = []
     for point, of_point in known.items():
         joins_rows = are_many(of_point)
         chosen = [
@@ -238,7 +270,7 @@ def _plan(known: Mapping[str, Sequence[Segment]], moved: Collection[Place]) -> l
             or (each.data is not None and joins_rows)
         ]
         planned += [
-            _Run(point, *run)
+            Run(point, *run)
             for run in runs(chosen)
             # A sliver alone gains nothing by another row.
             if len(run[2]) > 1 or run[2][0][0].place in moved or not run[2][0][0].is_sliver
@@ -246,13 +278,13 @@ def _plan(known: Mapping[str, Sequence[Segment]], moved: Collection[Place]) -> l
     return planned
 
 
-def _bare(segments: Sequence[Segment], planned: Sequence[_Run]) -> list[_Run]:
+def _bare(segments: Sequence[Segment], planned: Sequence[Run]) -> list[Run]:
     """Return runs of single segments without levels: so many as get some at once, and one more."""
     taken = {id(segment) for run in planned for segment, _ in run.parts}
-    found: list[_Run] = []
+    found: list[Run] = []
     size = 0
     for each in segments:
         if size < LEVELED_BYTES_MAX and each.lacks_levels and id(each) not in taken:
             size += each.stored_bytes
-            found.append(_Run(each.point, each.range, each.fetched_ms, [(each, each.range)]))
+            found.append(Run(each.point, each.range, each.fetched_ms, [(each, each.range)]))
     return found

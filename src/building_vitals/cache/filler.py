@@ -7,13 +7,13 @@ Separate because the cached route and the chunks of jobs both stand on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 
 import msgspec
 
 from building_vitals.cache.attempt import Attempt
-from building_vitals.cache.coverage import Cover, covers, gaps_of, trusted_until_ms
+from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.failures import Failures
 from building_vitals.cache.fetcher import (
     HELD_AWAITED_MS_MAX,
@@ -24,10 +24,11 @@ from building_vitals.cache.fetcher import (
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.holder import Came, LeaseHolder
 from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.judgement import Judgement
 from building_vitals.cache.keeping import Keeper
 from building_vitals.cache.lease import Gaps, Lease, OtherLease
 from building_vitals.cache.leases_table import Leases
-from building_vitals.cache.need import Filling, Need, Progress, Resolution
+from building_vitals.cache.need import Filling, Need, Progress
 from building_vitals.cache.patience import WAIT_MAX_MS, WAIT_MIN_MS, next_look_ms, outside
 from building_vitals.cache.refetch import Refetch
 from building_vitals.cache.segments import Segment
@@ -40,18 +41,16 @@ from building_vitals.errors import AppError, UpstreamBusy, UpstreamSiteUnknown
 from building_vitals.ports import Database, Invocation
 from building_vitals.ranges import merge
 from building_vitals.upstream.port import Upstream
-from building_vitals.upstream.profile import Source
 
 
-class SegmentFiller:
+class SegmentFiller(Judgement):
     """
     Fetches gaps and nothing else, and lets one fetch serve all who wait for it.
 
-    *freshness_of* gives the rule for a site. *lease_ms* is how long a lease lives unless renewed;
-    *waiting*, *failures* and *twins* are shared by all fillers of the isolate. With
-    *is_background*, it works for jobs: no person waits for that. *refetch* says which gaps are too
-    young to be asked for again. *charge* is told the cost of each fetch before it begins, and may
-    refuse it.
+    Arguments are those of a `Judgement`, and others. *lease_ms* is how long a lease lives unless
+    renewed; *waiting*, *failures* and *twins* are shared by all fillers of the isolate. With
+    *is_background*, it works for jobs: no person waits for that. *charge* is told the cost of each
+    fetch before it begins, and may refuse it.
     """
 
     def __init__(
@@ -59,6 +58,7 @@ class SegmentFiller:
         *,
         upstream: Upstream,
         store: SegmentStore,
+        index: SegmentIndex,
         database: Database,
         freshness_of: Callable[[str], Freshness],
         lease_ms: int,
@@ -66,11 +66,19 @@ class SegmentFiller:
         failures: Failures,
         twins: Twins,
         refetch: Refetch,
+        know_follows: Callable[[str, bool], Awaitable[None]],
         invocation: Invocation,
         is_background: bool = False,
         charge: Charge | None = None,
     ) -> None:
-        self._upstream = upstream
+        super().__init__(
+            upstream=upstream,
+            index=index,
+            freshness_of=freshness_of,
+            refetch=refetch,
+            know_follows=know_follows,
+            invocation=invocation,
+        )
         self._toll = Toll(upstream, charge)
         self._fetcher = GapFetcher(
             upstream,
@@ -80,31 +88,19 @@ class SegmentFiller:
         )
         self._keeper = Keeper(store, database, invocation)
         self._database = database
-        self._index = SegmentIndex(database)
         self._leases = Leases(database)
         self._clock = invocation.clock
-        self._freshness_of = freshness_of
-        self._refetch = refetch
         self._lease_ms = lease_ms
         self._new_id = invocation.new_id
         self._run_later = invocation.run_later
-        self._on_fault = invocation.on_fault
         self._waiting = waiting
         self._failures = failures
         self._is_background = is_background
-        self._twins = TwinFetcher(
-            twins=twins,
-            upstream=upstream,
-            toll=self._toll,
-            fetcher=self._fetcher,
-            keeper=self._keeper,
-            source=self._source,
-            resolution=self.resolution,
-            invocation=invocation,
-        )
+        self._twins = self._twin_fetcher(twins, invocation)
         self._holder = LeaseHolder(
             fetcher=self._fetcher,
             keeper=self._keeper,
+            index=index,
             database=database,
             waiting=waiting,
             failures=failures,
@@ -114,86 +110,17 @@ class SegmentFiller:
             is_background=is_background,
         )
 
-    async def look_up(self, need: Need) -> list[Segment]:
-        """Return the segments there are, fresh or expired."""
-        segments, _ = await asyncio.gather(
-            self._index.find(need.site, need.points, need.time_range, *self._known(need)),
-            # `cover` goes by what is known of the site, without asking.
-            self._upstream.costs(need.site),
+    def _twin_fetcher(self, twins: Twins, invocation: Invocation) -> TwinFetcher:
+        return TwinFetcher(
+            twins=twins,
+            upstream=self._upstream,
+            toll=self._toll,
+            fetcher=self._fetcher,
+            keeper=self._keeper,
+            source=self._source,
+            resolution=self.resolution,
+            invocation=invocation,
         )
-        return segments
-
-    def cover(
-        self,
-        need: Need,
-        segments: Sequence[Segment],
-        *,
-        grace: bool = False,
-        is_result: bool = False,
-    ) -> list[Cover]:
-        """
-        Return what the segments cover of the need.
-
-        Args:
-            need: The need.
-            segments: Those that `look_up` found.
-            grace: Whether expired segments fill gaps.
-            is_result: Whether the gaps will not be filled, so that it does not matter from where.
-        """
-        source = self._source(need)
-        source = "either" if is_result and source is not None else source
-        covered = covers(
-            need.points,
-            segments,
-            need.happened,
-            freshness=self._freshness_of(need.site),
-            now_ms=need.now_ms,
-            since_ms=need.since_ms,
-            grace=grace,
-            unknown=self._unknown(need),
-            source=source,
-        )
-        return self._refetch.applied(
-            need.site, covered, segments, need.happened, now_ms=need.now_ms, source=source
-        )
-
-    def resolution(self, need: Need, covered: Sequence[Cover]) -> Resolution | None:
-        """Return which samples a cover has; None where the upstream's calls give all the same."""
-        if self._source(need) is None:
-            return None
-        has_buckets = any(segment.is_by_point for each in covered for segment, _ in each.known)
-        return "5min" if has_buckets else "raw"
-
-    async def check_points(self, need: Need, covered: Sequence[Cover]) -> bool:
-        """
-        Find out whether gaps are those of points that the site does not have.
-
-        Returns:
-            Whether it is worth looking at the cover again.
-        """
-        bare = [each.point for each in covered if each.gaps and not each.known]
-        if not bare or len(bare) < sum(bool(each.gaps) for each in covered):
-            return False
-        try:
-            await self._upstream.check_points(need.site, bare)
-        except AppError as error:
-            self._on_fault("points", error)
-            return False
-        return True
-
-    def _source(self, need: Need) -> Source | None:
-        usual = self._upstream.source(need.site, len(need.points), need.time_range.duration_ms)
-        return None if usual is None else need.source or usual
-
-    def _unknown(self, need: Need) -> frozenset[str]:
-        return self._upstream.unknown_points(need.site, need.points, need.now_ms)
-
-    def expires_ms(self, site: str, covered: Sequence[Cover]) -> int:
-        """Return up to when all of a cover is known."""
-        return trusted_until_ms(covered, self._freshness_of(site))
-
-    def _known(self, need: Need) -> tuple[tuple[Freshness, int], int]:
-        return (self._freshness_of(need.site), need.now_ms), need.level_samples
 
     async def fill(
         self,
@@ -263,10 +190,8 @@ class SegmentFiller:
             return await self._fetch(attempt, lease, missing, is_all=True)
         if not missing or not others:
             return None
-        now_ms = self._clock.now_ms()
-        attempt.look(now_ms)
-        heard = attempt.heard(missing, others, now_ms)
-        if heard is not None:
+        attempt.look(now_ms := self._clock.now_ms())
+        if (heard := attempt.heard(missing, others, now_ms)) is not None:
             return self._stand_in(attempt, heard.error())
         awaited = attempt.awaited(lease, others, now_ms)
         if not awaited:
@@ -321,11 +246,12 @@ class SegmentFiller:
                     self._index.find_statement(need.site, lease.points, lease.time_range, *known),
                 ]
             )
+            segments = await self._index.found(found.rows, lease.points, lease.time_range, known[0])
         except BaseException:
             # It may have been taken all the same.
             self._run_later(self._keeper.release(lease))
             raise
-        attempt.look_again(lease, self._index.found(found.rows))
+        attempt.look_again(lease, segments)
         if not taken.changes:
             return self._leases.found(others.rows)
         if gaps_of(self.cover(need, attempt.segments)):
@@ -351,8 +277,7 @@ class SegmentFiller:
             raise
         attempt.next_ms = 0
         had_known = any(each.known for each in self.cover(need, attempt.segments))
-        known_share = 1 - need.missing_share(missing)
-        on_progress = attempt.on_progress
+        on_progress, known_share = attempt.on_progress, 1 - need.missing_share(missing)
 
         async def report(progress: Progress) -> None:
             if on_progress is not None:
@@ -368,9 +293,9 @@ class SegmentFiller:
             self._run_later(_outlive(task))
             came = await asyncio.shield(task)
         attempt.take(came, had_known=had_known or not is_all)
-        covered = self.cover(need, attempt.segments)
-        if came.outcome.failure is not None and gaps_of(covered):
-            return self._stand_in(attempt, came.outcome.failure)
+        covered, failure = self.cover(need, attempt.segments), came.outcome.failure
+        if failure is not None and gaps_of(covered):
+            return self._stand_in(attempt, failure)
         # Gaps are left where others fetch them, and where it has turned out meanwhile that samples
         # of the two kinds differ, so that some that were known are of the wrong one.
         if not is_all or gaps_of(covered):

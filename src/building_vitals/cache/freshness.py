@@ -21,6 +21,7 @@ from bisect import bisect_right
 
 import msgspec
 
+from building_vitals.cache.followed import Followed
 from building_vitals.cache.segments import Segment
 from building_vitals.instants import HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
@@ -53,6 +54,7 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
         is_learned: Whether the lateness of a site is what has been learned of it.
         grace_ms: How much longer it may stand in when the upstream fails.
         max_age_ms: How long nobody must have read what the clean-up may delete.
+        followed: What a follow of the site has read; None where it has none.
     """
 
     trust_ratio: float
@@ -61,6 +63,7 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     is_learned: bool = False
     grace_ms: int
     max_age_ms: int
+    followed: Followed | None = None
 
     def of_site(self, lateness_ms: int | None) -> Freshness:
         """
@@ -81,6 +84,13 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
         What was fetched at *since_ms* or later is known to its end: who asks has waited for it.
         Left out, that is the present.
         """
+        until_ms = self._trusted_part_ms(segment, now_ms, since_ms)
+        if self.followed is None or until_ms >= segment.end_ms:
+            return until_ms
+        return self.followed.known_until_ms(segment, until_ms)
+
+    def _trusted_part_ms(self, segment: Segment, now_ms: int, since_ms: int | None) -> int:
+        """Return the same by trust alone."""
         since_ms = now_ms if since_ms is None else min(since_ms, now_ms)
         age_ms = now_ms - segment.fetched_ms
         if segment.fetched_ms >= since_ms - MOMENT_MS or self._trusts(

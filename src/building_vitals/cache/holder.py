@@ -76,6 +76,7 @@ class LeaseHolder:
         *,
         fetcher: GapFetcher,
         keeper: Keeper,
+        index: SegmentIndex,
         database: Database,
         waiting: Waiting,
         failures: Failures,
@@ -87,7 +88,7 @@ class LeaseHolder:
         self._fetcher = fetcher
         self._keeper = keeper
         self._database = database
-        self._index = SegmentIndex(database)
+        self._index = index
         self._leases = Leases(database)
         self._waiting = waiting
         self._failures = failures
@@ -221,11 +222,11 @@ class LeaseHolder:
                     self._leases.widen_statement(wider),
                 ]
             )
+            segments = await self._index.found(outcomes[1].rows, wider.points, wider.time_range)
         except AppError as error:
             self._on_fault("along", error)
             return missing
         held = self._leases.found(outcomes[0].rows)
-        segments = self._index.found(outcomes[1].rows)
         together = {point: list(ranges) for point, ranges in missing.items()}
         for other in others:
             theirs = outside(gaps_of(self._cover(other, segments)), held)

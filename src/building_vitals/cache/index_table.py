@@ -6,14 +6,15 @@ Points and rows travel as JSON parameters, whatever their number (`rows_table`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.look_up_table import find_statement, found_in
 from building_vitals.cache.look_ups import LookUps
-from building_vitals.cache.purges_table import FORGETTING, purge_statements
+from building_vitals.cache.object_keys import is_row_key
 from building_vitals.cache.rows_table import (
     COLUMNS,
     EXPIRES_MS,
@@ -28,6 +29,9 @@ from building_vitals.cache.slivers_table import forget_statements
 from building_vitals.cache.superseded_table import replace_statements, supersede_statements
 from building_vitals.ports import Database, Outcome, Statement, json_parameter
 from building_vitals.ranges import Range
+
+if TYPE_CHECKING:
+    from building_vitals.cache.more_segments import MoreSegments
 
 _PART_VALUES = SERIES_VALUES.replace(
     "value ->> 9",
@@ -116,6 +120,9 @@ WHERE site = ?1 AND orphaned_ms IS NULL
 _ORPHANS_AMONG = """
 SELECT object_key FROM cache_metadata
 WHERE orphaned_ms > 0 AND object_key IN (SELECT value FROM json_each(?1))
+UNION ALL
+SELECT object_key FROM site_blocks
+WHERE gone_ms > 0 AND object_key IN (SELECT value FROM json_each(?1))
 """
 _DROP_OBJECTS = """
 DELETE FROM cache_metadata WHERE object_key IN (SELECT value FROM json_each(?1))
@@ -147,11 +154,21 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentIndex:
-    """Finds, records and forgets segments; with any that are removed, all *look_ups* go."""
+    """
+    Finds, records and forgets segments; with any that are removed, all *look_ups* go.
 
-    def __init__(self, database: Database, look_ups: LookUps | None = None) -> None:
+    *more* makes what finds those that lie in blocks; it is called when a site has blocks.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        look_ups: LookUps | None = None,
+        more: Callable[[], MoreSegments] | None = None,
+    ) -> None:
         self._database = database
         self._look_ups = look_ups
+        self._more = more
 
     async def find(
         self,
@@ -169,9 +186,13 @@ class SegmentIndex:
         their levels, whose directories are left out there where they have more samples; with a
         number below 0 (ROLLUPS_ALONE), with no more of them than their rollups.
         Slivers have their bytes, up to SLIVERS_BYTES_MAX of them.
+
+        Raises:
+            Unavailable: the database can't be reached, or the bucket with the blocks.
         """
         statement = self.find_statement(site, points, time_range, known, level_samples)
-        return self.found(await self._database.rows(statement.sql, *statement.values))
+        rows = await self._database.rows(statement.sql, *statement.values)
+        return await self.found(rows, points, time_range, known)
 
     @staticmethod
     def find_statement(
@@ -184,10 +205,28 @@ class SegmentIndex:
         """Return the statement whose rows `found` reads; the rest as that of `find`."""
         return find_statement(site, points, time_range, known=known, level_samples=level_samples)
 
-    @staticmethod
-    def found(rows: Iterable[Mapping[str, str]]) -> list[Segment]:
-        """Return the segments in the rows of a find statement."""
-        return found_in(rows)
+    async def found(
+        self,
+        rows: Iterable[Mapping[str, str]],
+        points: Sequence[str],
+        time_range: Range,
+        known: tuple[Freshness, int] | None = None,
+    ) -> list[Segment]:
+        """
+        Return the segments in the rows of a find statement, and those in the blocks it found.
+
+        Of two copies from one instant, that with a row comes last, and so wins.
+
+        Raises:
+            Unavailable: the bucket can't be reached.
+        """
+        segments, blocks = found_in(rows)
+        if blocks is None or self._more is None:
+            return segments
+        more = await self._more().find(
+            points, time_range, found=blocks, segments=segments, known=known
+        )
+        return [*more, *segments]
 
     @staticmethod
     def insert_statements(
@@ -264,15 +303,22 @@ class SegmentIndex:
         clean-up.
 
         Returns:
-            How many segments it has touched.
+            How many segments and blocks it has touched.
         """
+        # As app.py says: administrators purge.
+        from building_vitals.cache.purges_table import FORGETTING, purge_statements
+        from building_vitals.cache.site_blocks_table import purge_block_statements
+
+        of_blocks = purge_block_statements(site, points, time_range, now_ms=now_ms)
         outcomes = await self._remove(
             [
+                *of_blocks,
                 *purge_statements(site, points, time_range, now_ms=now_ms),
                 Statement(_MARK_ORPHANS, (site, now_ms)),
             ]
         )
-        return sum(outcome.changes for outcome in outcomes[FORGETTING])
+        counted = [outcomes[0], *outcomes[len(of_blocks) :][FORGETTING]]
+        return sum(outcome.changes for outcome in counted)
 
     async def orphans_among(self, keys: Sequence[str]) -> set[str]:
         """Return those of some objects that hold nothing more, and wait for the clean-up."""
@@ -292,13 +338,20 @@ class SegmentIndex:
             [Statement(_NOTE_ACCESS, (json_parameter(keys), now_ms, before_ms))]
         )
 
-    async def forget(self, places: Collection[Place]) -> int:
+    async def forget(self, places: Collection[Place], *, now_ms: int) -> int:
         """
-        Forget all segments that lie in these objects or are these slivers; return how many.
+        Forget all that lies in these objects or is these slivers; return how many rows that took.
 
-        Older ones beneath them go, too.
+        Older segments beneath them go, too.
         """
-        return sum(outcome.changes for outcome in await self._remove(forget_statements(places)))
+        objects = {each.key for each in places if not is_row_key(each.key)}
+        statements = forget_statements(places)
+        if objects:
+            # As app.py says: nothing gets lost as a rule.
+            from building_vitals.cache.site_blocks_table import forget_block_statements
+
+            statements += forget_block_statements(objects, now_ms=now_ms)
+        return sum(outcome.changes for outcome in await self._remove(statements))
 
     async def _remove(self, statements: Sequence[Statement]) -> list[Outcome]:
         """Run statements that remove segments, after which no look-up from before is believed."""

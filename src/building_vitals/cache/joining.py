@@ -29,6 +29,16 @@ from building_vitals.series.frames import (
 # A segment of so many bytes is worth a read of its own and is left as it is.
 SEGMENT_BYTES_MAX = 262_144
 
+
+class Run(NamedTuple):
+    """Segments of one point that become one: the range, when fetched, and what each part gives."""
+
+    point: str
+    known: Range
+    fetched_ms: int
+    parts: list[tuple[Segment, Range]]
+
+
 ReadFrame = Callable[[Segment, Frame], bytes | memoryview]
 
 

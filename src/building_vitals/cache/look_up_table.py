@@ -1,5 +1,5 @@
 """
-Finds the segments of points in D1, as one text for many of them.
+The look-up: one statement finds the segments of some points, and the blocks of their site.
 
 Separate from the index because most of it is about what travels: each value that crosses into
 Python costs time, and so does each frame of a directory.
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from building_vitals.cache.block_rows import FoundBlocks
 from building_vitals.cache.freshness import Freshness, closing_sql, is_whole_sql
 from building_vitals.cache.need import ROLLUPS_ALONE, WHOLE_SHARE
 from building_vitals.cache.rows_table import PARAMETER_BYTES_MAX
@@ -119,9 +120,25 @@ SELECT '[' || group_concat(iif(
             ON s.site = ?1 AND s.point = p.value AND s.end_ms > ?3 AND s.start_ms < ?4
     )
 ) GROUP BY part
+UNION ALL
+SELECT json_object(
+    'blocks', json_group_array(json_array(
+        b.object_key, b.object_etag, b.start_ms, b.end_ms, b.fetched_ms,
+        b.directory_offset, b.foot_offset, b.foot_bytes, b.foot_crc
+    )),
+    'marks', (
+        SELECT json_group_array(json_array(m.point, m.start_ms, m.end_ms, m.purged_ms))
+        FROM cache_purges m
+        WHERE m.site = ?1 AND m.end_ms > ?3 AND m.start_ms < ?4
+            AND (m.point = '' OR m.point IN (SELECT value FROM json_each(?2)))
+    )
+) AS segments FROM site_blocks b
+WHERE b.site = ?1 AND b.end_ms > ?3 AND b.start_ms < ?4 AND b.gone_ms IS NULL
+GROUP BY b.site
 """  # noqa: S608 - constants only
 
 _SEGMENTS = msgspec.json.Decoder(list[Segment])
+_BLOCKS = msgspec.json.Decoder(FoundBlocks)
 _DATA = Segment.__struct_fields__.index("data")
 
 
@@ -141,9 +158,16 @@ def find_statement(
     return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values, level_samples))
 
 
-def found_in(rows: Iterable[Mapping[str, str]]) -> list[Segment]:
-    """Return the segments in the rows of a find statement."""
-    return [segment for row in rows for segment in _decoded(row["segments"])]
+def found_in(rows: Iterable[Mapping[str, str]]) -> tuple[list[Segment], FoundBlocks | None]:
+    """Return the segments in the rows of a look-up, and the blocks where the site has any."""
+    segments, blocks = list[Segment](), None
+    for row in rows:
+        text = row["segments"]
+        if text.startswith("{"):
+            blocks = _BLOCKS.decode(text)
+        else:
+            segments += _decoded(text)
+    return segments, blocks
 
 
 def _decoded(text: str) -> list[Segment]:

@@ -112,6 +112,7 @@ class Need(msgspec.Struct, frozen=True):
         fetched_max: Most estimated samples that may be fetched for it; None for any number.
         source: Where its samples come from, where that makes a difference; None: from where such a
             need is usually filled.
+        is_fresh: Whether, of a followed site, what is younger than its last round is wanted now.
         level_samples: Levels with up to so many samples are looked up with what is known; 0: none;
             ROLLUPS_ALONE, ROLLUPS_AND_SAMPLES: rollups.
     """
@@ -127,6 +128,7 @@ class Need(msgspec.Struct, frozen=True):
     fetched_max: int | None = None
     source: Source | None = None
     level_samples: int = 0
+    is_fresh: bool = False
 
     @property
     def happened(self) -> Range | None:

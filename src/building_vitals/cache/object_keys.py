@@ -11,6 +11,7 @@ from building_vitals.names import SITE_PATTERN
 from building_vitals.ranges import Range
 
 SEGMENTS_PREFIX = "timeseries/"
+BLOCKS_PREFIX = "blocks/"
 DATASETS_PREFIX = "datasets/"
 RESULTS_PREFIX = "results/"
 # No object has a key of this kind: what it names lies in rows of the index.
@@ -30,6 +31,17 @@ def segment_object_key(
     identity = _identity(site, *map(str, times), nonce, *points)
     dates = f"{format_instant(known.start_ms)[:10]}_{format_instant(known.end_ms)[:10]}"
     return f"{SEGMENTS_PREFIX}{site}/{dates}/{identity[:40]}.seg"
+
+
+def block_object_key(site: str, known: Range, *, nonce: str) -> str:
+    """
+    Return the key of a new block: `blocks/{site}/{start date}_{end date}/{id}.blk`.
+
+    As that of a segments' object, it is never that of another one.
+    """
+    dates = f"{format_instant(known.start_ms)[:10]}_{format_instant(known.end_ms)[:10]}"
+    identity = _identity("block", site, str(known.start_ms), str(known.end_ms), nonce)
+    return f"{BLOCKS_PREFIX}{site}/{dates}/{identity[:40]}.blk"
 
 
 def row_key(site: str, nonce: str) -> str:

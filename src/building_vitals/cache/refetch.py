@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from building_vitals.cache.coverage import Cover
+from building_vitals.cache.followed import Followed
 from building_vitals.cache.need import LIVE_EDGE_MS
 from building_vitals.cache.segments import Segment
 from building_vitals.ranges import Range
@@ -42,16 +43,19 @@ def is_all_there_is(segment: Segment, now_ms: int, pause_ms: int) -> bool:
 
 class Refetch(msgspec.Struct, frozen=True):
     """
-    The rule with what it needs to know.
+    The rule with what it needs to know, and that of followed sites.
 
     Attributes:
         bound_ms: The longest pause; 0: none at all.
         intervals_ms: Returns how often samples of a site's points are collected, by name, where
             that is known and oftener than once in MIN_REFETCH_S_MAX.
+        followed: Returns what is known of a site's follow; what is younger than its last round is
+            left to the next one.
     """
 
     bound_ms: int = 0
     intervals_ms: Callable[[str], Mapping[str, int]] = lambda _: {}
+    followed: Callable[[str], Followed | None] = lambda _: None
 
     def applied(
         self,
@@ -62,6 +66,7 @@ class Refetch(msgspec.Struct, frozen=True):
         *,
         now_ms: int,
         source: Source | None,
+        is_fresh: bool = False,
     ) -> list[Cover]:
         """
         Return covers without the gaps at the present that are not worth asking for.
@@ -73,7 +78,14 @@ class Refetch(msgspec.Struct, frozen=True):
             needed: What has happened of the range.
             now_ms: The present.
             source: As for `covers`: what is of the other kind fills no gap.
+            is_fresh: Whether what is younger than the last round is wanted now.
         """
+        followed = None if is_fresh else self.followed(site)
+        if followed is not None:
+            covered = [
+                msgspec.structs.replace(each, gaps=followed.without_rounds(each.gaps, now_ms))
+                for each in covered
+            ]
         young = [each for each in segments if is_all_there_is(each, now_ms, self.bound_ms)]
         if needed is None or not young or source == "either":
             return list(covered)

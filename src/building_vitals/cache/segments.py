@@ -136,6 +136,11 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return is_row_key(self.key)
 
     @property
+    def is_block(self) -> bool:
+        """Whether it lies in a block, with those of all points of the site, and has no row."""
+        return False
+
+    @property
     def lacks_levels(self) -> bool:
         """Whether levels are worth making; of one that was looked up with those that it has."""
         is_long = self.stored_bytes > LEVELED_BYTES_MIN
@@ -158,6 +163,15 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def place(self) -> Place:
         """Where its series lies."""
         return Place(self.key, self.point if self.is_sliver else "")
+
+
+class BlockSegment(Segment, frozen=True, array_like=True, gc=False):
+    """A segment of a block: no row of the index is its own."""
+
+    @property
+    def is_block(self) -> bool:
+        """It is."""
+        return True
 
 
 def segment_of(

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from building_vitals.cache.compaction_table import move_statements
 from building_vitals.cache.coverage import Cover
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
@@ -206,7 +205,7 @@ class SegmentStore:
 
     async def _forget(self, places: Collection[Place], is_done: asyncio.Event) -> None:
         try:
-            await self._index.forget(places)
+            await self._index.forget(places, now_ms=self._clock.now_ms())
         except AppError as error:
             # The next reader that meets them tries again.
             self._on_fault("lost objects", error)
@@ -377,6 +376,9 @@ class SegmentStore:
             parts: For each of its segments, what it was made of.
             now_ms: The present.
         """
+        # As app.py says: few answers are compacted.
+        from building_vitals.cache.compaction_table import move_statements
+
         expires_ms = [self._freshness.gone_ms(each) for each in stored.segments]
         moves = zip(stored.segments, expires_ms, parts, strict=True)
         await self._database.batch(

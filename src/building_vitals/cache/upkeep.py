@@ -89,10 +89,15 @@ class OrphanObjects:
 
     name = "orphan objects"
     rank = ROUTINE
+    prefix = SEGMENTS_PREFIX
 
     def __init__(self, upkeep: CacheUpkeep, objects: ObjectStore) -> None:
         self._upkeep = upkeep
         self._objects = objects
+
+    async def known(self, keys: Sequence[str], now_ms: int, /) -> set[str]:
+        """Return which of some objects are known, and note those that have been replaced."""
+        return await self._upkeep.known_objects(keys, now_ms=now_ms)
 
     async def run(self, now_ms: int) -> int:
         """Look at some pages of the listing; return how many objects were deleted."""
@@ -100,7 +105,7 @@ class OrphanObjects:
         total = 0
         for _ in range(PAGES_MAX):
             try:
-                page = await self._objects.list(prefix=SEGMENTS_PREFIX, cursor=cursor)
+                page = await self._objects.list(prefix=self.prefix, cursor=cursor)
             except Unavailable:
                 # Should the cursor be to blame, the next run must not use it again.
                 await self._upkeep.keep_place(self.name, None, now_ms=now_ms)
@@ -118,7 +123,7 @@ class OrphanObjects:
         old = [each.key for each in listed if each.uploaded_ms < since_ms]
         if not old:
             return 0
-        known = await self._upkeep.known_objects(old, now_ms=now_ms)
+        known = await self.known(old, now_ms)
         orphans = [key for key in old if key not in known]
         if orphans:
             await self._objects.delete(orphans)

@@ -98,7 +98,15 @@ WHERE object_key IN (SELECT value FROM json_each(?1)) AND orphaned_ms IS NULL
 
 # Few rows: what is under way, or was when an isolate died; one for each site lately purged.
 _OLD_LEASES = "DELETE FROM fetch_leases WHERE expires_ms < ?1"
-_OLD_PURGES = "DELETE FROM cache_purges WHERE purged_ms < ?1"
+# A mark stays as long as it has to be cut out of what is read of a block.
+_OLD_PURGES = """
+DELETE FROM cache_purges WHERE purged_ms < ?1 AND NOT EXISTS (
+    SELECT 1 FROM site_blocks b
+    WHERE b.site = cache_purges.site AND b.gone_ms IS NULL
+        AND b.end_ms > cache_purges.start_ms AND b.start_ms < cache_purges.end_ms
+        AND b.fetched_ms <= cache_purges.purged_ms AND b.cut_ms < cache_purges.purged_ms
+)
+"""
 
 _COUNTED = "SELECT counted_ms FROM cache_totals WHERE id = 1"
 _RECOUNT = """
@@ -178,7 +186,7 @@ class CacheUpkeep:
         return (await self._database.batch([Statement(_OLD_LEASES, (before_ms,))]))[0].changes
 
     async def delete_purges(self, *, before_ms: int) -> int:
-        """Delete marks of purges before an instant; return how many."""
+        """Delete marks of purges before an instant that no block needs; return how many."""
         return (await self._database.batch([Statement(_OLD_PURGES, (before_ms,))]))[0].changes
 
     async def counted_ms(self) -> int:

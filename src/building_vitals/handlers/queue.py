@@ -16,9 +16,9 @@ import msgspec
 from building_vitals.app import App
 from building_vitals.errors import AppError, Unavailable
 from building_vitals.instants import elapsed_ms
-from building_vitals.jobs.model import PRIORITIES, ChunkRef
+from building_vitals.jobs.model import PRIORITIES, ChunkRef, FollowRef
 from building_vitals.jobs.runner import ChunkRunner, Verdict
-from building_vitals.statistics.events import DeadLetterEvent
+from building_vitals.statistics.events import DeadLetterEvent, FollowEvent
 
 DEAD_LETTER_SUFFIX = "-dlq"
 # Chunks of a batch that run side by side: while one waits for the upstream, the other is folded.
@@ -86,8 +86,7 @@ async def _put_back(message: Message, queue: str, app: App) -> None:
     try:
         if queue.endswith(DEAD_LETTER_SUFFIX):
             raise Unavailable("dead letters have no queue to be sent to")
-        ref = msgspec.convert(message.body, ChunkRef)
-        await app.platform.queues.send([ref], _priority(queue))
+        await app.platform.queues.send([_ref_of(message)], _priority(queue))
     except (msgspec.ValidationError, AppError):
         message.retry(1)
     else:
@@ -100,13 +99,16 @@ def _priority(queue: str) -> str:
 
 
 async def _deal_with(message: Message, queue: str, app: App) -> None:
-    """Run or bury one chunk; whatever happens, the message is acknowledged or sent back."""
+    """Deal with one message; whatever happens, it is acknowledged or sent back."""
     started_ms = app.clock.now_ms()
-    ref: ChunkRef | None = None
+    ref: ChunkRef | FollowRef | None = None
     trouble: str | None = None
     try:
-        ref = msgspec.convert(message.body, ChunkRef)
-        verdict = await _verdict(app.chunk_runner, ref, queue, message.attempts)
+        ref = _ref_of(message)
+        if isinstance(ref, FollowRef):
+            verdict, trouble = await _follow(app, ref, queue, message.attempts)
+        else:
+            verdict = await _verdict(app.chunk_runner, ref, queue, message.attempts)
     except msgspec.ValidationError as error:
         verdict, trouble = Verdict("unreadable"), str(error)
     except AppError as error:
@@ -118,13 +120,14 @@ async def _deal_with(message: Message, queue: str, app: App) -> None:
         message.ack()
     else:
         message.retry(verdict.retry_s)
-    if ref is not None:
+    if isinstance(ref, ChunkRef):
         _record(ref, verdict, message, queue=queue, app=app, started_ms=started_ms)
     app.log(
         "queue",
         queue=queue,
-        jobId=ref.job_id if ref else None,
-        chunk=ref.chunk if ref else None,
+        jobId=ref.job_id if isinstance(ref, ChunkRef) else None,
+        chunk=ref.chunk if isinstance(ref, ChunkRef) else None,
+        follow=ref.site if isinstance(ref, FollowRef) else None,
         outcome=verdict.outcome,
         delivery=message.attempts,
         retryS=verdict.retry_s,
@@ -132,6 +135,43 @@ async def _deal_with(message: Message, queue: str, app: App) -> None:
         error=trouble,
         durationMs=elapsed_ms(started_ms, app.clock.now_ms()),
     )
+
+
+def _ref_of(message: Message) -> ChunkRef | FollowRef:
+    """
+    Return what a message says.
+
+    Raises:
+        msgspec.ValidationError: it says nothing that is known here.
+    """
+    body = message.body
+    is_follow = isinstance(body, dict) and "follow" in body
+    return msgspec.convert(body, FollowRef) if is_follow else msgspec.convert(body, ChunkRef)
+
+
+async def _follow(
+    app: App, ref: FollowRef, queue: str, delivery: int
+) -> tuple[Verdict, str | None]:
+    """Read a followed site; return what is to become of the message, and what has failed."""
+    if queue.endswith(DEAD_LETTER_SUFFIX):
+        # The maintenance run sends another one.
+        return Verdict("dropped"), None
+    started_ms = app.clock.now_ms()
+    run = await app.follow_runner.run(ref.site, delivery=delivery)
+    if run.pages:
+        app.analytics.record_follow(
+            FollowEvent(
+                site=ref.site,
+                outcome=run.outcome,
+                rounds=run.rounds,
+                pages=run.pages,
+                samples=run.samples,
+                lag_ms=run.lag_ms or 0,
+                duration_ms=elapsed_ms(started_ms, app.clock.now_ms()),
+                error=run.error,
+            )
+        )
+    return Verdict(run.outcome, run.retry_s, run.unreadable_samples), run.error
 
 
 def _record(

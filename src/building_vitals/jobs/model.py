@@ -7,7 +7,7 @@ Separate and pure: the tables' statements carry out what is decided here.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -84,6 +84,12 @@ class ChunkRef(msgspec.Struct, frozen=True, rename="camel"):
     chunk: int
 
 
+class FollowRef(msgspec.Struct, frozen=True):
+    """What a queue message says that is about no chunk: which followed site is to be read."""
+
+    site: str = msgspec.field(name="follow")
+
+
 class _Metadata(msgspec.Struct):
     """What a job's row keeps as JSON and is read again."""
 
@@ -145,9 +151,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class ChunkSender(Protocol):
     """Puts messages into the queue of a priority."""
 
-    async def send(self, refs: list[ChunkRef], priority: str, *, delay_s: int = 0) -> None:
+    async def send(
+        self, refs: Sequence[ChunkRef | FollowRef], priority: str, *, delay_s: int = 0
+    ) -> None:
         """
-        Send one message per chunk, at most 100: all of them or none.
+        Send one message each, at most 100: all of them or none.
 
         Raises:
             Unavailable: the queue can't be reached or refuses.

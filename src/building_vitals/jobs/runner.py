@@ -85,6 +85,7 @@ class ChunkRunner:
         objects: ObjectStore,
         filler_for: FillerFor,
         store: SegmentStore,
+        index: SegmentIndex,
         accesses: Accesses,
         sender: ChunkSender,
         options: JobOptions,
@@ -97,6 +98,7 @@ class ChunkRunner:
             objects: The bucket.
             filler_for: Gives a filler that hands its work behind an answer to the function.
             store: The segments' objects.
+            index: The index of segments.
             accesses: Notes when they were last read.
             sender: The queues.
             options: Of jobs.
@@ -106,9 +108,7 @@ class ChunkRunner:
         self._database = database
         self._chunks = JobChunks(database)
         self._messages = ChunkMessages(database)
-        self._filling = ChunkFilling(
-            filler_for=filler_for, store=store, index=SegmentIndex(database)
-        )
+        self._filling = ChunkFilling(filler_for=filler_for, store=store, index=index)
         self._check = JobCheck(
             checks=JobChecks(database),
             filler_for=filler_for,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from building_vitals.blocks import upkeep as blocks_upkeep
+from building_vitals.blocks.merger import BlockMerger
 from building_vitals.cache import upkeep as cache_upkeep
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.datasets import upkeep as datasets_upkeep
 from building_vitals.datasets.cache import R2CacheService
+from building_vitals.follow import upkeep as follow_upkeep
 from building_vitals.jobs import upkeep as jobs_upkeep
 from building_vitals.jobs.model import ChunkSender
 from building_vitals.jobs.results import JobResultService
@@ -22,6 +25,7 @@ def all_steps(
     queues: ChunkSender,
     statistics: Database,
     index: SegmentIndex,
+    merger: BlockMerger,
     freshness: Freshness,
     results: JobResultService,
     datasets: R2CacheService,
@@ -29,7 +33,9 @@ def all_steps(
     """Return the periodic work of every room; *statistics* is the database of the requests."""
     return [
         *cache_upkeep.steps(database, objects, index, freshness),
+        *blocks_upkeep.steps(database, objects, index, merger),
         *jobs_upkeep.steps(database, objects, queues, results),
+        *follow_upkeep.steps(database, queues),
         *datasets_upkeep.steps(datasets),
         *statistics_upkeep.steps(statistics),
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from pyodide.ffi import JsException
 
 from building_vitals.errors import Unavailable
-from building_vitals.jobs.model import ChunkRef
+from building_vitals.jobs.model import ChunkRef, FollowRef
 from building_vitals.platform.lookup import require_binding
 
 BINDINGS = {"high": "CHART_QUEUE_HIGH", "normal": "CHART_QUEUE", "low": "CHART_QUEUE_LOW"}
@@ -16,13 +17,15 @@ DELAY_S_MAX = 86_400
 
 
 class QueueSender:
-    """Sends chunks to the queue of their priority."""
+    """Sends messages to the queue of their priority."""
 
     def __init__(self, env: Any) -> None:
         self._env = env
 
-    async def send(self, refs: list[ChunkRef], priority: str, *, delay_s: int = 0) -> None:
-        """Send one message per chunk, at most 100: all of them or none."""
+    async def send(
+        self, refs: Sequence[ChunkRef | FollowRef], priority: str, *, delay_s: int = 0
+    ) -> None:
+        """Send one message each, at most 100: all of them or none."""
         name = BINDINGS[priority]
         binding = require_binding(self._env, name)
         options = {"delaySeconds": min(delay_s, DELAY_S_MAX)} if delay_s else {}

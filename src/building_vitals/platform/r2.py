@@ -18,6 +18,8 @@ from building_vitals.ports import ObjectInfo, ObjectPage
 # https://developers.cloudflare.com/r2/api/workers/workers-api-reference/
 DELETE_KEYS_MAX = 1000
 LIST_OBJECTS_MAX = 1000
+# All parts of an upload but the last have one size, and no less than this.
+PART_BYTES = 5_242_880
 # Error codes in R2's texts: no such object; a range outside of it.
 _ABSENT = ("(10007)", "(10039)")
 
@@ -134,6 +136,40 @@ class R2Objects:
                 raise _unavailable(error) from error
             raise
         return await put
+
+    async def put_parts(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ObjectInfo:
+        """Store an object of any size, a part at a time: all that comes, or nothing."""
+        options = _put_options(content_type, None, metadata)
+        upload, parts, held = None, list[Any](), bytearray()
+        try:
+            async for chunk in chunks:
+                held += chunk
+                while len(held) > PART_BYTES:
+                    if upload is None:
+                        upload = await bare(self._binding).createMultipartUpload(
+                            key, _object(options)
+                        )
+                    part = to_js(bytes(held[:PART_BYTES]))
+                    del held[:PART_BYTES]
+                    parts.append(await upload.uploadPart(len(parts) + 1, part))
+            if upload is None:
+                return await self._put(key, bytes(held), options)
+            parts.append(await upload.uploadPart(len(parts) + 1, to_js(bytes(held))))
+            return _raw_info(await upload.complete(to_js(parts)))
+        except BaseException as error:
+            if upload is not None and not is_thrown_away():
+                # R2 forgets it by itself after a week.
+                await _quietly(upload.abort())
+            if isinstance(error, JsException):
+                raise _unavailable(error) from error
+            raise
 
     async def _put(self, key: str, body: Any, options: dict[str, Any]) -> ObjectInfo:
         try:

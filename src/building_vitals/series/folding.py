@@ -290,6 +290,9 @@ class Folder:
             closings_ms: Instants at which a frame closes in any case, ascending.
         """
         self._time_range = time_range
+        self._closings_ms = closings_ms
+        # Of all points: up to when all has been given, and has been taken.
+        self._complete_ms = self._taken_ms = time_range.start_ms
         self._folds = {point: _PointFold(time_range, closings_ms) for point in points}
         self._known_times = _Times()
         self._value_texts = _ValueTexts()
@@ -304,6 +307,19 @@ class Folder:
         self._instants: list[int] = []
         self._heads: list[str] = []
         self._is_rising = True
+
+    def admit(self, points: Iterable[str]) -> None:
+        """
+        Have samples taken of further points, too.
+
+        Of what was given before they have none: only of a fetch that goes forward in time that is
+        true, and that tells what is complete of all points at once.
+        """
+        for point in points:
+            if point not in self._folds:
+                fold = _PointFold(Range(self._taken_ms, self._time_range.end_ms), self._closings_ms)
+                fold.complete_ms = self._complete_ms
+                self._folds[point] = fold
 
     def add_page(self, samples: Sequence[Sample]) -> None:
         """
@@ -329,6 +345,8 @@ class Folder:
         What was noted before stays; points that nobody asked for do not matter.
         """
         until_ms = min(until_ms, self._time_range.end_ms)
+        if points is None:
+            self._complete_ms = max(self._complete_ms, until_ms)
         names = self._folds if points is None else points
         for name in names:
             fold = self._folds.get(name)
@@ -409,6 +427,7 @@ class Folder:
             In the order of the points a stretch that begins where the last one ended. Points of
             which nothing more is complete are left out.
         """
+        self._taken_ms = self._complete_ms
         return [
             PointSeries(point, *taken)
             for point, fold in self._folds.items()

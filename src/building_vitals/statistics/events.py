@@ -148,6 +148,28 @@ class DeadLetterEvent(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class FollowEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Readings of a followed site, by one consumer.
+
+    Attributes:
+        outcome: `round`, `backfill` or `failed`.
+        rounds: Readings that reached the present.
+        pages: Requests to the upstream.
+        samples: Those stored.
+        lag_ms: Age of the end of the last round, afterwards.
+    """
+
+    site: str
+    outcome: str
+    rounds: int
+    pages: int
+    samples: int
+    lag_ms: int
+    duration_ms: int
+    error: str | None = None
+
+
 def drawn_weight(rate: float, chance: Callable[[], float]) -> int:
     """
     Return the number of requests that this one stands for; 0 leaves it out.

@@ -35,6 +35,9 @@ SELECT s.value AS status,
 FROM json_each('{json_parameter(JOB_STATUSES)}') s
 """  # noqa: S608 - constants only
 
+# A row a site that an administrator has followed.
+_FOLLOWS = "SELECT * FROM site_follows ORDER BY site"
+
 _REQUESTS = """
 SELECT route_type, sum(requests) AS count,
     round(1.0 * sum(duration_ms_sum) / sum(requests), 2) AS avg_duration,
@@ -118,6 +121,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         quota: None before the first grant.
         hours: By the start of the hour, epoch milliseconds; hours without a request are not there.
         first_hour_ms: Start of the first hour that is kept; None before the first request.
+        follows: The rows of followed sites.
     """
 
     cache: CacheFigures
@@ -126,6 +130,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     quota: QuotaState | None
     hours: dict[int, list[HourFigures]]
     first_hour_ms: int | None
+    follows: list[dict[str, Any]]
 
 
 class Statistics:
@@ -149,7 +154,10 @@ class Statistics:
                 hours, the first is the one that begins after it.
         """
         after_ms = since_ms - HOUR_MS
-        main = [Statement(_CACHE), Statement(_JOBS), UpstreamQuotas.state_statement()]
+        main = [
+            *(Statement(_CACHE), Statement(_JOBS), UpstreamQuotas.state_statement()),
+            Statement(_FOLLOWS),
+        ]
         requests = [
             Statement(_REQUESTS, (after_ms,)),
             Statement(_P95, (after_ms,)),
@@ -164,7 +172,9 @@ class Statistics:
 
 
 def _figures(outcomes: Sequence[Outcome]) -> Figures:
-    cache, jobs, quota, requests, p95, hours, hours_p95, first = (each.rows for each in outcomes)
+    (cache, jobs, quota, follows, requests, p95, hours, hours_p95, first) = (
+        each.rows for each in outcomes
+    )
     longest: dict[str, Any] = {row["route_type"]: row["p95_duration"] for row in p95}
     return Figures(
         cache=msgspec.convert(cache[0], CacheFigures) if cache else CacheFigures(),
@@ -176,6 +186,7 @@ def _figures(outcomes: Sequence[Outcome]) -> Figures:
         quota=UpstreamQuotas.state_of(quota),
         hours=_hours(hours, hours_p95),
         first_hour_ms=first[0]["hour_ms"],
+        follows=follows,
     )
 
 

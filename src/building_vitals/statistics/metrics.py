@@ -14,7 +14,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from building_vitals.statistics.events import DeadLetterEvent, JobEvent, RequestEvent
+from building_vitals.statistics.events import (
+    DeadLetterEvent,
+    FollowEvent,
+    JobEvent,
+    RequestEvent,
+)
 
 BLOBS_MAX = 20
 DOUBLES_MAX = 20
@@ -136,6 +141,18 @@ def job_metric(event: JobEvent) -> Metric:
             1,
             event.chunks,
             event.retries,
+        ),
+    )
+
+
+def follow_metric(event: FollowEvent) -> Metric:
+    """Return the metric of readings of a followed site."""
+    return metric(
+        event.site,
+        ("follow", "", "", "", event.outcome, event.error, "", ""),
+        (
+            *(0, 0, event.samples, event.duration_ms, 0, event.pages, 1, event.rounds, 0, 0),
+            event.lag_ms,
         ),
     )
 

@@ -17,10 +17,16 @@ from building_vitals.errors import AppError, Unavailable
 from building_vitals.instants import is_recent
 from building_vitals.jobs.model import TERMINAL
 from building_vitals.ports import Invocation
-from building_vitals.statistics.events import DeadLetterEvent, RequestEvent, drawn_weight
+from building_vitals.statistics.events import (
+    DeadLetterEvent,
+    FollowEvent,
+    RequestEvent,
+    drawn_weight,
+)
 from building_vitals.statistics.metrics import (
     Metric,
     dead_letter_metric,
+    follow_metric,
     job_metric,
     request_metric,
 )
@@ -197,6 +203,10 @@ class AnalyticsService:
             job = msgspec.structs.replace(job, outcome="queued", duration_ms=0)
         if job is not None and (is_new or job.outcome in TERMINAL):
             self._write_metrics([job_metric(job)])
+
+    def record_follow(self, event: FollowEvent) -> None:
+        """Record readings of a followed site."""
+        self._write_metrics([follow_metric(event)])
 
     def record_dead_letter(self, event: DeadLetterEvent) -> None:
         """Record a message that ran out of retries, with the site of its job."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from building_vitals.fields import Count, IsoTime, Measure
+from building_vitals.follow.documents import FollowedSite
 from building_vitals.instants import DAY_MS, HOUR_MS, format_instant, format_known
 from building_vitals.jobs.model import TERMINAL
 from building_vitals.ports import Clock
@@ -65,7 +69,8 @@ class HourStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Statistics of the cache, the jobs, the requests of the last 24 hours, the upstream quota.
+    Statistics of the cache, the jobs, the requests of the last 24 hours, the upstream quota, and
+    the followed sites.
 
     Attributes:
         hours: At most 24, the present one last; none from before the first request.
@@ -76,19 +81,29 @@ class StatsReport(msgspec.Struct, frozen=True, kw_only=True):
     requests: list[RouteFigures]
     hours: list[HourStats]
     upstream: QuotaStats
+    follows: list[FollowedSite]
     timestamp: IsoTime
 
 
 class StatisticsService:
     """Reports on the cache, the jobs, the requests and the upstream quota."""
 
-    def __init__(self, *, statistics: Statistics, clock: Clock, upstream_limit: int) -> None:
+    def __init__(
+        self,
+        *,
+        statistics: Statistics,
+        clock: Clock,
+        upstream_limit: int,
+        followed: Callable[[list[dict[str, Any]], int], list[FollowedSite]],
+    ) -> None:
         """
         Args:
             statistics: Reads the figures.
             clock: Says what the last 24 hours are.
             upstream_limit: Requests per minute that may go upstream; 0 for any number.
+            followed: Returns how follows go, by their rows and the present.
         """
+        self._followed = followed
         self._statistics = statistics
         self._clock = clock
         self._upstream_limit = upstream_limit
@@ -104,6 +119,7 @@ class StatisticsService:
             requests=figures.routes,
             hours=_hours(figures, since_ms=since_ms, now_ms=now_ms),
             upstream=self._upstream(figures, now_ms),
+            follows=self._followed(figures.follows, now_ms),
             timestamp=format_instant(now_ms),
         )
 

@@ -17,6 +17,11 @@ class FetchCosts(Protocol):
         """Samples of one point in a day, estimated."""
         ...
 
+    @property
+    def pages_per_day(self) -> float | None:
+        """Pages that hold all samples of the site in a day; None where nothing tells."""
+        ...
+
     def requests(self, points_count: int, duration_ms: int) -> int:
         """Return how many requests a fetch takes, by the cheaper way; at least 1."""
         ...

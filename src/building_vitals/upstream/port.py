@@ -32,6 +32,8 @@ class FetchCount(Protocol):
 
 
 OnPage = Callable[[FetchCount], Awaitable[None]]
+# Asked before another page is asked for, whether one is still wanted.
+GoesOn = Callable[[], bool]
 
 
 class SampleSink(Protocol):
@@ -109,6 +111,25 @@ class Upstream(Protocol):
         With *source*, the samples come from there, else by the cheaper way.
 
         The sink is told what is complete before each call of *on_page*, and at the end that all is.
+        """
+        ...
+
+    async def fetch_site(
+        self,
+        site: str,
+        time_range: Range,
+        sink: SampleSink,
+        *,
+        deadline_ms: int | None = None,
+        goes_on: GoesOn = lambda: True,
+        on_page: OnPage | None = None,
+    ) -> FetchCount:
+        """
+        Give *sink* the pages of all points of a site, whatever they are called.
+
+        It returns when the last has come, or where *goes_on* says no, or raises an AppError. The
+        sink knows how far it has come: it is told what is complete as `fetch_samples` tells it. A
+        page that has been asked for is waited for, so that an end costs no request.
         """
         ...
 

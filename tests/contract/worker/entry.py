@@ -61,7 +61,7 @@ class Default(WorkerEntrypoint):
         if name == "put":
             given["data"] = base64.b64decode(given["data"])
             return _fields(await objects.put(**given))
-        if name in ("put_stream", "open"):
+        if name in ("put_stream", "put_parts", "open"):
             return await self._streams(name, objects, given)
         if name in ("get", "read"):
             return await self._bytes(name, objects, given)
@@ -85,10 +85,10 @@ class Default(WorkerEntrypoint):
         return {"info": _fields(found[0]), "data": base64.b64encode(found[1]).decode()}
 
     async def _streams(self, name: str, objects: R2Objects, given: dict[str, Any]) -> Any:
-        if name == "put_stream":
+        if name in ("put_stream", "put_parts"):
             chunks = _chunks(given.pop("chunks"))
             try:
-                return _fields(await objects.put_stream(chunks=chunks, **given))
+                return _fields(await getattr(objects, name)(chunks=chunks, **given))
             except ValueError as error:
                 return type(error).__name__
         opened = await objects.open(**given)

@@ -51,7 +51,7 @@ def test_other_origins_may_not(origin: str | None, preflight: bool) -> None:
 def test_preflight_names_methods_and_headers() -> None:
     """A preflight allows every method and header of the API, for a while."""
     headers = dict(cors_headers(parse_policy(ORIGIN), ORIGIN, preflight=True))
-    assert "GET, HEAD, POST, DELETE, OPTIONS" == headers["Access-Control-Allow-Methods"]
+    assert "GET, HEAD, POST, PUT, DELETE, OPTIONS" == headers["Access-Control-Allow-Methods"]
     assert (
         "Authorization, X-API-Key, Content-Type, If-None-Match, Accept, Prefer"
         == headers["Access-Control-Allow-Headers"]

@@ -22,7 +22,7 @@ from building_vitals.errors import InvalidRequest, Problem, RateLimited, Upstrea
 from building_vitals.names import SITE_PATTERN
 
 DOCUMENT = openapi_document(ENDPOINTS, "1.2.3", timeout_ms_max=12_345)
-(BODY,) = (each.body for each in ENDPOINTS if each.body)
+(BODY,) = (each.body for each in ENDPOINTS if each.route == "POST /api/timeseries")
 OPERATIONS = {
     ("get", "/openapi.json"): "open",
     ("get", "/api/health"): "open",
@@ -36,6 +36,9 @@ OPERATIONS = {
     ("get", "/api/me"): "keyed",
     ("get", "/api/sites"): "keyed",
     ("get", "/api/sites/{site}/points"): "keyed",
+    ("put", "/api/sites/{site}/follow"): "keyed",
+    ("get", "/api/sites/{site}/follow"): "keyed",
+    ("delete", "/api/sites/{site}/follow"): "keyed",
     ("get", "/api/stats"): "keyed",
     ("get", "/api/upstream"): "keyed",
     ("get", "/api/queue/dlq/stats"): "keyed",

@@ -197,3 +197,24 @@ def test_listed_point_holds_no_comma(name: str, is_allowed: bool) -> None:
         assert name == described.read_text(name)
     else:
         refusal(described, name)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("true", True), ("false", False)])
+def test_boolean_is_one_of_two_words(text: str, expected: bool) -> None:
+    """In a query it is a word, in a body it is JSON's own."""
+    assert expected is p.FRESH.read_text(text)
+    assert expected is p.FRESH.read_json(expected)
+
+
+@pytest.mark.parametrize("text", ["", "1", "TRUE", "yes", "true "])
+def test_boolean_refuses_other_text(text: str) -> None:
+    """No other spelling is guessed at."""
+    with pytest.raises(ValueError, match="true or false is allowed"):
+        p.FRESH.read_text(text)
+
+
+@pytest.mark.parametrize("value", ["true", 1, 0, 1.0, None, [], {}])
+def test_boolean_refuses_other_json(value: object) -> None:
+    """A text is none."""
+    with pytest.raises(ValueError, match=r"not a boolean: .*; true or false is allowed"):
+        p.FRESH.read_json(value)

@@ -45,7 +45,7 @@ def test_query_with_everything() -> None:
     """Every parameter reaches its field."""
     text = (
         f"site=s&points=a&{TIMES}&route=queued&format=csv&priority=high&timeout=500"
-        "&max_points=200&user_id=u%201&wait=60"
+        "&max_points=200&user_id=u%201&wait=60&fresh=true"
     )
     assert query(text) == TimeseriesRequest(
         site="s",
@@ -56,6 +56,7 @@ def test_query_with_everything() -> None:
         priority="high",
         timeout_ms=500,
         max_points=200,
+        is_fresh=True,
         wait_s=60,
         user_id="u 1",
     )

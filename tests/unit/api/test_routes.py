@@ -9,7 +9,8 @@ import pytest
 from building_vitals.api import parameters as p
 from building_vitals.api.cors import ALLOWED_METHODS
 from building_vitals.api.endpoint import Endpoint
-from building_vitals.api.routes import ENDPOINTS, ROUTER, Router
+from building_vitals.api.router import Router
+from building_vitals.api.routes import ENDPOINTS, ROUTER
 
 IDS = [each.route for each in ENDPOINTS]
 

@@ -105,7 +105,7 @@ async def test_the_index_of_a_large_job_is_read_in_values_that_may_be(
             assert max(sizes) < VALUE_BYTES_MAX
             # Each row that crosses costs time, so there are few of them.
             assert len(sizes) <= 2 + sum(sizes) // 500_000
-            found = index.found(rows)
+            found = await index.found(rows, names, asked, known_as)
             assert [(each.point, each.start_ms) for each in made] == sorted(
                 ((each.point, each.start_ms) for each in found),
                 key=lambda place: (rank[place[0]], place[1]),

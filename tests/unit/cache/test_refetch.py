@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from building_vitals.cache.coverage import Cover
+from building_vitals.cache.followed import Followed
 from building_vitals.cache.options import CacheOptions
 from building_vitals.cache.refetch import Refetch, is_all_there_is, refetch_pause_ms
 from building_vitals.cache.segments import Segment
@@ -198,3 +199,20 @@ async def test_a_range_with_a_fixed_end_is_asked_for_again_when_it_may_have_chan
         assert [0.2, 5.2, 10.2] == [
             round((each.at_ms - EPOCH_MS) / 1000, 1) for each in world.upstream.asked
         ]
+
+
+def test_what_is_younger_than_a_round_is_left_to_the_next() -> None:
+    """Unless it is wanted now; of a site that nobody follows, it is asked for."""
+    followed = Followed(0, 300_000, (Range(0, 90_000),), 90_000)
+    rule = Refetch(0, followed=lambda site: followed if site == "site" else None)
+    covers = [Cover("a", [], [Range(40_000, 50_000), Range(80_000, NOW_MS)])]
+    needed = Range(40_000, NOW_MS)
+
+    def gaps(site: str, *, is_fresh: bool = False) -> list[Range]:
+        [found] = rule.applied(
+            site, covers, [], needed, now_ms=NOW_MS, source=None, is_fresh=is_fresh
+        )
+        return found.gaps
+
+    assert [Range(40_000, 50_000), Range(80_000, 90_000)] == gaps("site")
+    assert covers[0].gaps == gaps("site", is_fresh=True) == gaps("other")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from building_vitals.follow.follows_table import SiteFollows
 from building_vitals.handlers.queue import consume
+from building_vitals.jobs.model import FollowRef
 from building_vitals.jobs.options import JobOptions
 from building_vitals.ranges import Range
 from building_vitals.statement_count import STATEMENTS_MAX, STATEMENTS_SPENT
@@ -88,3 +92,68 @@ async def test_what_is_put_back_goes_to_its_own_queue(queue: str) -> None:
         world.queues.failures.next("send")
         await consume(queue, [strange], app)
         assert 1 == strange.verdict
+
+
+@in_virtual_time
+async def test_a_followed_site_is_read_by_its_message() -> None:
+    """In any queue; the log tells of it, and the statistics where something was read."""
+    async with JobWorld() as world:
+        world.upstream.site_points = ("a", "b")
+        now_ms = world.clock.now_ms()
+        await SiteFollows(world.database).put(
+            "site", since_ms=now_ms - DAY_MS, every_ms=300_000, every="5m", now_ms=now_ms
+        )
+        for site in ("site", "other"):
+            await world.consume([FakeMessage(FollowRef(site), "low")], "chart-processing-low")
+        lines = [line for line in world.lines if line["event"] == "queue"]
+        assert [("site", "round", None), ("other", "nothing", None)] == [
+            (line["follow"], line["outcome"], line["jobId"]) for line in lines
+        ]
+        assert [("site", 1, 576)] == [
+            (each.site, each.rounds, each.samples) for each in world.readings
+        ]
+        assert 1 == world.queues.waiting
+
+
+@in_virtual_time
+async def test_a_message_of_a_follow_that_is_given_up_is_dropped() -> None:
+    """The maintenance run sends another one, so nothing is lost."""
+    async with JobWorld() as world:
+        message = FakeMessage(FollowRef("site"), "low")
+        await world.consume([message], "chart-processing-dlq")
+        assert ("ack", []) == (message.verdict, world.dead_letters)
+        assert "dropped" == world.lines[-1]["outcome"]
+
+
+@in_virtual_time
+async def test_a_follow_that_cannot_be_looked_up_comes_again() -> None:
+    """And one that comes too late in its batch is sent again."""
+    async with JobWorld() as world:
+        message = FakeMessage(FollowRef("site"), "low")
+        world.database.failures.always("batch")
+        await world.consume([message], "chart-processing-low")
+        assert 10 == message.verdict
+        world.database.failures.clear()
+        app = world.consumer()
+        app.statements.statements = STATEMENTS_SPENT
+        again = FakeMessage(FollowRef("site"), "low")
+        await consume("chart-processing-low", [again], app)
+        assert ("ack", ["site"]) == (again.verdict, world.queues.follows)
+
+
+class Garbled(FakeMessage):
+    """A message that says nothing that is known."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What was sent."""
+        return {"follow": 7}
+
+
+@in_virtual_time
+async def test_a_message_that_says_nothing_known_is_acknowledged() -> None:
+    """It would never be understood; the log has what is wrong with it."""
+    async with JobWorld() as world:
+        message = Garbled(FollowRef("site"), "low")
+        await world.consume([message], "chart-processing-low")
+        assert ("ack", "unreadable") == (message.verdict, world.lines[-1]["outcome"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from building_vitals.statistics.events import DeadLetterEvent, JobEvent, RequestEvent
+from building_vitals.statistics.events import DeadLetterEvent, FollowEvent, JobEvent, RequestEvent
 from building_vitals.statistics.metrics import (
     BLOBS_BYTES_MAX,
     BLOBS_MAX,
@@ -16,6 +16,7 @@ from building_vitals.statistics.metrics import (
     INDEX_BYTES_MAX,
     Metric,
     dead_letter_metric,
+    follow_metric,
     job_metric,
     metric,
     request_metric,
@@ -60,6 +61,27 @@ DEAD = DeadLetterEvent(
 )
 
 
+FOLLOW = FollowEvent(
+    site="hq",
+    outcome="failed",
+    rounds=1,
+    pages=2,
+    samples=3,
+    lag_ms=4,
+    duration_ms=5,
+    error="no luck",
+)
+
+
+def test_readings_of_a_followed_site_are_a_point() -> None:
+    """Each field stands where the documentation says."""
+    assert Metric(
+        "hq",
+        ("follow", "", "", "", "failed", "no luck", "", ""),
+        (0, 0, 3, 5, 0, 2, 1, 1, 0, 0, 4),
+    ) == follow_metric(FOLLOW)
+
+
 def test_a_request_is_a_point() -> None:
     """Each field stands where the documentation says."""
     assert Metric(
@@ -87,7 +109,9 @@ def test_a_dead_letter_is_a_point() -> None:
     ) == dead_letter_metric(DEAD)
 
 
-@pytest.mark.parametrize("point", [request_metric(REQUEST, 1), job_metric(JOB)])
+@pytest.mark.parametrize(
+    "point", [request_metric(REQUEST, 1), job_metric(JOB), follow_metric(FOLLOW)]
+)
 def test_every_field_is_documented(point: Metric) -> None:
     """The document has a row for each blob and double that is written, and for none more."""
     text = DOCUMENT.read_text(encoding="utf-8")
@@ -95,7 +119,7 @@ def test_every_field_is_documented(point: Metric) -> None:
     doubles = {int(n) for n in re.findall(r"^\| `double(\d+)`", text, re.M)}
     assert set(range(1, len(point.blobs) + 1)) == blobs
     assert set(range(1, len(point.doubles) + 1)) <= doubles
-    assert set(range(1, 11)) == doubles
+    assert set(range(1, 12)) == doubles
 
 
 @pytest.mark.parametrize(

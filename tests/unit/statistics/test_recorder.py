@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from building_vitals.errors import AppError, Unavailable
-from building_vitals.statistics.events import DeadLetterEvent, JobEvent, RequestEvent
-from building_vitals.statistics.metrics import Metric, dead_letter_metric, job_metric
+from building_vitals.statistics.events import DeadLetterEvent, FollowEvent, JobEvent, RequestEvent
+from building_vitals.statistics.metrics import Metric, dead_letter_metric, follow_metric, job_metric
 from building_vitals.statistics.recorder import (
     BATCHES_MAX,
     LINGER_MS,
@@ -399,6 +399,20 @@ async def test_a_job_is_a_point_when_queued_and_when_ended() -> None:
     await bench.settle()
     ended = msgspec.structs.replace(event, outcome="failed", duration_ms=5)
     assert [job_metric(event), job_metric(ended)] == bench.points.written
+
+
+@in_virtual_time
+async def test_readings_of_a_followed_site_are_a_point() -> None:
+    """At any rate; a dataset that refuses them is reported."""
+    bench = Bench(rate=0.0)
+    event = FollowEvent(
+        site="hq", outcome="round", rounds=1, pages=2, samples=3, lag_ms=4, duration_ms=5
+    )
+    bench.service().record_follow(event)
+    assert [follow_metric(event)] == bench.points.written
+    bench.points.is_broken = True
+    bench.service().record_follow(event)
+    assert ["analytics"] == [where for where, _ in bench.reported]
 
 
 @in_virtual_time

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from building_vitals.follow.follows_table import SiteFollows
+from building_vitals.follow.service import followed_sites
 from building_vitals.instants import format_instant
 from building_vitals.jobs.history_table import JobHistory
 from building_vitals.statistics.durations import duration_step
@@ -36,6 +38,7 @@ NOTHING = {
     "requests": [],
     "hours": [],
     "upstream": {"limit": 0, "used": 0, "current": 0},
+    "follows": [],
     "timestamp": format_instant(NOW_MS),
 }
 
@@ -43,7 +46,10 @@ NOTHING = {
 def service(database: FakeDatabase, limit: int = 0) -> StatisticsService:
     """Return the service at a fixed instant."""
     return StatisticsService(
-        statistics=Statistics(database), clock=VirtualClock(NOW_MS), upstream_limit=limit
+        statistics=Statistics(database),
+        clock=VirtualClock(NOW_MS),
+        upstream_limit=limit,
+        followed=followed_sites,
     )
 
 
@@ -221,7 +227,12 @@ async def test_hours_begin_with_the_first_request_and_are_at_most_24(
             ]
         )
         clock = VirtualClock(now_ms)
-        asked = StatisticsService(statistics=Statistics(database), clock=clock, upstream_limit=0)
+        asked = StatisticsService(
+            statistics=Statistics(database),
+            clock=clock,
+            upstream_limit=0,
+            followed=followed_sites,
+        )
         hours = (await document_of(asked))["hours"]
     this_ms = now_ms - now_ms % HOUR_MS
     assert [format_instant(this_ms - n * HOUR_MS) for n in starts_h] == [
@@ -300,7 +311,12 @@ async def test_the_view_of_requests_says_the_same() -> None:
         )
         clock = VirtualClock(now_ms)
         document = await document_of(
-            StatisticsService(statistics=Statistics(database), clock=clock, upstream_limit=0)
+            StatisticsService(
+                statistics=Statistics(database),
+                clock=clock,
+                upstream_limit=0,
+                followed=followed_sites,
+            )
         )
         rows = database.look(
             "SELECT route_type, count, avg_duration, p95_duration, cache_hits FROM v_request_stats"
@@ -353,7 +369,10 @@ async def test_requests_may_have_a_database_of_their_own() -> None:
     with FakeDatabase() as main, FakeDatabase() as own:
         await RequestAnalytics(own, main).record([WeightedRequest(request_event(5), 3)])
         apart = StatisticsService(
-            statistics=Statistics(main, own), clock=VirtualClock(NOW_MS), upstream_limit=0
+            statistics=Statistics(main, own),
+            clock=VirtualClock(NOW_MS),
+            upstream_limit=0,
+            followed=followed_sites,
         )
         document = await document_of(apart)
         assert [3] == [each["count"] for each in document["requests"]]
@@ -362,3 +381,18 @@ async def test_requests_may_have_a_database_of_their_own() -> None:
             dict(main.failures.calls),
             dict(own.failures.calls),
         )
+
+
+async def test_followed_sites_are_told_with_their_lag() -> None:
+    """Each as its own document tells, by name."""
+    with FakeDatabase() as database:
+        follows = SiteFollows(database)
+        for site in ("z", "a"):
+            await follows.put(
+                site, since_ms=NOW_MS - HOUR_MS, every_ms=60_000, every="1m", now_ms=NOW_MS - 9_000
+            )
+        found = (await document_of(service(database)))["follows"]
+        assert [("a", "backfilling", 9, 0), ("z", "backfilling", 9, 0)] == [
+            (each["site"], each["state"], each["lagSeconds"], each["backfill"]["progress"])
+            for each in found
+        ]

@@ -20,10 +20,10 @@ from building_vitals.memory import MemoryBudget
 from building_vitals.ports import Clock, HttpClient
 from building_vitals.ranges import Range
 from building_vitals.upstream.ace.fetch_report import FetchReport, OnReport, UpstreamState
-from building_vitals.upstream.ace.planning import SiteCosts
+from building_vitals.upstream.ace.planning import SiteCosts, of_whole_site
 from building_vitals.upstream.ace.settings import UpstreamSettings
 from building_vitals.upstream.ace.sizing import FetchSizing, answer_bytes_max, fetch_sizing, small
-from building_vitals.upstream.port import Items, SampleSink, UpstreamGate
+from building_vitals.upstream.port import GoesOn, Items, SampleSink, UpstreamGate
 from building_vitals.upstream.profile import SiteProfile, Source
 from building_vitals.upstream.profiles import SiteProfiles
 
@@ -185,6 +185,54 @@ class AceClient:
             async with self._sized(calls, costs, len(unique), time_range, source) as (sized, way):
                 run = partial(fetch.run, in_flight=sized.in_flight, keeps_tail=keeps_tail)
                 await self._run(run, site, sized.costs, way, source)
+        self._learn(site, fetch)
+        return calls.report
+
+    async def fetch_site(
+        self,
+        site: str,
+        time_range: Range,
+        sink: SampleSink,
+        *,
+        deadline_ms: int | None = None,
+        goes_on: GoesOn = lambda: True,
+        on_page: OnReport | None = None,
+    ) -> FetchReport:
+        """
+        Give the sink every sample the upstream has of a site in this range, by its pages.
+
+        Args:
+            site: Its name.
+            time_range: The range; the upstream may send samples just outside, the sink drops them.
+            sink: Gets pages as the upstream sent them, possibly some samples twice.
+            deadline_ms: Instant when to give up, epoch milliseconds.
+            goes_on: Asked before another page is asked for, whether one is still wanted.
+            on_page: Awaited after each page, with the report so far.
+
+        Returns:
+            What the fetch has cost; the sink has every sample by then, unless *goes_on* said no.
+
+        Raises:
+            AppError: as `fetch_samples` does.
+        """
+        from building_vitals.upstream.ace.sample_fetch import SampleFetch
+
+        calls = self._calls(deadline_ms)
+        require_site = partial(self._require_site, calls, site)
+        fetch = SampleFetch(
+            site,
+            (),
+            time_range,
+            calls=calls,
+            sink=sink,
+            on_page=on_page,
+            require_site=require_site,
+        )
+        costs = of_whole_site(await self.costs(site))
+        points_count = max(costs.profile.points, 1)
+        with _counted(calls):
+            async with self._sized(calls, costs, points_count, time_range, "pages") as (sized, _):
+                await fetch.run_site(sized.costs, goes_on)
         self._learn(site, fetch)
         return calls.report
 

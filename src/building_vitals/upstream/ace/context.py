@@ -12,7 +12,7 @@ from building_vitals.upstream.ace.calls import Call, Calls
 from building_vitals.upstream.ace.comparison import SETTLED_AFTER_MS, Tail, tail_of
 from building_vitals.upstream.ace.fetch_report import OnReport
 from building_vitals.upstream.ace.wire import WireSample
-from building_vitals.upstream.port import SampleSink
+from building_vitals.upstream.port import GoesOn, SampleSink
 from building_vitals.upstream.profile import Observation
 
 
@@ -31,6 +31,7 @@ class FetchContext:
     Attributes:
         page_size: Samples to ask for in a page; falls when pages die on their way.
         seen: What the fetch shows of the upstream.
+        goes_on: Asked before another page is asked for, whether one is still wanted.
         tail: The last samples of the last answer that has any, where they are to be compared.
     """
 
@@ -44,7 +45,9 @@ class FetchContext:
         page_size: int,
         seen: Observation,
         keeps_tail: bool = False,
+        goes_on: GoesOn = lambda: True,
     ) -> None:
+        self.goes_on = goes_on
         self.calls = calls
         self.sink = sink
         self.page_size = page_size

@@ -20,7 +20,7 @@ from building_vitals.upstream.ace.client import AceClient
 from building_vitals.upstream.ace.fetch_report import FetchReport
 from building_vitals.upstream.ace.planning import SiteCosts
 from building_vitals.upstream.point_names import PointNames
-from building_vitals.upstream.port import FetchCount, OnPage, PointLists, SampleSink
+from building_vitals.upstream.port import FetchCount, GoesOn, OnPage, PointLists, SampleSink
 from building_vitals.upstream.profile import Source
 
 # A list that is read for its own sake, and not beside a fetch, may take so long.
@@ -164,6 +164,26 @@ class OwnPoints:
             await call_off(listing)
         self._note_points(site)
         return cost
+
+    async def fetch_site(
+        self,
+        site: str,
+        time_range: Range,
+        sink: SampleSink,
+        *,
+        deadline_ms: int | None = None,
+        goes_on: GoesOn = lambda: True,
+        on_page: OnPage | None = None,
+    ) -> FetchCount:
+        """
+        Give *sink* the pages of all points of a site, which hold its own points alone.
+
+        Raises:
+            AppError: a page could not be fetched.
+        """
+        return await self._upstream.fetch_site(
+            site, time_range, sink, deadline_ms=deadline_ms, goes_on=goes_on, on_page=on_page
+        )
 
     async def _own(
         self,

@@ -41,7 +41,12 @@ class FilterIgnored(Exception):
 
 
 class PageStream:
-    """The pages of one query, one after the other, with one request at a time."""
+    """
+    The pages of one query, one after the other, with one request at a time.
+
+    Attributes:
+        is_stopped: Whether it ended before the last page, because none was wanted.
+    """
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class PageStream:
             names: Points of the filter; a page with others raises FilterIgnored. None: the pages
                 hold the whole site.
         """
+        self.is_stopped = False
         self._context = context
         self._target_of = target_of
         self._end_ms = end_ms
@@ -77,7 +83,7 @@ class PageStream:
 
     async def run(self) -> None:
         """
-        Fetch all pages and give them to the sink.
+        Fetch all pages, as long as they are wanted, and give them to the sink.
 
         Raises:
             FilterIgnored: see *names*.
@@ -89,7 +95,13 @@ class PageStream:
                 await self._next_page()
         finally:
             await self._abandon()
-        self._context.sink.advance(self._names, self._end_ms)
+        if not self.is_stopped:
+            self._context.sink.advance(self._names, self._end_ms)
+
+    @property
+    def complete_ms(self) -> int | None:
+        """Up to when all samples have been given; None where nothing says."""
+        return self._last_ms if self.is_stopped else self._end_ms
 
     async def _next_page(self) -> None:
         """Take the page that is on its way, and leave the request for the next on its way."""
@@ -162,7 +174,8 @@ class PageStream:
             self._check_names(page)
             if cursor != guess:
                 await self._abandon()
-                if cursor is not None:
+                self.is_stopped = cursor is not None and not self._context.goes_on()
+                if cursor is not None and not self.is_stopped:
                     await self._ask(cursor)
             self._note_order(page.point_samples, cursor)
             self._context.add(call, page.point_samples)
@@ -175,7 +188,7 @@ class PageStream:
         It does not where that page may be wasted: among empty pages, which may turn out to be
         endless, and where the cursor stands at the moment of the one before, as it may be wrong.
         """
-        if self._empty_pages:
+        if self._empty_pages or not self._context.goes_on():
             return None
         cursor = guess_cursor(body)
         if cursor is None or cursor in self._followed or cursor == self._cursor:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from building_vitals.instants import DAY_MS
 from building_vitals.ranges import Range, split_evenly
@@ -84,6 +85,12 @@ class SiteCosts(msgspec.Struct, frozen=True):
     def page_samples(self) -> int:
         """Samples on a page."""
         return min(self.page_size, self.profile.page_size or self.page_size)
+
+    @property
+    def pages_per_day(self) -> float | None:
+        """Pages that hold all samples of the site in a day; None where nothing tells."""
+        rate = self.site_samples_per_day
+        return None if rate is None else rate / self.page_samples
 
     def requests(self, points_count: int, duration_ms: int) -> int:
         """Return how many requests a fetch takes, by the cheaper way; at least 1."""
@@ -182,6 +189,12 @@ class SiteCosts(msgspec.Struct, frozen=True):
             per_day = rate
         samples = per_day * duration_ms / DAY_MS
         return groups * max(1, -int(-samples // self.page_samples))
+
+
+def of_whole_site(costs: SiteCosts) -> SiteCosts:
+    """Return the costs of fetches that want all points, by pages that no filter may cut."""
+    profile = replace(costs.profile, is_filter_heeded=False)
+    return replace(costs, profile=profile, calls="site")
 
 
 def _usual_ms(samples: float) -> float:

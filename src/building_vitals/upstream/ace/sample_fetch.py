@@ -24,7 +24,7 @@ from building_vitals.upstream.ace.targets import (
     fits_filter,
     pages_target,
 )
-from building_vitals.upstream.port import SampleSink
+from building_vitals.upstream.port import GoesOn, SampleSink
 from building_vitals.upstream.profile import Observation, Source
 
 
@@ -110,6 +110,33 @@ class SampleFetch:
         seen.now_ms = self._calls.clock.now_ms()
         self.seen = None if is_mixed else seen
         self.tail = context.tail
+
+    async def run_site(self, costs: SiteCosts, goes_on: GoesOn) -> None:
+        """
+        Fetch the pages of the whole site, as long as *goes_on* says so.
+
+        Raises:
+            UpstreamError: a page could not be had; the sink has only some of the samples.
+        """
+        seen = Observation(
+            is_by_point=False, is_whole_site=True, points_count=0, time_range=self._time_range
+        )
+        context = FetchContext(
+            self._calls,
+            self._sink,
+            self._on_page,
+            self._require_site,
+            page_size=costs.page_samples,
+            seen=seen,
+            goes_on=goes_on,
+        )
+        stream = self._page_stream(context, None)
+        await stream.run()
+        seen.now_ms = self._calls.clock.now_ms()
+        end_ms = stream.complete_ms
+        if end_ms is not None:
+            seen.time_range = self._time_range._replace(end_ms=end_ms)
+            self.seen = seen
 
     def _point_streams(
         self, context: FetchContext, costs: SiteCosts, points: Sequence[str]

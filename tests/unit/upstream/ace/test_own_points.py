@@ -338,3 +338,17 @@ async def test_lists_that_are_read_for_their_own_sake_have_a_deadline() -> None:
     await world.guard.fetch_samples("hq", ["own"], TIME_RANGE, world.sink, deadline_ms=deadline_ms)
 
     assert [LIST_MS_MAX, LIST_MS_MAX, None, 7_000] == world.lists.deadlines
+
+
+@in_virtual_time
+async def test_pages_of_a_site_need_no_list() -> None:
+    """They hold its own points alone, whatever they are called; the port is passed on whole."""
+    world = World()
+    count = await world.guard.fetch_site(
+        "hq", TIME_RANGE, world.sink, goes_on=lambda: False, on_page=world.on_page
+    )
+    assert ROWS[:3] == world.sink.samples
+    assert (1, 1, []) == (count.requests, len(world.heard), world.lists.asked)
+    failing = World(fake=FakeAce("another", ROWS))
+    with pytest.raises(UpstreamSiteUnknown):
+        await failing.guard.fetch_site("hq", TIME_RANGE, failing.sink)

@@ -203,3 +203,29 @@ async def test_end_of_the_range_is_told_at_the_end() -> None:
     await bench.fetch("p")
 
     assert (frozenset("p"), HOUR.end_ms) == bench.sink.advances[-1]
+
+
+async def test_a_stream_ends_where_no_more_is_wanted() -> None:
+    """No page is asked for in vain; what came is complete as far as its cursor says."""
+    fake = FakeAce("hq", minutes("ab", 0, 60), page_size=10, cursors="places")
+    bench = Bench(otherwise=fake)
+    await bench.clock.sleep(HOUR.duration_ms)
+
+    def goes_on() -> bool:
+        return len(bench.http.requests) < 3
+
+    report = await bench.fetch_site(goes_on=goes_on)
+    assert (3, 30) == (report.requests, report.samples_received)
+    assert minutes("ab", 0, 15) == bench.sink.samples
+    assert (None, NOW_MS + 14 * 60_000) == bench.sink.advances[-1]
+    assert 0 == bench.profiles.known("hq").samples_per_day
+
+
+async def test_an_end_before_anything_is_complete_is_no_observation() -> None:
+    """Rows of one point after the other say nothing of time before the last one has come."""
+    samples = minutes("a", 0, 60) + minutes("b", 0, 60)
+    bench = Bench(otherwise=FakeAce("hq", samples, page_size=50))
+    await bench.clock.sleep(HOUR.duration_ms)
+    await bench.fetch_site(goes_on=lambda: False)
+    assert [] == bench.sink.advances
+    assert SiteProfile(is_filter_heeded=True) == bench.profiles.known("hq")

@@ -15,6 +15,7 @@ from building_vitals.upstream.ace.planning import (
     FILTER_NAMES,
     SiteCosts,
     Way,
+    of_whole_site,
     point_calls,
 )
 from building_vitals.upstream.ace.settings import CALLS, CallsVar
@@ -218,3 +219,20 @@ def test_one_more_group_saves_calls() -> None:
     assert (5, 10) == (groups, calls)
     assert 12 == 4 * costs(SMALL).parts(100, 4 * DAY_MS)
     assert (1, 1) == costs(SMALL).division(0, HOUR_MS)
+
+
+def test_pages_of_a_day() -> None:
+    """By the site's rate, or by its points while nobody has seen that; by the size that comes."""
+    assert None is costs(SiteProfile()).pages_per_day
+    assert 2_174 * 288 / 50_000 == costs(LARGE).pages_per_day
+    seen = SiteProfile(points=9, samples_per_day=500_000.0, page_size=10_000)
+    assert 50 == costs(seen).pages_per_day
+
+
+@given(PROFILES, COUNTS, DURATIONS, st.sampled_from(CALLS))
+def test_of_a_whole_site_nothing_but_pages_is_asked_for(
+    profile: SiteProfile, count: int, duration_ms: int, calls: CallsVar
+) -> None:
+    """Whatever is known, and whatever the operator says of other fetches."""
+    whole = of_whole_site(costs(profile, calls))
+    assert "site" == whole.way(count, duration_ms) == whole.way(count, duration_ms, "pages")

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from building_vitals.errors import UpstreamSiteUnknown
 from building_vitals.instants import DAY_MS
 from building_vitals.ports import HttpAnswer, HttpFailure
 from building_vitals.ranges import Range
+from building_vitals.upstream.ace.fetch_report import FetchReport
 from building_vitals.upstream.profile import SiteProfile
 from fakes.ace import FILTER_HEEDED, HOUR, NOW_MS, PATH, Bench, Cursors, FakeAce, T, Triple
 from fakes.http import SentRequest, Step, answer, page
@@ -249,3 +251,30 @@ def test_result_is_whole_whatever_happens_on_the_way(data: st.DataObject) -> Non
     assert expected == found
     assert all(until_ms <= HOUR.end_ms for _, until_ms in bench.sink.advances)
     assert len(bench.sink.samples) == report.samples_received
+
+
+async def test_all_points_of_a_site_are_fetched_without_their_names() -> None:
+    """Where filters are heeded, too; the site's rate is learned, and its end is told."""
+    bench = Bench(otherwise=FakeAce("hq", SAMPLES, page_size=400, cursors="places"))
+    await bench.clock.sleep(HOUR.duration_ms)
+    told: list[int] = []
+
+    async def on_page(report: FetchReport) -> None:
+        told.append(report.samples_received)
+
+    report = await bench.fetch_site(on_page=on_page)
+    assert SAMPLES == bench.sink.samples
+    assert (3, False) == (report.requests, report.is_by_point)
+    assert {None} == set(bench.queries("point_names"))
+    assert [400, 800, 900] == told
+    assert (None, HOUR.end_ms) == bench.sink.advances[-1]
+    assert 900 * 24 == bench.profiles.known("hq").samples_per_day
+
+
+async def test_a_site_without_samples_has_to_exist() -> None:
+    """An empty range is told from a wrong name."""
+    bench = Bench(otherwise=FakeAce("hq", []))
+    assert 2 == (await bench.fetch_site()).requests
+    with pytest.raises(UpstreamSiteUnknown) as caught:
+        await bench.fetch_site("nowhere")
+    assert 2 == caught.value.upstream_requests

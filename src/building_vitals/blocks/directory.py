@@ -1,0 +1,132 @@
+"""
+Finds points in a block's directory: which leaves are to be read, and what they say.
+
+Pure: the reader fetches what is named here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+from building_vitals.blocks.block import Entry, Foot, Leaf, Stint, name_hash
+from building_vitals.cache.block_rows import BlockRow
+from building_vitals.cache.segments import BlockSegment
+from building_vitals.ranges import Range, gaps
+from building_vitals.series.splicing import growth
+
+# Bytes between two leaves that are read along rather than asked for twice.
+READ_GAP_BYTES_MAX = 65_536
+# Bytes of one ranged read.
+READ_BYTES_MAX = 2_097_152
+
+_FIRST_HASH = attrgetter("first_hash")
+
+
+class LeavesRead(NamedTuple):
+    """Neighbouring leaves that are read at once, by their numbers: bytes [start, stop)."""
+
+    start: int
+    stop: int
+    numbers: list[int]
+
+
+def leaves_with(foot: Foot, points: Iterable[str]) -> dict[int, list[str]]:
+    """
+    Return which leaves may have an entry of some points, by number, and of which.
+
+    Points with the same hash may lie in two leaves.
+    """
+    found: dict[int, list[str]] = {}
+    for point in points:
+        hashed = name_hash(point)
+        begin = max(0, bisect_left(foot.leaves, hashed, key=_FIRST_HASH) - 1)
+        for number in range(begin, bisect_right(foot.leaves, hashed, key=_FIRST_HASH)):
+            found.setdefault(number, []).append(point)
+    return found
+
+
+def leaf_reads(leaves: Sequence[Leaf], numbers: Iterable[int]) -> list[LeavesRead]:
+    """Return what is to be read so that each of some leaves lies within one read."""
+    found: list[LeavesRead] = []
+    for number in sorted(numbers):
+        leaf = leaves[number]
+        stop = leaf.offset + leaf.stored_bytes
+        if (
+            found
+            and leaf.offset <= found[-1].stop + READ_GAP_BYTES_MAX
+            and stop - found[-1].start <= READ_BYTES_MAX
+        ):
+            last = found[-1]
+            found[-1] = LeavesRead(last.start, stop, [*last.numbers, number])
+        else:
+            found.append(LeavesRead(leaf.offset, stop, [number]))
+    return found
+
+
+def segments_of(
+    block: BlockRow,
+    foot: Foot,
+    point: str,
+    entry: Entry | None,
+    *,
+    cuts: Sequence[Range],
+    time_range: Range,
+) -> list[BlockSegment]:
+    """
+    Return what a block knows of a point in a range, as segments; by time, disjoint.
+
+    Args:
+        block: The block.
+        foot: Its foot.
+        point: The name of the point.
+        entry: What it has of the point; None where it has no entry.
+        cuts: What was purged of it; by time.
+        time_range: The range; segments may reach beyond it.
+    """
+    if entry is None:
+        return [
+            _segment(block, point, Stint(*left, 0, 0, 0, ()), left)
+            for known in foot.ranges
+            for left in gaps(cuts, Range(*known))
+            if left.clip(time_range)
+        ]
+    return [
+        _segment(block, point, stint, left)
+        for stint in entry.stints
+        for left in gaps(cuts, stint.range)
+        if left.clip(time_range)
+    ]
+
+
+def _segment(block: BlockRow, point: str, stint: Stint, left: Range) -> BlockSegment:
+    last = stint.frames[-1] if stint.frames else None
+    count = sum(frame.count for frame in stint.frames)
+    is_cut = left != stint.range
+    if is_cut and count:
+        count = max(1, count * left.duration_ms // stint.range.duration_ms)
+    return BlockSegment(
+        point=point,
+        start_ms=left.start_ms,
+        end_ms=left.end_ms,
+        fetched_ms=block.fetched_ms,
+        key=block.key if last else "",
+        object_etag=block.object_etag if last else "",
+        offset=stint.offset,
+        stored_bytes=stint.stored_bytes,
+        text_bytes=last.raw_end if last else 0,
+        count=count,
+        crc=last.crc if last else 0,
+        crc_growth=last.crc_growth if last else growth(0),
+        data_crc=stint.data_crc,
+        frames=stint.frames,
+        is_cut=is_cut,
+    )
+
+
+def named(entries: Iterable[Entry], points: Iterable[str]) -> Mapping[str, Entry]:
+    """Return those of some entries that are of some points, by name."""
+    asked = frozenset(points)
+    return {each.point: each for each in entries if each.point in asked}

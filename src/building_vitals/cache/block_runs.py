@@ -1,0 +1,78 @@
+"""
+What compaction takes out of blocks: the series of a chart's points, beside each other.
+
+In a block the points of a chart lie far apart, so that each takes a read of its own, and a long
+range lies in several blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from building_vitals.cache.coverage import cover
+from building_vitals.cache.joining import Run, is_small
+from building_vitals.cache.segments import Segment
+from building_vitals.ranges import Range
+
+# As that of the store, which reads what lies so close together at once.
+READ_GAP_BYTES_MAX = 65_536
+
+
+def block_reads(segments: Iterable[Segment]) -> int:
+    """Return how many reads it takes to get at small segments that lie in blocks."""
+    places = sorted(
+        (each.key, each.offset, each.offset + each.stored_bytes)
+        for each in segments
+        if each.is_block and each.count and is_small(each)
+    )
+    reads, before, stop = 0, "", 0
+    for key, offset, end in places:
+        if key != before or offset > stop + READ_GAP_BYTES_MAX:
+            reads += 1
+        before, stop = key, end
+    return reads
+
+
+def block_runs(
+    by_point: Mapping[str, Sequence[Segment]], time_range: Range, most_bytes: int
+) -> list[Run]:
+    """
+    Return what is taken out of blocks for a range, some points after the other.
+
+    Parts that follow each other become one, as when blocks are merged: fetched when the last of
+    them was. Where another segment is the newest, nothing is taken.
+
+    Args:
+        by_point: All that there is of each point.
+        time_range: The range.
+        most_bytes: So many stored bytes, and one point more.
+    """
+    found: list[Run] = []
+    size = 0
+    for point, segments in by_point.items():
+        if size >= most_bytes:
+            break
+        raw = [each for each in segments if not each.is_by_point]
+        own: list[Run] = []
+        for segment, part in cover(point, raw, _span(raw, time_range)).known:
+            if not segment.is_block or not is_small(segment):
+                continue
+            size += segment.stored_bytes
+            if own and own[-1].known.end_ms == part.start_ms:
+                last = own[-1]
+                known = Range(last.known.start_ms, part.end_ms)
+                latest_ms = max(last.fetched_ms, segment.fetched_ms)
+                own[-1] = Run(point, known, latest_ms, [*last.parts, (segment, part)])
+            else:
+                own.append(Run(point, part, segment.fetched_ms, [(segment, part)]))
+        found += own
+    return found
+
+
+def _span(segments: Sequence[Segment], time_range: Range) -> Range:
+    """Return the range with all that blocks which overlap it know: whole frames are copied."""
+    of_blocks = [each for each in segments if each.is_block]
+    return Range(
+        min([time_range.start_ms, *(each.start_ms for each in of_blocks)]),
+        max([time_range.end_ms, *(each.end_ms for each in of_blocks)]),
+    )

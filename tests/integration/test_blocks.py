@@ -1,0 +1,132 @@
+"""Blocks on the real runtime: read, merged in parts, purged, through restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from building_vitals.blocks.merging import MERGED_MIN
+from building_vitals.blocks.store import BlockStore
+from building_vitals.ports import Invocation
+from building_vitals.ranges import Range
+from building_vitals.series.folding import PointSeries
+from building_vitals.series.frames import SeriesBuilder
+from fakes.clock import VirtualClock
+from fakes.database import FakeDatabase
+from fakes.object_store import FakeObjectStore
+from fakes.upstream import FakeUpstream
+from integration.harness.oracle import (
+    START_MS,
+    Question,
+    assert_exact,
+    cache_of,
+    exact_samples,
+)
+from integration.harness.state_files import opened, rows
+from integration.harness.worker_server import WorkerServer
+
+HOUR_MS = 3_600_000
+ROUND_MS = 3 * HOUR_MS
+ROUNDS = [Range(START_MS + n * ROUND_MS, START_MS + (n + 1) * ROUND_MS) for n in range(MERGED_MIN)]
+ALL = Range(ROUNDS[0].start_ms, ROUNDS[-1].end_ms)
+
+
+@pytest.fixture
+def server(upstream: FakeUpstream, tmp_path: Path) -> Iterator[WorkerServer]:
+    """A Worker of the test's own, not started yet."""
+    yield WorkerServer(tmp_path, upstream=upstream.url, token=upstream.token)
+
+
+async def made(
+    upstream: FakeUpstream, site: str, points: Sequence[str]
+) -> tuple[FakeDatabase, FakeObjectStore]:
+    """Return the rows and objects of blocks with all that a site has."""
+    database, objects = FakeDatabase(), FakeObjectStore()
+    invocation = Invocation(
+        VirtualClock(),
+        lambda work: work.close(),
+        lambda where, error: None,
+        lambda: secrets.token_hex(8),
+    )
+    store = BlockStore(objects=objects, database=database, invocation=invocation)
+    for known in ROUNDS:
+        series = []
+        for point in points:
+            held = exact_samples(upstream, Question(site, [point], *known), point)
+            builder = SeriesBuilder()
+            times = [int(at.text) for at, _ in held]
+            text = ",".join(f"[{at.text},{value.text}]" for at, value in held)
+            builder.add_text(times[0], times[-1], len(held), text.encode())
+            series.append(PointSeries(point, known, builder.build()))
+        await store.keep(site, known, series, fetched_ms=int(time.time() * 1000))
+    return database, objects
+
+
+def seed(state: Path, database: FakeDatabase, objects: FakeObjectStore) -> None:
+    """Put blocks where the local runtime keeps D1 and R2, while it is not running."""
+    with opened(state, "queue_jobs", to_change=True) as connection:
+        for row in database.look("SELECT * FROM site_blocks"):
+            places = ", ".join("?" * len(row))
+            connection.execute(f"INSERT INTO site_blocks VALUES ({places})", tuple(row.values()))
+    [folder] = state.glob("v3/r2/*/blobs")
+    with opened(state, "_mf_objects", to_change=True) as connection:
+        for key, data in objects.contents.items():
+            blob = secrets.token_hex(32) + f"{time.time_ns():016x}"
+            (folder / blob).write_bytes(data)
+            md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            connection.execute(
+                "INSERT INTO _mf_objects VALUES (?, ?, ?, ?, ?, ?, ?, '{}', ?)",
+                (
+                    *(key, blob, secrets.token_hex(16), len(data), md5),
+                    *(int(time.time() * 1000), json.dumps({"md5": md5}), json.dumps({})),
+                ),
+            )
+
+
+def test_blocks_answer_are_merged_and_purged(
+    upstream: FakeUpstream, server: WorkerServer, site: str
+) -> None:
+    """Charts are hits with the truth before and after; what was purged is fetched again."""
+    points = upstream.add_generated(
+        site, start_ms=ALL.start_ms, end_ms=ALL.end_ms, points=120, interval_s=60
+    )
+    with server:
+        # The runtime makes its files.
+        chart = Question(site, points[:2], ALL.start_ms, ALL.start_ms + 60_000)
+        assert_exact(upstream, chart, chart.ask(server.client, route="cached"))
+        assert 200 == server.client.post("/api/maintenance/run").status
+        assert 200 == server.client.get("/api/cache/objects").status
+    upstream.clear_log(site)
+    seed(server.state, *asyncio.run(made(upstream, site, points)))
+    chart = Question(site, points[:20], ALL.start_ms, ALL.end_ms)
+    with server:
+        for gzip in (True, False):
+            answer = chart.ask(server.client, gzip=gzip)
+            assert_exact(upstream, chart, answer)
+            assert "hit" == cache_of(answer)[0]
+        run = server.client.post("/api/maintenance/run").json()
+        assert {"name": "merged blocks", "changed": 1} in run["steps"]
+    assert [{"level": 2, "points": 120, "samples": 120 * 1440}] == rows(
+        server.state, "SELECT level, points, samples FROM site_blocks WHERE gone_ms IS NULL"
+    )
+    with server:
+        other = chart._replace(points=points[60:90])
+        answer = other.ask(server.client)
+        assert_exact(upstream, other, answer)
+        assert "hit" == cache_of(answer)[0]
+        assert 0 == upstream.requests_for(site)
+        purged = {"site": site, "points": points[60], "start_time": ALL.start_ms + ROUND_MS}
+        purged["end_time"] = ALL.start_ms + 2 * ROUND_MS
+        assert 200 == server.client.delete("/api/cache", list(purged.items())).status
+        answer = other.ask(server.client)
+        assert_exact(upstream, other, answer)
+        assert "partial" == cache_of(answer)[0]
+        assert 0 < upstream.requests_for(site)
+    server.assert_clean_log()

@@ -1,0 +1,92 @@
+"""The clean-up of blocks: what is due is merged, what is gone goes, nothing that is read does."""
+
+from __future__ import annotations
+
+import pytest
+
+from building_vitals.blocks.merging import MERGED_MIN
+from building_vitals.blocks.upkeep import MERGES_MAX
+from building_vitals.errors import Unavailable
+from building_vitals.instants import HOUR_MS, MINUTE_MS
+from building_vitals.ranges import Range
+from building_vitals.upkeep import OBJECT_GRACE_MS
+from fakes.blocks import block_keys, keep_block
+from fakes.failures import Fault
+from fakes.virtual_time import EPOCH_MS, in_virtual_time
+from fakes.world import World, days
+
+SOME = ["a", "b"]
+STEP_MS = 15 * MINUTE_MS
+
+
+def held(world: World) -> set[str]:
+    """Return the keys of all blocks in the bucket."""
+    return {key for key in world.objects.infos if key.startswith("blocks/")}
+
+
+async def keep_rounds(world: World, site: str, count: int) -> None:
+    """Store empty rounds of a site."""
+    for n in range(count):
+        begin_ms = EPOCH_MS - 40 * HOUR_MS + n * STEP_MS
+        known = Range(begin_ms, begin_ms + STEP_MS)
+        await world.app.blocks.keep(site, known, [], fetched_ms=world.clock.now_ms() + n)
+
+
+@in_virtual_time
+async def test_a_run_merges_what_is_due() -> None:
+    """Of every site, so many at the most; the next run goes on."""
+    async with World() as world:
+        for n in range(MERGES_MAX + 2):
+            await keep_rounds(world, f"site {n}", MERGED_MIN)
+        await keep_rounds(world, "few", MERGED_MIN - 1)
+        counts = []
+        for _ in range(3):
+            report = await world.app.maintenance.run()
+            counts.append({each.name: each.changed for each in report.steps}["merged blocks"])
+        assert [MERGES_MAX, 2, 0] == counts
+        assert MERGES_MAX + 2 + MERGED_MIN - 1 == len(block_keys(world))
+
+
+@in_virtual_time
+async def test_replaced_blocks_stay_for_who_reads_them() -> None:
+    """The object goes when no answer can be read from it any longer, and its row with it."""
+    async with World() as world:
+        await keep_rounds(world, "site", MERGED_MIN)
+        await world.app.maintenance.run()
+        assert MERGED_MIN + 1 == len(held(world))
+        await world.clock.sleep(OBJECT_GRACE_MS)
+        await world.app.maintenance.run()
+        assert MERGED_MIN + 1 == len(held(world))
+        await world.clock.sleep(1000)
+        await world.app.maintenance.run()
+        assert set(block_keys(world)) == held(world)
+        assert 1 == len(world.database.look("SELECT * FROM site_blocks"))
+
+
+@in_virtual_time
+async def test_what_was_dropped_goes() -> None:
+    """A site that is forgotten leaves nothing."""
+    async with World() as world:
+        await keep_block(world, SOME, days(10, 3))
+        await world.app.blocks.forget("site")
+        await world.clock.sleep(OBJECT_GRACE_MS + 1000)
+        await world.app.maintenance.run()
+        assert set() == held(world)
+        assert [] == world.database.look("SELECT * FROM site_blocks")
+
+
+@in_virtual_time
+async def test_a_block_that_was_never_made_known_goes() -> None:
+    """After an hour, for it may be about to be; those that have a row stay."""
+    async with World() as world:
+        await keep_block(world, SOME, days(10, 3))
+        known = held(world)
+        world.database.failures.next("batch", fault=Fault.REFUSED)
+        with pytest.raises(Unavailable):
+            await keep_block(world, SOME, days(3, 2))
+        await world.app.maintenance.run()
+        assert 2 == len(held(world))
+        await world.clock.sleep(HOUR_MS + 1000)
+        await world.app.maintenance.run()
+        assert known == held(world)
+        assert "hit" == (await world.ask(SOME, days(10, 3))).report.status
