@@ -97,3 +97,58 @@ def test_a_site_is_followed_and_forgotten(
         assert_exact(upstream, chart, answer)
         assert "miss" == cache_of(answer)[0]
     server.assert_clean_log()
+
+
+def age(server: WorkerServer) -> None:
+    """Let the lease of a dead consumer have ended, and its message be long overdue."""
+    with opened(server.state, "site_follows", to_change=True) as database:
+        database.execute("UPDATE site_follows SET lease_until_ms = 0, message_ms = 0")
+
+
+def test_a_worker_that_is_killed_while_it_reads_loses_and_doubles_nothing(
+    upstream: FakeUpstream, tmp_path: Path, site: str
+) -> None:
+    """Twice: what was stored is read no second time, what was not is read again."""
+    now_ms = int(time.time() * 1000)
+    first_ms = now_ms - now_ms % DAY_MS - 2 * DAY_MS
+    points = upstream.add_generated(
+        site, start_ms=first_ms, end_ms=now_ms + DAY_MS, points=800, interval_s=300
+    )
+    upstream.latency_ms[site] = 300
+    path = f"/api/sites/{site}/follow"
+    server = WorkerServer(
+        tmp_path,
+        upstream=upstream.url,
+        token=upstream.token,
+        variables={"UPSTREAM_PAGE_SIZE": "10000"},
+    )
+
+    def progress(more_than: int) -> int | None:
+        found: int = server.client.get(path).json()["backfill"]["progress"]
+        return found if found > more_than else None
+
+    with server:
+        put = server.client.request("PUT", path, json={"since": first_ms, "every": "1h"})
+        assert 200 == put.status, put.text
+        stored = until(lambda: progress(0), 90, what="block")
+    for _ in range(2):
+        age(server)
+        server.start()
+        try:
+            server.client.post("/api/maintenance/run")
+            time.sleep(3)
+        finally:
+            server.kill()
+    age(server)
+    upstream.latency_ms[site] = 0
+    with server:
+        assert stored <= server.client.get(path).json()["backfill"]["progress"] < 100
+        server.client.post("/api/maintenance/run")
+        awaited(server, site, "following")
+        chart = Question(site, points[::41], first_ms, now_ms - 60_000)
+        answer = chart.ask(server.client)
+        assert_exact(upstream, chart, answer)
+        assert "hit" == cache_of(answer)[0]
+    starts = [asked.range_ms[0] for asked in upstream.log(site, "timeseries")]
+    assert sorted(starts) == starts
+    assert first_ms == starts[0] < starts[-1]

@@ -7,11 +7,13 @@ Separate because the cached route and the chunks of jobs both stand on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
+from building_vitals.ahead import begin_ahead, call_off
 from building_vitals.cache.attempt import Attempt
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.failures import Failures
@@ -66,7 +68,7 @@ class SegmentFiller(Judgement):
         failures: Failures,
         twins: Twins,
         refetch: Refetch,
-        know_follows: Callable[[str, bool], Awaitable[None]],
+        know_follows: Callable[[str, bool], Coroutine[Any, Any, None]],
         invocation: Invocation,
         is_background: bool = False,
         charge: Charge | None = None,
@@ -332,7 +334,14 @@ class SegmentFiller(Judgement):
             RateLimited: the caller may not have so much fetched now.
             UpstreamError: the data can't be had.
         """
-        return await self._twins.fetch(need)
+        if self._freshness_of(need.site).followed is None:
+            return await self._twins.fetch(need)
+        # Only for what the answer says of the follow, so nobody waits for it.
+        knowing = begin_ahead(self._know_follows(need.site, False))
+        try:
+            return await self._twins.fetch(need)
+        finally:
+            await call_off(knowing)
 
 
 async def _outlive(task: asyncio.Task[Came]) -> None:

@@ -8,7 +8,8 @@ fetched.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from building_vitals.cache.coverage import Cover, covers, trusted_until_ms
 from building_vitals.cache.freshness import Freshness
@@ -38,7 +39,7 @@ class Judgement:
         index: SegmentIndex,
         freshness_of: Callable[[str], Freshness],
         refetch: Refetch,
-        know_follows: Callable[[str, bool], Awaitable[None]],
+        know_follows: Callable[[str, bool], Coroutine[Any, Any, None]],
         invocation: Invocation,
     ) -> None:
         self._upstream = upstream
@@ -50,6 +51,7 @@ class Judgement:
 
     async def look_up(self, need: Need) -> list[Segment]:
         """Return the segments there are, fresh or expired."""
+        segments: list[Segment]
         segments, _, _ = await asyncio.gather(
             self._index.find(need.site, need.points, need.time_range, *self._known(need)),
             # `cover` goes by what is known of the site, without asking.

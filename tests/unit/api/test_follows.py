@@ -199,6 +199,25 @@ async def test_what_is_younger_than_the_last_round_may_be_wanted() -> None:
 
 
 @in_virtual_time
+async def test_small_requests_tell_of_the_last_round_too() -> None:
+    """They go upstream, whatever is known; what they say of the follow is of now."""
+    async with Site() as world:
+        await world.put()
+        await world.deliver()
+        # The isolate hears of the follow by a chart that finds blocks.
+        await world.chart(Range(EPOCH_MS - DAY_MS, EPOCH_MS))
+        until = set()
+        for _ in range(3):
+            await world.pass_time(5 * MINUTE_MS)
+            now_ms = world.clock.now_ms()
+            meta, _ = await world.chart(Range(now_ms - HOUR_MS, now_ms), NAMES[0])
+            assert "bypass" == meta["cache"]["status"]
+            until.add(meta["cache"]["knownUntil"])
+            assert 0 <= now_ms - meta["cache"]["knownUntil"] <= 5 * MINUTE_MS + 10_000
+        assert 3 == len(until)
+
+
+@in_virtual_time
 async def test_a_follow_that_is_behind_leaves_charts_to_themselves() -> None:
     """What rounds have read stays known; what came since is fetched by who wants it."""
     async with Site() as world:
