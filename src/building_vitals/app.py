@@ -116,11 +116,8 @@ class App(UpstreamServices):
         """Finds the segments that lie in blocks."""
         from building_vitals.blocks.reading import BlockReader
 
-        return BlockReader(
-            objects=self.platform.objects,
-            memory=self.isolate.directories,
-            lost=self.store.lost,
-        )
+        objects, memory = self.platform.objects, self.isolate.directories
+        return BlockReader(objects=objects, memory=memory, lost=self.store.lost)
 
     @cached_property
     def blocks(self) -> BlockStore:
