@@ -164,7 +164,9 @@ function section(title, heads, rows, none) {
 const share = (/** @type {number} */ part) => `${formatNumber(part * 100)} %`;
 const when = (/** @type {string | null} */ iso) => (iso ? formatInstant(Date.parse(iso), ZONE) : "–");
 const tag = (/** @type {string} */ text, /** @type {string} */ kind) => h("span", { class: `tag ${kind}` }, text);
-const toneOf = (/** @type {string} */ status) => (status === "completed" || status === "healthy" || status === "ok" ? "good" : status === "failed" || status === "degraded" ? "bad" : ACTIVE.has(status) ? "warn" : "");
+/** @type {Record<string, string>} */
+const TONES = { completed: "good", healthy: "good", ok: "good", following: "good", failed: "bad", degraded: "bad", failing: "bad", behind: "warn", backfilling: "warn" };
+const toneOf = (/** @type {string} */ status) => TONES[status] ?? (ACTIVE.has(status) ? "warn" : "");
 
 /**
  * @param {HTMLElement} host
@@ -199,6 +201,7 @@ function render(host, { health, stats, upstream, jobs, dlq, failures }, again) {
     section("Requests by route, 24 h", ["Route", "Share", "#Requests", "#Hits", "#Mean", "#p95"], stats.requests.map((/** @type {any} */ each) => [each.route_type, h("meter", { max: most, value: each.count }), number(each.count), share(each.count ? each.cache_hits / each.count : 0), `${number(Math.round(each.avg_duration))} ms`, `${number(Math.round(each.p95_duration))} ms`]), "No request in 24 hours."),
     section("Jobs", ["Status", "Site", "#Points", "Range", "#Progress", "Begun", "Reason", ""], jobs.map((job) => [tag(job.status, toneOf(job.status)), job.site, number(job.pointsCount), `${when(job.startTime)} – ${when(job.endTime)}`, `${job.progress} %`, when(job.startedAt ?? job.createdAt), job.error ?? "", ACTIVE.has(job.status) ? action("Cancel", () => void act(`/api/jobs/${job.jobId}`, "DELETE", "Cancelled."), "small") : ""]), "No jobs."),
     section("Failed chunks", ["Site", "Job", "#Chunk", "Class", "Reason", "#Attempts", "Failed", ""], failures.map((each) => [each.site, each.jobId, each.chunk, each.class, each.error, each.attempts, when(each.failedAt), action("Retry", () => void act(`/api/queue/dlq/failures/${each.jobId}/retry`, "POST", "Queued again."), "small")]), "No chunk has run out of attempts."),
+    section("Followed sites", ["Site", "State", "#Last round", "#Backfill", "Left", "#Pages a day", "#Samples a day", "Newest sample", "Reason"], stats.follows.map((/** @type {any} */ each) => [each.site, tag(each.state, toneOf(each.state)), `${formatSpan(each.lagSeconds * 1000)} ago`, `${each.backfill.progress} %`, each.backfill.etaSeconds ? formatSpan(each.backfill.etaSeconds * 1000) : "", number(each.pagesPerDay), number(each.samplesPerDay), when(each.newestSample), each.error]), "None."),
     section("What has been learned of the upstream", ["Site", "Charts by", "Jobs by", "#Points", "#Samples per day", "#Page", "#Call", "#Late by", "Seen"], upstream.sites.map((/** @type {any} */ site) => [site.site, site.chartCalls, site.siteCalls, number(site.points), number(site.samplesPerDay), site.pageMs === null ? null : `${number(site.pageMs)} ms`, site.callMs === null ? null : `${number(site.callMs)} ms`, formatSpan(site.latenessMs ?? 0), when(site.seenAt)]), "Nothing yet: ask for a chart first."),
     h("p", { class: "happened" }, `As of ${formatInstant(Date.parse(stats.timestamp), ZONE, { seconds: true, offset: true })}; read again every ${POLL_MS / 1000} s. ${upstream.url}`),
   );

@@ -280,6 +280,19 @@ def test_mouse_draws_no_line_again(page: WorkerServer, browser: Browser) -> None
     assert (0, 4) == (found["moved"], found["said"])
 
 
+def test_operator_sees_followed_sites(page: WorkerServer, browser: Browser) -> None:
+    """Each with its state and how far its past has been read."""
+    path = f"/api/sites/{SITE}/follow"
+    assert page.client.request("PUT", path, json={"since": "now-1h", "every": "1d"}).status < 300
+    try:
+        [cells] = browser.run("follows", page.url)
+        assert SITE == cells[0]
+        assert cells[1] in {"following", "backfilling", "behind"}
+        assert cells[3].endswith(" %")
+    finally:
+        page.client.delete(path, {"forget": "true"})
+
+
 def test_operator_sees_the_hours_of_a_day(page: WorkerServer, browser: Browser) -> None:
     """Requests of each route, hits and percentiles, as /api/stats has them; before, nothing."""
     asked = [("site", SITE), ("point", OUTDOOR), ("start_time", DAY["from"])]

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = ROOT / "src" / "dashboard"
 OWN = sorted(DASHBOARD.glob("*.js"))
 LOADED = {".html", ".js", ".css", ".svg"}
-BUDGET_BYTES = 59_000
+BUDGET_BYTES = 60_000
 FILE_LINES_MAX = 420
 CSS_LINES_MAX = 200
 

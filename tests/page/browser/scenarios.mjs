@@ -446,6 +446,14 @@ export async function operator(page) {
   return { headings, ink: drawnPixels, said, before: await page.locator("#tooltip").innerText() };
 }
 
+/** What the operator sees of followed sites: the cells of each row. */
+export async function follows(page) {
+  await page.goto("/#/ops");
+  const rows = page.locator("section", { has: page.getByRole("heading", { name: "Followed sites" }) }).locator("tbody tr");
+  await rows.first().waitFor();
+  return rows.evaluateAll((found) => found.map((row) => [...row.cells].map((cell) => cell.textContent)));
+}
+
 /** Without a key, with a wrong one, with a reader's, with an administrator's. */
 export async function keys(page, { query, reader, admin }) {
   await page.goto(`/?${new URLSearchParams(query)}`);
