@@ -2,7 +2,7 @@
 Runs the benchmarks and prints what they measure.
 
 Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom|
-                                days|client|page]... [--rounds N]
+                                days|client|page|follow]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ NAMES = (
     "days",
     "client",
     "page",
+    "follow",
 )
 
 # What the benchmarks import, beside the scripts.
@@ -65,6 +66,7 @@ def main(arguments: list[str]) -> None:
         "days: rows of days, hours and months of a year; "
         "client: the Python client on 1.1 million samples; "
         "page: drawing and following the mouse in a browser; "
+        "follow: the pages of a followed site, and charts of its archive; "
         "default all",
     )
     parser.add_argument(
