@@ -200,7 +200,9 @@ def test_every_point_is_found_with_its_samples(
     assert builder.stored_bytes == len(data)
     foot = foot_of(data[place.foot_offset :], place.foot_crc)
     found: dict[str, Entry] = {}
-    for number, asked in leaves_with(foot, [*held, *strangers]).items():
+    for number, asked in leaves_with(
+        foot, {each: name_hash(each) for each in [*held, *strangers]}
+    ).items():
         leaf = foot.leaves[number]
         of_leaf = entries_of(leaf, data[leaf.offset : leaf.offset + leaf.stored_bytes])
         assert [name_hash(each.point) for each in of_leaf] == sorted(

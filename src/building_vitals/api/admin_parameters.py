@@ -36,13 +36,18 @@ SINCE = replace(
     ),
     example="now-30d",
 )
+# A minute to a day in each unit.
+_EVERY_PATTERN = (
+    "([6-9][0-9]|[1-9][0-9]{2,3}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2}|86400)s"
+    "|([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440)m|([1-9]|1[0-9]|2[0-4])h|1d"
+)
 EVERY = Parameter(
     name="every",
     description="Time between two rounds: `5m`, `1h` (s, m, h, d), a minute to a day.",
     allowed="a minute to a day is allowed, as 60s, 5m, 1h or 1d",
-    pattern="[1-9][0-9]{0,5}[smhd]",
+    pattern=_EVERY_PATTERN,
     length_min=2,
-    length_max=7,
+    length_max=6,
     default="5m",
     example="5m",
 )

@@ -216,13 +216,12 @@ def parse_follow(
         site = parse_site(segment)
     except InvalidRequest as error:
         source.problems += error.problems
-    since_ms, every = source.read(ap.SINCE), source.read(ap.EVERY)
+    since_ms = source.read(ap.SINCE)
     if since_ms is not None and not now_ms - p.RANGE_MS_MAX <= since_ms <= now_ms:
         moment = format_instant(since_ms)
         source.refuse(ap.SINCE.name, f"not of the last 20 years: {moment}; {ap.SINCE.allowed}")
+    every = source.read(ap.EVERY)
     every_ms = 0 if every is None else int(every[:-1]) * _UNITS_MS[every[-1]]
-    if every is not None and not MINUTE_MS <= every_ms <= DAY_MS:
-        source.refuse(ap.EVERY.name, f"out of bounds: {every}; {ap.EVERY.allowed}")
     source.raise_problems()
     return FollowRequest(site, since_ms, every, every_ms)
 

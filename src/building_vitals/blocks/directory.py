@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from building_vitals.blocks.block import Entry, Foot, Leaf, Stint, name_hash
+from building_vitals.blocks.block import Entry, Foot, Leaf, Stint
 from building_vitals.cache.block_rows import BlockRow
 from building_vitals.cache.segments import BlockSegment
 from building_vitals.ranges import Range, gaps
@@ -33,15 +33,14 @@ class LeavesRead(NamedTuple):
     numbers: list[int]
 
 
-def leaves_with(foot: Foot, points: Iterable[str]) -> dict[int, list[str]]:
+def leaves_with(foot: Foot, hashes: Mapping[str, int]) -> dict[int, list[str]]:
     """
     Return which leaves may have an entry of some points, by number, and of which.
 
-    Points with the same hash may lie in two leaves.
+    Points with the same hash may lie in two leaves. *hashes* are those of the points' names.
     """
     found: dict[int, list[str]] = {}
-    for point in points:
-        hashed = name_hash(point)
+    for point, hashed in hashes.items():
         begin = max(0, bisect_left(foot.leaves, hashed, key=_FIRST_HASH) - 1)
         for number in range(begin, bisect_right(foot.leaves, hashed, key=_FIRST_HASH)):
             found.setdefault(number, []).append(point)

@@ -319,6 +319,7 @@ class _MergeRun:
                     try:
                         series = join(point, time_range, parts, read).series
                     except ValueError as error:
-                        raise LostBlock(parts[0][0].key) from error
+                        # What was stored is at hand; so it was spoilt before that.
+                        raise LostBlock(next(each.key for each, _ in parts if each.key)) from error
             found.append((time_range, series))
         return found

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 
 import msgspec
 
-from building_vitals.blocks.block import Entry, Foot, LostBlock, entries_of, foot_of
+from building_vitals.blocks.block import Entry, Foot, LostBlock, entries_of, foot_of, name_hash
 from building_vitals.blocks.directory import leaf_reads, leaves_with, named, segments_of
 from building_vitals.blocks.memory import FOOT, DirectoryMemory
 from building_vitals.cache.block_rows import BlockRow, FoundBlocks, cut_out
@@ -82,15 +82,16 @@ class BlockReader:
         by_point: dict[str, list[Segment]] = {}
         for each in segments:
             by_point.setdefault(each.point, []).append(each)
+        hashes = {point: name_hash(point) for point in points}
         gate, reads = asyncio.Semaphore(BLOCKS_MAX), asyncio.Semaphore(READS_MAX)
 
         async def read(block: BlockRow) -> list[BlockSegment]:
             shared = block.range.clip(time_range)
-            asked = [
-                point
-                for point in dict.fromkeys(points)
+            asked = {
+                point: hashed
+                for point, hashed in hashes.items()
                 if shared is not None and not _is_held(by_point.get(point, ()), block, shared)
-            ]
+            }
             if not asked:
                 return []
             try:
@@ -117,10 +118,10 @@ class BlockReader:
         return [each for of_block in of_blocks for each in of_block]
 
     async def _entries(
-        self, block: BlockRow, points: Sequence[str], reads: asyncio.Semaphore
+        self, block: BlockRow, hashes: Mapping[str, int], reads: asyncio.Semaphore
     ) -> tuple[Foot, Mapping[str, Entry]]:
         """
-        Return the foot of a block and its entries of some points.
+        Return the foot of a block and its entries of some points, given with their hashes.
 
         Raises:
             LostBlock: it is gone or spoilt.
@@ -128,7 +129,7 @@ class BlockReader:
         entries: dict[str, Entry] = {}
         try:
             foot, held = await self._foot(block, reads)
-            leaves = leaves_with(foot, points)
+            leaves = leaves_with(foot, hashes)
             held |= await self._leaves(block, foot, [n for n in leaves if n not in held], reads)
             for n, (number, of_leaf) in enumerate(leaves.items(), 1):
                 found = entries_of(foot.leaves[number], held[number])

@@ -130,7 +130,7 @@ SELECT json_object(
         SELECT json_group_array(json_array(m.point, m.start_ms, m.end_ms, m.purged_ms))
         FROM cache_purges m
         WHERE m.site = ?1 AND m.end_ms > ?3 AND m.start_ms < ?4
-            AND (m.point = '' OR m.point IN (SELECT value FROM json_each(?2)))
+            AND m.point IN (SELECT '' UNION ALL SELECT value FROM json_each(?2))
     )
 ) AS segments FROM site_blocks b
 WHERE b.site = ?1 AND b.end_ms > ?3 AND b.start_ms < ?4 AND b.gone_ms IS NULL

@@ -29,6 +29,7 @@ RULES = (
     ("aggregate", "says nothing without interval"),
     ("tz", "says nothing without interval"),
     ("tz", "unknown time zone"),
+    ("since", "not of the last 20 years"),
 )
 
 _keys = itertools.cycle(os.environ["API_KEYS"].split(","))

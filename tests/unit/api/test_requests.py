@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 import pytest
 
 from building_vitals.answers.question import TimeseriesRequest
+from building_vitals.api import admin_parameters as ap
 from building_vitals.api import parameters as p
 from building_vitals.api.requests import (
     CachePurgeQuery,
@@ -339,3 +341,12 @@ def test_a_parameter_of_another_endpoint_can_not_be_read() -> None:
         parse_query(f"site=s&points=a&{TIMES}", GET.query[:-1], timeout_ms_max=1)
     unlisted = tuple(each for each in PURGE.query if each not in (p.POINT, p.POINTS))
     assert CachePurgeQuery("s", None, None) == parse_cache_purge_query("site=s", unlisted, 0)
+
+
+@pytest.mark.parametrize("unit", ["s", "m", "h", "d"])
+def test_intervals_of_rounds_are_a_minute_to_a_day(unit: str) -> None:
+    """In each unit, with no other number before it; the description says so exactly."""
+    unit_s = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[unit]
+    for number in range(90_000):
+        is_allowed = re.fullmatch(str(ap.EVERY.pattern), f"{number}{unit}") is not None
+        assert (60 <= number * unit_s <= 86_400) == is_allowed, number

@@ -39,15 +39,17 @@ def foot_with(*hashes: int) -> Foot:
 def test_a_point_is_looked_for_where_its_hash_lies() -> None:
     """Bisection names one leaf; none where the block is empty."""
     hashed = name_hash("a")
-    assert {1: ["a"]} == leaves_with(foot_with(0, hashed - 1, hashed + 1), ["a"])
-    assert {} == leaves_with(foot_with(), ["a"])
+    assert {1: ["a"]} == leaves_with(foot_with(0, hashed - 1, hashed + 1), {"a": hashed})
+    assert {} == leaves_with(foot_with(), {"a": hashed})
 
 
 def test_names_with_one_hash_may_lie_in_two_leaves() -> None:
     """Where a leaf begins with the hash, the one before it may end with it."""
     hashed = name_hash("a")
-    assert {0: ["a"], 1: ["a"], 2: ["a"]} == leaves_with(foot_with(5, hashed, hashed), ["a"])
-    assert {0: ["a"]} == leaves_with(foot_with(hashed), ["a"])
+    assert {0: ["a"], 1: ["a"], 2: ["a"]} == leaves_with(
+        foot_with(5, hashed, hashed), {"a": hashed}
+    )
+    assert {0: ["a"]} == leaves_with(foot_with(hashed), {"a": hashed})
 
 
 def test_every_point_is_found() -> None:
@@ -61,7 +63,9 @@ def test_every_point_is_found() -> None:
     data = builder.take()
     foot = foot_of(data[place.foot_offset :], place.foot_crc)
     found = set()
-    for number, points in leaves_with(foot, [*names, "stranger"]).items():
+    for number, points in leaves_with(
+        foot, {name: name_hash(name) for name in [*names, "stranger"]}
+    ).items():
         leaf = foot.leaves[number]
         entries = entries_of(leaf, data[leaf.offset : leaf.offset + leaf.stored_bytes])
         found |= set(named(entries, points))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from building_vitals.blocks.blocks_table import Blocks
 from building_vitals.blocks.merging import MERGED_MIN
-from building_vitals.blocks.upkeep import MERGES_MAX
+from building_vitals.blocks.upkeep import MERGES_MAX, DueMerges, GoneBlocks
 from building_vitals.errors import Unavailable
 from building_vitals.instants import HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
@@ -90,3 +91,31 @@ async def test_a_block_that_was_never_made_known_goes() -> None:
         await world.app.maintenance.run()
         assert known == held(world)
         assert "hit" == (await world.ask(SOME, days(10, 3))).report.status
+
+
+@in_virtual_time
+async def test_a_day_of_rounds_takes_few_writes() -> None:
+    """A round every 5 minutes: at most 400 objects and 2,000 rows, and few blocks are left."""
+    async with World() as world:
+        blocks = Blocks(world.database)
+        steps = [GoneBlocks(blocks, world.objects), DueMerges(blocks, world.app.merger)]
+        for _ in range(288):
+            await world.clock.sleep(5 * MINUTE_MS)
+            now_ms = world.clock.now_ms()
+            await keep_block(world, SOME, Range(now_ms - 6 * MINUTE_MS, now_ms))
+            for step in steps:
+                await step.run(now_ms)
+        assert world.objects.failures.calls["put"] <= 400
+        assert world.database.connection.total_changes <= 2000
+        assert len(block_keys(world)) <= 24
+        # Of those that were replaced, the last hours are left.
+        assert len(held(world)) <= 24 + 4.1 * 12 * 1.2
+        segments = await world.index.find("site", SOME, Range(EPOCH_MS, world.clock.now_ms()))
+        day = Range(EPOCH_MS, EPOCH_MS + 24 * HOUR_MS)
+        stored = dict.fromkeys(SOME, 0)
+        for each in segments:
+            stored[each.point] += sum(frame.count for frame in each.frames or ())
+        for point in SOME:
+            # What rounds that are not merged yet have twice, and the minute before the day.
+            least = len(world.upstream.times(point, day))
+            assert least <= stored[point] <= least + 10
