@@ -193,7 +193,7 @@ def test_every_point_is_found_with_its_samples(
     written = b""
     for point in sorted(held, key=place_in_order):
         text = " ".join(f"{at}:{at}" for at in sorted(held[point]))
-        builder.add(point, [(known, samples(text).series([7]))])
+        builder.add(point, [(known, samples(text).series([7]), 0)])
         written += builder.take()
     place = builder.end()
     data = written + builder.take()

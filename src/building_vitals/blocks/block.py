@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -48,6 +49,7 @@ class Stint(msgspec.Struct, frozen=True, array_like=True, gc=False):
         offset, stored_bytes: The series' place in the block, bytes; 0 bytes of no samples.
         data_crc: CRC-32 of the series' bytes.
         frames: Directory of the series.
+        fetched_ms: When it was fetched, where that matters; 0: when the block was.
     """
 
     start_ms: int
@@ -56,6 +58,7 @@ class Stint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stored_bytes: int
     data_crc: int
     frames: tuple[Frame, ...]
+    fetched_ms: int = 0
 
     @property
     def range(self) -> Range:
@@ -99,11 +102,13 @@ class Foot(msgspec.Struct, frozen=True, array_like=True):
         ranges: What is known of points without an entry: that they have no samples; by time,
             disjoint.
         leaves: The directory, in the order of hashes.
+        oldest_ms: Of stints that were fetched before the block, the earliest instant; 0: of none.
     """
 
     version: int
     ranges: tuple[Range, ...]
     leaves: tuple[Leaf, ...]
+    oldest_ms: int = 0
 
 
 class DirectoryPlace(msgspec.Struct, frozen=True, gc=False):
@@ -120,6 +125,9 @@ class DirectoryPlace(msgspec.Struct, frozen=True, gc=False):
     foot_bytes: int
     foot_crc: int
 
+
+# A range with its series, and when it was fetched; 0: when its block was.
+Known: TypeAlias = tuple[Range, Series, int]
 
 _FOOT = msgspec.msgpack.Decoder(Foot)
 _ENTRIES = msgspec.msgpack.Decoder(list[Entry])
@@ -151,6 +159,7 @@ class BlockBuilder:
         """
         self.points = self.samples = self.stored_bytes = 0
         self._ranges = tuple(ranges)
+        self._oldest_ms = 0
         self._made: list[bytes] = []
         self._last: tuple[int, str] = (-1, "")
         self._open: list[bytes] = []
@@ -158,13 +167,14 @@ class BlockBuilder:
         self._open_bytes = 0
         self._leaves: list[tuple[Leaf, bytes]] = []
 
-    def add(self, point: str, known: Sequence[tuple[Range, Series]]) -> None:
+    def add(self, point: str, known: Sequence[Known]) -> None:
         """
         Add all that is known of a point; without samples in just the block's ranges, nothing is.
 
         Args:
             point: Its name; behind the one before in the order of `place_in_order`.
-            known: Ranges with their series; by time, disjoint.
+            known: Ranges with their series, and when they were fetched where that is not when the
+                block was, else 0; by time, disjoint.
 
         Raises:
             ValueError: the point is out of order.
@@ -173,16 +183,21 @@ class BlockBuilder:
         if place <= self._last:
             raise ValueError(f"points out of order: {point!r}")
         self._last = place
-        samples = sum(series.count for _, series in known)
-        if not samples and tuple(time_range for time_range, _ in known) == self._ranges:
+        samples = sum(series.count for _, series, _ in known)
+        if not samples and [(each, 0) for each in self._ranges] == [
+            (time_range, fetched_ms) for time_range, _, fetched_ms in known
+        ]:
             return
         self.points += samples > 0
         self.samples += samples
         stints = []
-        for time_range, series in known:
+        for time_range, series, fetched_ms in known:
             offset = self.stored_bytes if series.frames else 0
             crc = zlib.crc32(series.data)
-            stints.append(Stint(*time_range, offset, len(series.data), crc, series.frames))
+            if fetched_ms:
+                self._oldest_ms = min(self._oldest_ms or fetched_ms, fetched_ms)
+            size = len(series.data)
+            stints.append(Stint(*time_range, offset, size, crc, series.frames, fetched_ms))
             self._append(series.data)
         entry = msgspec.msgpack.encode(Entry(point, tuple(stints)))
         if not self._open:
@@ -225,7 +240,7 @@ class BlockBuilder:
         for leaf, data in self._leaves:
             leaves.append(msgspec.structs.replace(leaf, offset=self.stored_bytes))
             self._append(data)
-        foot = msgspec.msgpack.encode(Foot(VERSION, self._ranges, tuple(leaves)))
+        foot = msgspec.msgpack.encode(Foot(VERSION, self._ranges, tuple(leaves), self._oldest_ms))
         place = DirectoryPlace(begin, self.stored_bytes, len(foot), zlib.crc32(foot))
         self._append(foot)
         return place

@@ -7,7 +7,7 @@ A block that another takes the place of keeps its row, marked, until nobody read
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -54,6 +54,11 @@ _MARKS = """
 SELECT point, start_ms, end_ms, purged_ms FROM cache_purges
 WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3 AND purged_ms >= ?4
 """
+# Segments that were fetched between blocks: they hide some of these and are hidden by others.
+_RIVALS = """
+SELECT point, start_ms, end_ms, fetched_ms FROM cache_segments
+WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3 AND fetched_ms >= ?4 AND fetched_ms <= ?5
+"""
 _MANY = f"""
 SELECT DISTINCT site FROM (
     SELECT site FROM site_blocks WHERE gone_ms IS NULL
@@ -69,6 +74,10 @@ WHERE gone_ms IS NOT NULL AND object_key IN (SELECT value FROM json_each(?1))
 _KNOWN = """
 SELECT object_key FROM site_blocks WHERE object_key IN (SELECT value FROM json_each(?1))
 """
+
+
+# A range of a point that a segment knows, and when it was fetched.
+Rival: TypeAlias = tuple[Range, int]
 
 
 class StoredBlock(msgspec.Struct, frozen=True):
@@ -153,6 +162,19 @@ class Blocks:
             _MARKS, site, time_range.start_ms, time_range.end_ms, since_ms
         )
         return [Mark(**row) for row in rows]
+
+    async def rivals(
+        self, site: str, time_range: Range, *, since_ms: int, until_ms: int
+    ) -> dict[str, list[Rival]]:
+        """Return where segments lie that were fetched between two instants, by point."""
+        rows = await self._database.rows(
+            _RIVALS, site, time_range.start_ms, time_range.end_ms, since_ms, until_ms
+        )
+        found: dict[str, list[Rival]] = {}
+        for row in rows:
+            rival = (Range(row["start_ms"], row["end_ms"]), row["fetched_ms"])
+            found.setdefault(row["point"], []).append(rival)
+        return found
 
     async def sites_with_many(self) -> list[str]:
         """Return the sites that have so many blocks of a level that some may be merged."""

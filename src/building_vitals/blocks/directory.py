@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from building_vitals.blocks.block import Entry, Foot, Leaf, Stint
-from building_vitals.cache.block_rows import BlockRow
+from building_vitals.cache.block_rows import BlockRow, Mark, cut_out
 from building_vitals.cache.segments import BlockSegment
 from building_vitals.ranges import Range, gaps
 from building_vitals.series.splicing import growth
@@ -71,7 +71,7 @@ def segments_of(
     point: str,
     entry: Entry | None,
     *,
-    cuts: Sequence[Range],
+    marks: Sequence[Mark],
     time_range: Range,
 ) -> list[BlockSegment]:
     """
@@ -82,10 +82,11 @@ def segments_of(
         foot: Its foot.
         point: The name of the point.
         entry: What it has of the point; None where it has no entry.
-        cuts: What was purged of it; by time.
+        marks: What was purged.
         time_range: The range; segments may reach beyond it.
     """
     if entry is None:
+        cuts = cut_out(marks, point, block.fetched_ms)
         return [
             _segment(block, point, Stint(*left, 0, 0, 0, ()), left)
             for known in foot.ranges
@@ -95,7 +96,7 @@ def segments_of(
     return [
         _segment(block, point, stint, left)
         for stint in entry.stints
-        for left in gaps(cuts, stint.range)
+        for left in gaps(cut_out(marks, point, stint.fetched_ms or block.fetched_ms), stint.range)
         if left.clip(time_range)
     ]
 
@@ -110,7 +111,7 @@ def _segment(block: BlockRow, point: str, stint: Stint, left: Range) -> BlockSeg
         point=point,
         start_ms=left.start_ms,
         end_ms=left.end_ms,
-        fetched_ms=block.fetched_ms,
+        fetched_ms=stint.fetched_ms or block.fetched_ms,
         key=block.key if last else "",
         object_etag=block.object_etag if last else "",
         offset=stint.offset,

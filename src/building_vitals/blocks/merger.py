@@ -10,23 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
 from building_vitals.blocks.block import (
     BlockBuilder,
     DirectoryPlace,
     Entry,
+    Known,
     LostBlock,
     entries_of,
     foot_of,
     place_in_order,
 )
-from building_vitals.blocks.blocks_table import Blocks
+from building_vitals.blocks.blocks_table import Blocks, Rival
 from building_vitals.blocks.directory import segments_of
 from building_vitals.blocks.merging import BlockPlace, due, merged_level, span_of
 from building_vitals.blocks.store import CONTENT_TYPE, block_metadata, stored_block
-from building_vitals.cache.block_rows import BlockRow, Mark, cut_out
-from building_vitals.cache.coverage import cover
+from building_vitals.cache.block_rows import BlockRow, Mark
+from building_vitals.cache.coverage import Cover, cover
 from building_vitals.cache.joining import join
 from building_vitals.cache.object_keys import block_object_key
 from building_vitals.cache.segments import BlockSegment, Place, Segment
@@ -91,7 +92,10 @@ class BlockMerger:
         merge_run = _MergeRun(self._objects, [each.row for each in parts], marks)
         key = block_object_key(site, span, nonce=self._new_id())
         try:
-            await merge_run.begin()
+            oldest_ms = await merge_run.begin()
+            merge_run.rivals = await self._blocks.rivals(
+                site, span, since_ms=oldest_ms, until_ms=max(each.row.fetched_ms for each in parts)
+            )
             info = await self._objects.put_parts(
                 key,
                 merge_run.chunks(),
@@ -211,23 +215,28 @@ class _MergeRun:
     Attributes:
         builder: Of the block that is made.
         place: Where its directory lies, when all has come.
+        rivals: Segments of a point that were fetched in between.
     """
 
     builder: BlockBuilder
     place: DirectoryPlace
 
     def __init__(
-        self, objects: ObjectStore, blocks: Sequence[BlockRow], marks: Sequence[Mark]
+        self,
+        objects: ObjectStore,
+        blocks: Sequence[BlockRow],
+        marks: Sequence[Mark],
     ) -> None:
+        self.rivals: Mapping[str, Sequence[Rival]] = {}
         self._parts = [_BlockStream(objects, each) for each in blocks]
         self._marks = list(marks)
         self._span = Range(
             min(each.start_ms for each in blocks), max(each.end_ms for each in blocks)
         )
 
-    async def begin(self) -> None:
+    async def begin(self) -> int:
         """
-        Find out what is known.
+        Find out what is known, and return when the oldest of it was fetched.
 
         Raises:
             LostBlock: a block is gone or spoilt.
@@ -235,6 +244,7 @@ class _MergeRun:
         for each in self._parts:
             await each.begin()
         self.builder = BlockBuilder(merge(each.range for each in self._known_of("", {})))
+        return min(each.foot.oldest_ms or each.block.fetched_ms for each in self._parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """
@@ -285,15 +295,17 @@ class _MergeRun:
                 part.foot,
                 point,
                 entries.get(n),
-                cuts=cut_out(self._marks, point, part.block.fetched_ms),
+                marks=self._marks,
                 time_range=self._span,
             )
         ]
 
-    async def _joined(
-        self, point: str, segments: Sequence[BlockSegment]
-    ) -> list[tuple[Range, Series]]:
-        """Return what is known of a point as a series for each range, the newest fetch first."""
+    async def _joined(self, point: str, segments: Sequence[BlockSegment]) -> list[Known]:
+        """
+        Return what is known of a point as a series for each range: of each instant what was fetched
+        last, and as fetched when the last of them was, but for where rivals lie: there it must
+        stay older than what was fetched in between.
+        """
         by_key = {each.block.key: each for each in self._parts}
         used = cover(point, segments, self._span)
         data: dict[tuple[str, int], bytes] = {}
@@ -306,10 +318,8 @@ class _MergeRun:
             own = data[segment.key, segment.offset]
             return own[frame.offset : frame.offset + frame.stored_bytes]
 
-        found: list[tuple[Range, Series]] = []
-        known = gaps(used.gaps, self._span)
-        for time_range in known:
-            parts = [each for each in used.known if each[1].clip(time_range)]
+        found: list[Known] = []
+        for time_range, parts, fetched_ms in _stretches(used, self.rivals.get(point, ())):
             match [each for each in parts if each[0].count]:
                 case []:
                     series = Series((), b"")
@@ -321,5 +331,25 @@ class _MergeRun:
                     except ValueError as error:
                         # What was stored is at hand; so it was spoilt before that.
                         raise LostBlock(next(each.key for each, _ in parts if each.key)) from error
-            found.append((time_range, series))
+            found.append((time_range, series, fetched_ms))
         return found
+
+
+def _stretches(
+    used: Cover, rivals: Sequence[Rival]
+) -> list[tuple[Range, list[tuple[Segment, Range]], int]]:
+    """Return what becomes one: its range, its parts, and when it was fetched if it stays apart."""
+    found: list[tuple[Range, list[tuple[Segment, Range]], int]] = []
+    for segment, whole in used.known:
+        newer = (time_range for time_range, at_ms in rivals if at_ms >= segment.fetched_ms)
+        beside = gaps(merge(newer), whole)
+        pieces = [(each, 0) for each in beside]
+        pieces += [(each, segment.fetched_ms) for each in gaps(beside, whole)]
+        for piece, fetched_ms in sorted(pieces):
+            last = found[-1] if found else None
+            if last is not None and not fetched_ms and not last[2] and last[0].end_ms == piece[0]:
+                joined = Range(last[0].start_ms, piece.end_ms)
+                found[-1] = (joined, [*last[1], (segment, piece)], 0)
+            else:
+                found.append((piece, [(segment, piece)], fetched_ms))
+    return found

@@ -15,7 +15,7 @@ import msgspec
 from building_vitals.blocks.block import Entry, Foot, LostBlock, entries_of, foot_of, name_hash
 from building_vitals.blocks.directory import leaf_reads, leaves_with, named, segments_of
 from building_vitals.blocks.memory import FOOT, DirectoryMemory
-from building_vitals.cache.block_rows import BlockRow, FoundBlocks, cut_out
+from building_vitals.cache.block_rows import BlockRow, FoundBlocks
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.segments import BlockSegment, Place, Segment
 from building_vitals.ports import ObjectStore
@@ -109,7 +109,7 @@ class BlockReader:
                     foot,
                     point,
                     entries.get(point),
-                    cuts=cut_out(found.marks, point, block.fetched_ms),
+                    marks=found.marks,
                     time_range=time_range,
                 )
             ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from building_vitals.blocks.block import BlockBuilder, DirectoryPlace, place_in_order
+from building_vitals.blocks.block import BlockBuilder, DirectoryPlace, Known, place_in_order
 from building_vitals.blocks.blocks_table import Blocks, StoredBlock
 from building_vitals.blocks.merging import level_of
 from building_vitals.cache.object_keys import block_object_key
@@ -16,7 +16,6 @@ from building_vitals.instants import format_instant
 from building_vitals.ports import Database, Invocation, ObjectInfo, ObjectStore
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
-from building_vitals.series.frames import Series
 
 CONTENT_TYPE = "application/vnd.building-vitals.block"
 # A block of more bytes is put as a stream.
@@ -126,13 +125,13 @@ def stored_block(
     )
 
 
-def _by_point(series: Sequence[PointSeries]) -> list[tuple[str, list[tuple[Range, Series]]]]:
+def _by_point(series: Sequence[PointSeries]) -> list[tuple[str, list[Known]]]:
     """Return the series of each point by time, in a block's order."""
-    found: dict[str, list[tuple[Range, Series]]] = {}
+    found: dict[str, list[Known]] = {}
     for each in series:
         if each.is_by_point:
             raise ValueError(f"a block is made of pages alone: {each.point!r} came by point")
-        found.setdefault(each.point, []).append((each.known, each.series))
+        found.setdefault(each.point, []).append((each.known, each.series, 0))
     return [
         (point, sorted(found[point], key=lambda one: one[0]))
         for point in sorted(found, key=place_in_order)

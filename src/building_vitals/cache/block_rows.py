@@ -6,6 +6,8 @@ Separate from the room `blocks`, which reads them, because the index finds them 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from building_vitals.ranges import Range
@@ -65,7 +67,7 @@ class FoundBlocks(msgspec.Struct, frozen=True):
     marks: list[Mark]
 
 
-def cut_out(marks: list[Mark], point: str, fetched_ms: int) -> list[Range]:
+def cut_out(marks: Sequence[Mark], point: str, fetched_ms: int) -> list[Range]:
     """Return what is cut out of a point's series that was fetched at an instant; by time."""
     return sorted(
         each.range for each in marks if each.purged_ms >= fetched_ms and each.point in ("", point)

@@ -58,7 +58,7 @@ def test_every_point_is_found() -> None:
     names = [f"p{n}" for n in range(1000)]
     series = samples("10:1").series()
     for name in sorted(names, key=place_in_order):
-        builder.add(name, [(KNOWN, series)])
+        builder.add(name, [(KNOWN, series, 0)])
     place = builder.end()
     data = builder.take()
     foot = foot_of(data[place.foot_offset :], place.foot_crc)
@@ -94,7 +94,7 @@ def stint(known: Range, text: str) -> Stint:
 def test_a_point_without_an_entry_is_known_to_be_empty() -> None:
     """Over all that the block knows, within the range asked for."""
     foot = Foot(VERSION, (Range(0, 400), Range(600, 1000)), ())
-    found = segments_of(BLOCK, foot, "a", None, cuts=[], time_range=Range(500, 700))
+    found = segments_of(BLOCK, foot, "a", None, marks=[], time_range=Range(500, 700))
     assert [("a", Range(600, 1000), 0, "", "", 1000)] == [
         (each.point, each.range, each.count, each.key, each.object_etag, each.fetched_ms)
         for each in found
@@ -105,11 +105,13 @@ def test_a_point_without_an_entry_is_known_to_be_empty() -> None:
 def test_what_was_purged_is_cut_out() -> None:
     """A stint's rest is known on both sides, cut, with about its share of the samples."""
     entry = Entry("a", (stint(KNOWN, "10:1 300:2 700:3 900:4"),))
-    found = segments_of(BLOCK, foot_with(), "a", entry, cuts=[Range(200, 600)], time_range=KNOWN)
+    found = segments_of(
+        BLOCK, foot_with(), "a", entry, marks=[Mark("a", 200, 600, 1000)], time_range=KNOWN
+    )
     assert [(Range(0, 200), True, 1), (Range(600, 1000), True, 1)] == [
         (each.range, each.is_cut, each.count) for each in found
     ]
-    whole = segments_of(BLOCK, foot_with(), "a", entry, cuts=[], time_range=KNOWN)
+    whole = segments_of(BLOCK, foot_with(), "a", entry, marks=[], time_range=KNOWN)
     assert [(KNOWN, False, 4, "blocks/k", 7)] == [
         (each.range, each.is_cut, each.count, each.key, each.offset) for each in whole
     ]

@@ -256,3 +256,30 @@ async def test_a_merge_holds_a_part_of_the_blocks_alone() -> None:
             tracemalloc.stop()
         assert world.objects.infos[key].size > 0.95 * size
         assert most < 2 * size + 12 * 1024 * 1024
+
+
+@in_virtual_time
+async def test_a_segment_that_was_fetched_in_between_stays_the_newest() -> None:
+    """What a merged block has there counts as fetched before it, however often it is merged."""
+    async with World(interval_ms=MINUTE_MS) as world:
+        await keep_rounds(world, SOME, 4)
+        world.upstream.changes = [world.clock.now_ms()]
+        between = Range(ALL.start_ms + STEP_MS + 1, ALL.start_ms + 2 * STEP_MS + 7)
+        fetched = await series_of(world, ["b"], between)
+        made = world.store.made("site", fetched, fetched_ms=world.clock.now_ms())
+        await world.store.commit([await world.store.put(made)], now_ms=world.clock.now_ms())
+        await world.clock.sleep(1000)
+        for n in range(4, MERGED_MIN * MERGED_MIN):
+            begin_ms = ALL.start_ms + n * STEP_MS
+            await keep_block(world, SOME, Range(begin_ms, begin_ms + STEP_MS))
+            await world.clock.sleep(1000)
+        asked = Range(ALL.start_ms, ALL.start_ms + MERGED_MIN * MERGED_MIN * STEP_MS)
+        expected = (await world.ask(SOME, asked)).samples
+        for merges, left in ((1, MERGED_MIN * MERGED_MIN - 7), (99, 1)):
+            await world.app.merger.merge_due("site", merges)
+            assert left == len(block_keys(world))
+            await world.clock.sleep(2000)
+            assert expected == (await world.ask(SOME, asked)).samples
+        assert world.upstream.truth("b", between, 1) == [
+            each for each in expected["b"] if between.start_ms <= each[0] < between.end_ms
+        ]

@@ -10,7 +10,7 @@ from building_vitals.blocks.upkeep import MERGES_MAX, DueMerges, GoneBlocks
 from building_vitals.errors import Unavailable
 from building_vitals.instants import HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
-from building_vitals.upkeep import OBJECT_GRACE_MS
+from building_vitals.upkeep import OBJECT_GRACE_MS, Step
 from fakes.blocks import block_keys, keep_block
 from fakes.failures import Fault
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
@@ -98,7 +98,7 @@ async def test_a_day_of_rounds_takes_few_writes() -> None:
     """A round every 5 minutes: at most 400 objects and 2,000 rows, and few blocks are left."""
     async with World() as world:
         blocks = Blocks(world.database)
-        steps = [GoneBlocks(blocks, world.objects), DueMerges(blocks, world.app.merger)]
+        steps: list[Step] = [GoneBlocks(blocks, world.objects), DueMerges(blocks, world.app.merger)]
         for _ in range(288):
             await world.clock.sleep(5 * MINUTE_MS)
             now_ms = world.clock.now_ms()
