@@ -82,7 +82,7 @@ def _follow_of(app: int) -> dict[str, Any] | None:
 
 
 def _settle(stack: Stack) -> None:
-    """Run maintenance until nothing is merged any more."""
+    """Run maintenance until there is nothing left to merge."""
     began = time.perf_counter()
     runs = 0
     while True:
