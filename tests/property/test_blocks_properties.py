@@ -143,9 +143,18 @@ BETWEEN: list[Operation] = [
     ("keep", [*ROUNDS[:4], Range(ALL.start_ms, ALL.start_ms + 20 * HOUR_MS), *ROUNDS[4:]], None)
 ]
 
+# A chart that is copied out of blocks, of which one goes on where another is newer.
+BEYOND: list[Operation] = [
+    ("keep", [Range(ALL.start_ms + 8 * HOUR_MS, ALL.start_ms + 12 * HOUR_MS)], None),
+    ("keep", [Range(ALL.start_ms + 9 * HOUR_MS, ALL.start_ms + 10 * HOUR_MS)], None),
+    ("keep", [*ROUNDS, *ROUNDS[:4]], None),
+    ("ask", [Range(ALL.start_ms, ALL.start_ms + 8 * HOUR_MS + 30 * MINUTE_MS)], ["a"]),
+]
+
 
 @settings(max_examples=20, deadline=None)
 @example(BETWEEN)
+@example(BEYOND)
 @given(st.lists(operations, min_size=3, max_size=8))
 def test_reading_is_what_a_dictionary_says(done: list[Operation]) -> None:
     """After any operations, merging or not, every point has of each instant what came last."""

@@ -40,7 +40,8 @@ def block_runs(
     Return what is taken out of blocks for a range, some points after the other.
 
     Parts that follow each other become one, as when blocks are merged: fetched when the last of
-    them was. Where another segment is the newest, nothing is taken.
+    them was. Where another segment is the newest, nothing is taken, nor beyond the range: what
+    there is newer has not been looked up.
 
     Args:
         by_point: All that there is of each point.
@@ -54,7 +55,7 @@ def block_runs(
             break
         raw = [each for each in segments if not each.is_by_point]
         own: list[Run] = []
-        for segment, part in cover(point, raw, _span(raw, time_range)).known:
+        for segment, part in cover(point, raw, time_range).known:
             if not segment.is_block or not is_small(segment):
                 continue
             size += segment.stored_bytes
@@ -67,12 +68,3 @@ def block_runs(
                 own.append(Run(point, part, segment.fetched_ms, [(segment, part)]))
         found += own
     return found
-
-
-def _span(segments: Sequence[Segment], time_range: Range) -> Range:
-    """Return the range with all that blocks which overlap it know: whole frames are copied."""
-    of_blocks = [each for each in segments if each.is_block]
-    return Range(
-        min([time_range.start_ms, *(each.start_ms for each in of_blocks)]),
-        max([time_range.end_ms, *(each.end_ms for each in of_blocks)]),
-    )
