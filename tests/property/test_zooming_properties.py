@@ -20,7 +20,8 @@ from building_vitals.answers.formats.json_text import TextJson
 from building_vitals.answers.pieces import PointPieces
 from building_vitals.answers.zoom import ZoomPoint, choices
 from building_vitals.cache import joining, level_joining, leveling, zooming
-from building_vitals.cache.segments import Piece, Segment
+from building_vitals.cache.need import WHOLE_SHARE
+from building_vitals.cache.segments import Level, Piece, Segment
 from building_vitals.cache.store import Blobs
 from building_vitals.cache.zooming import zoom_plan
 from building_vitals.ranges import Range
@@ -116,12 +117,12 @@ def looked_up(segment: Segment, part: Range, max_points: int) -> Segment:
     """Return a segment as the index gives it: of one taken whole, few directories."""
     if part != segment.range or segment.is_cut:
         return segment
-    most = zooming.level_samples(max_points)
+    most = zooming.level_samples(max_points) * WHOLE_SHARE
     widest = max((each.width_ms for each in segment.levels or () if each.is_kept), default=0)
     found = [
         each
         if each.count <= most or each.width_ms == widest
-        else msgspec.structs.replace(each, frames=None)
+        else Level.of(each.width_ms, each.offset, each.stored_bytes, each.count, None)
         for each in segment.levels or ()
     ]
     return msgspec.structs.replace(

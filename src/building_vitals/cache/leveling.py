@@ -41,7 +41,7 @@ async def with_levels(
             own = memoryview(data)[segment.offset : end]
             levels = await levels_of(segment.frames or (), own)
         if levels is not None:
-            noted = tuple(Level(width, 0, 0, count, ()) for width, count in levels.least.items())
+            noted = tuple(Level.of(width, count=count) for width, count in levels.least.items())
             leveled[n] = msgspec.structs.replace(segment, levels=noted)
             for width_ms, series in levels.kept:
                 made.setdefault(width_ms, []).append((n, series))
@@ -51,7 +51,7 @@ async def with_levels(
     for width_ms in sorted(made):
         for n, series in made[width_ms]:
             size = len(series.data)
-            level = Level(width_ms, offset, size, series.count, series.frames)
+            level = Level.of(width_ms, offset, size, series.count, series.frames)
             together = sorted([*(leveled[n].levels or ()), level], key=_order)
             leveled[n] = msgspec.structs.replace(leveled[n], levels=tuple(together))
             parts.append(series.data)

@@ -179,4 +179,4 @@ def _decoded(text: str) -> list[Segment]:
         for row in rows:
             if len(row) > _DATA:
                 row[_DATA] = bytes_of(row[_DATA])
-        return msgspec.convert(rows, list[Segment])
+        return _SEGMENTS.decode(msgspec.json.encode(rows))

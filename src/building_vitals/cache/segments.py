@@ -11,8 +11,9 @@ from __future__ import annotations
 import zlib
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -34,8 +35,19 @@ CUT_COMPRESSION_LEVEL = 1
 # A segment of no more stored bytes is thinned from its samples each time.
 LEVELED_BYTES_MIN = 2_048
 
+# Directories that are decoded at once: of a point, each is looked at some times.
+DIRECTORIES_MAX = 64
+
 _FIRST_MS, _LAST_MS = attrgetter("first_ms"), attrgetter("last_ms")
 _COUNT = attrgetter("count")
+_FRAMES: msgspec.json.Decoder[tuple[Frame, ...] | None] = msgspec.json.Decoder(
+    tuple[Frame, ...] | None
+)
+
+
+@lru_cache(maxsize=DIRECTORIES_MAX)
+def _frames_of(directory: bytes) -> tuple[Frame, ...] | None:
+    return _FRAMES.decode(directory)
 
 
 class Place(NamedTuple):
@@ -63,14 +75,36 @@ class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
         offset, stored_bytes: The level's place in the object, bytes; 0 bytes of one not kept.
         count: Samples, of a rollup hours; of one not kept at least so many, and of each part their
             share.
-        frames: Directory; None where the index left it out because it has too many samples.
+        directory: As JSON, null where the index left it out because it has too many samples: a
+            look-up brings those of many levels, and an answer reads few of them.
     """
 
     width_ms: int
     offset: int
     stored_bytes: int
     count: int
-    frames: tuple[Frame, ...] | None
+    directory: msgspec.Raw
+
+    @classmethod
+    def of(
+        cls,
+        width_ms: int,
+        offset: int = 0,
+        stored_bytes: int = 0,
+        count: int = 0,
+        frames: tuple[Frame, ...] | None = (),
+    ) -> Self:
+        """Return a level with its directory as frames."""
+        directory = msgspec.Raw(msgspec.json.encode(frames))
+        return cls(width_ms, offset, stored_bytes, count, directory)
+
+    def __hash__(self) -> int:
+        return hash((self.width_ms, self.offset, self.stored_bytes, self.count))
+
+    @property
+    def frames(self) -> tuple[Frame, ...] | None:
+        """Its directory; None where it was left out."""
+        return _frames_of(bytes(self.directory))
 
     @property
     def is_kept(self) -> bool:

@@ -208,12 +208,12 @@ def _least_of(segment: Segment, part: Range, width_ms: int) -> int:
     """Return about how many samples the whole buckets of a part have at least."""
     own = next((each for each in segment.levels or () if each.width_ms == width_ms), None)
     if own is not None and own.is_kept:
-        return _whole_samples(segment, own.frames, own.count, part)
+        return _whole_samples(segment, own, part)
     level = _source(segment, width_ms)
     if own is None and level is not None:
-        held = _whole_samples(segment, level.frames, level.count, part)
+        held = _whole_samples(segment, level, part)
     else:
-        held = _whole_samples(segment, segment.frames, segment.count, part)
+        held = _whole_samples(segment, segment, part)
     if own is not None:
         # Evenly throughout its series, which may reach beyond it.
         frames = segment.frames if segment.is_cut else None
@@ -223,12 +223,11 @@ def _least_of(segment: Segment, part: Range, width_ms: int) -> int:
     return held // (WHOLE_TIMES if part == segment.range else PART_TIMES)
 
 
-def _whole_samples(
-    segment: Segment, frames: tuple[Frame, ...] | None, count: int, part: Range
-) -> int:
-    """Return the samples of the frames that lie wholly in a part."""
+def _whole_samples(segment: Segment, series: Segment | Level, part: Range) -> int:
+    """Return the samples of the frames that lie wholly in a part: of all, or of a level."""
     if part == segment.range and not segment.is_cut:
-        return count
+        return series.count
+    frames = series.frames
     if frames is None:
         if not segment.count:
             return 0

@@ -10,6 +10,7 @@ import pytest
 from builders import every, samples, span, stored
 from building_vitals.cache.segments import (
     DirectoryMissing,
+    Level,
     Segment,
     cut_fragment,
     cut_piece_text,
@@ -120,3 +121,16 @@ def test_other_bytes_are_noticed(time_range: str, spoil: Callable[[bytes], bytes
 
     with pytest.raises(ValueError):
         verify(piece, spoil(held.bytes_of(piece)))
+
+
+def test_levels_are_compared_by_what_they_say() -> None:
+    """As JSON from a look-up or made of frames, and a segment that has some can be a key."""
+    held = stored("0-100", HELD).segment
+    level = Level.of(900_000, 7, 30, 4, held.frames)
+    text = msgspec.json.encode(level)
+    found = msgspec.json.decode(text.replace(b",[[", b", [["), type=Level)
+    assert (held.frames, held.frames) == (level.frames, found.frames)
+    assert level == msgspec.json.decode(text, type=Level)
+    leveled = msgspec.structs.replace(held, levels=(level,))
+    assert {leveled: 1} == {msgspec.structs.replace(held, levels=(level,)): 1}
+    assert Level.of(900_000, 7, 30, 4, None).frames is None
