@@ -76,9 +76,8 @@ async def test_statistics_are_answered() -> None:
     """The report is a document of its own, never stored."""
     async with JobWorld() as world:
         reply = await called(world, "GET /api/stats")
-        assert ["cache", "jobs", "requests", "hours", "upstream", "timestamp"] == list(
-            await document_of(reply)
-        )
+        names = ["cache", "jobs", "requests", "hours", "upstream", "follows", "timestamp"]
+        assert names == list(await document_of(reply))
         assert "no-store" == headers_of(reply)["Cache-Control"]
 
 
