@@ -18,7 +18,8 @@ from bench.bench_sliding import ask
 from bench.stack import Stack, running
 from fakes.upstream import TIMESERIES
 
-PAGE_SAMPLES = 100_000
+# As the Worker asks for them.
+PAGE_SAMPLES = 50_000
 INTERVAL_MS = 300_000
 DAYS, ARCHIVE_DAYS = 3, 30
 FOLLOWED_SECONDS = 3_000
@@ -70,7 +71,7 @@ def _follow(stack: Stack, days: int) -> None:
     rounds = 1 + int(seconds * 1000 // INTERVAL_MS)
     print(
         f"following {POINTS:,} points from {days} days back: {samples:,} samples of {new_days} days"
-        f" in {seconds:.0f} s with {len(asked)} pages, of which about {rounds} of rounds; the"
+        f" in {seconds:.0f} s with {len(asked)} pages of {PAGE_SAMPLES:,}, of which about {rounds} of rounds; the"
         f" fewest are {fewest}: {len(asked) / fewest:.3f} x, without rounds"
         f" {(len(asked) - rounds) / fewest:.3f} x"
     )
