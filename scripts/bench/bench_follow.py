@@ -71,8 +71,8 @@ def _follow(stack: Stack, days: int) -> None:
     rounds = 1 + int(seconds * 1000 // INTERVAL_MS)
     print(
         f"following {POINTS:,} points from {days} days back: {samples:,} samples of {new_days} days"
-        f" in {seconds:.0f} s with {len(asked)} pages of {PAGE_SAMPLES:,}, of which about {rounds} of rounds; the"
-        f" fewest are {fewest}: {len(asked) / fewest:.3f} x, without rounds"
+        f" in {seconds:.0f} s with {len(asked)} pages of {PAGE_SAMPLES:,}, of which about {rounds}"
+        f" of rounds; the fewest are {fewest}: {len(asked) / fewest:.3f} x, without rounds"
         f" {(len(asked) - rounds) / fewest:.3f} x"
     )
 

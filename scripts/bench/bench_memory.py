@@ -15,8 +15,8 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,17 +43,6 @@ LONG = Shape("long", points=1, days=998, interval_ms=60_000)
 DENSE = Shape("dense", points=1, days=340, interval_ms=30_000)
 WIDE = Shape("wide", points=1_000, days=1, interval_ms=60_000)
 SHAPES = (LONG, DENSE, WIDE)
-# As many points and years as a request may have; it takes a gigabyte of disk.
-VAST = Shape(
-    "vast",
-    points=5_000,
-    days=7_300,
-    interval_ms=21_600_000,
-    segment_days=1_825,
-    series_count=4,
-    start_ms=1_136_073_600_000,
-)
-VAST_LABEL = "5,000 points x 20 y, 6 h: max_points=1000"
 # A miss of 195,840 samples.
 MISS_POINTS, MISS_HOURS = 34, 480
 HOUR_MS = 3_600_000
@@ -132,7 +121,7 @@ def stored(
     body = {
         "site": shape.site,
         "points": shape.names,
-        "start_time": shape.start_ms,
+        "start_time": START_MS,
         "end_time": shape.end_ms,
         "route": "cached",
         **more,
@@ -270,9 +259,9 @@ def slow(stack: Stack) -> str:
 
 
 @contextmanager
-def _seeded(shapes: Sequence[Shape], now_ms: int) -> Iterator[Path]:
+def _seeded(now_ms: int) -> Iterator[Path]:
     with TemporaryDirectory() as home:
-        write_seed(Path(home), shapes, now_ms)
+        write_seed(Path(home), SHAPES, now_ms)
         yield Path(home)
 
 
@@ -299,7 +288,6 @@ def scenarios() -> dict[str, Callable[[Stack], str]]:
         gzip=True, format="msgpack", interval="15m", aggregate=",".join(AGGREGATES)
     )
     found["1 point x 998 d, 1 min: max_points=100000"] = ask(gzip=True, max_points=100_000)
-    found[VAST_LABEL] = _stored(VAST, gzip=True, max_points=1000)
     found["1 point x 998 d, 1 min: HEAD"] = ask(gzip=True, format="csv", method="HEAD")
     found["1 point x 998 d, 1 min: CSV, 10 at once"] = ask(gzip=True, format="csv", times=10)
     found["30 slow downloads of 1 point x 998 d, CSV"] = slow
@@ -339,16 +327,10 @@ def main(_rounds: int = 1) -> None:
     print(f"WebAssembly heap, MB, a fresh isolate each; the bar is {BAR_BYTES / 1e6:.0f}")
     print(f"{'':52} before  after      s  CPU s  outcome")
     worst = 0
-    with ExitStack() as stack:
-        seeds: dict[bool, Path] = {}
+    with _seeded(int(time.time() * 1000)) as seed:
         for label, run in scenarios().items():
             if asked not in label:
                 continue
-            is_vast = label == VAST_LABEL
-            if is_vast not in seeds:
-                shapes = (VAST,) if is_vast else SHAPES
-                seeds[is_vast] = stack.enter_context(_seeded(shapes, int(time.time() * 1000)))
-            seed = seeds[is_vast]
             found = measure(run, seed)
             worst = max(worst, found.after)
             mark = "" if found.after <= BAR_BYTES else "  OVER"

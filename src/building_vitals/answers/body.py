@@ -229,15 +229,13 @@ async def encoded(
                 ahead = begin_ahead(_read(following, source))
             for each in batch:
                 if each.begins:
-                    count = None
-                    if encoder.is_counted:
-                        is_at_hand = each.part is not batch[-1].part or batch[-1].ends
-                        count = await _count(each.part, source, blobs if is_at_hand else None)
-                    encoder.begin_point(each.part.point, count)
-                steps = _steps(each, blobs, source, encoder, report)
-                while await _advance(each, steps, source):
-                    if encoder.pending >= PENDING_SHARE * source.window_bytes():
-                        yield encoder.take()
+                    is_at_hand = each.part is not batch[-1].part or batch[-1].ends
+                    await _begin(each.part, source, encoder, blobs if is_at_hand else None)
+                if not await _is_put(each, blobs, source, encoder, report):
+                    steps = _steps(each, blobs, source, encoder, report)
+                    while await _advance(each, steps, source):
+                        if encoder.pending >= PENDING_SHARE * source.window_bytes():
+                            yield encoder.take()
                 if each.ends:
                     encoder.end_point(each.part.error)
             del blobs
@@ -246,6 +244,33 @@ async def encoded(
     finally:
         if ahead is not None:
             ahead.cancel()
+
+
+async def _begin(
+    part: PointPieces, source: ByteSource, encoder: Encoder, blobs: Blobs | None
+) -> None:
+    """Begin a point; *blobs* as `_count` has them."""
+    count = await _count(part, source, blobs) if encoder.is_counted else None
+    encoder.begin_point(part.point, count)
+
+
+async def _is_put(
+    each: Slice, blobs: Blobs, source: ByteSource, encoder: Encoder, report: CacheReport
+) -> bool:
+    """Put in a piece that comes whole, if it is copied and so one step; return whether it was."""
+    piece = each.piece
+    if piece is None or piece is not each.window or not isinstance(encoder, SplicedJson):
+        return False
+    try:
+        if not encoder.add_at_once(piece, blobs.piece(piece)):
+            return False
+    except ValueError as error:
+        raise await source.store.lost([piece.place]) from error
+    if piece.key in source.made or piece.key in source.fresh:
+        report.samples_fetched += piece.count
+    else:
+        report.samples_from_cache += piece.count
+    return True
 
 
 async def _advance(each: Slice, steps: Iterator[None], source: ByteSource) -> bool:

@@ -130,15 +130,10 @@ class SplicedJson:
         if piece.frame is not None:
             yield self._add_cut(piece, data)
             return
-        is_first = self._check is None
-        if is_first and is_last:
-            # All of it at once, as most pieces come.
-            if len(data) != piece.stored_bytes:
-                raise ValueError("more or fewer bytes than were stored")
-            verify(piece, data)
-            self._add_run(piece, data)
+        if is_last and self.add_at_once(piece, data):
             yield piece.count
             return
+        is_first = self._check is None
         check = self._check = self._check or PieceCheck(piece)
         check.add(memoryview(data))
         if is_first:
@@ -149,6 +144,16 @@ class SplicedJson:
             self._check = None
             check.end()
             yield piece.count
+
+    def add_at_once(self, piece: Piece, data: bytes | memoryview) -> bool:
+        """Append a piece that is not cut, and of which nothing has come yet, as most pieces are."""
+        if piece.frame is not None or self._check is not None:
+            return False
+        if len(data) != piece.stored_bytes:
+            raise ValueError("more or fewer bytes than were stored")
+        verify(piece, data)
+        self._add_run(piece, data)
+        return True
 
     def _add_cut(self, piece: Piece, data: bytes | memoryview) -> int:
         count, text = cut_piece_text(piece, data)
