@@ -28,11 +28,14 @@ CHECKS = (
 )
 TYPES = ("mypy",)
 TYPES_LOG = LOGS / "types.log"
-# Three processes with a runtime each, on two cores: many tests wait. What shares a file shares one,
+# pytest compiles tests in a way of its own, in half a minute: once, instead of in each process.
+COMPILE = ("pytest", "--collect-only", "-q")
+COMPILE_LOG = LOGS / "collected.log"
+# Four processes with a runtime each, on two cores: many tests wait. What shares a file shares one,
 # and files that share a Worker go together (tests/conftest.py). They go in the order of their
 # names, not by their numbers of tests: so the slow files with few tests come first, and no process
 # waits long for the others. Given arguments, one process: they are for looking closely.
-TESTS = ("pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+TESTS = ("pytest", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +49,7 @@ def main(arguments: list[str]) -> int:
         nargs="*",
         metavar="ARGUMENT",
         help="passed to pytest, options too, such as tests/unit -k frames; without any, all tests "
-        "run, in three processes",
+        "run, in four processes",
     )
     # All but a call for help is pytest's.
     if {"-h", "--help"} & set(arguments):
@@ -65,10 +68,15 @@ def _check(children: Children, arguments: list[str]) -> int:
     tools = set_up(children)
     # A hundred programs start in the tests: each finds compiled what the first has compiled.
     env = {**tools.environment(), "REQUIRE_ALL": "1", "PYTHONPYCACHEPREFIX": str(BYTECODE)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     failed = []
     tests = ("pytest", *arguments) if arguments else TESTS
     # Beside the rest, because it takes a process most of a minute.
     types = children.start([tools.python, "-m", *TYPES], env=env, log=TYPES_LOG)
+    if not arguments:
+        say("- tests are compiled")
+        # What fails here fails in the tests, and is said there.
+        children.start([tools.python, "-m", *COMPILE], env=env, log=COMPILE_LOG).wait()
     for name, command in (*CHECKS, ("tests", tests)):
         say(f"- {name}: {' '.join(command)}")
         if children.start([tools.python, "-m", *command], env=env).wait() != 0:

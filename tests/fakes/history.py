@@ -173,6 +173,7 @@ class History:
         return PageSample(point, cls.value(point, at_ms, version), instant_text(at_ms))
 
     @classmethod
+    @lru_cache(maxsize=1 << 18)
     def answered(cls, point: str, at_ms: int, version: int) -> str | float | bool | None:
         """Return what an answer must have for a sample."""
         value = cls.value(point, at_ms, version)

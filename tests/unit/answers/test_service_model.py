@@ -60,10 +60,13 @@ class Purge(NamedTuple):
     time_range: Range
     at_ms: int
 
-    def touches(self, point: str, at_ms: int) -> bool:
-        """Return whether a sample was to be forgotten."""
-        is_named = self.points is None or point in self.points
-        return is_named and self.time_range.start_ms <= at_ms < self.time_range.end_ms
+    def names(self, point: str) -> bool:
+        """Return whether samples of a point were to be forgotten."""
+        return self.points is None or point in self.points
+
+    def holds(self, at_ms: int) -> bool:
+        """Return whether samples of an instant were to be forgotten."""
+        return self.time_range.start_ms <= at_ms < self.time_range.end_ms
 
 
 class Model:
@@ -291,15 +294,16 @@ class Model:
         newest = upstream.version(now_ms)
         grace_ms = OPTIONS.stale_grace * 1000 if answer.report.status == "stale" else 0
         ratio, then_ms = OPTIONS.trust_ratio, asked.started_ms - grace_ms
+        purges = [each for each in purges if each.names(point)]
         for at_ms, value in samples:
+            if value == upstream.answered(point, at_ms, newest):
+                continue
             # now - fetched <= ratio * (fetched - at - lateness), solved for the fetch.
             trusted_ms = (then_ms + ratio * (at_ms + LATENESS_MS)) / (1 + ratio)
             trusted_ms = max(trusted_ms, then_ms - OPTIONS.trust_max * 1000)
             # Who waits for a fetch takes it as it comes, though it began before.
             since_ms = min(int(trusted_ms), then_ms) - TIMEOUT_MS
-            purged_ms = max(
-                (each.at_ms for each in purges if each.touches(point, at_ms)), default=0
-            )
+            purged_ms = max((each.at_ms for each in purges if each.holds(at_ms)), default=0)
             oldest = upstream.version(max(since_ms, purged_ms))
             allowed = [
                 upstream.answered(point, at_ms, version) for version in range(oldest, newest + 1)
