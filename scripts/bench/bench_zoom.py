@@ -2,8 +2,10 @@
 Measures charts with few samples of long ranges, and what it costs to store levels for them.
 
 Beside each, in turns: the raw hit of about as many bytes, and a bare JavaScript stream of as many.
+Then a year as a job leaves it: charts until it has become one, and those of a year beside those of
+a month.
 
-Usage: python3 scripts/bench.py zoom [--rounds N]
+Usage: python3 scripts/bench.py zoom [--rounds N] [--only a part of a label]
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ import os
 import shutil
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from bench.bench_cached import STORED_SECONDS, _connection, _get, query
+from bench.bench_days import ZONE
 from bench.bench_jobs import SHAPES as JOB_SHAPES
 from bench.bench_jobs import pages, run_job
 from bench.bench_startup import cpu_by_thread, runtimes
@@ -32,14 +35,22 @@ from devtools.layout import ROOT
 MINUTE_MS = 60_000
 # The beginning of 2021: what is to come is not known.
 YEARS_MS = 1_609_459_200_000
-# As jobs store it: a quarter of a million samples of 20 points at once.
-FEW = Shape("few", 20, 1_900, 5 * MINUTE_MS, segment_days=60, series_count=4, start_ms=YEARS_MS)
+# As charts leave it that a job has filled: the most that becomes one.
+FEW = Shape("few", 20, 1_900, 5 * MINUTE_MS, segment_days=540, series_count=4, start_ms=YEARS_MS)
 # Charts of 200 points over years: with a sample in half an hour, or a run would take gigabytes.
-MANY = FEW._replace(site="many", points=200, interval_ms=30 * MINUTE_MS, segment_days=300)
+MANY = FEW._replace(site="many", points=200, interval_ms=30 * MINUTE_MS, segment_days=1_900)
 MONTH = Shape("month", 200, 60, 5 * MINUTE_MS, series_count=4)
 SHAPES = (FEW, MANY, MONTH)
+# As a job leaves it: no levels, and a segment for each chunk of a quarter of a million samples.
+CHUNKS = FEW._replace(
+    site="chunks", days=480, segment_days=43, apart_ms=MINUTE_MS, has_levels=False
+)
+# Charts until all of it has become one, 2 MB of samples each, and the wait for what goes on behind.
+CHARTS, BEHIND_SECONDS = 9, 5.0
 SPANS = {"1 d": 1, "30 d": 30, "1 y": 365, "5 y": 1_825}
-MAX_POINTS = (500, 1_000, 2_000)
+MAX_POINTS = (500, 2_000)
+# What the bars are about.
+USUAL = 1_000
 # Asked in turns for each figure, per round, behind some that are not counted.
 TIMES = 4
 WARM_UP = 4
@@ -81,31 +92,92 @@ class Chart(NamedTuple):
 
 def charts() -> Iterator[tuple[str, Chart]]:
     """Yield all that is measured, with a label each."""
+    for is_cut in (False, True):
+        label = f"20 points x 30 d, max_points={USUAL}{', cut' if is_cut else ''}"
+        yield label, Chart(FEW, 20, 30, USUAL, is_cut)
     for points, shapes in ((1, (FEW, FEW)), (20, (FEW, FEW)), (200, (MONTH, MANY))):
         for span, days in SPANS.items():
             shape = shapes[days > MONTH.days]
             for most in MAX_POINTS:
-                for is_cut in (False, True):
-                    where = ", cut" if is_cut else ""
-                    label = f"{points} points x {span}, max_points={most}{where}"
-                    yield label, Chart(shape, points, days, most, is_cut)
+                label = f"{points} points x {span}, max_points={most}"
+                yield label, Chart(shape, points, days, most)
 
 
 def main(rounds: int = 5) -> None:
     """Measure and print medians; BENCH_ONLY in the environment chooses by a part of the label."""
     asked = os.environ.get("BENCH_ONLY", "")
-    for shape in SHAPES:
-        minutes = shape.interval_ms // MINUTE_MS
-        share = added_share(shape)
-        print(f"samples each {minutes} min: levels add {share:.0%} to the stored bytes", flush=True)
-    with TemporaryDirectory() as home:
-        write_seed(Path(home), SHAPES, int(time.time() * 1000))
-        with running(seed=Path(home)) as stack:
-            for label, chart in charts():
-                if asked in label:
-                    print(f"{label}: {_measured(stack, chart, rounds)}", flush=True)
+    if asked in "shares":
+        for minutes in (1, 5, 15, 30, 60):
+            share = added_share(FEW._replace(interval_ms=minutes * MINUTE_MS))
+            print(f"samples each {minutes} min: levels and rollups add {share:.1%} to their bytes")
+    chosen = [(label, chart) for label, chart in charts() if asked in label]
+    shapes = [shape for shape in SHAPES if any(chart.shape == shape for _, chart in chosen)]
+    if chosen:
+        with _running(shapes) as stack:
+            for label, chart in chosen:
+                print(f"{label}: {_measured(stack, chart, rounds)}", flush=True)
+    if asked in "chunks of a job":
+        with _running([CHUNKS]) as stack:
+            chunks(stack, rounds)
     if asked in "storing":
         storing(rounds)
+
+
+@contextmanager
+def _running(shapes: Sequence[Shape]) -> Iterator[Stack]:
+    """Run everything, with some sites known."""
+    with TemporaryDirectory() as home:
+        write_seed(Path(home), shapes, int(time.time() * 1000))
+        with running(seed=Path(home)) as stack:
+            yield stack
+
+
+def chunks(stack: Stack, rounds: int) -> None:
+    """Ask for charts of what a job left until it has become one; then measure some by turns."""
+    connection = _connection(stack.ports["app"])
+    [runtime] = runtimes()
+    whole = query(
+        CHUNKS.site, CHUNKS.names, CHUNKS.start_ms, CHUNKS.end_ms, route="cached", max_points="2000"
+    )
+    for n in range(CHARTS):
+        before, began = _cpu_ms(runtime), time.perf_counter()
+        _get(connection, whole)
+        took_ms = (time.perf_counter() - began) * 1_000
+        time.sleep(BEHIND_SECONDS)
+        computed_ms = _cpu_ms(runtime) - before
+        print(
+            f"  chart {n + 1} of a job's chunks: {took_ms:,.0f} ms; {computed_ms:,.0f} of CPU with "
+            "what went on behind",
+            flush=True,
+        )
+    asked = {
+        f"10 points x {days} d, max_points={USUAL}{', cut' if is_cut else ''}": Chart(
+            CHUNKS, 10, days, USUAL, is_cut
+        ).path
+        for days in (30, 365)
+        for is_cut in (False, True)
+    }
+    asked[f"20 points x 365 d, daily means in {ZONE}"] = _means
+    times: dict[str, list[float]] = {label: [] for label in asked}
+    cpu: dict[str, list[float]] = {label: [] for label in asked}
+    for turn in range(WARM_UP + rounds * TIMES):
+        for label, path in asked.items():
+            before, began = _cpu_ms(runtime), time.perf_counter()
+            _get(connection, path(turn))
+            times[label].append((time.perf_counter() - began) * 1_000)
+            cpu[label].append(_cpu_ms(runtime) - before)
+    took = [statistics.median(times[label][WARM_UP:]) for label in asked]
+    for (label, computed), ms in zip(cpu.items(), took, strict=True):
+        print(f"{label}: {ms:.1f} ms, {statistics.median(computed[WARM_UP:]):.1f} of CPU")
+    month, cut_month, year, cut_year, _ = took
+    print(f"a year beside 30 days: x {year / month:.2f}, cut x {cut_year / cut_month:.2f}")
+
+
+def _means(turn: int) -> str:
+    """Return the path of a year of daily means."""
+    first = CHUNKS.start_ms + (turn + 1) % 100 * DAY_MS
+    wishes = {"interval": "1d", "aggregate": "mean", "tz": ZONE}
+    return query(CHUNKS.site, CHUNKS.names, first, first + 365 * DAY_MS, route="cached", **wishes)
 
 
 def _measured(stack: Stack, chart: Chart, rounds: int) -> str:

@@ -43,6 +43,10 @@ class Shape(NamedTuple):
         segment_days: Of each segment; 0 for one of all days.
         series_count: Different series, which the points share in turn; 0: each has its own.
         start_ms: The first instant.
+        apart_ms: Between the fetches of two segments of a point, which lie in objects of their own
+            then, as a job leaves them; 0: all were fetched at once.
+        has_levels: Whether they have levels; a job stores none.
+        object_points: Points of one object; 0 for all.
     """
 
     site: str
@@ -52,6 +56,9 @@ class Shape(NamedTuple):
     segment_days: int = 0
     series_count: int = 0
     start_ms: int = START_MS
+    apart_ms: int = 0
+    has_levels: bool = True
+    object_points: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -66,28 +73,28 @@ class Shape(NamedTuple):
 
 def write_seed(folder: Path, shapes: Sequence[Shape], now_ms: int) -> None:
     """Write the objects of all shapes, and the statements that make them known."""
-    objects, statements = [], []
-    for shape in shapes:
-        for n, made in enumerate(_objects(shape, now_ms)):
-            # R2's entity tag of an object that was put in one part.
-            object_etag = hashlib.md5(made.data, usedforsecurity=False).hexdigest()
-            name = f"{shape.site}-{n}.bin"
-            (folder / name).write_bytes(made.data)
-            objects.append({"key": made.key, "file": name})
-            segments = [
-                msgspec.structs.replace(each, object_etag=object_etag) for each in made.segments
-            ]
-            statements += [
-                {"sql": each.sql, "values": list(each.values)}
-                for each in SegmentIndex.insert_statements(
-                    shape.site,
-                    segments,
-                    [now_ms + 30 * DAY_MS] * len(segments),
-                    [made.row()],
-                    now_ms=now_ms,
-                )
-            ]
-    (folder / "seed.json").write_text(json.dumps({"objects": objects, "statements": statements}))
+    with (folder / "seed.jsonl").open("w") as lines:
+        for shape in shapes:
+            for n, made in enumerate(_objects(shape, now_ms)):
+                # R2's entity tag of an object that was put in one part.
+                object_etag = hashlib.md5(made.data, usedforsecurity=False).hexdigest()
+                name = f"{shape.site}-{n}.bin"
+                (folder / name).write_bytes(made.data)
+                segments = [
+                    msgspec.structs.replace(each, object_etag=object_etag) for each in made.segments
+                ]
+                statements = [
+                    {"sql": each.sql, "values": list(each.values)}
+                    for each in SegmentIndex.insert_statements(
+                        shape.site,
+                        segments,
+                        [now_ms + 30 * DAY_MS] * len(segments),
+                        [made.row()],
+                        now_ms=now_ms,
+                    )
+                ]
+                line = {"key": made.key, "file": name, "statements": statements}
+                lines.write(f"{json.dumps(line)}\n")
 
 
 def added_share(shape: Shape) -> float:
@@ -100,30 +107,44 @@ def added_share(shape: Shape) -> float:
 
 
 def _objects(shape: Shape, now_ms: int) -> Iterator[SegmentObject]:
-    """Yield objects of some megabytes, each with whole segments of all points."""
+    """Yield objects of some megabytes, each with whole segments of all points, or of some."""
     step_ms = (shape.segment_days or shape.days) * DAY_MS
+    many = shape.object_points or shape.points
     together: list[PointSeries] = []
     starts = range(shape.start_ms, shape.end_ms, step_ms)
-    for start_ms in starts:
+    for turn, start_ms in enumerate(starts):
         known = Range(start_ms, min(start_ms + step_ms, shape.end_ms))
+        fetched_ms = now_ms - shape.apart_ms * (len(starts) - turn)
         names = shape.names[: shape.series_count or shape.points]
         # As a fetch has them: levels are made once of each.
-        series = [_leveled(_series(shape, name, known)) for name in names]
-        together += [
-            PointSeries(name, known, *series[n % len(series)]) for n, name in enumerate(shape.names)
-        ]
-        size = sum(len(each.series.data) for each in together)
-        if size > OBJECT_BYTES or start_ms == starts[-1]:
-            nonce = f"seed-{shape.site}-{start_ms}"
-            made = segment_object(shape.site, together, fetched_ms=now_ms, nonce=nonce)
-            data, segments = asyncio.run(with_levels(made.data, made.segments, made.levels))
-            yield msgspec.structs.replace(made, data=data, segments=segments)
-            together = []
+        series = [_leveled(_series(shape, name, known), shape) for name in names]
+        for first in range(0, shape.points, many):
+            together += [
+                PointSeries(name, known, *series[n % len(series)])
+                for n, name in enumerate(shape.names[first : first + many], first)
+            ]
+            size = sum(len(each.series.data) for each in together)
+            is_full = size > OBJECT_BYTES or start_ms == starts[-1]
+            if is_full or shape.apart_ms or shape.object_points:
+                nonce = f"seed-{shape.site}-{start_ms}-{first}"
+                yield _object(shape, together, fetched_ms, nonce)
+                together = []
 
 
-def _leveled(series: Series) -> tuple[Series, bool, Levels | None]:
+def _object(
+    shape: Shape, together: list[PointSeries], fetched_ms: int, nonce: str
+) -> SegmentObject:
+    made = segment_object(shape.site, together, fetched_ms=fetched_ms, nonce=nonce)
+    if not shape.has_levels:
+        return made
+    data, segments = asyncio.run(with_levels(made.data, made.segments, made.levels))
+    return msgspec.structs.replace(made, data=data, segments=segments)
+
+
+def _leveled(series: Series, shape: Shape) -> tuple[Series, bool, Levels | None]:
     """Return a series, that it came of pages, and its levels."""
-    return series, False, asyncio.run(levels_of(series.frames, series.data))
+    levels = asyncio.run(levels_of(series.frames, series.data)) if shape.has_levels else None
+    return series, False, levels
 
 
 def _series(shape: Shape, name: str, known: Range) -> Series:

@@ -1,8 +1,9 @@
 // Runs the Worker and two JavaScript Workers to compare it with in one workerd, over one bucket.
 // Takes a JSON document as its first argument; makes the file `ready` when all is there; ends at
 // SIGTERM.
-import { readFileSync, writeFileSync } from "node:fs";
+import { createReadStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { appWorker, applySchema } from "../devtools/app_worker.mjs";
 
@@ -44,9 +45,12 @@ const database = await miniflare.getD1Database("DB", "app");
 await applySchema(database, options.root);
 if (options.seed) {
   const bucket = await miniflare.getR2Bucket("TIMESERIES_CACHE", "app");
-  const seed = JSON.parse(readFileSync(join(options.seed, "seed.json"), "utf8"));
-  for (const { key, file } of seed.objects) await bucket.put(key, readFileSync(join(options.seed, file)));
-  for (const { sql, values } of seed.statements) await database.prepare(sql).bind(...values).run();
+  // A line for each object: all of them together may be longer than a text can be.
+  for await (const line of createInterface({ input: createReadStream(join(options.seed, "seed.jsonl")) })) {
+    const { key, file, statements } = JSON.parse(line);
+    await bucket.put(key, readFileSync(join(options.seed, file)));
+    for (const { sql, values } of statements) await database.prepare(sql).bind(...values).run();
+  }
 }
 writeFileSync(options.ready, "");
 process.on("SIGTERM", async () => {

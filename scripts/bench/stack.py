@@ -20,7 +20,8 @@ from devtools.wrangler import Wrangler
 from fakes.upstream import FakeUpstream
 
 COMPATIBILITY_DATE = "2026-11-01"
-START_SECONDS = 120
+# With a seed of thousands of points.
+START_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)

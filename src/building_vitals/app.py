@@ -203,6 +203,7 @@ class App(UpstreamServices):
             index=self.index,
             freshness_of=self.freshness_of,
             leveling=self.isolate.leveling,
+            resting=self.isolate.resting,
             invocation=self.invocation,
         )
 

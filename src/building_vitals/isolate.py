@@ -63,6 +63,7 @@ class Isolate:
         told: Faults that the log has already: one line for each is enough.
         follows: Which sites are followed, as read some seconds ago.
         leveling: Sites of which levels are being made, and until when at the most.
+        resting: Sites whose segments can't be joined for now, and until when nobody tries.
     """
 
     def __init__(self) -> None:
@@ -92,3 +93,4 @@ class Isolate:
         self.told: set[str] = set()
         self.follows = FollowMemory()
         self.leveling: dict[str, int] = {}
+        self.resting: dict[str, int] = {}

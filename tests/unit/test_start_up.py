@@ -36,6 +36,7 @@ LATE = {
         "blocks.upkeep",
         "cache.more_segments",
         "cache.block_runs",
+        "cache.fetch_runs",
         "cache.compaction_table",
         "cache.purges_table",
         "cache.site_blocks_table",

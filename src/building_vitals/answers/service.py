@@ -321,7 +321,7 @@ class EnhancedTimeseriesService:
             self._recent.prepare(question, prepared, need.now_ms, generation)
         is_zoomed = need.level_samples != 0
         is_compacted = is_compacted and not filling.is_stale
-        if is_compacted and self._compactor.is_due(filling.covers, is_zoomed=is_zoomed):
+        if is_compacted and self._compactor.is_due(need.site, filling.covers, is_zoomed=is_zoomed):
             self._run_later(self._compactor.compact(need, is_zoomed=is_zoomed))
         if due := self._accesses.due(filling.covers):
             self._run_later(self._accesses.note(due))

@@ -1,9 +1,9 @@
 """
 Brings segments together that lie scattered over many objects: in one object, and joined where
-they follow each other. Slivers stay in their rows until they add up to an object; what a chart
-needs of many places in blocks is copied out of them. Those that a chart needs levels of get them
-here: making levels takes as much CPU as all else that storing does, and must hold up nobody who
-waits for what is stored.
+they follow each other, as the chunks of a job do. Slivers stay in their rows until they add up to
+an object; what a chart needs of many places in blocks is copied out of them. Those that a chart
+needs levels of get them here: making levels takes as much CPU as all else that storing does, and
+must hold up nobody who waits for what is stored.
 
 A chart that reloads every minute adds a sliver per minute; without this a read would soon touch a
 thousand of them.
@@ -44,6 +44,8 @@ LEVELS_DELAY_MS = 2_000
 LEVELS_WAIT_MS = 15_000
 # One that was killed makes way after so long.
 LEVELS_MS_MAX = 30_000
+# Where segments could not become one after all, nobody tries again for so long.
+REST_MS = 1_800_000
 
 
 def gathered(segments: Iterable[Segment]) -> frozenset[str]:
@@ -77,6 +79,7 @@ class Compactor:
         index: SegmentIndex,
         freshness_of: Callable[[str], Freshness],
         leveling: dict[str, int],
+        resting: dict[str, int],
         invocation: Invocation,
     ) -> None:
         """
@@ -85,16 +88,19 @@ class Compactor:
             index: Finds them.
             freshness_of: Returns the rule of a site.
             leveling: Of the isolate: until when levels are being made, by site.
+            resting: Of the isolate: until when nothing is joined that was fetched at different
+                instants, by site.
             invocation: Of this moment.
         """
         self._leveling = leveling
+        self._resting = resting
         self._store = store
         self._index = index
         self._clock = invocation.clock
         self._freshness_of = freshness_of
         self._on_fault = invocation.on_fault
 
-    def is_due(self, covers: Sequence[Cover], *, is_zoomed: bool = False) -> bool:
+    def is_due(self, site: str, covers: Sequence[Cover], *, is_zoomed: bool = False) -> bool:
         """
         Return whether an answer is made of more objects or rows than it should and need be.
 
@@ -111,7 +117,11 @@ class Compactor:
         objects = {each.key for each in segments if each.count and not each.is_sliver}
         if len(objects) > OBJECTS_MAX and gathered(segments):
             return True
-        return are_large(segments, self._store.sliver_bytes) or any(map(are_many, by_point))
+        if are_large(segments, self._store.sliver_bytes) or any(map(are_many, by_point)):
+            return True
+        return self._resting.get(site, 0) <= self._clock.now_ms() and _has_runs(
+            by_point, self._freshness_of(site)
+        )
 
     async def compact(self, need: Need, *, is_zoomed: bool = False) -> None:
         """
@@ -145,12 +155,11 @@ class Compactor:
     async def _compact(self, need: Need, *, is_zoomed: bool) -> None:
         now_ms = self._clock.now_ms()
         freshness = self._freshness_of(need.site)
-        by_point: dict[str, list[Segment]] = {}
-        everything = await self._index.find(
-            need.site, need.points, need.time_range, level_samples=1
-        )
-        for each in everything:
-            by_point.setdefault(each.point, []).append(each)
+        by_point = await self._find(need, need.time_range)
+        if self._resting.get(need.site, 0) <= now_ms and await self._join_fetches(
+            need, by_point, freshness, is_zoomed=is_zoomed
+        ):
+            return
         useless = [
             each
             for of_point in by_point.values()
@@ -185,19 +194,76 @@ class Compactor:
         planned += bare
         if not planned:
             return
+        await self._put(
+            need.site,
+            planned,
+            now_ms,
+            is_in_object=bool(moved or bare or out_of_blocks),
+            is_zoomed=is_zoomed,
+        )
+
+    async def _find(self, need: Need, time_range: Range) -> dict[str, list[Segment]]:
+        """Return all segments of a range, by point, with their levels."""
+        found: dict[str, list[Segment]] = {}
+        for each in await self._index.find(need.site, need.points, time_range, level_samples=1):
+            found.setdefault(each.point, []).append(each)
+        return found
+
+    async def _join_fetches(
+        self,
+        need: Need,
+        by_point: Mapping[str, Sequence[Segment]],
+        freshness: Freshness,
+        *,
+        is_zoomed: bool,
+    ) -> bool:
+        """
+        Have segments become one that were fetched at different instants, some points at a time.
+
+        Returns:
+            Whether some have.
+        """
+        now_ms = self._clock.now_ms()
+        planned = _fetch_runs(need, by_point, freshness, now_ms, is_zoomed=is_zoomed)
+        if not planned:
+            return False
+        whole = Range(
+            min(need.time_range.start_ms, *(run.known.start_ms for run in planned)),
+            max(need.time_range.end_ms, *(run.known.end_ms for run in planned)),
+        )
+        if whole != need.time_range:
+            # Whatever lies beside a segment decides whether it may be joined.
+            by_point = await self._find(need, whole)
+            planned = _fetch_runs(need, by_point, freshness, now_ms, is_zoomed=is_zoomed)
+        if planned and await self._put(
+            need.site, planned, now_ms, is_in_object=True, is_zoomed=is_zoomed
+        ):
+            return True
+        self._resting[need.site] = now_ms + REST_MS
+        return False
+
+    async def _put(
+        self,
+        site: str,
+        planned: Sequence[Run],
+        now_ms: int,
+        *,
+        is_in_object: bool,
+        is_zoomed: bool,
+    ) -> int:
+        """Store runs in place of their parts; return how many are known."""
         joined = await self._join(planned)
-        instants = [run.fetched_ms for run in planned]
         made = await self._store.put(
             self._store.made(
-                need.site,
+                site,
                 joined,
-                fetched_ms=instants,
-                is_in_object=bool(moved or bare or out_of_blocks),
+                fetched_ms=[run.fetched_ms for run in planned],
+                is_in_object=is_in_object,
             ),
             is_leveled=is_zoomed or any(each.levels is not None for each in joined),
         )
         parts = [[segment for segment, _ in run.parts] for run in planned]
-        await self._store.move(made, parts, now_ms=now_ms)
+        return await self._store.move(made, parts, now_ms=now_ms)
 
     async def _join(self, planned: Sequence[Run]) -> list[PointSeries]:
         """Return the series of each run."""
@@ -228,6 +294,49 @@ class Compactor:
                 places = {segment.place for segment, _ in run.parts if segment.key}
                 raise await self._store.lost(places) from error
         return joined
+
+
+def _has_runs(by_point: Iterable[Sequence[Segment]], freshness: Freshness) -> bool:
+    """Return whether segments of some point may become one, by all that is at hand."""
+    many = [each for each in by_point if len(each) >= GATHERED_MIN]
+    if not many:
+        return False
+    # Most answers are made of few segments.
+    from building_vitals.cache.fetch_runs import are_scattered, fetch_runs
+
+    return any(
+        are_scattered(each) and fetch_runs(each, each, freshness.may_count_as) for each in many
+    )
+
+
+def _fetch_runs(
+    need: Need,
+    by_point: Mapping[str, Sequence[Segment]],
+    freshness: Freshness,
+    now_ms: int,
+    *,
+    is_zoomed: bool,
+) -> list[Run]:
+    """Return what becomes one although it was fetched at different instants, of some points."""
+    if not any(len(each) >= GATHERED_MIN for each in by_point.values()):
+        return []
+    from building_vitals.cache.fetch_runs import affordable, fetch_runs
+
+    found: list[Run] = []
+    for of_point in by_point.values():
+        known = [
+            each
+            for each in of_point
+            if each.range.clip(need.time_range) is not None and freshness.is_known(each, now_ms)
+        ]
+        found += fetch_runs(of_point, known, freshness.may_count_as)
+    chosen = affordable(
+        found,
+        most_bytes=COMPACTED_BYTES_MAX,
+        most_leveled_bytes=LEVELED_BYTES_MAX,
+        is_zoomed=is_zoomed,
+    )
+    return list(chosen)
 
 
 def _takes_many_reads(segments: Iterable[Segment]) -> bool:

@@ -28,6 +28,9 @@ from building_vitals.series.frames import (
 
 # A segment of so many bytes is worth a read of its own and is left as it is.
 SEGMENT_BYTES_MAX = 262_144
+# Samples without levels that are put together by themselves, for each level; of more the levels
+# are made again.
+BARE_SAMPLES_MAX = 2_048
 
 
 class Run(NamedTuple):

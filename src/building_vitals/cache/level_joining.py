@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from building_vitals.cache.joining import Joiner, RunSamples
+from building_vitals.cache.joining import BARE_SAMPLES_MAX, Joiner, RunSamples
 from building_vitals.cache.rollup_plans import Hours, rollup_of, stretches
 from building_vitals.cache.segments import (
     Piece,
@@ -37,9 +37,6 @@ from building_vitals.series.levels import (
 from building_vitals.series.rollups import Rollup, RollupBuilder
 from building_vitals.series.splicing import inflate
 
-# Samples without levels that are put together by themselves, for each level; of more the levels
-# are made again.
-BARE_SAMPLES_MAX = 2_048
 # Where two parts share a bucket, it keeps two samples in place of four. In parts of so many samples
 # that is hardly anything of what is noted to be the least count.
 NOTED_SAMPLES_MIN = 500

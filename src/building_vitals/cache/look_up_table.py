@@ -57,9 +57,11 @@ _LEVELS = f"""CASE WHEN ?10 = 0 OR s.levels IS NULL THEN 'null' WHEN ?10 < 0 THE
                 )) || ']' FROM json_each(s.levels) l
             ) ELSE s.levels END"""  # noqa: S608 - constants only
 # Of a long directory, only the frames on both sides of where the segment can be cut, its first and
-# its last: at the ends of the range, where what is known of it ends, and for sums at the full hours
-# beside these. They are found by bisection, as `segments.places_within` does it.
-_HOUR = f"CAST(at_ms AS INTEGER) / {HOUR_MS} * {HOUR_MS}"
+# its last: at the ends of the range, where what is known of it ends, and for sums at the
+# full hour within, too. They are found by bisection, as `segments.places_within` does it.
+_HOUR_BEFORE = f"CAST({{0}} AS INTEGER) / {HOUR_MS} * {HOUR_MS}"
+_HOUR_AFTER = f"(CAST({{0}} AS INTEGER) + {HOUR_MS - 1}) / {HOUR_MS} * {HOUR_MS}"
+_START, _END, _KNOWN_END = "max(?3, s.start_ms)", "min(?4, s.end_ms)", closing_sql(6)
 _PLACE = "s.frames ->> ('$[' || ((low + high) / 2) || '][6]') < at_ms"
 _IS_FULL = f"""(?5 = 1 OR ?10 > 0 OR ?10 < {ROLLUPS_ALONE}
                 OR length(s.frames) < {LONG_DIRECTORY}
@@ -69,15 +71,16 @@ _FRAMES = f"""CASE
             WHEN {_IS_FULL} THEN s.frames
             ELSE (
                 SELECT json_group_array(s.frames -> ('$[' || n || ']')) FROM (
-                    WITH RECURSIVE cuts(at_ms) AS (
-                        SELECT max(?3, s.start_ms) WHERE s.is_cut OR s.start_ms < ?3
-                        UNION ALL SELECT min(?4, s.end_ms) WHERE s.is_cut OR s.end_ms > ?4
-                        UNION ALL SELECT {closing_sql(6)} WHERE NOT {is_whole_sql(6)}
+                    WITH RECURSIVE cuts(at_ms, hour_ms) AS (
+                        SELECT {_START}, {_HOUR_AFTER.format(_START)}
+                            WHERE s.is_cut OR s.start_ms < ?3
+                        UNION ALL SELECT {_END}, {_HOUR_BEFORE.format(_END)}
+                            WHERE s.is_cut OR s.end_ms > ?4
+                        UNION ALL SELECT {_KNOWN_END}, {_HOUR_BEFORE.format(f"({_KNOWN_END})")}
+                            WHERE NOT {is_whole_sql(6)}
                     ),
                     hours(at_ms) AS (
-                        SELECT at_ms FROM cuts
-                        UNION ALL SELECT {_HOUR} FROM cuts WHERE ?10 < 0
-                        UNION ALL SELECT {_HOUR} + {HOUR_MS} FROM cuts WHERE ?10 < 0
+                        SELECT at_ms FROM cuts UNION SELECT hour_ms FROM cuts WHERE ?10 < 0
                     ),
                     places(at_ms, low, high) AS (
                         SELECT at_ms, 0, json_array_length(s.frames) FROM hours

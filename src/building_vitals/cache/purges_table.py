@@ -10,8 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from building_vitals.cache.rows_table import SERIES_COLUMNS, json_lists, samples_of_part
+from building_vitals.instants import HOUR_MS
 from building_vitals.ports import Statement
 from building_vitals.ranges import Range
+
+# A consumer of the queue has 15 minutes for all that it does, and a request less: by then no fetch
+# is left that began before the mark.
+PURGE_AGE_MS = HOUR_MS
 
 # ?1 the site, ?2 and ?3 the range, ?4 the points.
 _OF_SITE = "cache_segments s WHERE s.site = ?1 AND s.end_ms > ?2 AND s.start_ms < ?3"

@@ -30,7 +30,7 @@ SERIES_VALUES = """value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->>
     nullif(value -> 16, 'null'), value ->> 17"""
 # Which cut and which expiry such a row has, and what a statement adds to it.
 IS_CUT, EXPIRES_MS, MORE = "value ->> 15", "value ->> 18", "value -> 19"
-OF_BLOCKS = "value ->> 20"
+OF_BLOCKS, LATEST_MS = "value ->> 20", "value ->> 21"
 
 
 def samples_of_part(samples: str, part: tuple[str, str], whole: tuple[str, str]) -> str:

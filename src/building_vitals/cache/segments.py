@@ -119,7 +119,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         point: Its name.
         start_ms, end_ms: The range.
-        fetched_ms: When the fetch began that it is known from.
+        fetched_ms: When the fetch began that it is known from; of several, the first.
         key: The object its series lies in; empty when there are no samples. Of a sliver, the name
             of all that was stored in rows with it.
         object_etag: The object's entity tag, so that another object under the key is noticed; empty

@@ -365,7 +365,7 @@ class SegmentStore:
         parts: Sequence[Sequence[Segment]],
         *,
         now_ms: int,
-    ) -> None:
+    ) -> int:
         """
         Put each segment of an object in the place of those that it was made of.
 
@@ -375,22 +375,29 @@ class SegmentStore:
             stored: The object, stored already.
             parts: For each of its segments, what it was made of.
             now_ms: The present.
+
+        Returns:
+            How many segments have been put in their place.
         """
         # As app.py says: few answers are compacted.
-        from building_vitals.cache.compaction_table import move_statements
+        from building_vitals.cache.compaction_table import PUT_SEGMENTS, move_statements
 
         expires_ms = [self._freshness.gone_ms(each) for each in stored.segments]
         moves = zip(stored.segments, expires_ms, parts, strict=True)
-        await self._database.batch(
-            [
-                *move_statements(stored.site, moves),
-                *SegmentIndex.object_statements(
-                    stored.site,
-                    [stored.row()] if stored.is_object else [],
-                    now_ms=now_ms,
-                    expires_ms=max(expires_ms),
-                ),
-            ]
+        statements = [
+            *move_statements(stored.site, moves, now_ms=now_ms),
+            *SegmentIndex.object_statements(
+                stored.site,
+                [stored.row()] if stored.is_object else [],
+                now_ms=now_ms,
+                expires_ms=max(expires_ms),
+            ),
+        ]
+        outcomes = await self._database.batch(statements)
+        return sum(
+            outcome.changes
+            for statement, outcome in zip(statements, outcomes, strict=True)
+            if statement.sql == PUT_SEGMENTS
         )
 
 

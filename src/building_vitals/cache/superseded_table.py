@@ -15,7 +15,8 @@ from building_vitals.cache.segments import Segment
 from building_vitals.ports import Statement
 
 # Older ones that lie wholly within a new one. Calls by point may give other samples than pages do,
-# which are raw: what came by point never takes the place of raw samples.
+# which are raw: what came by point never takes the place of raw samples. Where a mark cuts what is
+# new, as what was fetched before it, it takes no place either.
 _REPLACE = """
 DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
     SELECT s.site, s.point, s.end_ms, s.start_ms
@@ -24,6 +25,11 @@ DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
         AND s.end_ms > (n.value ->> 1) AND s.end_ms <= (n.value ->> 2)
         AND s.start_ms >= (n.value ->> 1) AND s.fetched_ms <= (n.value ->> 3)
         AND s.is_by_point >= (n.value ->> 4)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM cache_purges m
+        WHERE m.site = ?1 AND m.point IN ('', s.point) AND m.purged_ms >= (n.value ->> 3)
+            AND m.start_ms < s.end_ms AND m.end_ms > s.start_ms
+    )
 )
 """
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.object_keys import SEGMENTS_PREFIX
+from building_vitals.cache.purges_table import PURGE_AGE_MS
 from building_vitals.cache.upkeep_table import CacheUpkeep
 from building_vitals.errors import Unavailable
 from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
@@ -20,9 +21,6 @@ PAGES_MAX = 5
 # An object nobody knows of may be about to be made known.
 ORPHAN_AGE_MS = HOUR_MS
 LEASE_AGE_MS = MINUTE_MS
-# A consumer of the queue has 15 minutes for all that it does, and a request less: by then no fetch
-# is left that began before the purge.
-PURGE_AGE_MS = HOUR_MS
 RECOUNT_AGE_MS = DAY_MS
 
 

@@ -34,6 +34,9 @@ WHOLE_TIMES = round(PART_TIMES * WHOLE_SHARE)
 BARE_SAMPLES_MIN = 8_192
 # Samples that are looked into rather than found out about.
 FEW_SAMPLES = 256
+# Samples of a part that a level cannot give for which no finer level is read: some of them have to
+# be read anyway, and a frame has hundreds.
+EDGE_SAMPLES = 512
 
 Parts: TypeAlias = Sequence[tuple[Segment, Range]]
 
@@ -341,6 +344,6 @@ def _sources(segment: Segment, part: Range, width_ms: int) -> list[Piece]:
 
 def _edge(segment: Segment, part: Range, width_ms: int) -> list[Piece]:
     """Return the same of a part that a level of a width cannot give."""
-    if _expected(segment, part) <= FEW_SAMPLES:
+    if _expected(segment, part) <= EDGE_SAMPLES:
         return pieces(segment, part)
     return _sources(segment, part, width_ms - 1)

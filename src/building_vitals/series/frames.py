@@ -11,6 +11,8 @@ the series up to its end, so that the CRC of any run is found without a look at 
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
+from operator import itemgetter
 
 import msgspec
 
@@ -24,6 +26,7 @@ FRAME_SAMPLES_MIN = 512
 # Or, of a point with a sample a second or more, when it holds as many: a frame that is cut is
 # inflated as a whole.
 FRAME_SAMPLES_MAX = 8_192
+_INSTANT = itemgetter(0)
 
 COMMA = stored(b",")
 NO_CRC = -1
@@ -230,12 +233,10 @@ def cut_text(text: bytes, time_range: Range) -> tuple[int, bytes]:
     """
     if b'"' in text or text.count(b"[") != text.count(b"],[") + 1:
         # Text or lists among the values: only decoding tells where a sample begins.
-        inside = [
-            b"[%d,%b]" % (instant_ms, bytes(value))
-            for instant_ms, value in _decode(text)
-            if time_range.start_ms <= instant_ms < time_range.end_ms
-        ]
-        return len(inside), b",".join(inside)
+        samples = _decode(text)
+        first = bisect_left(samples, time_range.start_ms, key=_INSTANT)
+        inside = samples[first : bisect_left(samples, time_range.end_ms, key=_INSTANT)]
+        return len(inside), b",".join([b"[%d,%b]" % (ms, bytes(value)) for ms, value in inside])
     begin, end = _seek(text, time_range.start_ms), _seek(text, time_range.end_ms)
     if begin == end:
         return 0, b""

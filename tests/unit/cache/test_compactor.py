@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from builders import every, stored
-from building_vitals.cache.compactor import GATHERED_MIN, OBJECTS_MAX, gathered
+from building_vitals.cache.compactor import GATHERED_MIN, OBJECTS_MAX, REST_MS, gathered
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.freshness import CLOSING_STEP_MS
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX
@@ -436,9 +436,9 @@ async def test_nothing_is_gathered_that_would_be_of_no_use() -> None:
     assert {each.key for each in small} == gathered([*full, *small])
     covers = [Cover("p", [(each, each.range)], []) for each in (*large, *small)]
     async with World() as world:
-        assert world.compactor.is_due(covers)
-        assert not world.compactor.is_due(covers[:20])
-        assert not world.compactor.is_due(covers[-OBJECTS_MAX:][-GATHERED_MIN:])
+        assert world.compactor.is_due("site", covers)
+        assert not world.compactor.is_due("site", covers[:20])
+        assert not world.compactor.is_due("site", covers[-OBJECTS_MAX:][-GATHERED_MIN:])
 
 
 async def fill(world: World, first: float, last: float, by: float) -> None:
@@ -469,3 +469,112 @@ async def test_what_was_fetched_before_midnight_is_known_after_it() -> None:
         hour_ms = now_ms - HOUR_MS
         assert (hour_ms - hour_ms % CLOSING_STEP_MS, whole.end_ms) == again
         assert (asked + 1, world.truth(["a"], whole)) == (len(world.upstream.asked), got.samples)
+
+
+LONG_AGO = Range(EPOCH_MS - 480 * DAY_MS, EPOCH_MS - 60 * DAY_MS)
+
+
+async def fetch_chunks(world: World, points: list[str], time_range: Range, count: int) -> Range:
+    """Have parts of a range fetched as a job does: one after the other."""
+    for each in pieces_of(time_range, count):
+        await world.ask(points, each)
+        await world.settle()
+        await asyncio.sleep(100)
+    return time_range
+
+
+@in_virtual_time
+async def test_what_a_job_fetched_becomes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Behind charts of a year that lies in chunks, some points at a time: a segment each, with levels
+    and the same samples, fetched when the first of them was.
+    """
+    async with World(cache=OBJECTS_ONLY) as world:
+        points = ["a", "b"]
+        whole = await fetch_chunks(world, points, LONG_AGO, 7)
+        monkeypatch.setattr("building_vitals.cache.compactor.LEVELED_BYTES_MAX", 1)
+        # Not the whole of the first chunk and the last one: they are joined all the same.
+        year = Range(whole.start_ms + DAY_MS, whole.end_ms - DAY_MS)
+        truth = [(ms, json.dumps(value)) for ms, value in world.truth(["a"], year)["a"]]
+        expected = (finest(truth, 2_000) or ("", []))[1]
+        for left in (8, 2, 2):
+            got = await world.ask(points, year, max_points=2_000)
+            assert expected == [(ms, json.dumps(value)) for ms, value in got.samples["a"]]
+            await world.settle()
+            await asyncio.sleep(2)
+            found = await world.index.find("site", points, year, level_samples=1)
+            assert left == len(found)
+        assert {(*whole, EPOCH_MS)} == {(*each.range, each.fetched_ms) for each in found}
+        assert not any(each.lacks_levels for each in found)
+        assert 2 == world.started["Compactor.compact"]
+        got = await world.ask(points, whole)
+        assert ("hit", world.truth(points, whole)) == (got.report.status, got.samples)
+        assert [] == world.reported
+
+
+@in_virtual_time
+async def test_levels_of_chunks_are_joined_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of which each has levels, fetched one after the other: their levels are joined."""
+    async with World(cache=OBJECTS_ONLY) as world:
+        chunks = pieces_of(LONG_AGO, 7)
+        await fetch_chunks(world, ["a"], LONG_AGO, 7)
+        for each in chunks:
+            await world.compactor.compact(world.need(["a"], each), is_zoomed=True)
+
+        def refused(*_: object) -> None:
+            raise LookupError("made again")
+
+        monkeypatch.setattr("building_vitals.cache.leveling.LevelsBuilder", refused)
+        await world.ask(["a"], LONG_AGO)
+        await world.settle()
+        [joined] = await world.index.find("site", ["a"], LONG_AGO, level_samples=1)
+        truth = [(ms, json.dumps(value)) for ms, value in world.truth(["a"], LONG_AGO)["a"]]
+        widths = {
+            each.width_ms: each.count
+            for each in joined.levels or ()
+            if each.is_kept and each.width_ms > 0
+        }
+        assert widths == {each: len(level(truth, each)) for each in widths}
+        assert len(widths) > 2
+        assert [] == world.reported
+
+
+@in_virtual_time
+async def test_young_chunks_stay_apart() -> None:
+    """What is not trusted for the longest time keeps the instant of its own fetch."""
+    async with World(cache=OBJECTS_ONLY) as world:
+        await fetch_chunks(world, ["a"], days(40, 2), 5)
+        await world.ask(["a"], days(40, 2))
+        await world.settle()
+        assert 5 == len(await world.index.find("site", ["a"], days(40, 2)))
+        assert 0 == world.started["Compactor.compact"]
+
+
+@in_virtual_time
+async def test_what_can_not_be_joined_is_not_tried_all_the_time() -> None:
+    """Where something else was stored meanwhile, the site rests; later it is joined."""
+    async with World(cache=OBJECTS_ONLY) as world:
+        await fetch_chunks(world, ["a"], LONG_AGO, 7)
+        between = stored(Range(0, LONG_AGO.end_ms), fetched_ms=EPOCH_MS + 1, point="a", key="")
+
+        async def store(operation: str) -> None:
+            if operation == "put":
+                world.objects.failures.before = None
+                await world.database.batch(
+                    world.index.insert_statements("site", [between.segment], [1], [], now_ms=1)
+                )
+
+        world.objects.failures.before = store
+        before = len(world.objects.contents)
+        for _ in range(3):
+            await world.ask(["a"], LONG_AGO)
+            await world.settle()
+            await asyncio.sleep(2)
+        # One in vain, and one in which they lie beside each other.
+        assert before + 2 == len(world.objects.contents)
+        await world.index.remove("site", [between.segment])
+        await asyncio.sleep(REST_MS / 1000)
+        await world.ask(["a"], LONG_AGO)
+        await world.settle()
+        assert 1 == len(await world.index.find("site", ["a"], LONG_AGO))
+        assert [] == world.reported

@@ -8,7 +8,8 @@ import random
 import msgspec
 
 from builders import Samples, stored
-from building_vitals.cache.level_joining import BARE_SAMPLES_MAX, join_levels, level_pieces
+from building_vitals.cache.joining import BARE_SAMPLES_MAX
+from building_vitals.cache.level_joining import join_levels, level_pieces
 from building_vitals.cache.leveling import with_levels
 from building_vitals.cache.segments import Piece, Segment, pieces
 from building_vitals.cache.store import Blobs

@@ -114,3 +114,27 @@ async def test_only_what_an_answer_can_show_is_left(seed: int) -> None:
 async def test_nothing_asks_for_nothing() -> None:
     """Where nothing is stored there is no statement."""
     assert [] == replace_statements("hq", []) == supersede_statements("hq", [])
+
+
+@pytest.mark.parametrize(
+    ("mark", "is_kept"),
+    [
+        pytest.param(("hq", "a", 50, 60, 2000), True, id="of the new one"),
+        pytest.param(("hq", "", 50, 60, 2000), True, id="of the site"),
+        pytest.param(("hq", "a", 50, 60, 1999), False, id="from before its fetch"),
+        pytest.param(("hq", "a", 100, 160, 2000), False, id="beside the old one"),
+        pytest.param(("hq", "b", 50, 60, 2000), False, id="of another point"),
+        pytest.param(("other", "a", 50, 60, 2000), False, id="of another site"),
+    ],
+)
+async def test_what_a_mark_cuts_out_of_a_new_one_takes_no_place(
+    mark: tuple[str, str, int, int, int],
+    is_kept: bool,
+) -> None:
+    """Or there would be nothing left."""
+    with FakeDatabase() as database:
+        old, new = fetched(0, 100, 1000), fetched(0, 200, 2000)
+        await database.batch(SegmentIndex.insert_statements("hq", [old], [LIFE_MS], [], now_ms=1))
+        database.look("INSERT INTO cache_purges VALUES (?1, ?2, ?3, ?4, ?5)", *mark)
+        await database.batch(replace_statements("hq", [new]))
+        assert is_kept == bool(database.look("SELECT 1 FROM cache_segments"))
