@@ -14,6 +14,7 @@ import pytest
 
 from building_vitals.blocks.merging import MERGED_MIN
 from building_vitals.blocks.store import BlockStore
+from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.ports import Invocation
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
@@ -65,7 +66,9 @@ async def made(
             text = ",".join(f"[{at.text},{value.text}]" for at, value in held)
             builder.add_text(times[0], times[-1], len(held), text.encode())
             series.append(PointSeries(point, known, builder.build()))
-        await store.keep(site, known, series, fetched_ms=int(time.time() * 1000))
+        # So long ago that they may be merged.
+        fetched_ms = int(time.time() * 1000) - FETCH_MS_MAX
+        await store.keep(site, known, series, fetched_ms=fetched_ms)
     return database, objects
 
 
