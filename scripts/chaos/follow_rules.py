@@ -30,7 +30,8 @@ class FollowRule:
     The rule for one answer.
 
     Attributes:
-        begun_ms: When the site was first followed: what was fetched before is judged as ever.
+        begun_ms: When the site was first followed. What was fetched before is judged as ever; only
+            what was trusted then of an earlier follow counts as read by this one.
         lag_ms: How old the last round may be while charts leave the rest to the next one.
         known_until_ms: The end of the last round, by the answer; None where it does not say.
         is_fresh: Whether what came after the last round was asked for.
@@ -41,13 +42,14 @@ class FollowRule:
     known_until_ms: int | None
     is_fresh: bool
 
-    def since_ms(self, at_ms: int, trusted_ms: int) -> int:
+    def since_ms(self, at_ms: int, trusted_ms: int, left_ms: int) -> int:
         """
         Return the earliest moment at which what is shown of a sample may have been fetched.
 
         Args:
             at_ms: The sample's time.
             trusted_ms: The same by trust alone.
+            left_ms: The same by trust alone when the site was first followed.
         """
         until_ms = self.known_until_ms
         if until_ms is None:
@@ -58,7 +60,7 @@ class FollowRule:
             # What is younger than samples are late is read again by the next round.
             is_for_good = at_ms < until_ms - LATENESS_MS - CLOCK_MS
             read_ms = at_ms + LATENESS_MS if is_for_good else at_ms
-        return min(trusted_ms, max(self.begun_ms, read_ms) - CLOCK_MS)
+        return min(trusted_ms, max(min(self.begun_ms, left_ms), read_ms) - CLOCK_MS)
 
     def young_ms(self, asked_ms: int) -> int:
         """Return the time from which on samples may be missing in an answer."""

@@ -267,7 +267,8 @@ def _since(
     def since_ms(at_ms: int) -> int:
         oldest_ms = policy.since_ms(at_ms, min(asked.asked_ms, asked.since_ms), is_stale=is_stale)
         if rule is not None:
-            oldest_ms = rule.since_ms(at_ms, oldest_ms)
+            left_ms = policy.since_ms(at_ms, rule.begun_ms, is_stale=False)
+            oldest_ms = rule.since_ms(at_ms, oldest_ms, left_ms)
         return max(oldest_ms, floor(at_ms))
 
     return since_ms

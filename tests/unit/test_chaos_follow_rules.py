@@ -52,15 +52,22 @@ def rule_of(truth: Truth, meta: dict[str, Any] | None = None) -> FollowRule | No
 )
 def test_nothing_is_older_than_the_last_round_that_read_it(at_ms: int, since_ms: int) -> None:
     """Nor than the follow, whatever trust says."""
-    assert since_ms - CLOCK_MS == RULE.since_ms(at_ms, NOW_MS)
-    assert 5 == RULE.since_ms(at_ms, 5)
+    assert since_ms - CLOCK_MS == RULE.since_ms(at_ms, NOW_MS, BEGUN_MS)
+    assert 5 == RULE.since_ms(at_ms, 5, BEGUN_MS)
+
+
+def test_what_an_earlier_follow_left_may_be_older() -> None:
+    """As old as it was when that was trusted last; not what came later than the follow."""
+    old_ms = BEGUN_MS - 10**9
+    assert BEGUN_MS - 9 - CLOCK_MS == RULE.since_ms(old_ms, NOW_MS, BEGUN_MS - 9)
+    assert BEGUN_MS - CLOCK_MS == RULE.since_ms(old_ms, NOW_MS, BEGUN_MS + 9)
 
 
 def test_what_rounds_have_not_read_is_judged_by_trust() -> None:
     """As on any site; an answer that does not tell of the last round is judged by the sample."""
-    assert NOW_MS == RULE.since_ms(UNTIL_MS, NOW_MS)
+    assert NOW_MS == RULE.since_ms(UNTIL_MS, NOW_MS, BEGUN_MS)
     unsaid = replace(RULE, known_until_ms=None)
-    assert NOW_MS - 50_000 - CLOCK_MS == unsaid.since_ms(NOW_MS - 50_000, NOW_MS)
+    assert NOW_MS - 50_000 - CLOCK_MS == unsaid.since_ms(NOW_MS - 50_000, NOW_MS, BEGUN_MS)
 
 
 @pytest.mark.parametrize(
