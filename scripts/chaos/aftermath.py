@@ -195,7 +195,10 @@ class Aftermath:
 
     def _hit(self, site: SiteShape, since_ms: int) -> None:
         """See that a chart of all that a follow keeps is a hit."""
-        ask = chart(site, "json")._replace(is_live=False, start_ms=since_ms, end_ms=now_ms())
+        ask = chart(site, "json")
+        end_ms = now_ms() if site is LIVE else ask.end_ms
+        start_ms = since_ms if site is LIVE else max(since_ms, ask.start_ms)
+        ask = ask._replace(is_live=False, start_ms=start_ms, end_ms=end_ms)
         # The first time, what was purged or lost is fetched again.
         for _ in range(2):
             status = self._asking.ask(Step(AFTERWARDS, "ask", ask, (0, 0, 0)), self._visitor)

@@ -29,7 +29,7 @@ COMMON: Mapping[str, str] = {
 PROFILES: Sequence[Mapping[str, str]] = (
     {
         **{"TRUST_RATIO": "2", "TRUST_MAX": "5", "LATENESS": str(LATENESS_S), "STALE_GRACE": "30"},
-        **{"DEFAULT_TTL": "2", "MAX_CACHE_AGE": "60"},
+        **{"DEFAULT_TTL": "2", "MAX_CACHE_AGE": "120"},
         **{"UPSTREAM_CALLS": "auto", "UPSTREAM_PAGE_SIZE": "5000"},
     },
     {
