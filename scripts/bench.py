@@ -2,7 +2,7 @@
 Runs the benchmarks and prints what they measure.
 
 Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom|
-                                days|client|page|follow]... [--rounds N]
+                                days|client|page|follow|clock]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ NAMES = (
     "client",
     "page",
     "follow",
+    "clock",
 )
+# Whose rounds are minutes: only where it is named.
+LENGTHY = {"clock"}
 
 # What the benchmarks import, beside the scripts.
 PACKAGES = ("clients/python/src", "tests", "src")
@@ -67,7 +70,8 @@ def main(arguments: list[str]) -> None:
         "client: the Python client on 1.1 million samples; "
         "page: drawing and following the mouse in a browser; "
         "follow: the pages of a followed site, and charts of its archive; "
-        "default all",
+        "clock: charts of a followed site at a fast clock, for --rounds minutes; "
+        "default all but clock",
     )
     parser.add_argument(
         "--rounds", type=_rounds, default=5, metavar="N", help="repetitions per figure; default 5"
@@ -77,7 +81,7 @@ def main(arguments: list[str]) -> None:
         _go_on_with_the_tools()
     sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in PACKAGES]
     # Only now are the packages of the tools there.
-    for name in asked.names or NAMES:
+    for name in asked.names or [each for each in NAMES if each not in LENGTHY]:
         importlib.import_module(f"bench.bench_{name}").main(asked.rounds)
 
 

@@ -27,11 +27,17 @@ CHART_POINTS = 20
 SETTLE_SECONDS = 6.0
 LATER = 8
 SITE, PLAIN = "followed", "plain"
+# Blocks are merged a quarter of an hour after they were fetched: as if that had passed.
+SETTLED = {
+    "building_vitals/cache/lease.py": {
+        "FETCH_MS_MAX = 15 * MINUTE_MS": "FETCH_MS_MAX = 0 * MINUTE_MS"
+    }
+}
 
 
 def main(rounds: int = 5) -> None:
     """Measure it all."""
-    with running() as stack:
+    with running(edits=SETTLED) as stack:
         now_ms = time.time_ns() // 1_000_000
         first_ms = now_ms - (ARCHIVE_DAYS + 2) * DAY_MS
         names = stack.upstream.add_generated(

@@ -35,6 +35,7 @@ const miniflare = new Miniflare(convertV4MiniflareOptions({
       bucket: "bench",
       database: "bench",
       port: options.ports.app,
+      edits: options.edits,
     }),
     javaScript("bare"),
     javaScript("inflating"),

@@ -45,6 +45,7 @@ def running(
     traits: Traits = FAITHFUL,
     root: Path = ROOT,
     seed: Path | None = None,
+    edits: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Stack]:
     """
     Run everything for as long as the block lasts.
@@ -53,6 +54,8 @@ def running(
         variables: Of the Worker.
         traits: Of the upstream.
         root: Folder of the project that runs.
+        edits: What is changed in the sources on their way into the runtime, by their path below
+            `src`: texts that occur once, and what stands in their place.
         seed: Folder by `seeding.write_seed`: what the cache knows from the start.
     """
     with (
@@ -68,6 +71,7 @@ def running(
             "ready": str(ready),
             "seed": None if seed is None else str(seed),
             "ports": ports,
+            "edits": edits or {},
             "compatibilityDate": COMPATIBILITY_DATE,
             "vars": {
                 "ACE_API_URL": upstream.url,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 
+from building_vitals.blocks.merging import BlockPlace, due
+from building_vitals.cache.block_rows import BlockRow
 from chaos.abandoning import Abandoning
-from chaos.asking import Asking
+from chaos.asking import Asking, line
+from chaos.follows import Follows
 from chaos.ground import ABANDONED, ALPHA, BETA, JOBS, LIVE, now_ms
+from chaos.haste import FETCH_MS_MAX
 from chaos.jobs import NOTICE_MS, Job, Jobs
 from chaos.oracle import Purge
 from chaos.reading import FORMATS
 from chaos.scene import Scene, Visitor
 from chaos.workload import DAY_MS, HOUR_MS, Ask, SiteShape, Step
+from integration.harness.oracle import read_iso
 from integration.harness.state_files import opened
 
 # All jobs have ended by then, those that were sent again included: lost messages are found by the
@@ -30,7 +34,9 @@ CALM_S = 15.0
 CUTS_PER_OBJECT = 6
 AFTERWARDS = -1
 ENDED_WELL = {"completed", "cancelled"}
-SEGMENTS = "segments/"
+KEPT = ("segments/", "blocks/")
+FOLLOWS_S = 90.0
+MERGING_RUNS = 12
 
 
 class Aftermath:
@@ -42,11 +48,19 @@ class Aftermath:
         asking: Asks for samples.
         jobs: All of the run.
         abandoning: Knows the last cancelled job.
+        follows: All of the run.
     """
 
-    def __init__(self, scene: Scene, asking: Asking, jobs: Jobs, abandoning: Abandoning) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        asking: Asking,
+        jobs: Jobs,
+        abandoning: Abandoning,
+        follows: Follows,
+    ) -> None:
         self._scene, self._asking, self._jobs = scene, asking, jobs
-        self._abandoning = abandoning
+        self._abandoning, self._follows = abandoning, follows
         self._visitor = Visitor()
 
     def run(self) -> None:
@@ -56,8 +70,11 @@ class Aftermath:
         self._jobs_end()
         self._charts(is_strict=False)
         self._charts(is_strict=True)
+        self._followed()
         self._purge_all()
         self._charts(is_strict=True)
+        self._merged()
+        self._unfollow()
         self._leases()
         self._orphans()
 
@@ -90,13 +107,7 @@ class Aftermath:
 
     def _maintain(self) -> int:
         """Run the maintenance; return how much it changed."""
-        reply, _ = self._scene.send("POST", "/api/maintenance/run", timeout_ms=60_000)
-        if reply.status != 200:
-            self._scene.check_refusal(
-                AFTERWARDS, "POST /api/maintenance/run", reply, site=None, since_ms=now_ms()
-            )
-            return 0
-        return sum(step["changed"] or 0 for step in json.loads(reply.body)["steps"])
+        return sum(self._scene.maintain(AFTERWARDS).values())
 
     def _jobs_end(self) -> None:
         """See that every job ends, and that those end well that are sent again now."""
@@ -157,6 +168,65 @@ class Aftermath:
                     Step(AFTERWARDS, "ask", chart(site, output), (0, 0, 0)), self._visitor
                 )
 
+    def _followed(self) -> None:
+        """See that every follow catches up; then its charts ask the upstream for nothing."""
+        deadline, maintained = time.monotonic() + FOLLOWS_S, 0.0
+        left = dict.fromkeys(self._follows.open_sites(), "")
+        caught_up: dict[str, int] = {}
+        while left and time.monotonic() < deadline:
+            if time.monotonic() - maintained > MAINTENANCE_S:
+                self._maintain()
+                maintained = time.monotonic()
+            for site in list(left):
+                found = self._follows.look(AFTERWARDS, site)
+                left[site] = str(found)
+                if found is None:
+                    # Its end was never acknowledged, and has come.
+                    del left[site]
+                elif found["state"] == "following":
+                    caught_up[site] = read_iso(found["since"])
+                    del left[site]
+            time.sleep(POLL_S)
+        for site, text in left.items():
+            self._note("follow", f"GET /api/sites/{site}/follow", f"never caught up: {text}")
+        for shape in (ALPHA, BETA, JOBS, LIVE):
+            if shape.name in caught_up:
+                self._hit(shape, caught_up[shape.name])
+
+    def _hit(self, site: SiteShape, since_ms: int) -> None:
+        """See that a chart of all that a follow keeps is a hit."""
+        ask = chart(site, "json")
+        end_ms = now_ms() if site is LIVE else ask.end_ms
+        start_ms = since_ms if site is LIVE else max(since_ms, ask.start_ms)
+        ask = ask._replace(is_live=False, start_ms=start_ms, end_ms=end_ms)
+        # The first time, what was purged or lost is fetched again.
+        for _ in range(2):
+            status = self._asking.ask(Step(AFTERWARDS, "ask", ask, (0, 0, 0)), self._visitor)
+        if status != "hit":
+            self._note("follow", line(ask), f"the follow has caught up, and the chart is {status}")
+
+    def _merged(self) -> None:
+        """See that nothing is left that could be merged."""
+        scene = self._scene
+        before_ms = now_ms()
+        while now_ms() < before_ms + FETCH_MS_MAX:
+            time.sleep(POLL_S)
+        for _ in range(MERGING_RUNS):
+            if not scene.maintain(AFTERWARDS).get("merged blocks"):
+                break
+        with opened(scene.runtime.state, "site_blocks") as database:
+            sql = "SELECT * FROM site_blocks WHERE gone_ms IS NULL AND fetched_ms <= ?"
+            rows = database.execute(sql, [before_ms]).fetchall()
+        for site in sorted({row["site"] for row in rows}):
+            held = [place_of(row) for row in rows if row["site"] == site]
+            if parts := due(held):
+                self._note("follow", "site_blocks", f"{len(parts)} of {site} are not merged")
+
+    def _unfollow(self) -> None:
+        """End all follows: what is looked at from now on is to stay as it is."""
+        for site in self._follows.open_sites():
+            self._follows.end(AFTERWARDS, site, forgets=False)
+
     def _purge_all(self) -> None:
         """Forget everything, so that only the newest data may be shown."""
         for site in (ALPHA, BETA, JOBS, LIVE):
@@ -190,6 +260,8 @@ class Aftermath:
         scene.runtime.stop()
         with opened(scene.runtime.state, "_mf_objects", to_change=True) as bucket:
             bucket.execute("UPDATE _mf_objects SET uploaded = uploaded - ?", [AGED_MS])
+        with opened(scene.runtime.state, "site_blocks", to_change=True) as database:
+            database.execute("UPDATE site_blocks SET gone_ms = gone_ms - ?", [2 * AGED_MS])
         scene.runtime.start(scene.profile.variables)
         for _ in range(MAINTENANCE_RUNS):
             if not self._maintain():
@@ -197,10 +269,13 @@ class Aftermath:
         present = set(scene.runtime.objects())
         with opened(scene.runtime.state, "cache_segments") as database:
             named = keys_of(database)
+            gone = database.execute("SELECT count(*) FROM site_blocks WHERE gone_ms > 0").fetchone()
+        if gone[0]:
+            self._note("index", "site_blocks", f"{gone[0]} that are gone were not cleaned up")
         missing = {key for key in named if key not in present} - scene.damaged
         if missing:
             self._note("index", "cache_segments", f"{len(missing)} objects are not in the bucket")
-        orphans = {key for key in present - named if key.startswith(SEGMENTS)}
+        orphans = {key for key in present - named if key.startswith(KEPT)}
         if orphans:
             text = f"{len(orphans)} objects are not in the index: {sorted(orphans)[:2]}"
             self._note("orphans", "cache_segments", text)
@@ -211,9 +286,25 @@ def keys_of(database: sqlite3.Connection) -> set[str]:
     """Return the keys of all objects that the index names."""
     rows = database.execute(
         "SELECT object_key FROM cache_segments WHERE object_etag <> '' "
-        "UNION SELECT object_key FROM cache_metadata"
+        "UNION SELECT object_key FROM cache_metadata UNION SELECT object_key FROM site_blocks"
     )
     return {row[0] for row in rows}
+
+
+def place_of(row: sqlite3.Row) -> BlockPlace:
+    """Return a block as merging sees it."""
+    block = BlockRow(
+        key=row["object_key"],
+        object_etag=row["object_etag"],
+        start_ms=row["start_ms"],
+        end_ms=row["end_ms"],
+        fetched_ms=row["fetched_ms"],
+        directory_offset=row["directory_offset"],
+        foot_offset=row["foot_offset"],
+        foot_bytes=row["foot_bytes"],
+        foot_crc=row["foot_crc"],
+    )
+    return BlockPlace(block, row["level"], row["stored_bytes"])
 
 
 def chart(site: SiteShape, output: str) -> Ask:

@@ -42,10 +42,10 @@ class Asking:
         self._kept: deque[Kept] = deque(maxlen=KEPT_ANSWERS)
         self._lock = Lock()
 
-    def ask(self, step: Step, visitor: Visitor) -> None:
-        """Ask a question, and judge the answer by every rule."""
+    def ask(self, step: Step, visitor: Visitor) -> str:
+        """Ask a question, judge the answer by every rule, and return how the cache answered."""
         assert step.ask is not None
-        self._ask(step, resolved(step.ask), visitor)
+        return self._ask(step, resolved(step.ask), visitor)
 
     def head(self, step: Step, visitor: Visitor) -> None:
         """Ask for the headers alone."""
@@ -92,7 +92,7 @@ class Asking:
         chosen = kept[-1 - int(step.draws[0] ** 2 * len(kept))]
         self._ask(step, chosen.ask._replace(is_post=False), visitor, chosen)
 
-    def _ask(self, step: Step, ask: Ask, visitor: Visitor, kept: Kept | None = None) -> None:
+    def _ask(self, step: Step, ask: Ask, visitor: Visitor, kept: Kept | None = None) -> str:
         scene = self._scene
         with scene.flights.flight() as (began_ms, oldest_ms):
             reply, took_ms = self._send(ask, kept)
@@ -104,7 +104,7 @@ class Asking:
             scene.check_refusal(
                 step.number, line(ask), reply, site=ask.site, since_ms=began_ms, deserved=deserved
             )
-            return
+            return ""
         asked = Inquiry(
             site=ask.site,
             points=tuple(dict.fromkeys(ask.points)),
@@ -118,6 +118,7 @@ class Asking:
             answered_ms=now_ms(),
             is_failing=is_over(ask, took_ms) or scene.explains(502, ask.site, began_ms),
             route=ask.route,
+            is_fresh=ask.is_fresh,
         )
         is_same = reply.status == NOT_MODIFIED
         if is_same:
@@ -138,6 +139,7 @@ class Asking:
         if etag and not is_same and not verdict.faults and not ask.is_live:
             with self._lock:
                 self._kept.append(Kept(ask, etag, reply))
+        return verdict.status
 
     def _send(self, ask: Ask, kept: Kept | None) -> tuple[Reply, int]:
         headers = {} if kept is None else {"If-None-Match": kept.etag}
@@ -175,7 +177,10 @@ def parameters(ask: Ask) -> list[tuple[str, object]]:
 def document(ask: Ask) -> dict[str, object]:
     """Return a question as the body of a POST."""
     own = {"site": ask.site, "start_time": ask.start_ms, "end_time": ask.end_ms}
-    return {**own, "points": list(ask.points), **ask.options}
+    more = {
+        name: value == "true" if name == "fresh" else value for name, value in ask.options.items()
+    }
+    return {**own, "points": list(ask.points), **more}
 
 
 def is_over(ask: Ask, took_ms: int) -> bool:

@@ -191,6 +191,32 @@ class Purge:
 
 
 @dataclass(slots=True)
+class Following:
+    """
+    A site that is followed, as far as it was asked for.
+
+    Attributes:
+        begun_ms: When that was asked for: what rounds have read was fetched later.
+        rounds: How often they are to come, each with the moment from which on.
+        ended_ms: When its end was acknowledged; None while it may go on.
+        is_certain: Whether it was acknowledged.
+    """
+
+    site: str
+    begun_ms: int
+    rounds: list[tuple[int, int]] = field(default_factory=list)
+    ended_ms: int | None = None
+    is_certain: bool = False
+
+    def every_ms(self, since_ms: int, until_ms: int) -> int:
+        """Return the longest time between two rounds that was in force between two moments."""
+        begun = [every_ms for moment_ms, every_ms in self.rounds if moment_ms <= until_ms]
+        later = sum(moment_ms > since_ms for moment_ms, _ in self.rounds[: len(begun)])
+        # The one before the first that came later was in force, too.
+        return max(begun[max(0, len(begun) - later - 1) :], default=0)
+
+
+@dataclass(slots=True)
 class Truth:
     """
     Everything that is known of the upstream's data and of what was asked of the cache.
@@ -199,11 +225,13 @@ class Truth:
         points: Histories by site and point.
         existence: Of each site and point, one sample at time 0: "yes" while the site lists it.
         purges: Those acknowledged, in that order.
+        followings: In the order they began.
     """
 
     points: dict[str, dict[str, PointHistory]] = field(default_factory=dict)
     existence: dict[tuple[str, str], PointHistory] = field(default_factory=dict)
     purges: list[Purge] = field(default_factory=list)
+    followings: list[Following] = field(default_factory=list)
 
     def history(self, site: str, point: str) -> PointHistory:
         """Return a point's history; of one that never was, an empty one."""
@@ -238,6 +266,16 @@ class Truth:
             return max((purge.sent_ms for purge in purges if purge.covers(at_ms)), default=0)
 
         return floor_ms
+
+    def followed(self, site: str, since_ms: int, until_ms: int) -> list[Following]:
+        """Return what may have been in force of a site's follows between two moments."""
+        return [
+            each
+            for each in list(self.followings)
+            if each.site == site
+            and each.begun_ms <= until_ms
+            and (each.ended_ms is None or each.ended_ms >= since_ms)
+        ]
 
     def was_purged(self, site: str, start_ms: int, end_ms: int, since_ms: int) -> bool:
         """Return whether any of a site over a range was purged after a moment."""

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from chaos.haste import LATENESS_S
 from chaos.oracle import Policy
 
 # How long the Worker may believe a list of points: a point it does not know makes it look again.
@@ -27,12 +28,17 @@ COMMON: Mapping[str, str] = {
 }
 PROFILES: Sequence[Mapping[str, str]] = (
     {
-        **{"TRUST_RATIO": "2", "TRUST_MAX": "5", "LATENESS": "1", "STALE_GRACE": "30"},
-        **{"DEFAULT_TTL": "2", "MAX_CACHE_AGE": "60"},
+        **{"TRUST_RATIO": "2", "TRUST_MAX": "5", "LATENESS": str(LATENESS_S), "STALE_GRACE": "30"},
+        **{"DEFAULT_TTL": "2", "MAX_CACHE_AGE": "120"},
         **{"UPSTREAM_CALLS": "auto", "UPSTREAM_PAGE_SIZE": "5000"},
     },
     {
-        **{"TRUST_RATIO": "0.5", "TRUST_MAX": "20", "LATENESS": "0", "STALE_GRACE": "600"},
+        **{
+            "TRUST_RATIO": "0.5",
+            "TRUST_MAX": "20",
+            "LATENESS": str(LATENESS_S),
+            "STALE_GRACE": "600",
+        },
         **{"DEFAULT_TTL": "1", "MAX_CACHE_AGE": "600"},
         **{"UPSTREAM_CALLS": "site", "UPSTREAM_PAGE_SIZE": "1000"},
     },

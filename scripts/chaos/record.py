@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
@@ -50,6 +50,7 @@ class Record:
         self.spent_ms: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
+        self.upkeep: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
         self.set_aside: Counter[str] = Counter()
         self.slowest_s = 0.0
@@ -91,6 +92,11 @@ class Record:
         with self._lock:
             self.faults[kind] += 1
 
+    def maintained(self, changed: Mapping[str, int]) -> None:
+        """Count what a run of maintenance has changed, by step."""
+        with self._lock:
+            self.upkeep.update(changed)
+
     @property
     def is_clean(self) -> bool:
         """Whether nothing was found."""
@@ -107,6 +113,7 @@ class Record:
             f"ms per operation: {_counts(self._means())}",
             f"answers: {_counts(self.statuses)}",
             f"faults: {_counts(self.faults)}",
+            f"maintenance: {_counts(self.upkeep)}",
             f"unexplained 5xx: {self.rules['unexplained']}",
         ]
         if self.set_aside:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chaos.follow_rules import FollowRule, follow_rule, judge_known_until
 from chaos.oracle import ABSENT, CLOCK_MS, PointHistory, Policy, Truth, Value
 from chaos.reading import (
     CONTENT_TYPES,
@@ -63,6 +64,7 @@ class Inquiry:
         answered_ms: When the whole answer was there.
         is_failing: Whether the upstream failed at a time that explains a stale answer.
         route: None where the Worker chooses.
+        is_fresh: Whether what came after a last round was asked for.
     """
 
     site: str
@@ -77,6 +79,7 @@ class Inquiry:
     answered_ms: int
     is_failing: bool
     route: str | None = None
+    is_fresh: bool = False
 
 
 @dataclass(slots=True)
@@ -87,12 +90,14 @@ class Verdict:
     Attributes:
         status: Of the cache, as the answer says.
         table: None where it could not be read.
+        rule: What follows of the site's being followed; None where nobody can have taken it for so.
     """
 
     faults: list[tuple[str, str]]
     sightings: list[Sighting]
     status: str = ""
     table: Table | None = None
+    rule: FollowRule | None = None
 
 
 def judge_samples(truth: Truth, policy: Policy, asked: Inquiry, reply: Reply) -> Verdict:
@@ -108,9 +113,11 @@ def judge_samples(truth: Truth, policy: Policy, asked: Inquiry, reply: Reply) ->
         faults.append(("format", str(error)))
         return verdict
     verdict.table = table
+    verdict.rule = follow_rule(truth, asked, table.meta)
     faults += _of_headers(asked, reply)
     if table.meta is not None:
         faults += _of_meta(asked, reply, table, table.meta)
+        faults += judge_known_until(verdict.rule, table.meta, asked.answered_ms)
     faults += _of_points(truth, policy, asked, table)
     for point in asked.points:
         _judge_point(truth, policy, asked, point, verdict)
@@ -192,7 +199,7 @@ def _judge_point(
     truth: Truth, policy: Policy, asked: Inquiry, point: str, verdict: Verdict
 ) -> None:
     """Judge one point's samples, and note the versions that were shown."""
-    table, status = verdict.table, verdict.status
+    table, status, rule = verdict.table, verdict.status, verdict.rule
     assert table is not None
     row_name = point_of_row(point) if asked.format == "csv" else point
     samples = table.samples.get(row_name, [])
@@ -210,9 +217,11 @@ def _judge_point(
     seen = Seen(
         history=truth.history(asked.site, point),
         samples=dict(samples),
-        since_ms=_since(truth, policy, asked, point, status),
+        since_ms=_since(truth, policy, asked, point, verdict),
         until_ms=asked.answered_ms + CLOCK_MS,
         format=asked.format,
+        # While the runtime computes, its clock stands still, and lags behind the client's.
+        young_ms=asked.asked_ms - CLOCK_MS if rule is None else rule.young_ms(asked.asked_ms),
     )
     times, wrong = _wrong(asked, seen, _missing(table.meta, status))
     if wrong:
@@ -237,8 +246,7 @@ def _wrong(
     wrong = []
     for ms in sorted(times):
         fault = seen.fault(ms)
-        # While the runtime computes, its clock stands still, and lags behind the client's.
-        is_to_come = ms >= asked.asked_ms - CLOCK_MS
+        is_to_come = ms >= seen.young_ms
         is_lacking = ms not in seen.samples and (
             is_to_come or missing is None or _lies_in(ms, missing)
         )
@@ -248,16 +256,19 @@ def _wrong(
 
 
 def _since(
-    truth: Truth, policy: Policy, asked: Inquiry, point: str, status: str
+    truth: Truth, policy: Policy, asked: Inquiry, point: str, verdict: Verdict
 ) -> Callable[[int], int]:
     """Return what gives of each instant the oldest moment that may be shown of it."""
-    floor = truth.floor(asked.site, point, asked.request_ms)
-    if asked.route == "direct" or status == "bypass":
+    floor, rule = truth.floor(asked.site, point, asked.request_ms), verdict.rule
+    if asked.route == "direct" or verdict.status == "bypass":
         return lambda at_ms: max(asked.since_ms, floor(at_ms))
-    is_stale = status == "stale"
+    is_stale = verdict.status == "stale"
 
     def since_ms(at_ms: int) -> int:
         oldest_ms = policy.since_ms(at_ms, min(asked.asked_ms, asked.since_ms), is_stale=is_stale)
+        if rule is not None:
+            left_ms = policy.since_ms(at_ms, rule.begun_ms, is_stale=False)
+            oldest_ms = rule.since_ms(at_ms, oldest_ms, left_ms)
         return max(oldest_ms, floor(at_ms))
 
     return since_ms
@@ -279,13 +290,14 @@ def _lies_in(ms: int, ranges: Sequence[Sequence[int]]) -> bool:
 
 @dataclass(slots=True)
 class Seen:
-    """A point's samples in an answer, beside what they may be."""
+    """A point's samples in an answer, beside what they may be; young ones may be missing."""
 
     history: PointHistory
     samples: Mapping[int, object]
     since_ms: Callable[[int], int]
     until_ms: int
     format: str
+    young_ms: int
 
     def fault(self, ms: int) -> str | None:
         """Return what is wrong with the sample of a time, there or not."""
@@ -339,7 +351,7 @@ def _of_choice(asked: Inquiry, seen: Seen, point: str) -> Iterator[tuple[str, st
     if len(seen.samples) > asked.max_points:
         yield "max_points", f"{point} has {len(seen.samples)} samples, asked {asked.max_points}"
     every = seen.certain(asked.start_ms, asked.end_ms)
-    if seen.history.times(asked.asked_ms - CLOCK_MS, asked.end_ms):
+    if seen.history.times(seen.young_ms, asked.end_ms):
         # As in _wrong: those of this very moment may be missing.
         return
     if every is None or asked.max_points < EXTREMES_FROM:

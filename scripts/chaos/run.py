@@ -15,6 +15,7 @@ from chaos.abandoning import Abandoning
 from chaos.aftermath import Aftermath
 from chaos.asking import Asking
 from chaos.faults import Windows
+from chaos.follows import Follows
 from chaos.ground import ALPHA, BETA, JOBS, LIVE, Ground, now_ms
 from chaos.jobs import Jobs
 from chaos.oracle import Truth
@@ -35,7 +36,7 @@ LOG_LINES = 14
 # Lines of the Worker's log that a healthy Worker never prints.
 FORBIDDEN = ("never awaited", "borrowed proxy", "Traceback", "fatal error", "*** Received signal")
 
-Handler = Callable[[Step, Visitor], None]
+Handler = Callable[[Step, Visitor], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,13 @@ class Run:
         )
         self._steps: Iterator[Step] = workload.steps(options.operations)
         self._asking, self._jobs = Asking(scene), Jobs(scene)
-        self._abandoning = Abandoning(scene, self._jobs)
+        self._abandoning, self._follows = Abandoning(scene, self._jobs), Follows(scene)
         self._handlers = self._table(Upkeep(scene))
         self._failure: BaseException | None = None
         self._told_s = time.monotonic()
 
     def _table(self, upkeep: Upkeep) -> Mapping[str, Handler]:
-        asking, jobs = self._asking, self._jobs
+        asking, jobs, follows = self._asking, self._jobs, self._follows
         return {
             "ask": asking.ask, "repeat": asking.repeat, "head": asking.head,
             "leave": asking.leave, "submit": jobs.submit, "poll": jobs.poll, "data": jobs.data,
@@ -103,7 +104,8 @@ class Run:
             "grow": upkeep.advance, "appear": upkeep.appear, "vanish": upkeep.vanish,
             "fault": upkeep.fault, "mend": upkeep.mend, "outage": upkeep.outage,
             "restore": upkeep.restore, "lose": upkeep.lose, "spoil": upkeep.spoil,
-            "database": upkeep.database, "kill": self._kill,
+            "database": upkeep.database, "kill": self._kill, "follow": follows.follow,
+            "unfollow": follows.unfollow, "followed": follows.followed, "hold": follows.hold,
         }  # fmt: skip
 
     def everything(self) -> None:
@@ -122,7 +124,7 @@ class Run:
         if self._failure is not None:
             raise self._failure
         self._say("the operations are done; the faults end")
-        Aftermath(self._scene, self._asking, self._jobs, self._abandoning).run()
+        Aftermath(self._scene, self._asking, self._jobs, self._abandoning, self._follows).run()
         self._judge_logs()
 
     def _client(self) -> None:

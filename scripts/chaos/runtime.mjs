@@ -5,6 +5,7 @@
 // POST / to the control port takes {"action": ...}:
 //   lose, spoil: {"key"} deletes an object, or changes a byte;
 //   spoilRow: {"draw"} changes what lies in one of the index's rows, and gives its key, if there is one;
+//   hold: {"site", "ms"} has a followed site read by a consumer that does nothing, as long as it lives;
 //   down, up: takes the index's tables away from the database, and gives them back.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -13,7 +14,7 @@ import { appWorker, applySchema } from "../devtools/app_worker.mjs";
 
 const options = JSON.parse(process.argv[2]);
 const AWAY = "_away";
-const TABLES = ["cache_segments", "queue_jobs", "fetch_leases"];
+const TABLES = ["cache_segments", "queue_jobs", "fetch_leases", "site_blocks", "site_follows"];
 
 const miniflare = new Miniflare(convertV4MiniflareOptions({
   host: "127.0.0.1",
@@ -28,6 +29,7 @@ const miniflare = new Miniflare(convertV4MiniflareOptions({
       bucket: "chaos",
       database: "chaos",
       port: options.ports.app,
+      edits: options.edits,
     }),
   ],
 }));
@@ -76,10 +78,16 @@ async function spoilRow(draw) {
   return row.object_key;
 }
 
+async function hold(site, ms) {
+  const held = "UPDATE site_follows SET lease_id = 'nobody', lease_until_ms = ? WHERE site = ?";
+  await database.prepare(held).bind(Date.now() + ms, site).run();
+}
+
 const ACTIONS = {
   lose: ({ key }) => bucket.delete(key),
   spoil: ({ key }) => spoil(key),
   spoilRow: ({ draw }) => spoilRow(draw),
+  hold: ({ site, ms }) => hold(site, ms),
   down: () => rename(true),
   up: () => rename(false),
 };

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from chaos.haste import SHORTENED, fingerprint
 from devtools.children import Child, Children
 from devtools.layout import NODE_MODULES, ROOT
 from devtools.memory_snapshot import MemorySnapshot
@@ -81,6 +82,7 @@ class Runtime:
             "state": str(self.state / "v3"),
             "ports": {"front": free_port(), "app": self.port, "control": self._control_port},
             "compatibilityDate": COMPATIBILITY_DATE,
+            "edits": SHORTENED,
             "vars": {
                 "ACE_API_URL": self._upstream.url,
                 "ACE_API_TOKEN": self._upstream.token,
@@ -89,7 +91,7 @@ class Runtime:
             },
         }
         environment = Wrangler(self._tools, self._home).environment()
-        snapshot = MemorySnapshot(self._home, "chaos")
+        snapshot = MemorySnapshot(self._home, f"chaos-{fingerprint()}")
         self._child = start_server(
             self._children,
             [self._tools.node, "--no-warnings", SCRIPT, json.dumps(options)],

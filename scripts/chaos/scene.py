@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import struct
 import time
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from threading import Event, Lock, RLock
 from urllib.parse import urlencode
@@ -27,6 +29,7 @@ from fakes.upstream import FakeUpstream
 
 # What an answer may take beyond its time limit, on a machine that does much else.
 MARGIN_MS = 7_000
+MAINTENANCE_MS = 60_000
 RESET = struct.pack("ii", 1, 0)
 # How long a fetch may go on whose client has left.
 LEFT_MS = TIMEOUT_MS
@@ -154,6 +157,17 @@ class Scene:
                 connection.recv(2000)
             except TimeoutError:
                 return
+
+    def maintain(self, number: int) -> dict[str, int]:
+        """Run the maintenance; return how much each step has changed, nothing where it failed."""
+        began_ms, path = now_ms(), "/api/maintenance/run"
+        reply, _ = self.send("POST", path, timeout_ms=MAINTENANCE_MS)
+        if reply.status != HTTPStatus.OK:
+            self.check_refusal(number, f"POST {path}", reply, site=None, since_ms=began_ms)
+            return {}
+        changed = {each["name"]: each["changed"] or 0 for each in json.loads(reply.body)["steps"]}
+        self.record.maintained(changed)
+        return changed
 
     def keep_evidence(self, number: int, request: str, began_ms: int, reply: Reply) -> None:
         """Keep an answer that was wrong, where anything is kept."""

@@ -152,12 +152,7 @@ class Upkeep:
     def maintenance(self, step: Step, visitor: Visitor) -> None:
         """Run the maintenance."""
         del visitor
-        began_ms = now_ms()
-        reply, _ = self._scene.send("POST", "/api/maintenance/run", timeout_ms=30_000)
-        if reply.status != OK:
-            self._scene.check_refusal(
-                step.number, "POST /api/maintenance/run", reply, site=None, since_ms=began_ms
-            )
+        self._scene.maintain(step.number)
 
     def bad(self, step: Step, visitor: Visitor) -> None:
         """Send a request that deserves a refusal."""

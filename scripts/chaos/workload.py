@@ -49,6 +49,7 @@ class Ask(NamedTuple):
     is_live: bool
     max_points: int | None
     timeout_ms: int | None
+    is_fresh: bool = False
 
     @property
     def options(self) -> dict[str, object]:
@@ -58,6 +59,7 @@ class Ask(NamedTuple):
             "format": self.format,
             "max_points": self.max_points,
             "timeout": self.timeout_ms,
+            "fresh": "true" if self.is_fresh else None,
         }
         return {name: value for name, value in every.items() if value is not None}
 
@@ -83,8 +85,9 @@ WEIGHTS = {
     "ask": 440, "same": 90, "repeat": 110, "head": 20, "leave": 50,
     "submit": 30, "poll": 45, "data": 40, "cancel": 8, "events": 6, "jobs": 10, "retry": 6,
     "abandon": 3, "search": 20, "sites": 8, "stats": 8, "health": 15, "objects": 8, "failures": 6,
-    "purge": 30, "maintenance": 10, "bad": 40, "correct": 30, "late": 20, "grow": 30, "appear": 3,
+    "purge": 30, "maintenance": 16, "bad": 40, "correct": 30, "late": 20, "grow": 30, "appear": 3,
     "vanish": 2, "fault": 36, "outage": 2, "lose": 8, "spoil": 8, "database": 3,
+    "follow": 16, "unfollow": 6, "followed": 10, "hold": 3,
 }  # fmt: skip
 # Which operations need a question.
 ASKING = {"ask", "same", "head", "leave", "submit", "purge", "correct", "late"}
@@ -223,6 +226,7 @@ class Workload:
         chance = self._chance
         is_chosen = chance.random() < 0.12
         is_hasty = chance.random() < 0.04
+        is_fresh = chance.random() < 0.1
         return Ask(
             site=site,
             points=points,
@@ -235,6 +239,7 @@ class Workload:
             is_live=is_live,
             max_points=chance.choice((2, 4, 7, 50, 500)) if is_chosen else None,
             timeout_ms=chance.choice((1, 300, 3000)) if is_hasty else None,
+            is_fresh=is_fresh,
         )
 
     def _job(self) -> Ask:
@@ -251,7 +256,7 @@ class Workload:
             site.start_ms + first * DAY_MS,
             site.start_ms + last * DAY_MS,
             route="queued",
-        )._replace(max_points=None, timeout_ms=None, is_post=True)
+        )._replace(max_points=None, timeout_ms=None, is_post=True, is_fresh=False)
 
 
 Handler = Callable[[Step], None]

@@ -16,8 +16,19 @@ function* files(folder) {
   }
 }
 
+// The source of a module with what the edits of its path say: texts that occur in it once, and what
+// stands in their place.
+function edited(path, contents, edits) {
+  let text = contents.toString("utf8");
+  for (const [from, to] of Object.entries(edits[path] ?? {})) {
+    if (text.split(from).length !== 2) throw new Error(`${path} does not have ${from} once`);
+    text = text.replace(from, () => to);
+  }
+  return text;
+}
+
 // Sources as Python modules, vendored packages as data.
-function pythonModules(root) {
+function pythonModules(root, edits) {
   const source = join(root, "src");
   const vendored = join(root, "python_modules");
   const entry = join(source, "entry.py");
@@ -28,7 +39,7 @@ function pythonModules(root) {
       .map((path) => ({
         type: "PythonModule",
         path: relative(source, path),
-        contents: readFileSync(path),
+        contents: edited(relative(source, path), readFileSync(path), edits),
       })),
     ...[...files(vendored)]
       .filter((path) => !path.endsWith(".pyc"))
@@ -40,8 +51,9 @@ function pythonModules(root) {
   ];
 }
 
-// Options: root, compatibilityDate, vars, bucket, database (names), port.
-export function appWorker({ root, compatibilityDate, vars, bucket, database, port }) {
+// Options: root, compatibilityDate, vars, bucket, database (names), port; edits of the sources, by
+// their path below `src`.
+export function appWorker({ root, compatibilityDate, vars, bucket, database, port, edits = {} }) {
   const consumer = {
     maxBatchSize: 10,
     maxBatchTimeout: 0,
@@ -52,7 +64,7 @@ export function appWorker({ root, compatibilityDate, vars, bucket, database, por
     name: "app",
     compatibilityDate,
     compatibilityFlags: COMPATIBILITY_FLAGS,
-    modules: pythonModules(root),
+    modules: pythonModules(root, edits),
     r2Buckets: { TIMESERIES_CACHE: bucket },
     d1Databases: { DB: database },
     bindings: vars,

@@ -20,6 +20,7 @@ def follow_service(app: App) -> FollowService:
         keeper=app.blocks,
         purge=lambda site: app.cache_admin.purge(site, None, None),
         sender=app.platform.queues,
+        freshness_of=app.freshness_of,
         on_change=app.isolate.follows.forget,
         invocation=app.invocation,
     )

@@ -47,6 +47,11 @@ class KeptSites:
             kept = Kept(site, known, tuple(series), fetched_ms, self._clock.now_ms())
             self.blocks.append(kept)
 
+    async def kept(self, site: str) -> list[tuple[Range, int]]:
+        """Return what is known of a site, and when it was fetched."""
+        async with self.failures.call("kept"):
+            return [(each.known, each.fetched_ms) for each in self.blocks if each.site == site]
+
     async def forget(self, site: str) -> int:
         """Forget all of a site."""
         async with self.failures.call("forget"):

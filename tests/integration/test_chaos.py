@@ -29,4 +29,5 @@ def test_nothing_is_wrong_while_everything_fails(tools: Toolchain, children: Chi
     record = run_chaos(Options(OPERATIONS, SEED), tools, children, say)
     assert [] == record.differences, "\n".join(record.lines(1.0))
     assert OPERATIONS == record.operations.total()
+    assert {"site followed", "follow ended"} <= set(record.faults)
     assert {"200 hit", "200 miss", "200 partial"} <= set(record.statuses)

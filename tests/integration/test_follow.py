@@ -89,6 +89,15 @@ def test_a_site_is_followed_and_forgotten(
         done = server.client.post("/api/maintenance/run").json()["steps"]
         assert [1] == [step["changed"] for step in done if step["name"] == "follow"]
         assert 100 == awaited(server, site, "following")["backfill"]["progress"]
+        # Who follows it again reads the last hours alone.
+        pages = len(upstream.log(site, "timeseries"))
+        assert 200 == server.client.delete(path).status
+        again = server.client.request("PUT", path, json={"since": first_ms, "every": "5m"})
+        assert 200 == again.status, again.text
+        assert 100 == awaited(server, site, "following")["backfill"]["progress"]
+        asked = upstream.log(site, "timeseries")[pages:]
+        assert asked
+        assert all(each.range_ms[0] > now_ms - DAY_MS // 4 for each in asked)
         assert 200 == server.client.delete(path, {"forget": "true"}).status
         assert 404 == server.client.get(path).status
         assert 0 == rows(server.state, BLOCKS, site)[0]["n"]

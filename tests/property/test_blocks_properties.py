@@ -1,9 +1,14 @@
-"""Blocks against a dictionary: whatever is kept, merged, purged and fetched, reading is right."""
+"""
+Blocks against a dictionary: whatever is kept, merged, purged and fetched, reading is right.
+
+A fetch begins at one moment and is stored at a later one: what was fetched last decides, not what
+was stored last.
+"""
 
 from __future__ import annotations
 
 import zlib
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -19,12 +24,14 @@ from building_vitals.blocks.block import (
 )
 from building_vitals.blocks.directory import leaves_with, named
 from building_vitals.blocks.merging import MERGED_MIN
+from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.cache.segments import Segment
 from building_vitals.instants import HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range, merge
+from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import frame_text
 from building_vitals.series.sample_text import decode_samples
-from fakes.blocks import keep_block
+from fakes.blocks import keep_block, series_of
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import World
 
@@ -55,27 +62,56 @@ operations = st.one_of(
     st.tuples(st.just("purge"), st.lists(ranges, min_size=1, max_size=2), some_points),
     st.tuples(st.just("purge"), st.lists(ranges, min_size=1, max_size=1), st.none()),
     st.tuples(st.just("ask"), st.lists(ranges, min_size=1, max_size=1), some_points),
+    # Of some points, as a chart's; of all, as a round.
+    st.tuples(
+        st.just("begin"), st.lists(short_ranges, min_size=1, max_size=2), some_points | st.none()
+    ),
+    st.tuples(st.just("store"), st.just([ALL]), st.none()),
 )
 Operation: TypeAlias = tuple[str, list[Range], list[str] | None]
 
 
+class Held(NamedTuple):
+    """A fetch that has begun and is not stored yet; *points* is None for all of the site."""
+
+    points: list[str] | None
+    time_range: Range
+    series: list[PointSeries]
+    fetched_ms: int
+    version: int
+
+
 class Model:
-    """Which version of each sample is known, as a dictionary."""
+    """
+    Which version of each sample is known, as a dictionary.
+
+    Attributes:
+        held: Fetches that are not stored yet.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._known: dict[tuple[str, int], int] = {}
+        self._known: dict[tuple[str, int], tuple[int, int]] = {}
+        self._purged: dict[tuple[str, int], int] = {}
+        self.held: list[Held] = []
 
-    def keep(self, points: list[str], time_range: Range, version: int) -> None:
-        """Know a version from now on."""
+    def keep(
+        self, points: list[str], time_range: Range, version: int, fetched_ms: int | None = None
+    ) -> None:
+        """Know a version from now on that was fetched at an instant; left out, just now."""
+        fetched_ms = self._world.clock.now_ms() if fetched_ms is None else fetched_ms
         for point in points:
             for at in self._world.upstream.times(point, time_range):
-                self._known[point, at] = version
+                purged_ms = self._purged.get((point, at), -1)
+                known_ms, _ = self._known.get((point, at), (-1, 0))
+                if fetched_ms > purged_ms and fetched_ms >= known_ms:
+                    self._known[point, at] = fetched_ms, version
 
     def purge(self, points: list[str], time_range: Range) -> None:
-        """Know nothing of a range."""
+        """Know nothing of a range, nor of what was fetched up to now."""
         for point in points:
             for at in self._world.upstream.times(point, time_range):
+                self._purged[point, at] = self._world.clock.now_ms()
                 self._known.pop((point, at), None)
 
     def samples(self, points: list[str], time_range: Range) -> dict[str, list[list[object]]]:
@@ -83,7 +119,7 @@ class Model:
         upstream = self._world.upstream
         return {
             point: [
-                [at, upstream.answered(point, at, self._known[point, at])]
+                [at, upstream.answered(point, at, self._known[point, at][1])]
                 for at in upstream.times(point, time_range)
             ]
             for point in points
@@ -129,12 +165,43 @@ async def carry_out(world: World, model: Model, operation: Operation) -> None:
             await keep_block(world, POINTS, each)
             model.keep(POINTS, each, version)
         elif name == "merge":
-            await world.app.merger.merge_due("site", 9)
+            await wait(world, model, FETCH_MS_MAX // 2 + 1)
+            before_ms = world.clock.now_ms() - FETCH_MS_MAX
+            await world.app.merger.merge_due("site", 9, before_ms=before_ms)
         elif name == "purge":
             await world.index.purge("site", points, each, now_ms=world.clock.now_ms())
             model.purge(points or POINTS, each)
+        elif name == "begin":
+            series = await series_of(world, points or POINTS, each)
+            model.held.append(Held(points, each, series, world.clock.now_ms(), version))
+        elif name == "store":
+            await store(world, model, len(model.held))
         else:
             await check(world, model, points or POINTS, each)
+
+
+async def wait(world: World, model: Model, duration_ms: int) -> None:
+    """Let time pass; a fetch that would last too long is stored before."""
+    until_ms = world.clock.now_ms() + duration_ms
+    await store(
+        world, model, sum(each.fetched_ms + FETCH_MS_MAX <= until_ms for each in model.held)
+    )
+    await world.clock.sleep(duration_ms)
+
+
+async def store(world: World, model: Model, count: int) -> None:
+    """Store the first of the fetches that have begun."""
+    now_ms = world.clock.now_ms()
+    for each in model.held[:count]:
+        if each.points is None:
+            await world.app.blocks.keep(
+                "site", each.time_range, each.series, fetched_ms=each.fetched_ms
+            )
+        else:
+            made = world.store.made("site", each.series, fetched_ms=each.fetched_ms)
+            await world.store.commit([await world.store.put(made)], now_ms=now_ms)
+        model.keep(each.points or POINTS, each.time_range, each.version, each.fetched_ms)
+    del model.held[:count]
 
 
 # Rounds, with a longer block fetched between them that is newer than some and older than others.
@@ -151,10 +218,34 @@ BEYOND: list[Operation] = [
     ("ask", [Range(ALL.start_ms, ALL.start_ms + 8 * HOUR_MS + 30 * MINUTE_MS)], ["a"]),
 ]
 
+# Fetches that begin between two rounds, and are stored after these have been merged, or copied.
+LATE: list[Operation] = [
+    ("keep", ROUNDS[:4], None),
+    ("begin", [Range(ALL.start_ms, ALL.start_ms + 2 * HOUR_MS)], None),
+    ("begin", [Range(ALL.start_ms + HOUR_MS, ALL.start_ms + 3 * HOUR_MS)], ["b"]),
+    ("keep", ROUNDS[4:], None),
+    ("merge", [ALL], None),
+    ("store", [ALL], None),
+    ("merge", [ALL], None),
+    ("merge", [ALL], None),
+]
+LATE_COPIES: list[Operation] = [
+    *LATE[:4],
+    (
+        "keep",
+        [Range(ALL.start_ms + n * HOUR_MS, ALL.start_ms + (n + 1) * HOUR_MS) for n in (8, 9)],
+        None,
+    ),
+    ("ask", [Range(ALL.start_ms, ALL.start_ms + 10 * HOUR_MS)], POINTS),
+    ("store", [ALL], None),
+]
+
 
 @settings(max_examples=20, deadline=None)
 @example(BETWEEN)
 @example(BEYOND)
+@example(LATE)
+@example(LATE_COPIES)
 @given(st.lists(operations, min_size=3, max_size=8))
 def test_reading_is_what_a_dictionary_says(done: list[Operation]) -> None:
     """After any operations, merging or not, every point has of each instant what came last."""
@@ -165,10 +256,11 @@ def test_reading_is_what_a_dictionary_says(done: list[Operation]) -> None:
             model = Model(world)
             for each in done:
                 await carry_out(world, model, each)
-            await world.clock.sleep(2_000)
+            await wait(world, model, FETCH_MS_MAX + 1)
             found = await world.make_app().index.find("site", POINTS, ALL)
             before = world.upstream.requests
-            await world.app.merger.merge_due("site", 99)
+            before_ms = world.clock.now_ms() - FETCH_MS_MAX
+            await world.app.merger.merge_due("site", 99, before_ms=before_ms)
             again = await world.make_app().index.find("site", POINTS, ALL)
             assert known_of(found) == known_of(again)
             assert before == world.upstream.requests

@@ -118,6 +118,20 @@ def test_what_cannot_be_is_refused_beforehand(
     assert [] == api.received
 
 
+@pytest.mark.parametrize("arguments", [(), ("-o", "a.csv"), ("--json",), ("-o", "a.parquet")])
+def test_what_a_round_has_not_read_yet_is_fetched(
+    api: ScriptedApi, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """With --fresh, to files and pipes alike; without it, nothing is said of it."""
+    if arguments[:1] == ("-o",):
+        arguments = ("-o", str(tmp_path / arguments[1]))
+    is_csv = not arguments or arguments[-1].endswith(".csv")
+    api.tell(TIMESERIES, CSV if is_csv else DATA)
+    for more, expected in ((("--fresh",), True), ((), None)):
+        assert 0 == bv(api, "get", "s", "p", *arguments, *more).exit_code
+        assert expected == api.received[-1].body.get("fresh")
+
+
 def test_a_failed_download_leaves_no_file(api: ScriptedApi, tmp_path: Path) -> None:
     """Neither a part nor a temporary file."""
     api.tell(TIMESERIES, problem(400, "Invalid", errors=[{"field": "site", "message": "wrong"}]))

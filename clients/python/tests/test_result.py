@@ -200,3 +200,11 @@ def test_missing_ranges_are_times() -> None:
     assert result.is_stale
     ((start, end),) = result.missing
     assert ("1970-01-01T00:00:00+00:00", HOUR_MS / 1000) == (start.isoformat(), end.timestamp())
+
+
+def test_a_followed_site_says_up_to_when_it_is_known() -> None:
+    """A datetime in UTC; None of a site that nobody follows."""
+    followed = Timeseries({"cache": {"status": "hit", "knownUntil": 1_735_689_600_000}}, {})
+    assert followed.known_until is not None
+    assert "2025-01-01T00:00:00+00:00" == followed.known_until.isoformat()
+    assert Timeseries({"cache": {"status": "hit"}}, {}).known_until is None

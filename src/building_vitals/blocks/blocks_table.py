@@ -13,6 +13,7 @@ import msgspec
 
 from building_vitals.blocks.merging import MERGED_MIN, BlockPlace
 from building_vitals.cache.block_rows import BlockRow, Mark
+from building_vitals.instants import INSTANT_MAX_MS
 from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.ranges import Range
 
@@ -48,7 +49,8 @@ WHERE site = ?1 AND gone_ms IS NULL AND object_key IN (SELECT value FROM json_ea
 _OF_SITE = """
 SELECT start_ms, end_ms, object_key, object_etag, level, fetched_ms, stored_bytes,
     directory_offset, foot_offset, foot_bytes, foot_crc
-FROM site_blocks WHERE site = ?1 AND gone_ms IS NULL ORDER BY end_ms, start_ms, object_key
+FROM site_blocks WHERE site = ?1 AND gone_ms IS NULL AND fetched_ms <= ?2
+ORDER BY end_ms, start_ms, object_key
 """
 _MARKS = """
 SELECT point, start_ms, end_ms, purged_ms FROM cache_purges
@@ -61,7 +63,7 @@ WHERE site = ?1 AND end_ms > ?2 AND start_ms < ?3 AND fetched_ms >= ?4 AND fetch
 """
 _MANY = f"""
 SELECT DISTINCT site FROM (
-    SELECT site FROM site_blocks WHERE gone_ms IS NULL
+    SELECT site FROM site_blocks WHERE gone_ms IS NULL AND fetched_ms <= ?1
     GROUP BY site, level HAVING count(*) >= {MERGED_MIN}
 )
 """  # noqa: S608 - constants only
@@ -152,9 +154,10 @@ class Blocks:
         )
         return inserted.changes > 0
 
-    async def of_site(self, site: str) -> list[BlockPlace]:
-        """Return all blocks of a site that are read; by their ends."""
-        return list(map(_place, await self._database.rows(_OF_SITE, site)))
+    async def of_site(self, site: str, *, before_ms: int | None = None) -> list[BlockPlace]:
+        """Return the blocks of a site that are read, fetched up to an instant; by their ends."""
+        before_ms = INSTANT_MAX_MS if before_ms is None else before_ms
+        return list(map(_place, await self._database.rows(_OF_SITE, site, before_ms)))
 
     async def marks(self, site: str, time_range: Range, *, since_ms: int) -> list[Mark]:
         """Return the purges in a range of what was fetched at an instant or later."""
@@ -176,9 +179,9 @@ class Blocks:
             found.setdefault(row["point"], []).append(rival)
         return found
 
-    async def sites_with_many(self) -> list[str]:
-        """Return the sites that have so many blocks of a level that some may be merged."""
-        return [str(row["site"]) for row in await self._database.rows(_MANY)]
+    async def sites_with_many(self, *, before_ms: int) -> list[str]:
+        """Return the sites with so many blocks of a level, fetched by then, that some may merge."""
+        return [str(row["site"]) for row in await self._database.rows(_MANY, before_ms)]
 
     async def drop(self, site: str, *, now_ms: int) -> int:
         """Let go of all blocks of a site; return how many."""

@@ -69,17 +69,24 @@ class BlockMerger:
         self._new_id = invocation.new_id
         self._on_fault = invocation.on_fault
 
-    async def merge_due(self, site: str, most: int) -> int:
+    async def merge_due(self, site: str, most: int, *, before_ms: int | None = None) -> int:
         """
-        Merge blocks of a site as long as some are due; return how many times, *most* at the most.
+        Merge blocks of a site as long as some are due; return how many times.
 
         Should it end at any moment, what was known before or what is known after is there.
+
+        Args:
+            site: The site.
+            most: How many times at the most.
+            before_ms: Blocks that were fetched later are left alone: what becomes one counts as
+                fetched when the last of it was, and would hide a fetch that began before and is
+                not stored yet. Left out, nobody else fetches.
 
         Raises:
             Unavailable: the bucket or the database can't be reached.
         """
         for done in range(most):
-            parts = due(await self._blocks.of_site(site))
+            parts = due(await self._blocks.of_site(site, before_ms=before_ms))
             if not parts or not await self._merge(site, parts):
                 return done
         return most

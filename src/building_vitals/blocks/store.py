@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 from building_vitals.blocks.block import BlockBuilder, DirectoryPlace, Known, place_in_order
 from building_vitals.blocks.blocks_table import Blocks, StoredBlock
 from building_vitals.blocks.merging import level_of
+from building_vitals.cache.block_rows import cut_out
 from building_vitals.cache.object_keys import block_object_key
 from building_vitals.instants import format_instant
 from building_vitals.ports import Database, Invocation, ObjectInfo, ObjectStore
-from building_vitals.ranges import Range
+from building_vitals.ranges import Range, gaps, merge
 from building_vitals.series.folding import PointSeries
 
 CONTENT_TYPE = "application/vnd.building-vitals.block"
@@ -66,6 +67,27 @@ class BlockStore:
             fetched_ms=fetched_ms,
         )
         await self._blocks.insert(site, block)
+
+    async def kept(self, site: str) -> list[tuple[Range, int]]:
+        """
+        Return of which ranges of a site blocks are known, and when each was fetched; in any order.
+
+        What was purged of all points is left out; what was purged of some is a gap of theirs.
+
+        Raises:
+            Unavailable: the database can't be reached.
+        """
+        blocks = [each.row for each in await self._blocks.of_site(site)]
+        if not blocks:
+            return []
+        span = Range(min(each.start_ms for each in blocks), max(each.end_ms for each in blocks))
+        since_ms = min(each.fetched_ms for each in blocks)
+        marks = await self._blocks.marks(site, span, since_ms=since_ms)
+        return [
+            (part, each.fetched_ms)
+            for each in blocks
+            for part in gaps(merge(cut_out(marks, "", each.fetched_ms)), each.range)
+        ]
 
     async def forget(self, site: str) -> int:
         """

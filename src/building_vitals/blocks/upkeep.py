@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from building_vitals.blocks.blocks_table import Blocks
 from building_vitals.blocks.merger import BlockMerger
 from building_vitals.cache.index_table import SegmentIndex
+from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.cache.object_keys import BLOCKS_PREFIX
 from building_vitals.cache.upkeep import OrphanObjects
 from building_vitals.cache.upkeep_table import CacheUpkeep
@@ -34,13 +35,14 @@ class DueMerges:
         self._blocks = blocks
         self._merger = merger
 
-    async def run(self, _now_ms: int) -> int:
+    async def run(self, now_ms: int) -> int:
         """Merge some; return how many blocks were made."""
-        total = 0
-        for site in await self._blocks.sites_with_many():
+        total, before_ms = 0, now_ms - FETCH_MS_MAX
+        for site in await self._blocks.sites_with_many(before_ms=before_ms):
             if total == MERGES_MAX:
                 break
-            total += await self._merger.merge_due(site, MERGES_MAX - total)
+            most = MERGES_MAX - total
+            total += await self._merger.merge_due(site, most, before_ms=before_ms)
         return total
 
 

@@ -34,7 +34,11 @@ def block_reads(segments: Iterable[Segment]) -> int:
 
 
 def block_runs(
-    by_point: Mapping[str, Sequence[Segment]], time_range: Range, most_bytes: int
+    by_point: Mapping[str, Sequence[Segment]],
+    time_range: Range,
+    most_bytes: int,
+    *,
+    before_ms: int,
 ) -> list[Run]:
     """
     Return what is taken out of blocks for a range, some points after the other.
@@ -47,6 +51,8 @@ def block_runs(
         by_point: All that there is of each point.
         time_range: The range.
         most_bytes: So many stored bytes, and one point more.
+        before_ms: What was fetched later stays apart: a fetch that began between two parts may
+            not be stored yet, and what becomes one would hide it.
     """
     found: list[Run] = []
     size = 0
@@ -59,10 +65,13 @@ def block_runs(
             if not segment.is_block or not is_small(segment):
                 continue
             size += segment.stored_bytes
-            if own and own[-1].known.end_ms == part.start_ms:
-                last = own[-1]
+            last = own[-1] if own else None
+            latest_ms = segment.fetched_ms
+            if last is not None and last.fetched_ms != latest_ms:
+                latest_ms = max(last.fetched_ms, latest_ms)
+                last = last if latest_ms <= before_ms else None
+            if last is not None and last.known.end_ms == part.start_ms:
                 known = Range(last.known.start_ms, part.end_ms)
-                latest_ms = max(last.fetched_ms, segment.fetched_ms)
                 own[-1] = Run(point, known, latest_ms, [*last.parts, (segment, part)])
             else:
                 own.append(Run(point, part, segment.fetched_ms, [(segment, part)]))

@@ -19,6 +19,7 @@ from building_vitals.cache.coverage import Cover, superseded
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.joining import Run, is_small, join, runs
+from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.cache.need import Need
 from building_vitals.cache.segments import Place, Segment, pieces
 from building_vitals.cache.slivers import are_large, are_many, worth_moving
@@ -180,7 +181,9 @@ class Compactor:
         }
         out_of_blocks = [
             run
-            for run in _out_of_blocks(by_point, need.time_range, is_zoomed=is_zoomed)
+            for run in _out_of_blocks(
+                by_point, need.time_range, is_zoomed=is_zoomed, before_ms=now_ms - FETCH_MS_MAX
+            )
             if all(freshness.is_known(segment, now_ms) for segment, _ in run.parts)
         ]
         known = {
@@ -347,7 +350,11 @@ def _takes_many_reads(segments: Iterable[Segment]) -> bool:
 
 
 def _out_of_blocks(
-    by_point: Mapping[str, Sequence[Segment]], time_range: Range, *, is_zoomed: bool
+    by_point: Mapping[str, Sequence[Segment]],
+    time_range: Range,
+    *,
+    is_zoomed: bool,
+    before_ms: int,
 ) -> list[Run]:
     """Return what is copied out of blocks: where it takes many reads, or levels are wanted."""
     at_hand = [each for of_point in by_point.values() for each in of_point if each.is_block]
@@ -357,9 +364,9 @@ def _out_of_blocks(
     from building_vitals.cache.block_runs import block_runs
 
     if is_zoomed and any(each.lacks_levels for each in at_hand):
-        return block_runs(by_point, time_range, LEVELED_BYTES_MAX)
+        return block_runs(by_point, time_range, LEVELED_BYTES_MAX, before_ms=before_ms)
     if _takes_many_reads(at_hand):
-        return block_runs(by_point, time_range, COMPACTED_BYTES_MAX)
+        return block_runs(by_point, time_range, COMPACTED_BYTES_MAX, before_ms=before_ms)
     return []
 
 

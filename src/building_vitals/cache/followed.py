@@ -26,7 +26,7 @@ class Followed(msgspec.Struct, frozen=True):
     A followed site.
 
     Attributes:
-        begun_ms: When it was first followed.
+        begun_ms: When the oldest was fetched of what the follow has read.
         every_ms: Time between two rounds.
         known: What has been read; sorted, disjoint.
         until_ms: The end of the last round; None before the first.

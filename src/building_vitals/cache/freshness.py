@@ -253,5 +253,13 @@ def gone_sql(first: int, accessed: str) -> str:
         first: As that of `spent_sql`.
         accessed: An expression for when the object was last read.
     """
-    unread = f"CAST(max(fetched_ms, {accessed}) + ?{first + 3} AS INTEGER)"
-    return f"min({spent_sql(first)}, {unread})"
+    return f"min({spent_sql(first)}, {unread_sql(first, accessed)})"
+
+
+def unread_sql(first: int, accessed: str) -> str:
+    """
+    Return when nobody has read a segment for so long that it may go, in the same way.
+
+    The arguments are those of `gone_sql`.
+    """
+    return f"CAST(max(fetched_ms, {accessed}) + ?{first + 3} AS INTEGER)"

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
+from building_vitals.instants import MINUTE_MS
 from building_vitals.ranges import Range
 
+# No fetch is stored later after it began: DIRECT_TIMEOUT ends those of requests, a consumer those
+# of its messages, and the platform a consumer.
+# https://developers.cloudflare.com/queues/platform/limits/
+FETCH_MS_MAX = 15 * MINUTE_MS
 # Gaps of points, by time.
 Gaps = dict[str, list[Range]]
 

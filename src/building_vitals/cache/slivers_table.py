@@ -52,8 +52,38 @@ DELETE FROM cache_segments WHERE (site, point, end_ms, start_ms) IN (
 """  # noqa: S608 - constants only
 
 
-_FORGET_OBJECTS = _forget_sql(_LOST_OBJECTS)
-_FORGET_SLIVERS = _forget_sql(_LOST_SLIVERS)
+def _mark_sql(lost: str) -> str:
+    """Return the statement that cuts what is lost out of the blocks beneath, as a purge does."""
+    return f"""
+INSERT INTO cache_purges (site, point, start_ms, end_ms, purged_ms)
+SELECT s.site, s.point, s.start_ms, s.end_ms, s.fetched_ms - 1 FROM ({lost}) s
+WHERE {_IN_BLOCK}
+ON CONFLICT (site, point, start_ms, end_ms)
+    DO UPDATE SET purged_ms = max(purged_ms, excluded.purged_ms)
+"""  # noqa: S608 - constants only
+
+
+def _uncut_sql(lost: str) -> str:
+    """Return the statement after which no such mark passes for one that has been carried out."""
+    return f"""
+UPDATE site_blocks SET cut_ms = -1
+WHERE (site, end_ms, start_ms, object_key) IN (
+    SELECT b.site, b.end_ms, b.start_ms, b.object_key FROM ({lost}) s CROSS JOIN site_blocks b
+    ON b.site = s.site AND b.end_ms > s.start_ms AND b.start_ms < s.end_ms
+    WHERE b.gone_ms IS NULL AND b.cut_ms >= 0
+)
+"""  # noqa: S608 - constants only
+
+
+_IN_BLOCK = """EXISTS (
+    SELECT 1 FROM site_blocks b
+    WHERE b.site = s.site AND b.end_ms > s.start_ms AND b.start_ms < s.end_ms
+        AND b.gone_ms IS NULL
+)"""
+_FORGET_OBJECTS, _FORGET_SLIVERS = (
+    (_mark_sql(lost), _uncut_sql(lost), _forget_sql(lost))
+    for lost in (_LOST_OBJECTS, _LOST_SLIVERS)
+)
 
 _SLIVERS = """
 SELECT json_group_array(json_array(n.key, s.data)) AS slivers
@@ -88,7 +118,10 @@ def sliver_statements(site: str, moves: Iterable[tuple[Segment, Segment]]) -> li
 
 
 def forget_statements(places: Iterable[Place]) -> list[Statement]:
-    """Return what forgets all segments in these objects and these slivers, with those beneath."""
+    """
+    Return what forgets all segments in these objects and these slivers, with those beneath; in
+    blocks, what lies beneath is cut out.
+    """
     slivers: list[list[str]] = []
     keys: list[str] = []
     for each in places:
@@ -96,10 +129,10 @@ def forget_statements(places: Iterable[Place]) -> list[Statement]:
             slivers.append([site_of(each.key), each.point, each.key])
         else:
             keys.append(each.key)
-    statements = [Statement(_FORGET_SLIVERS, (rows,)) for rows in json_lists(slivers)]
-    return (
-        [*statements, Statement(_FORGET_OBJECTS, (json_parameter(keys),))] if keys else statements
-    )
+    lists = [(_FORGET_SLIVERS, rows) for rows in json_lists(slivers)]
+    if keys:
+        lists.append((_FORGET_OBJECTS, json_parameter(keys)))
+    return [Statement(sql, (rows,)) for statements, rows in lists for sql in statements]
 
 
 async def read_slivers(

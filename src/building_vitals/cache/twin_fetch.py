@@ -122,7 +122,7 @@ class TwinFetcher:
             twin.waiting -= 1
         if twin.failure is not None and twin.failure.concerns(need, self._clock.now_ms()):
             raise twin.failure.error()
-        return twin.taken_over(need)
+        return twin.heritage_of(need)
 
     async def _fetch_all(self, need: Need) -> Filling:
         """Fetch all of a need that has happened."""

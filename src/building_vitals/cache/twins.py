@@ -62,7 +62,7 @@ class TwinFetch(msgspec.Struct, eq=False):
         is_past = need.time_range.end_ms <= self.need.now_ms
         return is_past or 0 <= need.now_ms - self.need.now_ms < LIVE_EDGE_MS
 
-    def taken_over(self, need: Need) -> Filling | None:
+    def heritage_of(self, need: Need) -> Filling | None:
         """Return what it got as the filling of a need, which made no request for it."""
         if self.filling is None:
             return None

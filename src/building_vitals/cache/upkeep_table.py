@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from building_vitals.cache.freshness import Freshness, gone_sql, spent_sql
+from building_vitals.cache.freshness import Freshness, gone_sql, spent_sql, unread_sql
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.instants import DAY_MS
+from building_vitals.instants import DAY_MS, INSTANT_MAX_MS
 from building_vitals.ports import Database, Statement, json_parameter
 
 # One that stays all the same is looked at again after this long.
@@ -23,14 +23,24 @@ _SPENT_MS = spent_sql(3)
 _ACCESSED_MS = """coalesce((
     SELECT m.last_access_ms FROM cache_metadata m WHERE m.object_key = cache_segments.object_key
 ), 0)"""
-_GONE_MS = gone_sql(3, _ACCESSED_MS)
+# Of a followed site, what rounds have read is trusted as long as it is followed: a segment that
+# goes because trust alone is over would show the block beneath, which may have been fetched before.
+_IN_BLOCK = """EXISTS (
+    SELECT 1 FROM site_follows f CROSS JOIN site_blocks b ON b.site = f.site
+    WHERE f.site = cache_segments.site AND b.gone_ms IS NULL
+        AND b.end_ms > cache_segments.start_ms AND b.start_ms < cache_segments.end_ms
+        AND b.fetched_ms < {}
+)"""
+_GONE_MS = f"""(CASE WHEN {_IN_BLOCK.format(INSTANT_MAX_MS)} THEN {unread_sql(3, _ACCESSED_MS)}
+    ELSE {gone_sql(3, _ACCESSED_MS)} END)"""
 # One that nobody reads stays where it hides an older copy that somebody does: an answer never goes
-# back in time.
-_HIDES = f"""({_SPENT_MS} >= ?1 AND EXISTS (
+# back in time. Of what has no object, nobody notes when it was read last: on a followed site it
+# stays while it hides an older block.
+_HIDES = f"""(({_SPENT_MS} >= ?1 AND EXISTS (
     SELECT 1 FROM cache_segments o WHERE o.site = cache_segments.site
         AND o.point = cache_segments.point AND o.end_ms > cache_segments.start_ms
         AND o.start_ms < cache_segments.end_ms AND o.fetched_ms < cache_segments.fetched_ms
-))"""  # noqa: S608 - constants only
+)) OR (object_etag = '' AND {_IN_BLOCK.format("cache_segments.fetched_ms")}))"""  # noqa: S608 - constants only
 _EXPIRED = """
 SELECT site, point, end_ms, start_ms FROM cache_segments
 WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from building_vitals.follow.rounds import Follow
+from building_vitals.follow.rounds import NO_HERITAGE, Follow, Heritage
 from building_vitals.instants import SKEW_MS, floor_day
 from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.ranges import Range
@@ -19,8 +19,11 @@ LEASE_MS = 60_000
 DAYS_KEPT = 8
 
 _PUT = """
-INSERT INTO site_follows (site, since_ms, every_ms, every, begun_ms, next_ms, message_ms)
-VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)
+INSERT INTO site_follows (
+    site, since_ms, every_ms, every, next_ms, message_ms, begun_ms, read, round_start_ms,
+    round_end_ms
+)
+VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9)
 ON CONFLICT (site) DO UPDATE SET
     since_ms = ?2, every_ms = ?3, every = ?4, next_ms = ?5, backfill_ms = 0, message_ms = ?5,
     sends = 0
@@ -111,10 +114,25 @@ class SiteFollows:
         self._database = database
 
     async def put(
-        self, site: str, *, since_ms: int, every_ms: int, every: str, now_ms: int
+        self,
+        site: str,
+        *,
+        since_ms: int,
+        every_ms: int,
+        every: str,
+        now_ms: int,
+        heritage: Heritage = NO_HERITAGE,
     ) -> FollowRow:
-        """Follow a site, or change how; what has been read stays read. A round is due at once."""
-        statement = Statement(_PUT, (site, since_ms, every_ms, every, now_ms))
+        """
+        Follow a site, or change how; what has been read stays read. A round is due at once.
+
+        A follow that is new goes on from its *heritage*.
+        """
+        begun_ms = now_ms if heritage.oldest_ms is None else min(heritage.oldest_ms, now_ms)
+        last = heritage.read[-1] if heritage.read else (None, None)
+        read = json_parameter(list(heritage.read))
+        values = (site, since_ms, every_ms, every, now_ms, begun_ms, read, *last)
+        statement = Statement(_PUT, values)
         return _row((await self._database.batch([statement]))[0].rows[0])
 
     async def find(self, site: str) -> FollowRow | None:

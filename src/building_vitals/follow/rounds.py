@@ -10,12 +10,13 @@ the newest chunk first, within it forward in time, as the upstream sends it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from building_vitals.cache.followed import FollowState, is_healthy
-from building_vitals.instants import DAY_MS
+from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range, gaps, merge, split_evenly
 
 # A chunk begins with a full page and ends with a part-filled one: of so many pages, that is less
@@ -24,6 +25,9 @@ CHUNK_PAGES = 64
 # What has failed is tried again so soon, and later each time.
 RETRY_MS, RETRY_MS_MAX = 30_000, 600_000
 DOUBLINGS_MAX = 10
+# What an earlier follow has left is taken over where so much of it lies together: else the gaps
+# between would be a request each.
+HERITAGE_MS_MIN = HOUR_MS
 # A share of a speed that an observation replaces.
 SMOOTHING = 0.3
 WHOLE = 100
@@ -36,7 +40,8 @@ class Follow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         since_ms: From when on all is to be kept.
         every_ms: Time between two rounds.
-        begun_ms: When the site was first followed.
+        begun_ms: When the site was first followed; where an earlier follow has left something, when
+            the oldest of that was fetched.
         next_ms: When the next round is due.
         backfill_ms: Nothing but rounds is read before.
         read: What need not be read again; sorted, disjoint.
@@ -81,6 +86,22 @@ class Reading(NamedTuple):
     is_round: bool
 
 
+class Heritage(NamedTuple):
+    """
+    What an earlier follow has left.
+
+    Attributes:
+        read: What need not be read again; sorted, disjoint.
+        oldest_ms: When the oldest of it was fetched; None of nothing.
+    """
+
+    read: tuple[Range, ...]
+    oldest_ms: int | None
+
+
+NO_HERITAGE = Heritage((), None)
+
+
 class Backfill(NamedTuple):
     """
     How far all has been read from the beginning to the last round.
@@ -96,6 +117,25 @@ class Backfill(NamedTuple):
     until_ms: int | None
     left_ms: int
     eta_ms: int | None
+
+
+def heritage_of(kept: Iterable[tuple[Range, int]], until: Callable[[Range, int], int]) -> Heritage:
+    """
+    Return what a new follow need not read.
+
+    Args:
+        kept: Ranges of which all points are known, and when each was fetched; in any order.
+        until: Says where the part of one ends that is trusted now; its start where nothing is.
+    """
+    trusted = [
+        (Range(time_range.start_ms, until_ms), fetched_ms)
+        for time_range, fetched_ms in kept
+        if (until_ms := min(until(time_range, fetched_ms), time_range.end_ms)) > time_range.start_ms
+    ]
+    together = merge(each for each, _ in trusted)
+    taken = [each for each in together if each.duration_ms >= HERITAGE_MS_MIN]
+    instants = [at_ms for part, at_ms in trusted if any(each.clip(part) for each in taken)]
+    return Heritage(tuple(taken), min(instants, default=None))
 
 
 def next_reading(

@@ -7,14 +7,23 @@ from typing import Any
 
 import msgspec
 
+from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.segments import Segment
 from building_vitals.errors import AppError, NotFound, UpstreamSiteUnknown
 from building_vitals.follow.documents import BackfillDocument, FollowDocument, FollowedSite
 from building_vitals.follow.follows_table import FollowRow, SiteFollows
-from building_vitals.follow.rounds import backfill_of, lag_ms, state_of
+from building_vitals.follow.rounds import (
+    Heritage,
+    backfill_of,
+    heritage_of,
+    lag_ms,
+    state_of,
+)
 from building_vitals.follow.site_pages import SiteKeeper
 from building_vitals.instants import format_instant, format_known
 from building_vitals.jobs.model import ChunkSender, FollowRef
 from building_vitals.ports import Invocation
+from building_vitals.ranges import Range
 from building_vitals.upstream.port import PointLists
 
 # Whether there is such a site is asked for so long; who can't be told follows it all the same.
@@ -33,6 +42,7 @@ class FollowService:
         keeper: SiteKeeper,
         purge: Callable[[str], Awaitable[object]],
         sender: ChunkSender,
+        freshness_of: Callable[[str], Freshness],
         on_change: Callable[[], None],
         invocation: Invocation,
     ) -> None:
@@ -43,6 +53,7 @@ class FollowService:
             keeper: Has what rounds have stored.
             purge: Makes the cache forget a site, and what is being fetched of it.
             sender: The queues.
+            freshness_of: Returns the rule of a site.
             on_change: Told when something of a follow has changed.
             invocation: Clock, faults.
         """
@@ -51,6 +62,7 @@ class FollowService:
         self._keeper = keeper
         self._purge = purge
         self._sender = sender
+        self._freshness_of = freshness_of
         self._on_change = on_change
         self._clock = invocation.clock
         self._on_fault = invocation.on_fault
@@ -58,6 +70,8 @@ class FollowService:
     async def put(self, site: str, *, since_ms: int, every_ms: int, every: str) -> FollowDocument:
         """
         Follow a site, or change how; what has been read stays read.
+
+        What an earlier follow has left and is trusted is read no second time.
 
         Raises:
             UpstreamSiteUnknown: there is no such site.
@@ -72,8 +86,14 @@ class FollowService:
             # Its rounds will say what is wrong.
             self._on_fault("follow", error)
         now_ms -= now_ms % STEP_MS
+        heritage = await self._heritage(site, now_ms)
         row = await self._follows.put(
-            site, since_ms=since_ms, every_ms=every_ms, every=every, now_ms=now_ms
+            site,
+            since_ms=since_ms,
+            every_ms=every_ms,
+            every=every,
+            now_ms=now_ms,
+            heritage=heritage,
         )
         self._on_change()
         try:
@@ -82,6 +102,17 @@ class FollowService:
             # The maintenance run sends it.
             self._on_fault("follow", error)
         return document(row, now_ms)
+
+    async def _heritage(self, site: str, now_ms: int) -> Heritage:
+        """Return what is kept of a site and trusted."""
+        # Trust alone: what an earlier follow has read is no longer read again.
+        rule = msgspec.structs.replace(self._freshness_of(site), followed=None)
+
+        def until_ms(kept: Range, fetched_ms: int) -> int:
+            known = Segment("", *kept, fetched_ms, "", "", 0, 0, 0, 0, 0, 0, 0)
+            return rule.known_until_ms(known, now_ms)
+
+        return heritage_of(await self._keeper.kept(site), until_ms)
 
     async def read(self, site: str) -> FollowDocument:
         """

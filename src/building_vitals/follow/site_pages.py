@@ -43,6 +43,15 @@ class SiteKeeper(Protocol):
         """
         ...
 
+    async def kept(self, site: str) -> Sequence[tuple[Range, int]]:
+        """
+        Return of which ranges of a site all is kept, and when each was fetched.
+
+        Raises:
+            AppError: that can't be told now.
+        """
+        ...
+
     async def forget(self, site: str) -> int:
         """
         Let go of all that was kept of a site; return how many objects that were.

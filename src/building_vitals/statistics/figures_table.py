@@ -8,23 +8,35 @@ from typing import Any
 import msgspec
 
 from building_vitals.fields import Count, Measure
-from building_vitals.instants import HOUR_MS
+from building_vitals.instants import HOUR_MS, INSTANT_MAX_MS
 from building_vitals.jobs.model import JOB_STATUSES
 from building_vitals.ports import Database, Outcome, Statement, json_parameter
 from building_vitals.upstream.quota import QuotaState
 from building_vitals.upstream.quota_table import UpstreamQuotas
 
-# Without the objects that hold nothing more and wait for the clean-up.
+# Without the objects that hold nothing more and wait for the clean-up. Of blocks, a site has some
+# dozens of rows, however long it is followed.
 _CACHE = """
-SELECT t.objects - o.objects AS objects, t.text_bytes - o.text_bytes AS text_bytes,
-    t.stored_bytes - o.stored_bytes AS stored_bytes,
-    (SELECT created_ms FROM cache_metadata ORDER BY created_ms LIMIT 1) AS oldest_ms,
-    (SELECT created_ms FROM cache_metadata ORDER BY created_ms DESC LIMIT 1) AS newest_ms
-FROM cache_totals t CROSS JOIN (
+SELECT coalesce(t.objects, 0) - o.objects AS objects,
+    coalesce(t.text_bytes, 0) - o.text_bytes AS text_bytes,
+    coalesce(t.stored_bytes, 0) - o.stored_bytes AS stored_bytes, b.blocks, b.block_bytes,
+    nullif(min(
+        coalesce((SELECT created_ms FROM cache_metadata ORDER BY created_ms LIMIT 1), ?1),
+        coalesce(b.oldest_ms, ?1)
+    ), ?1) AS oldest_ms,
+    nullif(max(
+        coalesce((SELECT created_ms FROM cache_metadata ORDER BY created_ms DESC LIMIT 1), -1),
+        coalesce(b.newest_ms, -1)
+    ), -1) AS newest_ms
+FROM (
     SELECT count(*) AS objects, coalesce(sum(text_bytes), 0) AS text_bytes,
         coalesce(sum(stored_bytes), 0) AS stored_bytes
     FROM cache_metadata WHERE orphaned_ms > 0
-) o WHERE t.id = 1
+) o CROSS JOIN (
+    SELECT count(*) AS blocks, coalesce(sum(stored_bytes), 0) AS block_bytes,
+        min(fetched_ms) AS oldest_ms, max(fetched_ms) AS newest_ms
+    FROM site_blocks WHERE gone_ms IS NULL
+) b LEFT JOIN cache_totals t ON t.id = 1
 """
 
 # Each count reads one stretch of an index over the jobs of a few days.
@@ -82,11 +94,22 @@ _FIRST_HOUR = "SELECT min(hour_ms) AS hour_ms FROM request_stats_hourly"
 
 
 class CacheFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The stored objects, their bytes, and the epoch milliseconds of the oldest and the newest."""
+    """
+    What is stored.
+
+    Attributes:
+        objects, text_bytes, stored_bytes: Objects of segments; bytes of their samples as JSON, and
+            as stored.
+        blocks, block_bytes: Blocks that are read, and their bytes as stored.
+        oldest_ms, newest_ms: When the oldest and the newest of all was made, epoch milliseconds; of
+            a merged block, when the last of it was fetched.
+    """
 
     objects: int = 0
     text_bytes: int = 0
     stored_bytes: int = 0
+    blocks: int = 0
+    block_bytes: int = 0
     oldest_ms: int | None = None
     newest_ms: int | None = None
 
@@ -155,7 +178,11 @@ class Statistics:
         """
         after_ms = since_ms - HOUR_MS
         main = [
-            *(Statement(_CACHE), Statement(_JOBS), UpstreamQuotas.state_statement()),
+            *(
+                Statement(_CACHE, (INSTANT_MAX_MS,)),
+                Statement(_JOBS),
+                UpstreamQuotas.state_statement(),
+            ),
             Statement(_FOLLOWS),
         ]
         requests = [
@@ -177,7 +204,7 @@ def _figures(outcomes: Sequence[Outcome]) -> Figures:
     )
     longest: dict[str, Any] = {row["route_type"]: row["p95_duration"] for row in p95}
     return Figures(
-        cache=msgspec.convert(cache[0], CacheFigures) if cache else CacheFigures(),
+        cache=msgspec.convert(cache[0], CacheFigures),
         jobs={row["status"]: row["jobs"] for row in jobs},
         routes=[
             msgspec.convert({**row, "p95_duration": longest[row["route_type"]]}, RouteFigures)

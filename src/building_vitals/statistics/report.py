@@ -162,11 +162,11 @@ def _cache(cache: CacheFigures, routes: list[RouteFigures]) -> CacheStats:
     """Return the stored sizes, and the hits' share of the requests that may use the cache."""
     cached = [each for each in routes if each.route_type != "direct"]
     hit_rate = _share(sum(each.cache_hits for each in cached), sum(each.count for each in cached))
-    stored = cache.stored_bytes
+    size, stored = cache.stored_bytes + cache.block_bytes, cache.stored_bytes
     return CacheStats(
-        total_objects=cache.objects,
-        total_size=stored,
-        total_size_mb=round(stored / MEGABYTE, 2),
+        total_objects=cache.objects + cache.blocks,
+        total_size=size,
+        total_size_mb=round(size / MEGABYTE, 2),
         oldest_entry=format_known(cache.oldest_ms),
         newest_entry=format_known(cache.newest_ms),
         hit_rate=hit_rate or 0,

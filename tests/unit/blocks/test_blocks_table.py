@@ -96,7 +96,7 @@ async def test_rows_that_are_read_are_not_deleted() -> None:
 
 
 async def test_sites_with_many_blocks_of_a_level_are_found() -> None:
-    """Eight of one level; those that are gone do not count."""
+    """Eight of one level; those that are gone, or were fetched later, do not count."""
     with FakeDatabase() as database:
         blocks = Blocks(database)
         for n in range(8):
@@ -104,5 +104,10 @@ async def test_sites_with_many_blocks_of_a_level_are_found() -> None:
             await blocks.insert("gone", block(f"g{n}", Range(n, n + 1)))
             level = msgspec.structs.replace(block(f"l{n}", Range(n, n + 1)), level=n % 2)
             await blocks.insert("levels", level)
+            young = msgspec.structs.replace(block(f"y{n}", Range(n, n + 1)), fetched_ms=1000 + n)
+            await blocks.insert("young", young)
         await blocks.drop("gone", now_ms=9)
-        assert ["many"] == await blocks.sites_with_many()
+        assert ["many"] == await blocks.sites_with_many(before_ms=1006)
+        assert ["many", "young"] == sorted(await blocks.sites_with_many(before_ms=1007))
+        assert 7 == len(await blocks.of_site("young", before_ms=1006))
+        assert 8 == len(await blocks.of_site("young"))

@@ -114,3 +114,24 @@ async def test_all_blocks_of_a_site_are_let_go_of() -> None:
         assert block_keys(world) == [each.key for each in listed.objects]
         assert [] == await world.index.find("site", SOME, days(3, 1))
         assert 3 == len(await world.index.find("other", SOME, days(3, 1)))
+
+
+@in_virtual_time
+async def test_what_is_kept_of_a_site_is_told() -> None:
+    """With when it was fetched; without what was purged of all points, or dropped."""
+    async with World() as world:
+        assert [] == await world.app.blocks.kept("site")
+        at_ms = world.clock.now_ms()
+        await keep_block(world, SOME, days(3, 2))
+        await world.clock.sleep(1000)
+        await keep_block(world, SOME, days(2.5, 1))
+        found = [(days(3, 2), at_ms), (days(2.5, 1), at_ms + 1000)]
+        assert found == sorted(await world.app.blocks.kept("site"), key=lambda each: each[1])
+        await world.index.purge("site", ["a"], days(3, 1), now_ms=world.clock.now_ms())
+        assert 2 == len(await world.app.blocks.kept("site"))
+        await world.index.purge("site", None, days(2.75, 2), now_ms=world.clock.now_ms())
+        assert [days(3, 2.75), days(2.5, 1).clip(days(2, 1))] == [
+            each for each, _ in sorted(await world.app.blocks.kept("site"))
+        ]
+        await world.app.blocks.forget("site")
+        assert [] == await world.app.blocks.kept("site")

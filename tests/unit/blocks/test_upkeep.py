@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from building_vitals.blocks.blocks_table import Blocks
 from building_vitals.blocks.merging import MERGED_MIN
 from building_vitals.blocks.upkeep import MERGES_MAX, DueMerges, GoneBlocks
+from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.errors import Unavailable
+from building_vitals.follow.runner import READ_MS_LIMIT
 from building_vitals.instants import HOUR_MS, MINUTE_MS
+from building_vitals.jobs.runner import CHUNK_MS_MAX
 from building_vitals.ranges import Range
+from building_vitals.settings import SettingsError, read_settings
 from building_vitals.upkeep import OBJECT_GRACE_MS, Step
 from fakes.blocks import block_keys, keep_block
 from fakes.failures import Fault
@@ -18,6 +24,8 @@ from fakes.world import World, days
 
 SOME = ["a", "b"]
 STEP_MS = 15 * MINUTE_MS
+# What came is stored so soon after the fetch has ended, or nobody does it any longer.
+STORED_MS_MAX = 4 * MINUTE_MS
 
 
 def held(world: World) -> set[str]:
@@ -30,7 +38,8 @@ async def keep_rounds(world: World, site: str, count: int) -> None:
     for n in range(count):
         begin_ms = EPOCH_MS - 40 * HOUR_MS + n * STEP_MS
         known = Range(begin_ms, begin_ms + STEP_MS)
-        await world.app.blocks.keep(site, known, [], fetched_ms=world.clock.now_ms() + n)
+        fetched_ms = world.clock.now_ms() - FETCH_MS_MAX - MERGED_MIN + n
+        await world.app.blocks.keep(site, known, [], fetched_ms=fetched_ms)
 
 
 @in_virtual_time
@@ -46,6 +55,32 @@ async def test_a_run_merges_what_is_due() -> None:
             counts.append({each.name: each.changed for each in report.steps}["merged blocks"])
         assert [MERGES_MAX, 2, 0] == counts
         assert MERGES_MAX + 2 + MERGED_MIN - 1 == len(block_keys(world))
+
+
+@in_virtual_time
+async def test_blocks_are_merged_when_no_older_fetch_can_come() -> None:
+    """A fetch that began before the last of them is stored by then, whoever carries it out."""
+    async with World() as world:
+        await keep_rounds(world, "site", MERGED_MIN)
+        begun_ms = world.clock.now_ms() - 1
+        await world.app.blocks.keep("site", days(3, 2), [], fetched_ms=begun_ms)
+        for n in range(MERGED_MIN):
+            known = Range(EPOCH_MS - HOUR_MS + n, EPOCH_MS - HOUR_MS + n + 1)
+            await world.app.blocks.keep("other", known, [], fetched_ms=begun_ms + n)
+        step = DueMerges(Blocks(world.database), world.app.merger)
+        await world.clock.sleep(FETCH_MS_MAX - 2)
+        assert 1 == await step.run(world.clock.now_ms())
+        await world.clock.sleep(MERGED_MIN)
+        assert 1 == await step.run(world.clock.now_ms())
+
+
+def test_no_fetch_lasts_longer() -> None:
+    """Whatever the vars say: those of requests, of chunks, of follows, and what behind them is."""
+    vars_max = read_settings(SimpleNamespace(DIRECT_TIMEOUT="600000"))
+    limits = (vars_max.routing.direct_timeout, CHUNK_MS_MAX, READ_MS_LIMIT)
+    assert max(limits) + STORED_MS_MAX <= FETCH_MS_MAX
+    with pytest.raises(SettingsError):
+        read_settings(SimpleNamespace(DIRECT_TIMEOUT="600001"))
 
 
 @in_virtual_time

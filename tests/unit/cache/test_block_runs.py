@@ -41,10 +41,21 @@ def test_parts_that_follow_each_other_become_one() -> None:
     """Fetched when the last was; the newest decides, and what lies beyond the range is left."""
     first, second = of_block(Range(0, 110), 500), of_block(Range(100, 200), 600)
     apart = of_block(Range(300, 400), 550)
-    runs = block_runs({"p": [apart, second, first]}, Range(50, 350), 10**6)
+    runs = block_runs({"p": [apart, second, first]}, Range(50, 350), 10**6, before_ms=600)
     assert [
         (Range(50, 200), 600, [Range(50, 100), Range(100, 200)]),
         (Range(300, 350), 550, [Range(300, 350)]),
+    ] == shown(runs)
+
+
+def test_what_was_fetched_lately_stays_apart() -> None:
+    """Or a fetch that began between two parts, and is stored later, would be hidden."""
+    first, second = of_block(Range(0, 100), 500), of_block(Range(100, 200), 600)
+    third, same = of_block(Range(200, 300), 601), of_block(Range(300, 400), 601, "blocks/other")
+    runs = block_runs({"p": [first, second, third, same]}, Range(0, 400), 10**6, before_ms=600)
+    assert [
+        (Range(0, 200), 600, [Range(0, 100), Range(100, 200)]),
+        (Range(200, 400), 601, [Range(200, 300), Range(300, 400)]),
     ] == shown(runs)
 
 
@@ -53,18 +64,20 @@ def test_nothing_is_taken_where_another_segment_is_newer() -> None:
     first, second = of_block(Range(0, 100), 500), of_block(Range(100, 200), 600)
     newer: Segment = stored(Range(40, 60), fetched_ms=550).segment
     older = stored(Range(150, 180), fetched_ms=550).segment
-    runs = block_runs({"p": [first, second, newer, older]}, Range(0, 200), 10**6)
+    runs = block_runs({"p": [first, second, newer, older]}, Range(0, 200), 10**6, before_ms=600)
     assert [
         (Range(0, 40), 500, [Range(0, 40)]),
         (Range(60, 200), 600, [Range(60, 100), Range(100, 200)]),
     ] == shown(runs)
     by_point = msgspec.structs.replace(newer, is_by_point=True)
-    assert 1 == len(block_runs({"p": [first, by_point]}, Range(0, 100), 10**6))
+    assert 1 == len(block_runs({"p": [first, by_point]}, Range(0, 100), 10**6, before_ms=600))
 
 
 def test_so_many_bytes_are_taken_at_once() -> None:
     """And one point more: the others come the next time."""
     of_points = {name: [of_block(Range(0, 100), 500)] for name in "abc"}
     size = of_points["a"][0].stored_bytes
-    assert ["a", "b"] == [each.point for each in block_runs(of_points, Range(0, 9), size + 1)]
-    assert ["a"] == [each.point for each in block_runs(of_points, Range(0, 9), size)]
+    assert ["a", "b"] == [
+        each.point for each in block_runs(of_points, Range(0, 9), size + 1, before_ms=600)
+    ]
+    assert ["a"] == [each.point for each in block_runs(of_points, Range(0, 9), size, before_ms=600)]

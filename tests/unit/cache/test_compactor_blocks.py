@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.instants import HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
 from fakes.blocks import block_keys, keep_block
@@ -22,6 +23,8 @@ async def keep_rounds(world: World, count: int, begin: int = 0) -> Range:
         known = Range(first_ms - (MINUTE_MS if n > begin else 0), first_ms + STEP_MS)
         await keep_block(world, [*NAMES, "silent"], known)
         await world.clock.sleep(1000)
+    # No fetch that began before the last of them is under way any longer.
+    await world.clock.sleep(FETCH_MS_MAX)
     return Range(BEGIN_MS + begin * STEP_MS, BEGIN_MS + (begin + count) * STEP_MS)
 
 

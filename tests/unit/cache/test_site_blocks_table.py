@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from building_vitals.cache.options import CacheOptions
+from building_vitals.cache.segments import Place
 from building_vitals.instants import DAY_MS, HOUR_MS
-from fakes.blocks import block_keys, keep_block
+from fakes.blocks import block_keys, keep_block, series_of
 from fakes.virtual_time import in_virtual_time
-from fakes.world import World, days
+from fakes.world import OBJECTS_ONLY, World, days
 
 SOME = ["a", "b", "c"]
 
@@ -120,3 +124,44 @@ async def test_nothing_older_shows_where_a_block_was_lost() -> None:
                 *world.upstream.truth(point, days(12, 10)),
                 *world.upstream.truth(point, days(10, 5), 1),
             ] == got.samples[point]
+
+
+@pytest.mark.parametrize("cache", [OBJECTS_ONLY, CacheOptions()], ids=["object", "sliver"])
+@in_virtual_time
+async def test_an_older_block_does_not_show_where_a_segment_is_lost(cache: CacheOptions) -> None:
+    """What lies beneath it was fetched earlier: it is fetched again, also after a merge."""
+    async with World(cache=cache) as world:
+        await keep_block(world, SOME, days(10, 3))
+        await world.clock.sleep(1000)
+        world.upstream.changes = [world.clock.now_ms()]
+        series = await series_of(world, ["b"], days(8, 7.9))
+        made = world.store.made("site", series, fetched_ms=world.clock.now_ms())
+        await world.store.commit([await world.store.put(made)], now_ms=world.clock.now_ms())
+        # As if all purges there had been carried out.
+        world.database.look("UPDATE site_blocks SET cut_ms = ?1", world.clock.now_ms() + DAY_MS)
+        await world.clock.sleep(2000)
+        places = [each.place for each in made.segments]
+        await world.index.forget(places, now_ms=world.clock.now_ms())
+        assert [-1] == [row["cut_ms"] for row in world.database.look("SELECT * FROM site_blocks")]
+        world.upstream.asked.clear()
+        got = await world.ask(SOME, days(10, 3))
+        assert [(("b",), days(8, 7.9))] == asked_of(world)
+        assert [
+            *world.upstream.truth("b", days(10, 8)),
+            *world.upstream.truth("b", days(8, 7.9), 1),
+            *world.upstream.truth("b", days(7.9, 3)),
+        ] == got.samples["b"]
+        assert world.truth(["a"], days(10, 3))["a"] == got.samples["a"]
+
+
+@in_virtual_time
+async def test_a_segment_that_is_lost_leaves_no_mark_where_no_block_is() -> None:
+    """Most sites have none: nothing more is written than before."""
+    async with World(cache=OBJECTS_ONLY) as world:
+        await world.ask(SOME, days(8, 7))
+        await world.settle()
+        await keep_block(world, SOME, days(5, 3))
+        [key] = {row["object_key"] for row in world.database.look("SELECT * FROM cache_segments")}
+        await world.index.forget([Place(key)], now_ms=world.clock.now_ms())
+        assert [] == world.database.look("SELECT * FROM cache_segments")
+        assert [] == world.database.look("SELECT * FROM cache_purges")

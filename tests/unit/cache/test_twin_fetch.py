@@ -189,7 +189,7 @@ async def test_a_refusal_of_one_caller_is_no_word_on_another() -> None:
 
 
 @in_virtual_time
-async def test_what_reaches_the_present_is_not_taken_over_late() -> None:
+async def test_what_reaches_the_present_is_not_heritage_of_late() -> None:
     """A second later it has other samples, so it is fetched again."""
     async with World(interval_ms=1000) as world:
         world.upstream.page_ms = 5000

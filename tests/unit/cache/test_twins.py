@@ -67,12 +67,12 @@ def test_many_who_wait_look_seldom() -> None:
     assert [LOOK_MS_MIN, 80, LOOK_MS_MAX] == pauses
 
 
-def test_what_is_taken_over_has_its_own_order_and_costs_nothing() -> None:
+def test_what_is_heritage_of_has_its_own_order_and_costs_nothing() -> None:
     """Requests are counted once, by who made them."""
     fetch = Twins().begin(NEED, 0)
-    assert fetch.taken_over(NEED) is None
+    assert fetch.heritage_of(NEED) is None
     covers = [Cover("a", [], []), Cover("b", [], [], is_unknown=True)]
     fetch.filling = Filling(covers, samples_fetched=7, upstream_requests=3, had_known=False)
-    taken = fetch.taken_over(msgspec.structs.replace(NEED, points=("b", "a")))
+    taken = fetch.heritage_of(msgspec.structs.replace(NEED, points=("b", "a")))
     assert taken is not None
     assert (covers[::-1], 7, 0) == (taken.covers, taken.samples_fetched, taken.upstream_requests)

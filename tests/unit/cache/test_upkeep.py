@@ -96,6 +96,57 @@ async def test_a_copy_that_nobody_reads_stays_while_it_hides_an_older_one() -> N
     assert 2 == await step.run(fetched_ms + 31 * DAY_MS + 1)
 
 
+def follow(bench: UpkeepBench, site: str, fetched_ms: int) -> None:
+    """Have a site followed that has a block of all its samples."""
+    bench.database.look(
+        "INSERT INTO site_follows (site, since_ms, every_ms, every, begun_ms, next_ms, message_ms)"
+        " VALUES (?1, 0, 1, '5m', 0, 1, 1)",
+        site,
+    )
+    bench.database.look(
+        "INSERT INTO site_blocks (site, start_ms, end_ms, object_key, object_etag, level,"
+        " fetched_ms, points, samples, stored_bytes, directory_offset, foot_offset, foot_bytes,"
+        " foot_crc) VALUES (?1, 0, 1000, 'b', 'e', 0, ?2, 1, 1, 1, 0, 0, 0, 0)",
+        *(site, fetched_ms),
+    )
+
+
+async def test_on_a_followed_site_trust_does_not_end() -> None:
+    """What is read goes when nobody has read it for long: else an older block would be shown."""
+    bench = UpkeepBench()
+    fetched_ms = NOW_MS - 31 * DAY_MS - 1
+    await bench.object(key("read"), fetched_ms)
+    await bench.object(key("unread"), fetched_ms)
+    read = "UPDATE cache_metadata SET last_access_ms = ?1 WHERE object_key = ?2"
+    bench.database.look(read, NOW_MS - DAY_MS, key("read"))
+    for name in ("read", "unread"):
+        bench.segment(key(name), fetched_ms, point=name, ends_ms=500, lasts_ms=100)
+    bench.segment(key("read"), fetched_ms, point="beyond", ends_ms=2000, lasts_ms=1000)
+    step = cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS)
+    follow(bench, "hq", fetched_ms - 5)
+    follow(bench, "other", fetched_ms - 5)
+    assert 2 == await step.run(NOW_MS)
+    assert [{"point": "read"}] == bench.database.look(POINTS_LEFT)
+    assert 0 == bench.count(f"cache_segments WHERE expires_ms < {NOW_MS}")
+    assert 0 == await step.run(NOW_MS - DAY_MS + LIFE_MS)
+    assert 1 == await step.run(NOW_MS - DAY_MS + LIFE_MS + 1)
+
+
+async def test_what_has_no_object_stays_while_it_hides_an_older_block() -> None:
+    """Nobody notes when that was read last; it goes when a newer block hides it, or the follow."""
+    bench = UpkeepBench()
+    fetched_ms = NOW_MS - 31 * DAY_MS - 1
+    for point in ("sliver", "empty"):
+        bench.segment(key(point), fetched_ms, point=point, ends_ms=500, lasts_ms=100)
+    bench.database.look("UPDATE cache_segments SET object_etag = ''")
+    step = cache_upkeep.ExpiredSegments(bench.upkeep, FRESHNESS)
+    follow(bench, "hq", fetched_ms - 5)
+    assert 0 == await step.run(NOW_MS)
+    assert 0 == bench.count(f"cache_segments WHERE expires_ms < {NOW_MS}")
+    bench.database.look("UPDATE site_blocks SET fetched_ms = ?1", fetched_ms)
+    assert 2 == await step.run(NOW_MS + 2 * DAY_MS)
+
+
 async def test_an_object_goes_after_its_last_segment() -> None:
     """While anything is known of an object it stays; after that it and its row go."""
     bench = UpkeepBench()

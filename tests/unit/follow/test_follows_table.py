@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from building_vitals.follow.follows_table import DAYS_KEPT, LEASE_MS, FollowRow, SiteFollows
-from building_vitals.follow.rounds import Follow
+from building_vitals.follow.rounds import Follow, Heritage
 from building_vitals.instants import DAY_MS, HOUR_MS, SKEW_MS
 from building_vitals.ranges import Range
 from fakes.database import FakeDatabase
@@ -15,8 +17,18 @@ NOW_MS = 1_767_225_600_000
 
 async def put(follows: SiteFollows, site: str = "hq", **changes: int) -> FollowRow:
     """Follow a site for a day back, each 5 minutes."""
-    options = {"since_ms": NOW_MS - DAY_MS, "every_ms": 300_000, "now_ms": NOW_MS, **changes}
+    options: dict[str, Any] = {
+        **{"since_ms": NOW_MS - DAY_MS, "every_ms": 300_000, "now_ms": NOW_MS},
+        **changes,
+    }
     return await follows.put(site, every="5m", **options)
+
+
+async def take(follows: SiteFollows, heritage: Heritage) -> FollowRow:
+    """Follow a site of which something is left."""
+    return await follows.put(
+        "hq", since_ms=0, every_ms=300_000, every="5m", now_ms=NOW_MS, heritage=heritage
+    )
 
 
 async def test_what_is_put_is_found() -> None:
@@ -39,6 +51,20 @@ async def test_what_is_put_is_found() -> None:
         assert [row, other] == follows.found(found[0].rows)
         assert [True, False] == [await follows.delete("hq"), await follows.delete("hq")]
         assert [other] == await follows.all()
+
+
+async def test_a_new_follow_goes_on_from_what_is_left() -> None:
+    """As if it had read that itself; one that goes on already takes nothing over."""
+    with FakeDatabase() as database:
+        follows = SiteFollows(database)
+        read = (Range(NOW_MS - 9 * DAY_MS, NOW_MS - 8 * DAY_MS), Range(NOW_MS - DAY_MS, NOW_MS - 9))
+        heritage = Heritage(read, NOW_MS - 7 * DAY_MS)
+        follow = (await take(follows, heritage)).follow
+        assert (NOW_MS - 7 * DAY_MS, read, read[-1], NOW_MS) == (
+            *(follow.begun_ms, follow.read, follow.last_round, follow.next_ms),
+        )
+        other = Heritage((Range(0, 1),), 5)
+        assert follow == (await take(follows, other)).follow
 
 
 async def test_how_far_it_has_come_is_kept_for_who_holds_the_lease() -> None:

@@ -13,6 +13,7 @@ from building_vitals.follow.rounds import (
     after_part,
     after_whole,
     backfill_of,
+    heritage_of,
     lag_ms,
     newest_chunk,
     next_due_ms,
@@ -26,7 +27,12 @@ from building_vitals.ranges import Range
 NOW_MS = 1_767_225_600_000
 EVERY_MS = 5 * MINUTE_MS
 LATE_MS = MINUTE_MS
-NEW = Follow(since_ms=NOW_MS - 3 * DAY_MS, every_ms=EVERY_MS, begun_ms=NOW_MS, next_ms=NOW_MS)
+NEW = Follow(
+    since_ms=NOW_MS - 3 * DAY_MS,
+    every_ms=EVERY_MS,
+    begun_ms=NOW_MS,
+    next_ms=NOW_MS,
+)
 
 
 def followed(**changes: object) -> Follow:
@@ -190,3 +196,19 @@ def test_an_end_in_the_future_is_no_gap() -> None:
     assert None is reading(follow, NOW_MS - DAY_MS)
     assert None is reading(msgspec.structs.replace(NEW, since_ms=NOW_MS + 1), NOW_MS)
     assert 100 == backfill_of(msgspec.structs.replace(NEW, since_ms=NOW_MS + 1)).progress
+
+
+def test_what_is_kept_of_an_earlier_follow_need_not_be_read() -> None:
+    """As far as it is trusted, where much of it lies together; when the oldest was fetched."""
+    day = Range(NOW_MS - 9 * DAY_MS, NOW_MS - 8 * DAY_MS)
+    later = Range(day.end_ms, day.end_ms + DAY_MS)
+    apart = Range(NOW_MS - 3 * DAY_MS, NOW_MS - 2 * DAY_MS)
+    short = Range(NOW_MS - 5 * HOUR_MS, NOW_MS - 4 * HOUR_MS - 1)
+    young = Range(NOW_MS - 3 * HOUR_MS, NOW_MS - HOUR_MS)
+    until = {day: NOW_MS, later: later.end_ms, apart: apart.start_ms + HOUR_MS, short: NOW_MS}
+    kept = [(day, 50), (young, 10), (apart, 90), (short, 20), (later, 70)]
+    expected = (Range(day.start_ms, later.end_ms), Range(apart.start_ms, apart.start_ms + HOUR_MS))
+    assert (expected, 50) == heritage_of(kept, lambda each, _: until.get(each, 0))
+    assert ((), None) == heritage_of([(young, 10)], lambda each, _: each.start_ms)
+    assert ((), None) == heritage_of([(short, 10)], lambda *_: NOW_MS)
+    assert ((), None) == heritage_of([], lambda *_: 0)

@@ -141,7 +141,7 @@ async def test_a_new_worker_is_not_overdue() -> None:
     assert 1 == await site.serve(isolate)
 
 
-async def test_a_dead_run_is_taken_over() -> None:
+async def test_a_dead_run_is_heritage_of() -> None:
     """Should the one that claimed it die, another runs it two minutes later."""
     site, first, second = Deployment(), LastLook(), LastLook()
     await site.maintenance().run()

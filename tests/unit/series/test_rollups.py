@@ -86,7 +86,7 @@ def test_runs_may_end_within_an_hour() -> None:
     assert built(whole) == built(whole.part(0, 100), whole.part(100, 101), whole.part(101))
 
 
-def test_hours_are_taken_over() -> None:
+def test_hours_are_heritage_of() -> None:
     """What is joined from hours is what comes of the samples."""
     whole = columns([f"{n * 7919 % 401}.{n % 10}" for n in range(600)])
     [(first_ms, rollup)] = frames_of(built(whole.part(0, 303)))

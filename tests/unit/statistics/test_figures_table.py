@@ -69,6 +69,34 @@ async def test_the_95th_percentile(database: FakeDatabase, slow: int, p95: int) 
     assert p95 == route.p95_duration
 
 
+def insert_block(
+    database: FakeDatabase, key: str, *, fetched_ms: int, gone_ms: int | None = None
+) -> None:
+    """Insert the row of a block of a thousand bytes."""
+    database.look(
+        "INSERT INTO site_blocks VALUES"
+        " ('hq', 0, 9, ?1, 'e', 0, ?2, 2, 3, 1000, 0, 0, 0, 0, -1, ?3)",
+        *(key, fetched_ms, gone_ms),
+    )
+
+
+async def test_blocks_count_as_the_objects_they_are(database: FakeDatabase) -> None:
+    """Those that are read, with their bytes; one that waits for the clean-up does not."""
+    insert_block(database, "old", fetched_ms=7)
+    insert_block(database, "new", fetched_ms=9)
+    insert_block(database, "gone", fetched_ms=1, gone_ms=20)
+    cache = (await Statistics(database).read(since_ms=0)).cache
+    assert CacheFigures(blocks=2, block_bytes=2000, oldest_ms=7, newest_ms=9) == cache
+    for key, created_ms in (("first", 4), ("last", 12)):
+        database.look(
+            "INSERT INTO cache_metadata VALUES"
+            " (?1, 'hq', 0, 9, 2, 3, 500, 100, 5.0, 0, ?2, 1, 9, NULL)",
+            *(key, created_ms),
+        )
+    cache = (await Statistics(database).read(since_ms=0)).cache
+    assert (4, 12, 2000) == (cache.oldest_ms, cache.newest_ms, cache.block_bytes)
+
+
 async def test_archived_jobs_and_present_ones_add_up(database: FakeDatabase) -> None:
     """The history counts by status."""
     database.look("INSERT INTO job_totals VALUES ('failed', 7)")

@@ -115,6 +115,7 @@ class AsyncClient:
         interval: str | None = None,
         aggregate: Aggregates = None,
         tz: str | None = None,
+        fresh: bool | None = None,
         progress: ProgressOption = "auto",
     ) -> int:
         """Write samples to a file, whole or not at all; see `Client.download`."""
@@ -127,7 +128,7 @@ class AsyncClient:
             interval=interval,
             aggregate=aggregate,
             tz=tz,
-            more={"layout": layout},
+            more={"layout": layout, "fresh": fresh},
         )
         with whole_file(Path(file)) as opened:
             target = file_target(opened, format)

@@ -158,6 +158,7 @@ class Client:
         interval: str | None = None,
         aggregate: Aggregates = None,
         tz: str | None = None,
+        fresh: bool | None = None,
         progress: ProgressOption = "auto",
     ) -> int:
         """
@@ -177,6 +178,7 @@ class Client:
             interval: Width of buckets to aggregate by.
             aggregate: One or more aggregates.
             tz: IANA name of a zone.
+            fresh: Whether to fetch what came after a followed site's last round.
             progress: What is told of the progress.
 
         Raises:
@@ -195,7 +197,7 @@ class Client:
             interval=interval,
             aggregate=aggregate,
             tz=tz,
-            more={"layout": layout},
+            more={"layout": layout, "fresh": fresh},
         )
         with whole_file(Path(file)) as opened:
             target = file_target(opened, format)

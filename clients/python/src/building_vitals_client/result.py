@@ -102,6 +102,12 @@ class Timeseries:
         ranges = self.meta.get("cache", {}).get("missing", [])
         return [(moment(start_ms), moment(end_ms)) for start_ms, end_ms in ranges]
 
+    @property
+    def known_until(self) -> datetime | None:
+        """Up to when a followed site has been read, in UTC; None where nobody follows the site."""
+        until_ms = self.meta.get("cache", {}).get("knownUntil")
+        return None if until_ms is None else moment(until_ms)
+
     def to_pandas(self, layout: Layout = "long", tz: str | None = None) -> pd.DataFrame:
         """
         Return a pandas DataFrame; needs the extra `pandas`.

@@ -97,6 +97,9 @@ def get(
         typer.Option(help="mean, min, max, sum, count, first, last, twa, delta; with commas."),
     ] = None,
     tz: Annotated[str | None, typer.Option(help="IANA zone that buckets begin in.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Fetch what came after a followed site's last round.")
+    ] = False,
     layout: Annotated[
         Literal["long", "wide"] | None, typer.Option(help="A row per sample, or per instant.")
     ] = None,
@@ -118,6 +121,7 @@ def get(
         "interval": interval,
         "aggregate": aggregate,
         "tz": tz,
+        "fresh": fresh or None,
     }
     selection = getting.Selection(site, points, start, end, options, layout)
     with opened(url) as client:
