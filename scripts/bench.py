@@ -2,7 +2,7 @@
 Runs the benchmarks and prints what they measure.
 
 Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom|
-                                days|client|page|follow]... [--rounds N]
+                                days|client|page|follow|blocks]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ NAMES = (
     "client",
     "page",
     "follow",
+    "blocks",
 )
 
 # What the benchmarks import, beside the scripts.
@@ -67,6 +68,7 @@ def main(arguments: list[str]) -> None:
         "client: the Python client on 1.1 million samples; "
         "page: drawing and following the mouse in a browser; "
         "follow: the pages of a followed site, and charts of its archive; "
+        "blocks: the bytes of a sample in blocks of each size, and the time that merging takes; "
         "default all",
     )
     parser.add_argument(

@@ -62,7 +62,7 @@ PURE = {
     *("cache.failures", "cache.lease", "cache.patience", "cache.slivers", "cache.twins"),
     *("cache.level_joining", "cache.rollup_plans", "cache.zooming", "cache.block_rows"),
     "cache.block_runs",
-    *("blocks.block", "blocks.directory", "blocks.merging"),
+    *("blocks.block", "blocks.directory", "blocks.merging", "blocks.stint_levels"),
     *("cache.refetch", "cache.followed"),
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),
     *("answers.question", "answers.routing", "answers.pieces", "answers.unknown_points"),

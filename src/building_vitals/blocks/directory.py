@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from building_vitals.blocks.block import Entry, Foot, Leaf, Stint
+from building_vitals.blocks.stint_levels import levels_at
 from building_vitals.cache.block_rows import BlockRow, Mark, cut_out
 from building_vitals.cache.segments import BlockSegment
 from building_vitals.ranges import Range, gaps
@@ -73,6 +74,7 @@ def segments_of(
     *,
     marks: Sequence[Mark],
     time_range: Range,
+    level_samples: int = 0,
 ) -> list[BlockSegment]:
     """
     Return what a block knows of a point in a range, as segments; by time, disjoint.
@@ -84,6 +86,7 @@ def segments_of(
         entry: What it has of the point; None where it has no entry.
         marks: What was purged.
         time_range: The range; segments may reach beyond it.
+        level_samples: As for `SegmentIndex.find`, but that no directory is left out.
     """
     if entry is None:
         cuts = cut_out(marks, point, block.fetched_ms)
@@ -94,14 +97,16 @@ def segments_of(
             if left.clip(time_range)
         ]
     return [
-        _segment(block, point, stint, left)
+        _segment(block, point, stint, left, level_samples)
         for stint in entry.stints
         for left in gaps(cut_out(marks, point, stint.fetched_ms or block.fetched_ms), stint.range)
         if left.clip(time_range)
     ]
 
 
-def _segment(block: BlockRow, point: str, stint: Stint, left: Range) -> BlockSegment:
+def _segment(
+    block: BlockRow, point: str, stint: Stint, left: Range, level_samples: int = 0
+) -> BlockSegment:
     last = stint.frames[-1] if stint.frames else None
     count = sum(frame.count for frame in stint.frames)
     is_cut = left != stint.range
@@ -123,6 +128,7 @@ def _segment(block: BlockRow, point: str, stint: Stint, left: Range) -> BlockSeg
         data_crc=stint.data_crc,
         frames=stint.frames,
         is_cut=is_cut,
+        levels=levels_at(stint.offset + stint.stored_bytes, stint.levels, level_samples),
     )
 
 

@@ -131,9 +131,9 @@ def _by_point(series: Sequence[PointSeries]) -> list[tuple[str, list[Known]]]:
     for each in series:
         if each.is_by_point:
             raise ValueError(f"a block is made of pages alone: {each.point!r} came by point")
-        found.setdefault(each.point, []).append((each.known, each.series, 0))
+        found.setdefault(each.point, []).append(Known(each.known, each.series))
     return [
-        (point, sorted(found[point], key=lambda one: one[0]))
+        (point, sorted(found[point], key=lambda one: one.range))
         for point in sorted(found, key=place_in_order)
     ]
 

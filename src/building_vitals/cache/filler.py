@@ -248,7 +248,7 @@ class SegmentFiller(Judgement):
                     self._index.find_statement(need.site, lease.points, lease.time_range, *known),
                 ]
             )
-            segments = await self._index.found(found.rows, lease.points, lease.time_range, known[0])
+            segments = await self._index.found(found.rows, lease.points, lease.time_range, *known)
         except BaseException:
             # It may have been taken all the same.
             self._run_later(self._keeper.release(lease))

@@ -192,7 +192,7 @@ class SegmentIndex:
         """
         statement = self.find_statement(site, points, time_range, known, level_samples)
         rows = await self._database.rows(statement.sql, *statement.values)
-        return await self.found(rows, points, time_range, known)
+        return await self.found(rows, points, time_range, known, level_samples)
 
     @staticmethod
     def find_statement(
@@ -211,6 +211,7 @@ class SegmentIndex:
         points: Sequence[str],
         time_range: Range,
         known: tuple[Freshness, int] | None = None,
+        level_samples: int = 0,
     ) -> list[Segment]:
         """
         Return the segments in the rows of a find statement, and those in the blocks it found.
@@ -224,7 +225,12 @@ class SegmentIndex:
         if blocks is None or self._more is None:
             return segments
         more = await self._more().find(
-            points, time_range, found=blocks, segments=segments, known=known
+            points,
+            time_range,
+            found=blocks,
+            segments=segments,
+            known=known,
+            level_samples=level_samples,
         )
         return [*more, *segments]
 
