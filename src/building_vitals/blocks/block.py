@@ -136,12 +136,21 @@ class Foot(msgspec.Struct, frozen=True, array_like=True):
             disjoint.
         leaves: The directory, in the order of hashes.
         oldest_ms: Of stints that were fetched before the block, the earliest instant; 0: of none.
+        fetched_ms: Of each range, when it was fetched, where that matters; 0, or left out: when the
+            block was.
     """
 
     version: int
     ranges: tuple[Range, ...]
     leaves: tuple[Leaf, ...]
     oldest_ms: int = 0
+    fetched_ms: tuple[int, ...] = ()
+
+    def empty_stints(self) -> list[Stint]:
+        """Return what is known of points without an entry."""
+        instants = self.fetched_ms or (0,) * len(self.ranges)
+        pairs = zip(self.ranges, instants, strict=True)
+        return [Stint(*known, 0, 0, 0, (), fetched_ms) for known, fetched_ms in pairs]
 
 
 class DirectoryPlace(msgspec.Struct, frozen=True, gc=False):
@@ -199,14 +208,16 @@ class BlockBuilder:
         stored_bytes: Bytes of the block so far.
     """
 
-    def __init__(self, ranges: Sequence[Range]) -> None:
+    def __init__(self, ranges: Sequence[Range], fetched_ms: Sequence[int] = ()) -> None:
         """
         Args:
             ranges: What is known of points without an entry; by time, disjoint.
+            fetched_ms: When each was fetched, as `Foot` has it.
         """
+        self._fetched_ms = tuple(fetched_ms) or (0,) * len(ranges)
         self.points = self.samples = self.stored_bytes = 0
         self._ranges = tuple(ranges)
-        self._oldest_ms = 0
+        self._oldest_ms = min(filter(None, self._fetched_ms), default=0)
         self._made: list[bytes] = []
         self._last: tuple[int, str] = (-1, "")
         self._open: list[bytes] = []
@@ -214,9 +225,10 @@ class BlockBuilder:
         self._open_bytes = 0
         self._leaves: list[tuple[Leaf, bytes]] = []
 
-    def add(self, point: str, known: Sequence[Known]) -> None:
+    def add(self, point: str, known: Sequence[Known]) -> Entry | None:
         """
-        Add all that is known of a point; without samples in just the block's ranges, nothing is.
+        Add all that is known of a point, and return its entry; without samples in just the block's
+        ranges it has none.
 
         Args:
             point: Its name; behind the one before in the order of `place_in_order`.
@@ -230,10 +242,10 @@ class BlockBuilder:
             raise ValueError(f"points out of order: {point!r}")
         self._last = place
         samples = sum(each.series.count for each in known)
-        if not samples and [(each, 0) for each in self._ranges] == [
+        if not samples and list(zip(self._ranges, self._fetched_ms, strict=True)) == [
             (each.range, each.fetched_ms) for each in known
         ]:
-            return
+            return None
         self.points += samples > 0
         self.samples += samples
         stints = []
@@ -247,13 +259,15 @@ class BlockBuilder:
             stints.append(Stint(*time_range, offset, size, crc, series.frames, fetched_ms, levels))
             self._append(series.data)
             self._append(level_data)
-        entry = msgspec.msgpack.encode(Entry(point, tuple(stints)))
+        entry = Entry(point, tuple(stints))
+        text = msgspec.msgpack.encode(entry)
         if not self._open:
             self._open_hash = place[0]
-        self._open.append(entry)
-        self._open_bytes += len(entry)
+        self._open.append(text)
+        self._open_bytes += len(text)
         if self._open_bytes >= LEAF_BYTES or len(self._open) == LEAF_ENTRIES_MAX:
             self._close()
+        return entry
 
     def _append(self, data: bytes) -> None:
         if data:
@@ -288,7 +302,10 @@ class BlockBuilder:
         for leaf, data in self._leaves:
             leaves.append(msgspec.structs.replace(leaf, offset=self.stored_bytes))
             self._append(data)
-        foot = msgspec.msgpack.encode(Foot(VERSION, self._ranges, tuple(leaves), self._oldest_ms))
+        instants = self._fetched_ms if any(self._fetched_ms) else ()
+        foot = msgspec.msgpack.encode(
+            Foot(VERSION, self._ranges, tuple(leaves), self._oldest_ms, instants)
+        )
         place = DirectoryPlace(begin, self.stored_bytes, len(foot), zlib.crc32(foot))
         self._append(foot)
         return place

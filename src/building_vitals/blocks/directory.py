@@ -88,24 +88,16 @@ def segments_of(
         time_range: The range; segments may reach beyond it.
         level_samples: As for `SegmentIndex.find`, but that no directory is left out.
     """
-    if entry is None:
-        cuts = cut_out(marks, point, block.fetched_ms)
-        return [
-            _segment(block, point, Stint(*left, 0, 0, 0, ()), left)
-            for known in foot.ranges
-            for left in gaps(cuts, Range(*known))
-            if left.clip(time_range)
-        ]
     return [
         _segment(block, point, stint, left, level_samples)
-        for stint in entry.stints
+        for stint in (foot.empty_stints() if entry is None else entry.stints)
         for left in gaps(cut_out(marks, point, stint.fetched_ms or block.fetched_ms), stint.range)
         if left.clip(time_range)
     ]
 
 
 def _segment(
-    block: BlockRow, point: str, stint: Stint, left: Range, level_samples: int = 0
+    block: BlockRow, point: str, stint: Stint, left: Range, level_samples: int
 ) -> BlockSegment:
     last = stint.frames[-1] if stint.frames else None
     count = sum(frame.count for frame in stint.frames)
@@ -128,6 +120,7 @@ def _segment(
         data_crc=stint.data_crc,
         frames=stint.frames,
         is_cut=is_cut,
+        is_once=block.is_once,
         levels=levels_at(stint.offset + stint.stored_bytes, stint.levels, level_samples),
     )
 

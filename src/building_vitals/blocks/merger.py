@@ -33,6 +33,7 @@ from building_vitals.blocks.merging import BlockPlace, due, merged_level, span_o
 from building_vitals.blocks.stint_levels import carried
 from building_vitals.blocks.store import CONTENT_TYPE, block_metadata, stored_block
 from building_vitals.cache.block_rows import BlockRow, Mark
+from building_vitals.cache.block_trust import may_count_as
 from building_vitals.cache.coverage import Cover, cover
 from building_vitals.cache.joining import join
 from building_vitals.cache.object_keys import block_object_key
@@ -126,6 +127,7 @@ class BlockMerger:
             level=merged_level(parts),
             fetched_ms=max(each.row.fetched_ms for each in parts),
             cut_ms=max((each.purged_ms for each in marks), default=-1),
+            is_once=any(each.row.is_once for each in parts),
         )
         now_ms = self._clock.now_ms()
         if await self._blocks.replace(site, block, parts, marks, now_ms=now_ms):
@@ -170,6 +172,7 @@ class _MergeRun:
         self.rivals: Mapping[str, Sequence[Rival]] = {}
         self._parts = [BlockStream(objects, each) for each in blocks]
         self._marks = list(marks)
+        self._latest_ms = max(each.fetched_ms for each in blocks)
         self._span = Range(
             min(each.start_ms for each in blocks), max(each.end_ms for each in blocks)
         )
@@ -183,7 +186,9 @@ class _MergeRun:
         """
         for each in self._parts:
             await each.begin()
-        self.builder = BlockBuilder(merge(each.range for each in self._known_of("", {})))
+        used = cover("", self._known_of("", {}), self._span)
+        empty = _stretches(used, (), self._latest_ms)
+        self.builder = BlockBuilder([each[0] for each in empty], [each[2] for each in empty])
         return min(each.foot.oldest_ms or each.block.fetched_ms for each in self._parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -209,10 +214,12 @@ class _MergeRun:
         """Yield all points in order, with their entries by the number of the part."""
         streams = [each.entries() for each in self._parts]
         heads = [await anext(each, None) for each in streams]
-        # Of these it has to be said that something is not known, also where they have no samples.
-        purged = sorted({each.point for each in self._marks if each.point}, key=place_in_order)
+        # Of these it has to be said that something is not known, or was fetched before a segment
+        # above it, also where they have no samples.
+        named = {each.point for each in self._marks if each.point} | set(self.rivals)
+        told = sorted(named, key=place_in_order)
         while True:
-            names = {each.point for each in heads if each is not None} | set(purged[:1])
+            names = {each.point for each in heads if each is not None} | set(told[:1])
             if not names:
                 return
             point = min(names, key=place_in_order)
@@ -221,8 +228,8 @@ class _MergeRun:
                 if head is not None and head.point == point:
                     found[n] = head
                     heads[n] = await anext(streams[n], None)
-            if purged[:1] == [point]:
-                del purged[0]
+            if told[:1] == [point]:
+                del told[0]
             yield point, found
 
     def _known_of(self, point: str, entries: dict[int, Entry]) -> list[BlockSegment]:
@@ -245,7 +252,7 @@ class _MergeRun:
         """
         Return what is known of a point as a series for each range: of each instant what was fetched
         last, and as fetched when the last of them was, but for where rivals lie: there it must
-        stay older than what was fetched in between.
+        stay older than what was fetched in between. So does what may not be trusted for longer.
         """
         by_key = {each.block.key: each for each in self._parts}
         used = cover(point, segments, self._span)
@@ -254,7 +261,9 @@ class _MergeRun:
             if segment.count and not read.has(segment):
                 read.keep(segment, await by_key[segment.key].series(segment))
         found: list[Known] = []
-        for time_range, parts, fetched_ms in _stretches(used, self.rivals.get(point, ())):
+        for time_range, parts, fetched_ms in _stretches(
+            used, self.rivals.get(point, ()), self._latest_ms
+        ):
             match [each for each in parts if each[0].count]:
                 case []:
                     series, levels = Series((), b""), None
@@ -310,13 +319,15 @@ class _Read:
 
 
 def _stretches(
-    used: Cover, rivals: Sequence[Rival]
+    used: Cover, rivals: Sequence[Rival], latest_ms: int
 ) -> list[tuple[Range, list[tuple[Segment, Range]], int]]:
     """Return what becomes one: its range, its parts, and when it was fetched if it stays apart."""
     found: list[tuple[Range, list[tuple[Segment, Range]], int]] = []
     for segment, whole in used.known:
         newer = (time_range for time_range, at_ms in rivals if at_ms >= segment.fetched_ms)
         beside = gaps(merge(newer), whole)
+        if isinstance(segment, BlockSegment) and not may_count_as(segment, latest_ms):
+            beside = []
         pieces = [(each, 0) for each in beside]
         pieces += [(each, segment.fetched_ms) for each in gaps(beside, whole)]
         for piece, fetched_ms in sorted(pieces):

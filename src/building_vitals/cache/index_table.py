@@ -14,7 +14,7 @@ import msgspec
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.look_up_table import find_statement, found_in
 from building_vitals.cache.look_ups import LookUps
-from building_vitals.cache.object_keys import is_row_key
+from building_vitals.cache.object_keys import BLOCKS_PREFIX, is_row_key
 from building_vitals.cache.rows_table import (
     COLUMNS,
     EXPIRES_MS,
@@ -340,9 +340,13 @@ class SegmentIndex:
 
     async def note_access(self, keys: Sequence[str], *, now_ms: int, before_ms: int) -> None:
         """Note that objects are read whose last access was noted at an instant or before."""
-        await self._database.batch(
-            [Statement(_NOTE_ACCESS, (json_parameter(keys), now_ms, before_ms))]
-        )
+        values = (json_parameter(keys), now_ms, before_ms)
+        statements = [Statement(_NOTE_ACCESS, values)]
+        if any(key.startswith(BLOCKS_PREFIX) for key in keys):
+            from building_vitals.cache.site_blocks_table import NOTE_ACCESS
+
+            statements.append(Statement(NOTE_ACCESS, values))
+        await self._database.batch(statements)
 
     async def forget(self, places: Collection[Place], *, now_ms: int) -> int:
         """
