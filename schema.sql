@@ -83,6 +83,8 @@ CREATE TABLE IF NOT EXISTS site_blocks (
   foot_crc INTEGER NOT NULL,
   cut_ms INTEGER NOT NULL DEFAULT -1,        -- purges up to this instant have been carried out
   gone_ms INTEGER,               -- when another took its place, or it was dropped or lost; null: it is read
+  is_once INTEGER NOT NULL DEFAULT 0,        -- 1: fetched for some request, 0: read by a follow, whose rounds read again what may change
+  last_access_ms INTEGER NOT NULL DEFAULT 0, -- as it was last noted; 0: never
   PRIMARY KEY (site, end_ms, start_ms, object_key)
 ) STRICT, WITHOUT ROWID;
 

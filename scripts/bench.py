@@ -2,7 +2,7 @@
 Runs the benchmarks and prints what they measure.
 
 Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom|
-                                days|client|page|follow|clock]... [--rounds N]
+                                days|client|page|follow|clock|blocks]... [--rounds N]
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ NAMES = (
     "page",
     "follow",
     "clock",
+    "blocks",
 )
 # Whose rounds are minutes: only where it is named.
 LENGTHY = {"clock"}
@@ -71,6 +72,7 @@ def main(arguments: list[str]) -> None:
         "page: drawing and following the mouse in a browser; "
         "follow: the pages of a followed site, and charts of its archive; "
         "clock: charts of a followed site at a fast clock, for --rounds minutes; "
+        "blocks: the bytes of a sample in blocks of each size, and the time that merging takes; "
         "default all but clock",
     )
     parser.add_argument(

@@ -186,6 +186,7 @@ class App(UpstreamServices):
             invocation=invocation,
             is_background=is_background,
             charge=None if self._is_queued else self.allowance.charge,
+            keep_site=self.blocks.keep if is_background else None,
         )
 
     @property

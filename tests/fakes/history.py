@@ -321,6 +321,7 @@ class LongTexts(History):
         return PageSample(point, cls.value(point, at_ms, version), instant_text(at_ms))
 
     @classmethod
+    @lru_cache(maxsize=4096)
     def answered(cls, point: str, at_ms: int, version: int) -> str:
         """Return the text as it is."""
         return cls.value(point, at_ms, version)

@@ -17,6 +17,7 @@ from builders import samples
 from building_vitals.blocks.block import (
     BlockBuilder,
     Entry,
+    Known,
     entries_of,
     foot_of,
     name_hash,
@@ -294,7 +295,7 @@ def test_every_point_is_found_with_its_samples(
     written = b""
     for point in sorted(held, key=place_in_order):
         text = " ".join(f"{at}:{at}" for at in sorted(held[point]))
-        builder.add(point, [(known, samples(text).series([7]), 0)])
+        builder.add(point, [Known(known, samples(text).series([7]))])
         written += builder.take()
     place = builder.end()
     data = written + builder.take()

@@ -1,14 +1,15 @@
 """
 The bytes of a block: all points of a site over a range, as one object.
 
-    series ... | leaf ... | foot
+    series levels ... | leaf ... | foot
 
 The series lie one behind the other, ordered by a 64-bit hash of their point's name, then by the
-name. The leaves are the directory, in the same order: each is the entries of neighbouring points,
-deflated, for names and times repeat themselves. The foot says what range is known, and of each leaf
-the first hash, the place and the CRC-32; its own place and CRC-32 stand in the block's row. So a
-point is found by bisection in the foot and one look into a leaf, and a point without an entry is
-known to have no samples. Blocks are merged by reading them from the beginning to the end.
+name; a long one has its levels behind it. The leaves are the directory, in the same order: each is
+the entries of neighbouring points, deflated, for names and times repeat themselves. The foot says
+what range is known, and of each leaf the first hash, the place and the CRC-32; its own place and
+CRC-32 stand in the block's row. So a point is found by bisection in the foot and one look into a
+leaf, and a point without an entry is known to have no samples. Blocks are merged by reading them
+from the beginning to the end.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
@@ -40,6 +41,36 @@ class LostBlock(Exception):
         self.key = key
 
 
+class StintLevel(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    One level of a stint's series, or its rollup, as `cache.segments.Level` has it.
+
+    Attributes:
+        width_ms: Of its buckets; below 0 of a rollup.
+        stored_bytes: 0 of one that is not kept.
+        count: Samples, of a rollup hours; of one that is not kept at least so many.
+        frames: Its directory.
+    """
+
+    width_ms: int
+    stored_bytes: int
+    count: int
+    frames: tuple[Frame, ...]
+
+
+class LevelBytes(NamedTuple):
+    """
+    The levels of a series as they lie behind it.
+
+    Attributes:
+        levels: A rollup first, then the notes of those that are not kept, then those that are.
+        data: The bytes of all of them, in that order.
+    """
+
+    levels: tuple[StintLevel, ...]
+    data: bytes
+
+
 class Stint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
     One range of one point that is known.
@@ -50,6 +81,7 @@ class Stint(msgspec.Struct, frozen=True, array_like=True, gc=False):
         data_crc: CRC-32 of the series' bytes.
         frames: Directory of the series.
         fetched_ms: When it was fetched, where that matters; 0: when the block was.
+        levels: Of the series, behind it in this order; None where none were made.
     """
 
     start_ms: int
@@ -59,6 +91,7 @@ class Stint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     data_crc: int
     frames: tuple[Frame, ...]
     fetched_ms: int = 0
+    levels: tuple[StintLevel, ...] | None = None
 
     @property
     def range(self) -> Range:
@@ -103,12 +136,21 @@ class Foot(msgspec.Struct, frozen=True, array_like=True):
             disjoint.
         leaves: The directory, in the order of hashes.
         oldest_ms: Of stints that were fetched before the block, the earliest instant; 0: of none.
+        fetched_ms: Of each range, when it was fetched, where that matters; 0, or left out: when the
+            block was.
     """
 
     version: int
     ranges: tuple[Range, ...]
     leaves: tuple[Leaf, ...]
     oldest_ms: int = 0
+    fetched_ms: tuple[int, ...] = ()
+
+    def empty_stints(self) -> list[Stint]:
+        """Return what is known of points without an entry."""
+        instants = self.fetched_ms or (0,) * len(self.ranges)
+        pairs = zip(self.ranges, instants, strict=True)
+        return [Stint(*known, 0, 0, 0, (), fetched_ms) for known, fetched_ms in pairs]
 
 
 class DirectoryPlace(msgspec.Struct, frozen=True, gc=False):
@@ -126,8 +168,22 @@ class DirectoryPlace(msgspec.Struct, frozen=True, gc=False):
     foot_crc: int
 
 
-# A range with its series, and when it was fetched; 0: when its block was.
-Known: TypeAlias = tuple[Range, Series, int]
+class Known(NamedTuple):
+    """
+    A range of a point that is known.
+
+    Attributes:
+        range: The range.
+        series: The samples there.
+        fetched_ms: When it was fetched, where that is not when its block was, else 0.
+        levels: Of the series, where some were made.
+    """
+
+    range: Range
+    series: Series
+    fetched_ms: int = 0
+    levels: LevelBytes | None = None
+
 
 _FOOT = msgspec.msgpack.Decoder(Foot)
 _ENTRIES = msgspec.msgpack.Decoder(list[Entry])
@@ -152,14 +208,16 @@ class BlockBuilder:
         stored_bytes: Bytes of the block so far.
     """
 
-    def __init__(self, ranges: Sequence[Range]) -> None:
+    def __init__(self, ranges: Sequence[Range], fetched_ms: Sequence[int] = ()) -> None:
         """
         Args:
             ranges: What is known of points without an entry; by time, disjoint.
+            fetched_ms: When each was fetched, as `Foot` has it.
         """
+        self._fetched_ms = tuple(fetched_ms) or (0,) * len(ranges)
         self.points = self.samples = self.stored_bytes = 0
         self._ranges = tuple(ranges)
-        self._oldest_ms = 0
+        self._oldest_ms = min(filter(None, self._fetched_ms), default=0)
         self._made: list[bytes] = []
         self._last: tuple[int, str] = (-1, "")
         self._open: list[bytes] = []
@@ -167,14 +225,14 @@ class BlockBuilder:
         self._open_bytes = 0
         self._leaves: list[tuple[Leaf, bytes]] = []
 
-    def add(self, point: str, known: Sequence[Known]) -> None:
+    def add(self, point: str, known: Sequence[Known]) -> Entry | None:
         """
-        Add all that is known of a point; without samples in just the block's ranges, nothing is.
+        Add all that is known of a point, and return its entry; without samples in just the block's
+        ranges it has none.
 
         Args:
             point: Its name; behind the one before in the order of `place_in_order`.
-            known: Ranges with their series, and when they were fetched where that is not when the
-                block was, else 0; by time, disjoint.
+            known: Its ranges with their series; by time, disjoint.
 
         Raises:
             ValueError: the point is out of order.
@@ -183,29 +241,33 @@ class BlockBuilder:
         if place <= self._last:
             raise ValueError(f"points out of order: {point!r}")
         self._last = place
-        samples = sum(series.count for _, series, _ in known)
-        if not samples and [(each, 0) for each in self._ranges] == [
-            (time_range, fetched_ms) for time_range, _, fetched_ms in known
+        samples = sum(each.series.count for each in known)
+        if not samples and list(zip(self._ranges, self._fetched_ms, strict=True)) == [
+            (each.range, each.fetched_ms) for each in known
         ]:
-            return
+            return None
         self.points += samples > 0
         self.samples += samples
         stints = []
-        for time_range, series, fetched_ms in known:
+        for time_range, series, fetched_ms, of_levels in known:
             offset = self.stored_bytes if series.frames else 0
             crc = zlib.crc32(series.data)
             if fetched_ms:
                 self._oldest_ms = min(self._oldest_ms or fetched_ms, fetched_ms)
             size = len(series.data)
-            stints.append(Stint(*time_range, offset, size, crc, series.frames, fetched_ms))
+            levels, level_data = of_levels or (None, b"")
+            stints.append(Stint(*time_range, offset, size, crc, series.frames, fetched_ms, levels))
             self._append(series.data)
-        entry = msgspec.msgpack.encode(Entry(point, tuple(stints)))
+            self._append(level_data)
+        entry = Entry(point, tuple(stints))
+        text = msgspec.msgpack.encode(entry)
         if not self._open:
             self._open_hash = place[0]
-        self._open.append(entry)
-        self._open_bytes += len(entry)
+        self._open.append(text)
+        self._open_bytes += len(text)
         if self._open_bytes >= LEAF_BYTES or len(self._open) == LEAF_ENTRIES_MAX:
             self._close()
+        return entry
 
     def _append(self, data: bytes) -> None:
         if data:
@@ -240,7 +302,10 @@ class BlockBuilder:
         for leaf, data in self._leaves:
             leaves.append(msgspec.structs.replace(leaf, offset=self.stored_bytes))
             self._append(data)
-        foot = msgspec.msgpack.encode(Foot(VERSION, self._ranges, tuple(leaves), self._oldest_ms))
+        instants = self._fetched_ms if any(self._fetched_ms) else ()
+        foot = msgspec.msgpack.encode(
+            Foot(VERSION, self._ranges, tuple(leaves), self._oldest_ms, instants)
+        )
         place = DirectoryPlace(begin, self.stored_bytes, len(foot), zlib.crc32(foot))
         self._append(foot)
         return place

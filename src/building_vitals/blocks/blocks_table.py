@@ -13,28 +13,38 @@ import msgspec
 
 from building_vitals.blocks.merging import MERGED_MIN, BlockPlace
 from building_vitals.cache.block_rows import BlockRow, Mark
+from building_vitals.cache.freshness import Freshness, gone_sql, spent_sql
 from building_vitals.instants import INSTANT_MAX_MS
 from building_vitals.ports import Database, Statement, json_parameter
 from building_vitals.ranges import Range
 
 _COLUMNS = """site, start_ms, end_ms, object_key, object_etag, level, fetched_ms, points, samples,
-    stored_bytes, directory_offset, foot_offset, foot_bytes, foot_crc, cut_ms"""
-_VALUES = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15"
+    stored_bytes, directory_offset, foot_offset, foot_bytes, foot_crc, cut_ms, is_once"""
+_VALUES = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16"
 _INSERT = f"INSERT INTO site_blocks ({_COLUMNS}) VALUES ({_VALUES})"  # noqa: S608 - constants only
+# What is known of all points of a range hides all that was fetched of it before.
+_COVERED = """
+UPDATE site_blocks SET gone_ms = ?6
+WHERE site = ?1 AND start_ms >= ?2 AND end_ms <= ?3 AND fetched_ms <= ?4 AND object_key <> ?5
+    AND gone_ms IS NULL
+"""
 
 # In the place of those it was made of, while they are all there and the purges are still those that
 # it was made with.
 _REPLACE = f"""
-INSERT INTO site_blocks ({_COLUMNS})
-SELECT {_VALUES}
+INSERT INTO site_blocks ({_COLUMNS}, last_access_ms)
+SELECT {_VALUES}, (
+    SELECT max(last_access_ms) FROM site_blocks
+    WHERE site = ?1 AND object_key IN (SELECT value FROM json_each(?17))
+)
 WHERE (
     SELECT count(*) FROM site_blocks
-    WHERE site = ?1 AND gone_ms IS NULL AND object_key IN (SELECT value FROM json_each(?16))
-) = json_array_length(?16) AND NOT EXISTS (
+    WHERE site = ?1 AND gone_ms IS NULL AND object_key IN (SELECT value FROM json_each(?17))
+) = json_array_length(?17) AND NOT EXISTS (
     SELECT m.point, m.start_ms, m.end_ms, m.purged_ms FROM cache_purges m
-    WHERE m.site = ?1 AND m.end_ms > ?2 AND m.start_ms < ?3 AND m.purged_ms >= ?17
+    WHERE m.site = ?1 AND m.end_ms > ?2 AND m.start_ms < ?3 AND m.purged_ms >= ?18
     EXCEPT
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?18)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?19)
 )
 """  # noqa: S608 - constants only
 _REPLACED = """
@@ -48,7 +58,7 @@ WHERE site = ?1 AND gone_ms IS NULL AND object_key IN (SELECT value FROM json_ea
 
 _OF_SITE = """
 SELECT start_ms, end_ms, object_key, object_etag, level, fetched_ms, stored_bytes,
-    directory_offset, foot_offset, foot_bytes, foot_crc
+    directory_offset, foot_offset, foot_bytes, foot_crc, is_once
 FROM site_blocks WHERE site = ?1 AND gone_ms IS NULL AND fetched_ms <= ?2
 ORDER BY end_ms, start_ms, object_key
 """
@@ -68,6 +78,23 @@ SELECT DISTINCT site FROM (
 )
 """  # noqa: S608 - constants only
 _DROP_SITE = "UPDATE site_blocks SET gone_ms = ?2 WHERE site = ?1 AND gone_ms IS NULL"
+# A followed site is an archive. Of others a block goes as segments do: when nothing of it is
+# trusted or stands in, or nobody has read it for long; but not while it hides an older copy.
+_SPENT_MS, _GONE_MS = spent_sql(2), gone_sql(2, "last_access_ms")
+_EXPIRE = f"""
+UPDATE site_blocks SET gone_ms = ?1
+WHERE gone_ms IS NULL AND {_GONE_MS} < ?1
+    AND NOT EXISTS (SELECT 1 FROM site_follows f WHERE f.site = site_blocks.site)
+    AND NOT ({_SPENT_MS} >= ?1 AND (EXISTS (
+        SELECT 1 FROM cache_segments o WHERE o.site = site_blocks.site
+            AND o.end_ms > site_blocks.start_ms AND o.start_ms < site_blocks.end_ms
+            AND o.fetched_ms < site_blocks.fetched_ms
+    ) OR EXISTS (
+        SELECT 1 FROM site_blocks o WHERE o.site = site_blocks.site AND o.gone_ms IS NULL
+            AND o.end_ms > site_blocks.start_ms AND o.start_ms < site_blocks.end_ms
+            AND o.fetched_ms < site_blocks.fetched_ms
+    )))
+"""  # noqa: S608 - constants only
 _GONE = "SELECT object_key FROM site_blocks WHERE gone_ms < ?1 LIMIT ?2"
 _DELETE = """
 DELETE FROM site_blocks
@@ -94,6 +121,7 @@ class StoredBlock(msgspec.Struct, frozen=True):
         points, samples, stored_bytes: What it holds.
         directory_offset, foot_offset, foot_bytes, foot_crc: The directory's place.
         cut_ms: Purges up to this instant have been carried out.
+        is_once: Whether some of it was fetched for a request, and not by a follow.
     """
 
     key: str
@@ -109,6 +137,7 @@ class StoredBlock(msgspec.Struct, frozen=True):
     foot_bytes: int
     foot_crc: int
     cut_ms: int = -1
+    is_once: bool = False
 
 
 class Blocks:
@@ -117,9 +146,12 @@ class Blocks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, site: str, block: StoredBlock) -> None:
-        """Make a block known."""
-        await self._database.batch([Statement(_INSERT, _values(site, block))])
+    async def insert(self, site: str, block: StoredBlock, *, now_ms: int) -> None:
+        """Make a block known that knows all of its range; older ones that it covers are gone."""
+        covered = (site, *block.range, block.fetched_ms, block.key, now_ms)
+        await self._database.batch(
+            [Statement(_INSERT, _values(site, block)), Statement(_COVERED, covered)]
+        )
 
     async def replace(
         self,
@@ -187,6 +219,11 @@ class Blocks:
         """Let go of all blocks of a site; return how many."""
         return (await self._database.batch([Statement(_DROP_SITE, (site, now_ms))]))[0].changes
 
+    async def expire(self, freshness: Freshness, *, now_ms: int) -> int:
+        """Let go of blocks of sites that nobody follows, when they may go; return how many."""
+        statement = Statement(_EXPIRE, (now_ms, *freshness.clean_up_values))
+        return (await self._database.batch([statement]))[0].changes
+
     async def gone(self, *, before_ms: int, limit: int) -> list[str]:
         """Return objects that others took the place of before an instant."""
         rows = await self._database.rows(_GONE, before_ms, limit)
@@ -206,7 +243,7 @@ def _values(site: str, block: StoredBlock) -> tuple[str | int, ...]:
     return (
         *(site, *block.range, block.key, block.object_etag, block.level, block.fetched_ms),
         *(block.points, block.samples, block.stored_bytes, block.directory_offset),
-        *(block.foot_offset, block.foot_bytes, block.foot_crc, block.cut_ms),
+        *(block.foot_offset, block.foot_bytes, block.foot_crc, block.cut_ms, int(block.is_once)),
     )
 
 
@@ -221,5 +258,6 @@ def _place(row: dict[str, Any]) -> BlockPlace:
         foot_offset=row["foot_offset"],
         foot_bytes=row["foot_bytes"],
         foot_crc=row["foot_crc"],
+        is_once=bool(row["is_once"]),
     )
     return BlockPlace(found, row["level"], row["stored_bytes"])

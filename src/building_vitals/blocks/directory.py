@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from building_vitals.blocks.block import Entry, Foot, Leaf, Stint
+from building_vitals.blocks.stint_levels import levels_at
 from building_vitals.cache.block_rows import BlockRow, Mark, cut_out
 from building_vitals.cache.segments import BlockSegment
 from building_vitals.ranges import Range, gaps
@@ -73,6 +74,7 @@ def segments_of(
     *,
     marks: Sequence[Mark],
     time_range: Range,
+    level_samples: int = 0,
 ) -> list[BlockSegment]:
     """
     Return what a block knows of a point in a range, as segments; by time, disjoint.
@@ -84,24 +86,19 @@ def segments_of(
         entry: What it has of the point; None where it has no entry.
         marks: What was purged.
         time_range: The range; segments may reach beyond it.
+        level_samples: As for `SegmentIndex.find`, but that no directory is left out.
     """
-    if entry is None:
-        cuts = cut_out(marks, point, block.fetched_ms)
-        return [
-            _segment(block, point, Stint(*left, 0, 0, 0, ()), left)
-            for known in foot.ranges
-            for left in gaps(cuts, Range(*known))
-            if left.clip(time_range)
-        ]
     return [
-        _segment(block, point, stint, left)
-        for stint in entry.stints
+        _segment(block, point, stint, left, level_samples)
+        for stint in (foot.empty_stints() if entry is None else entry.stints)
         for left in gaps(cut_out(marks, point, stint.fetched_ms or block.fetched_ms), stint.range)
         if left.clip(time_range)
     ]
 
 
-def _segment(block: BlockRow, point: str, stint: Stint, left: Range) -> BlockSegment:
+def _segment(
+    block: BlockRow, point: str, stint: Stint, left: Range, level_samples: int
+) -> BlockSegment:
     last = stint.frames[-1] if stint.frames else None
     count = sum(frame.count for frame in stint.frames)
     is_cut = left != stint.range
@@ -123,6 +120,8 @@ def _segment(block: BlockRow, point: str, stint: Stint, left: Range) -> BlockSeg
         data_crc=stint.data_crc,
         frames=stint.frames,
         is_cut=is_cut,
+        is_once=block.is_once,
+        levels=levels_at(stint.offset + stint.stored_bytes, stint.levels, level_samples),
     )
 
 

@@ -9,7 +9,6 @@ ones, of rounds of a few samples, are put together. What was purged is left out.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
 from building_vitals.blocks.block import (
@@ -17,27 +16,33 @@ from building_vitals.blocks.block import (
     DirectoryPlace,
     Entry,
     Known,
+    LevelBytes,
     LostBlock,
-    entries_of,
-    foot_of,
     place_in_order,
 )
+from building_vitals.blocks.block_stream import BlockStream
 from building_vitals.blocks.blocks_table import Blocks, Rival
 from building_vitals.blocks.directory import segments_of
+from building_vitals.blocks.leveling import (
+    LEVELED_SAMPLES_MAX,
+    LevelBudget,
+    leveled_from,
+    levels_of_parts,
+)
 from building_vitals.blocks.merging import BlockPlace, due, merged_level, span_of
+from building_vitals.blocks.stint_levels import carried
 from building_vitals.blocks.store import CONTENT_TYPE, block_metadata, stored_block
 from building_vitals.cache.block_rows import BlockRow, Mark
+from building_vitals.cache.block_trust import may_count_as
 from building_vitals.cache.coverage import Cover, cover
 from building_vitals.cache.joining import join
 from building_vitals.cache.object_keys import block_object_key
-from building_vitals.cache.segments import BlockSegment, Place, Segment
+from building_vitals.cache.segments import BlockSegment, Piece, Place, Segment
 from building_vitals.errors import AppError
 from building_vitals.ports import Database, Invocation, ObjectStore
 from building_vitals.ranges import Range, gaps, merge
 from building_vitals.series.frames import Frame, Series
 
-# Bytes that are read of a block at a time: of its series, and of its directory.
-WINDOW_BYTES = 524_288
 # Bytes that are handed on at a time.
 CHUNK_BYTES = 262_144
 # Points after which others may go on: some milliseconds.
@@ -54,6 +59,7 @@ class BlockMerger:
         database: Database,
         lost: Callable[[Collection[Place]], Awaitable[object]],
         invocation: Invocation,
+        leveled_samples: int = LEVELED_SAMPLES_MAX,
     ) -> None:
         """
         Args:
@@ -61,6 +67,7 @@ class BlockMerger:
             database: The tables.
             lost: Has objects forgotten that are gone or spoilt.
             invocation: Of this moment.
+            leveled_samples: Samples that levels are made of at the most.
         """
         self._objects = objects
         self._blocks = Blocks(database)
@@ -68,10 +75,13 @@ class BlockMerger:
         self._clock = invocation.clock
         self._new_id = invocation.new_id
         self._on_fault = invocation.on_fault
+        self._budget = LevelBudget(leveled_samples)
 
     async def merge_due(self, site: str, most: int, *, before_ms: int | None = None) -> int:
         """
         Merge blocks of a site as long as some are due; return how many times.
+
+        It ends sooner where many levels have been made, by this merger in all.
 
         Should it end at any moment, what was known before or what is known after is there.
 
@@ -86,6 +96,8 @@ class BlockMerger:
             Unavailable: the bucket or the database can't be reached.
         """
         for done in range(most):
+            if self._budget.is_spent:
+                return done
             parts = due(await self._blocks.of_site(site, before_ms=before_ms))
             if not parts or not await self._merge(site, parts):
                 return done
@@ -96,7 +108,8 @@ class BlockMerger:
         span = span_of(parts)
         since_ms = min(each.row.fetched_ms for each in parts)
         marks = await self._blocks.marks(site, span, since_ms=since_ms)
-        merge_run = _MergeRun(self._objects, [each.row for each in parts], marks)
+        leveling = self._budget, leveled_from(sum(each.stored_bytes for each in parts))
+        merge_run = _MergeRun(self._objects, [each.row for each in parts], marks, leveling)
         key = block_object_key(site, span, nonce=self._new_id())
         try:
             oldest_ms = await merge_run.begin()
@@ -121,6 +134,7 @@ class BlockMerger:
             level=merged_level(parts),
             fetched_ms=max(each.row.fetched_ms for each in parts),
             cut_ms=max((each.purged_ms for each in marks), default=-1),
+            is_once=any(each.row.is_once for each in parts),
         )
         now_ms = self._clock.now_ms()
         if await self._blocks.replace(site, block, parts, marks, now_ms=now_ms):
@@ -131,88 +145,6 @@ class BlockMerger:
             # The clean-up finds it.
             self._on_fault("merged block", error)
         return False
-
-
-class _Window:
-    """Reads a block from the beginning to the end, some bytes ahead."""
-
-    def __init__(self, objects: ObjectStore, block: BlockRow, stop: int) -> None:
-        self._objects = objects
-        self._block = block
-        self._stop = stop
-        self._start = 0
-        self._data = memoryview(b"")
-
-    async def read(self, offset: int, length: int) -> memoryview:
-        """
-        Return bytes of the block, not before those that were read last.
-
-        Raises:
-            LostBlock: it is gone or another.
-        """
-        begin = offset - self._start
-        if begin < 0 or begin + length > len(self._data):
-            size = min(max(length, WINDOW_BYTES), self._stop - offset)
-            data = await self._objects.get(
-                self._block.key,
-                offset=offset,
-                length=size,
-                object_etag=self._block.object_etag,
-            )
-            if data is None or size < length:
-                raise LostBlock(self._block.key)
-            self._start, self._data, begin = offset, memoryview(data), 0
-        return self._data[begin : begin + length]
-
-
-class _BlockStream:
-    """One of the blocks that are merged: its entries one after the other, and their samples."""
-
-    def __init__(self, objects: ObjectStore, block: BlockRow) -> None:
-        self.block = block
-        self._leaves = _Window(objects, block, block.foot_offset + block.foot_bytes)
-        self._series = _Window(objects, block, block.directory_offset)
-
-    async def begin(self) -> None:
-        """
-        Read the foot.
-
-        Raises:
-            LostBlock: the block is gone or spoilt.
-        """
-        block = self.block
-        try:
-            data = await self._leaves.read(block.foot_offset, block.foot_bytes)
-            self.foot = foot_of(bytes(data), block.foot_crc)
-        except ValueError as error:
-            raise LostBlock(block.key) from error
-
-    async def entries(self) -> AsyncIterator[Entry]:
-        """
-        Yield all entries.
-
-        Raises:
-            LostBlock: the block is gone or spoilt.
-        """
-        for leaf in self.foot.leaves:
-            try:
-                found = entries_of(leaf, await self._leaves.read(leaf.offset, leaf.stored_bytes))
-            except ValueError as error:
-                raise LostBlock(self.block.key) from error
-            for entry in found:
-                yield entry
-
-    async def series(self, segment: Segment) -> bytes:
-        """
-        Return the bytes of a segment's series.
-
-        Raises:
-            LostBlock: they are not those that were stored.
-        """
-        data = bytes(await self._series.read(segment.offset, segment.stored_bytes))
-        if zlib.crc32(data) != segment.data_crc:
-            raise LostBlock(self.block.key)
-        return data
 
 
 class _MergeRun:
@@ -233,10 +165,21 @@ class _MergeRun:
         objects: ObjectStore,
         blocks: Sequence[BlockRow],
         marks: Sequence[Mark],
+        leveling: tuple[LevelBudget, int],
     ) -> None:
+        """
+        Args:
+            objects: The bucket.
+            blocks: What is merged.
+            marks: What was purged.
+            leveling: How many samples may be gone through for levels, and from how many on a series
+                gets some.
+        """
+        self._leveling = leveling
         self.rivals: Mapping[str, Sequence[Rival]] = {}
-        self._parts = [_BlockStream(objects, each) for each in blocks]
+        self._parts = [BlockStream(objects, each) for each in blocks]
         self._marks = list(marks)
+        self._latest_ms = max(each.fetched_ms for each in blocks)
         self._span = Range(
             min(each.start_ms for each in blocks), max(each.end_ms for each in blocks)
         )
@@ -250,7 +193,9 @@ class _MergeRun:
         """
         for each in self._parts:
             await each.begin()
-        self.builder = BlockBuilder(merge(each.range for each in self._known_of("", {})))
+        used = cover("", self._known_of("", {}), self._span)
+        empty = _stretches(used, (), self._latest_ms)
+        self.builder = BlockBuilder([each[0] for each in empty], [each[2] for each in empty])
         return min(each.foot.oldest_ms or each.block.fetched_ms for each in self._parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -276,10 +221,12 @@ class _MergeRun:
         """Yield all points in order, with their entries by the number of the part."""
         streams = [each.entries() for each in self._parts]
         heads = [await anext(each, None) for each in streams]
-        # Of these it has to be said that something is not known, also where they have no samples.
-        purged = sorted({each.point for each in self._marks if each.point}, key=place_in_order)
+        # Of these it has to be said that something is not known, or was fetched before a segment
+        # above it, also where they have no samples.
+        named = {each.point for each in self._marks if each.point} | set(self.rivals)
+        told = sorted(named, key=place_in_order)
         while True:
-            names = {each.point for each in heads if each is not None} | set(purged[:1])
+            names = {each.point for each in heads if each is not None} | set(told[:1])
             if not names:
                 return
             point = min(names, key=place_in_order)
@@ -288,8 +235,8 @@ class _MergeRun:
                 if head is not None and head.point == point:
                     found[n] = head
                     heads[n] = await anext(streams[n], None)
-            if purged[:1] == [point]:
-                del purged[0]
+            if told[:1] == [point]:
+                del told[0]
             yield point, found
 
     def _known_of(self, point: str, entries: dict[int, Entry]) -> list[BlockSegment]:
@@ -304,6 +251,7 @@ class _MergeRun:
                 entries.get(n),
                 marks=self._marks,
                 time_range=self._span,
+                level_samples=1,
             )
         ]
 
@@ -311,45 +259,82 @@ class _MergeRun:
         """
         Return what is known of a point as a series for each range: of each instant what was fetched
         last, and as fetched when the last of them was, but for where rivals lie: there it must
-        stay older than what was fetched in between.
+        stay older than what was fetched in between. So does what may not be trusted for longer.
         """
         by_key = {each.block.key: each for each in self._parts}
         used = cover(point, segments, self._span)
-        data: dict[tuple[str, int], bytes] = {}
+        read = _Read()
         for segment, _ in used.known:
-            place = segment.key, segment.offset
-            if segment.count and place not in data:
-                data[place] = await by_key[segment.key].series(segment)
-
-        def read(segment: Segment, frame: Frame) -> bytes:
-            own = data[segment.key, segment.offset]
-            return own[frame.offset : frame.offset + frame.stored_bytes]
-
+            if segment.count and not read.has(segment):
+                read.keep(segment, await by_key[segment.key].series(segment))
         found: list[Known] = []
-        for time_range, parts, fetched_ms in _stretches(used, self.rivals.get(point, ())):
+        for time_range, parts, fetched_ms in _stretches(
+            used, self.rivals.get(point, ()), self._latest_ms
+        ):
             match [each for each in parts if each[0].count]:
                 case []:
-                    series = Series((), b"")
+                    series, levels = Series((), b""), None
                 case [(segment, part)] if part == segment.range and not segment.is_cut:
-                    series = Series(segment.frames or (), data[segment.key, segment.offset])
+                    series, levels = read.whole(segment)
                 case _:
                     try:
-                        series = join(point, time_range, parts, read).series
+                        series = join(point, time_range, parts, read.frame).series
+                        levels = None
                     except ValueError as error:
                         # What was stored is at hand; so it was spoilt before that.
                         raise LostBlock(next(each.key for each, _ in parts if each.key)) from error
-            found.append((time_range, series, fetched_ms))
+            if levels is None:
+                levels = await levels_of_parts(parts, series, read.piece, *self._leveling)
+            found.append(Known(time_range, series, fetched_ms, levels))
         return found
 
 
+class _Read:
+    """What has been read of a point: series with their levels behind them."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, list[tuple[int, bytes]]] = {}
+
+    def has(self, segment: Segment) -> bool:
+        """Return whether a segment's series has been read."""
+        return any(segment.offset == offset for offset, _ in self._held.get(segment.key, ()))
+
+    def keep(self, segment: Segment, data: bytes) -> None:
+        """Keep the bytes of a segment's series and levels."""
+        self._held.setdefault(segment.key, []).append((segment.offset, data))
+
+    def _slice(self, key: str, offset: int, length: int) -> memoryview:
+        start, data = next(
+            each for each in self._held[key] if 0 <= offset - each[0] <= len(each[1]) - length
+        )
+        return memoryview(data)[offset - start : offset - start + length]
+
+    def frame(self, segment: Segment, frame: Frame) -> memoryview:
+        """Return the bytes of a frame."""
+        return self._slice(segment.key, segment.offset + frame.offset, frame.stored_bytes)
+
+    def piece(self, piece: Piece) -> memoryview:
+        """Return the bytes of a piece."""
+        return self._slice(piece.key, piece.offset, piece.stored_bytes)
+
+    def whole(self, segment: Segment) -> tuple[Series, LevelBytes | None]:
+        """Return a series as it is, with its levels, where it has some."""
+        data = bytes(self._slice(segment.key, segment.offset, segment.stored_bytes))
+        kept = sum(each.stored_bytes for each in segment.levels or ())
+        behind = self._slice(segment.key, segment.offset + segment.stored_bytes, kept)
+        return Series(segment.frames or (), data), carried(segment.levels, bytes(behind))
+
+
 def _stretches(
-    used: Cover, rivals: Sequence[Rival]
+    used: Cover, rivals: Sequence[Rival], latest_ms: int
 ) -> list[tuple[Range, list[tuple[Segment, Range]], int]]:
     """Return what becomes one: its range, its parts, and when it was fetched if it stays apart."""
     found: list[tuple[Range, list[tuple[Segment, Range]], int]] = []
     for segment, whole in used.known:
         newer = (time_range for time_range, at_ms in rivals if at_ms >= segment.fetched_ms)
         beside = gaps(merge(newer), whole)
+        if isinstance(segment, BlockSegment) and not may_count_as(segment, latest_ms):
+            beside = []
         pieces = [(each, 0) for each in beside]
         pieces += [(each, segment.fetched_ms) for each in gaps(beside, whole)]
         for piece, fetched_ms in sorted(pieces):

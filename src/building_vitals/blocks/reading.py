@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -62,6 +63,7 @@ class BlockReader:
         found: FoundBlocks,
         segments: Sequence[Segment],
         known: tuple[Freshness, int] | None,
+        level_samples: int = 0,
     ) -> list[Segment]:
         """
         Return the segments of *points* in *time_range* that lie in blocks.
@@ -75,13 +77,12 @@ class BlockReader:
             segments: Those that have rows: what newer ones of them hold is not looked up.
             known: The rule and the present: what lies within the range and is known to its end
                 comes without its frames.
+            level_samples: As for `SegmentIndex.find`; where levels are wanted, all frames come.
 
         Raises:
             Unavailable: the bucket can't be reached.
         """
-        by_point: dict[str, list[Segment]] = {}
-        for each in segments:
-            by_point.setdefault(each.point, []).append(each)
+        by_point = _by_point(segments)
         hashes = {point: name_hash(point) for point in points}
         gate, reads = asyncio.Semaphore(BLOCKS_MAX), asyncio.Semaphore(READS_MAX)
 
@@ -101,17 +102,14 @@ class BlockReader:
                 self._memory.forget(block.key)
                 await self._lost([Place(block.key)])
                 return []
+            lean = None if level_samples else known
+            found_of = partial(
+                segments_of, marks=found.marks, time_range=time_range, level_samples=level_samples
+            )
             return [
-                _lean(segment, time_range, known)
+                _lean(segment, time_range, lean)
                 for point in asked
-                for segment in segments_of(
-                    block,
-                    foot,
-                    point,
-                    entries.get(point),
-                    marks=found.marks,
-                    time_range=time_range,
-                )
+                for segment in found_of(block, foot, point, entries.get(point))
             ]
 
         of_blocks = await asyncio.gather(*map(read, found.blocks))
@@ -198,6 +196,13 @@ class BlockReader:
         if data is None:
             raise LostBlock(block.key)
         return data
+
+
+def _by_point(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
+    found: dict[str, list[Segment]] = {}
+    for each in segments:
+        found.setdefault(each.point, []).append(each)
+    return found
 
 
 def _is_held(segments: Iterable[Segment], block: BlockRow, shared: Range) -> bool:

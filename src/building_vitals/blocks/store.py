@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from building_vitals.blocks.block import BlockBuilder, DirectoryPlace, Known, place_in_order
+from building_vitals.blocks.block import (
+    VERSION,
+    BlockBuilder,
+    DirectoryPlace,
+    Entry,
+    Foot,
+    Known,
+    place_in_order,
+)
 from building_vitals.blocks.blocks_table import Blocks, StoredBlock
+from building_vitals.blocks.directory import segments_of
 from building_vitals.blocks.merging import level_of
-from building_vitals.cache.block_rows import cut_out
+from building_vitals.cache.block_rows import BlockRow, cut_out
 from building_vitals.cache.object_keys import block_object_key
+from building_vitals.cache.segments import BlockSegment
 from building_vitals.instants import format_instant
 from building_vitals.ports import Database, Invocation, ObjectInfo, ObjectStore
 from building_vitals.ranges import Range, gaps, merge
@@ -34,10 +44,17 @@ class BlockStore:
         self._new_id = invocation.new_id
 
     async def keep(
-        self, site: str, known: Range, series: Sequence[PointSeries], *, fetched_ms: int
-    ) -> None:
+        self,
+        site: str,
+        known: Range,
+        series: Sequence[PointSeries],
+        *,
+        fetched_ms: int,
+        is_once: bool = False,
+        points: Sequence[str] = (),
+    ) -> list[BlockSegment]:
         """
-        Store a block, and make it known.
+        Store a block, and make it known; return what it knows of some points, without levels.
 
         Args:
             site: The site.
@@ -46,14 +63,19 @@ class BlockStore:
             series: All that the site had in that range, from pages; of a point any number, each
                 known over its own range, disjoint.
             fetched_ms: When the fetch began; nothing later than that is known.
+            is_once: Whether it was fetched for a request, and not by a follow.
+            points: Their names.
 
         Raises:
             Unavailable: the bucket or the database can't be reached.
             ValueError: a series came of calls by point.
         """
         builder = BlockBuilder([known])
-        for point, stints in _by_point(series):
-            builder.add(point, stints)
+        asked, found = frozenset(points), dict[str, Entry]()
+        for point, parts in _by_point(series):
+            entry = builder.add(point, parts)
+            if entry is not None and point in asked:
+                found[point] = entry
         place = builder.end()
         key = block_object_key(site, known, nonce=self._new_id())
         info = await self._put(site, key, known, builder)
@@ -65,8 +87,17 @@ class BlockStore:
             place,
             level=level_of(known),
             fetched_ms=fetched_ms,
+            is_once=is_once,
         )
-        await self._blocks.insert(site, block)
+        await self._blocks.insert(site, block, now_ms=self._clock.now_ms())
+        row, foot = block_row(block), Foot(VERSION, (known,), ())
+        return [
+            segment
+            for point in points
+            for segment in segments_of(
+                *(row, foot, point, found.get(point)), marks=[], time_range=known
+            )
+        ]
 
     async def kept(self, site: str) -> list[tuple[Range, int]]:
         """
@@ -128,6 +159,7 @@ def stored_block(
     level: int,
     fetched_ms: int,
     cut_ms: int = -1,
+    is_once: bool = False,
 ) -> StoredBlock:
     """Return the row of a block that has been put."""
     return StoredBlock(
@@ -144,6 +176,15 @@ def stored_block(
         foot_bytes=place.foot_bytes,
         foot_crc=place.foot_crc,
         cut_ms=cut_ms,
+        is_once=is_once,
+    )
+
+
+def block_row(block: StoredBlock) -> BlockRow:
+    """Return a block as the index knows it."""
+    return BlockRow(
+        *(block.key, block.object_etag, *block.range, block.fetched_ms, block.directory_offset),
+        *(block.foot_offset, block.foot_bytes, block.foot_crc, block.is_once),
     )
 
 
@@ -153,9 +194,9 @@ def _by_point(series: Sequence[PointSeries]) -> list[tuple[str, list[Known]]]:
     for each in series:
         if each.is_by_point:
             raise ValueError(f"a block is made of pages alone: {each.point!r} came by point")
-        found.setdefault(each.point, []).append((each.known, each.series, 0))
+        found.setdefault(each.point, []).append(Known(each.known, each.series))
     return [
-        (point, sorted(found[point], key=lambda one: one[0]))
+        (point, sorted(found[point], key=lambda one: one.range))
         for point in sorted(found, key=place_in_order)
     ]
 

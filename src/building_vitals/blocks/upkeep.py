@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from building_vitals.blocks.blocks_table import Blocks
 from building_vitals.blocks.merger import BlockMerger
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.cache.object_keys import BLOCKS_PREFIX
@@ -44,6 +45,25 @@ class DueMerges:
             most = MERGES_MAX - total
             total += await self._merger.merge_due(site, most, before_ms=before_ms)
         return total
+
+
+class ExpiredBlocks:
+    """
+    Lets go of blocks of sites that nobody follows: jobs over whole sites have left them.
+
+    They live as long as segments do.
+    """
+
+    name = "expired blocks"
+    rank = ROUTINE
+
+    def __init__(self, blocks: Blocks, freshness: Freshness) -> None:
+        self._blocks = blocks
+        self._freshness = freshness
+
+    async def run(self, now_ms: int) -> int:
+        """Let go of them; return how many."""
+        return await self._blocks.expire(self._freshness, now_ms=now_ms)
 
 
 class GoneBlocks:
@@ -92,11 +112,16 @@ class OrphanBlocks(OrphanObjects):
 
 
 def steps(
-    database: Database, objects: ObjectStore, index: SegmentIndex, merger: BlockMerger
+    database: Database,
+    objects: ObjectStore,
+    index: SegmentIndex,
+    merger: BlockMerger,
+    freshness: Freshness,
 ) -> list[Step]:
     """Return the steps of the maintenance run that blocks need."""
     blocks = Blocks(database)
     return [
+        ExpiredBlocks(blocks, freshness),
         GoneBlocks(blocks, objects),
         OrphanBlocks(CacheUpkeep(database, index), objects, blocks),
         DueMerges(blocks, merger),

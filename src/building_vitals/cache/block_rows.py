@@ -24,6 +24,8 @@ class BlockRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
         directory_offset: Where its directory begins in the object, bytes.
         foot_offset, foot_bytes, foot_crc: The place of the foot, with which the directory ends, and
             the CRC-32.
+        is_once: Whether some of it was fetched for a request; else by a follow, whose rounds read
+            again what may change.
     """
 
     key: str
@@ -35,6 +37,7 @@ class BlockRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     foot_offset: int
     foot_bytes: int
     foot_crc: int
+    is_once: bool = False
 
     @property
     def range(self) -> Range:

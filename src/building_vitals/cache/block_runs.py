@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from building_vitals.cache.block_trust import may_count_as
 from building_vitals.cache.coverage import cover
 from building_vitals.cache.joining import Run, is_small
-from building_vitals.cache.segments import Segment
+from building_vitals.cache.segments import BlockSegment, Segment
 from building_vitals.ranges import Range
 
 # As that of the store, which reads what lies so close together at once.
@@ -44,8 +45,8 @@ def block_runs(
     Return what is taken out of blocks for a range, some points after the other.
 
     Parts that follow each other become one, as when blocks are merged: fetched when the last of
-    them was. Where another segment is the newest, nothing is taken, nor beyond the range: what
-    there is newer has not been looked up.
+    them was, where they may count as that. Where another segment is the newest, nothing is taken,
+    nor beyond the range: what there is newer has not been looked up.
 
     Args:
         by_point: All that there is of each point.
@@ -66,14 +67,23 @@ def block_runs(
                 continue
             size += segment.stored_bytes
             last = own[-1] if own else None
-            latest_ms = segment.fetched_ms
-            if last is not None and last.fetched_ms != latest_ms:
-                latest_ms = max(last.fetched_ms, latest_ms)
-                last = last if latest_ms <= before_ms else None
-            if last is not None and last.known.end_ms == part.start_ms:
+            latest_ms = max(last.fetched_ms if last else 0, segment.fetched_ms)
+            if (
+                last
+                and last.known.end_ms == part.start_ms
+                and _are_alike(last, segment, latest_ms, before_ms)
+            ):
                 known = Range(last.known.start_ms, part.end_ms)
                 own[-1] = Run(point, known, latest_ms, [*last.parts, (segment, part)])
             else:
                 own.append(Run(point, part, segment.fetched_ms, [(segment, part)]))
         found += own
     return found
+
+
+def _are_alike(run: Run, segment: Segment, latest_ms: int, before_ms: int) -> bool:
+    """Return whether all parts of a run, and another one, may count as fetched at an instant."""
+    if run.fetched_ms != segment.fetched_ms and latest_ms > before_ms:
+        return False
+    parts = [*(each for each, _ in run.parts), segment]
+    return all(may_count_as(each, latest_ms) for each in parts if isinstance(each, BlockSegment))

@@ -11,12 +11,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from building_vitals.cache.fetch_plan import UpstreamQuery
 from building_vitals.cache.freshness import closings
 from building_vitals.cache.need import Need, Progress
+from building_vitals.cache.segments import Segment
 from building_vitals.errors import AppError, UpstreamError
 from building_vitals.ports import Clock
 from building_vitals.ranges import Range, merge
@@ -25,6 +27,9 @@ from building_vitals.series.folding import Folder, PointSeries, SampleTooOld
 from building_vitals.upstream.costs import FetchCosts
 from building_vitals.upstream.port import FetchCount, Upstream
 from building_vitals.upstream.profile import Source
+
+if TYPE_CHECKING:
+    from building_vitals.cache.site_sink import SiteKeeping, SiteSink
 
 OnProgress = Callable[[Progress], Awaitable[None]]
 # Stores series that came, or raises an AppError.
@@ -49,6 +54,7 @@ class FetchOutcome(msgspec.Struct):
     Attributes:
         fetched_ms: When it was begun.
         point_series: What is known by it and not stored yet.
+        segments: What is known by it and stored, with all else that its pages held.
         fetched: The ranges that came, merged over all points.
         samples: Those that came.
         requests: Requests it took, those of fetches that failed included.
@@ -58,6 +64,7 @@ class FetchOutcome(msgspec.Struct):
 
     fetched_ms: int
     point_series: list[PointSeries] = []
+    segments: list[Segment] = []
     fetched: list[Range] = []
     samples: int = 0
     requests: int = 0
@@ -76,7 +83,8 @@ class GapFetcher:
     Fetches from the upstream.
 
     What came is stored once *held_samples_max* are held, or something for *held_ms_max*. What can't
-    be stored ends a fetch, unless *on_fault* is to hear of it: somebody waits for it, then.
+    be stored ends a fetch, unless *on_fault* is to hear of it: somebody waits for it, then. With
+    *keep_site*, of pages that hold the whole site all is stored: only where nobody waits.
     """
 
     def __init__(
@@ -87,9 +95,11 @@ class GapFetcher:
         held_samples_max: int = HELD_SAMPLES_MAX,
         held_ms_max: int = HELD_MS_MAX,
         on_fault: OnFault | None = None,
+        keep_site: SiteKeeping | None = None,
     ) -> None:
         self._upstream = upstream
         self._clock = clock
+        self._keep_site = keep_site
         self._held_max = (held_samples_max, held_ms_max)
         self._on_fault = on_fault
 
@@ -129,6 +139,7 @@ class GapFetcher:
             on_progress=on_progress,
             store=store,
             on_fault=self._on_fault,
+            keep_site=self._keep_site,
         )
         gate = asyncio.Semaphore(FETCHES_MAX)
 
@@ -154,6 +165,7 @@ class _FetchState(msgspec.Struct):
         begun_ms: When it was begun.
         planned_ms: How long it was planned to take; 0 where that is not known.
         slowness: How many times longer it takes, by what has come; 0 while nothing says.
+        site: Of pages that hold the whole site: what of them is stored; else None.
     """
 
     asked_ms: int
@@ -164,6 +176,7 @@ class _FetchState(msgspec.Struct):
     begun_ms: int = 0
     planned_ms: int = 0
     slowness: float = 0.0
+    site: SiteSink | None = None
 
     def come_to(self, covered: float, now_ms: int) -> None:
         """Note which share is complete by now."""
@@ -194,8 +207,10 @@ class _FetchRun:
         on_progress: OnProgress | None,
         store: Store | None,
         on_fault: OnFault | None,
+        keep_site: SiteKeeping | None,
     ) -> None:
         self.outcome = outcome
+        self._keep_site = keep_site
         self._upstream = upstream
         self._need = need
         self._asked_ms = asked_ms
@@ -217,32 +232,55 @@ class _FetchRun:
         closings_ms = closings(fetch.time_range, self.outcome.fetched_ms)
         folder = Folder(fetch.points, fetch.time_range, closings_ms)
         state = _FetchState(_asked_ms(fetch), folder, begun_ms=self._clock.now_ms())
+        sink = FolderSink(folder)
+        size = len(fetch.points), fetch.time_range.duration_ms
         if self._costs is not None:
-            size = len(fetch.points), fetch.time_range.duration_ms
             state.planned_ms = self._costs.fetch_ms(*size)
+            if self._keep_site and self._source != "points" and self._costs.takes_site(*size):
+                # As app.py says: only jobs do.
+                from building_vitals.cache.site_sink import SiteSink
+
+                sink = state.site = SiteSink(folder, self._need.site, fetch, self._keep_site)
         self._states.append(state)
         try:
-            state.count = await self._upstream.fetch_samples(
-                self._need.site,
-                fetch.points,
-                fetch.time_range,
-                _FolderSink(folder),
-                deadline_ms=self._need.deadline_ms,
-                source=self._source,
-                on_page=partial(self._page, state),
-            )
+            state.count = await self._ask(fetch, state, sink)
             folder.advance(None, fetch.time_range.end_ms)
         except AppError as error:
-            self.outcome.failure = self.outcome.failure or error
-            state.failed_requests = error.upstream_requests
+            self._fail(state, error)
             # For the requests that it took.
             with suppress(AppError):
                 await self._report()
         state.come_to(folder.covered, self._clock.now_ms())
-        state.folder = None
-        self.outcome.add(self._own(state, folder.finish()))
+        if state.site is None:
+            state.folder = None
+            self.outcome.add(self._own(state, folder.finish()))
+        else:
+            try:
+                await state.site.store(self.outcome, is_last=True)
+            except AppError as error:
+                self._fail(state, error)
+            state.folder = None
         self.outcome.unreadable += folder.unreadable
         self._count_requests()
+
+    async def _ask(self, fetch: UpstreamQuery, state: _FetchState, sink: FolderSink) -> FetchCount:
+        """Have the upstream asked; of the whole site, where all of it is stored."""
+        deadline_ms, on_page = self._need.deadline_ms, partial(self._page, state)
+        site, time_range = self._need.site, fetch.time_range
+        if state.site is not None:
+            return await self._upstream.fetch_site(
+                site, time_range, sink, deadline_ms=deadline_ms, on_page=on_page
+            )
+        return await self._upstream.fetch_samples(
+            *(site, fetch.points, time_range, sink),
+            deadline_ms=deadline_ms,
+            source=self._source,
+            on_page=on_page,
+        )
+
+    def _fail(self, state: _FetchState, error: AppError) -> None:
+        self.outcome.failure = self.outcome.failure or error
+        state.failed_requests = max(state.failed_requests, error.upstream_requests)
 
     def _own(self, state: _FetchState, point_series: list[PointSeries]) -> list[PointSeries]:
         """Return the series of the site's own points, with the word of where they came from."""
@@ -301,20 +339,21 @@ class _FetchRun:
             return
         self._stored_ms, share = now_ms, self._share()
         for state in self._states:
-            if state.folder is not None:
+            if state.site is not None and state.folder is not None:
+                await state.site.store(self.outcome)
+            elif state.folder is not None:
                 self.outcome.add(self._own(state, state.folder.take_known()))
         point_series, self.outcome.point_series = self.outcome.point_series, []
-        if not point_series:
-            return
         try:
-            await store(point_series)
+            if point_series:
+                await store(point_series)
         except AppError:
             self.outcome.point_series += point_series
             raise
         self._stored_share = share
 
 
-class _FolderSink:
+class FolderSink:
     """The sink of one fetch: a sample that comes too late is the upstream's fault."""
 
     def __init__(self, folder: Folder) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -44,6 +44,9 @@ from building_vitals.ports import Database, Invocation
 from building_vitals.ranges import merge
 from building_vitals.upstream.port import Upstream
 
+if TYPE_CHECKING:
+    from building_vitals.cache.site_sink import SiteKeeping
+
 
 class SegmentFiller(Judgement):
     """
@@ -52,7 +55,8 @@ class SegmentFiller(Judgement):
     Arguments are those of a `Judgement`, and others. *lease_ms* is how long a lease lives unless
     renewed; *waiting*, *failures* and *twins* are shared by all fillers of the isolate. With
     *is_background*, it works for jobs: no person waits for that. *charge* is told the cost of each
-    fetch before it begins, and may refuse it.
+    fetch before it begins, and may refuse it. Of what it fetches in the background by pages that
+    hold the whole site, *keep_site* stores everything.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class SegmentFiller(Judgement):
         invocation: Invocation,
         is_background: bool = False,
         charge: Charge | None = None,
+        keep_site: SiteKeeping | None = None,
     ) -> None:
         super().__init__(
             upstream=upstream,
@@ -87,6 +92,7 @@ class SegmentFiller(Judgement):
             invocation.clock,
             held_ms_max=HELD_MS_MAX if is_background else HELD_AWAITED_MS_MAX,
             on_fault=None if is_background else invocation.on_fault,
+            keep_site=keep_site if is_background else None,
         )
         self._keeper = Keeper(store, database, invocation)
         self._database = database
@@ -248,7 +254,7 @@ class SegmentFiller(Judgement):
                     self._index.find_statement(need.site, lease.points, lease.time_range, *known),
                 ]
             )
-            segments = await self._index.found(found.rows, lease.points, lease.time_range, known[0])
+            segments = await self._index.found(found.rows, lease.points, lease.time_range, *known)
         except BaseException:
             # It may have been taken all the same.
             self._run_later(self._keeper.release(lease))

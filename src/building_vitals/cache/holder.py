@@ -169,7 +169,7 @@ class LeaseHolder:
             store=store,
         )
         made = self._keeper.object_of(need.site, outcome.point_series, fetched_ms)
-        segments += made.segments if made else []
+        segments += [*outcome.segments, *(made.segments if made else [])]
         return Came(segments, made, outcome)
 
     def _failed(self, lease: Lease, missing: Gaps, came: Came) -> Statement | None:

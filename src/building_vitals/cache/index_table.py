@@ -14,7 +14,7 @@ import msgspec
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.look_up_table import find_statement, found_in
 from building_vitals.cache.look_ups import LookUps
-from building_vitals.cache.object_keys import is_row_key
+from building_vitals.cache.object_keys import BLOCKS_PREFIX, is_row_key
 from building_vitals.cache.rows_table import (
     COLUMNS,
     EXPIRES_MS,
@@ -192,7 +192,7 @@ class SegmentIndex:
         """
         statement = self.find_statement(site, points, time_range, known, level_samples)
         rows = await self._database.rows(statement.sql, *statement.values)
-        return await self.found(rows, points, time_range, known)
+        return await self.found(rows, points, time_range, known, level_samples)
 
     @staticmethod
     def find_statement(
@@ -211,6 +211,7 @@ class SegmentIndex:
         points: Sequence[str],
         time_range: Range,
         known: tuple[Freshness, int] | None = None,
+        level_samples: int = 0,
     ) -> list[Segment]:
         """
         Return the segments in the rows of a find statement, and those in the blocks it found.
@@ -224,7 +225,12 @@ class SegmentIndex:
         if blocks is None or self._more is None:
             return segments
         more = await self._more().find(
-            points, time_range, found=blocks, segments=segments, known=known
+            points,
+            time_range,
+            found=blocks,
+            segments=segments,
+            known=known,
+            level_samples=level_samples,
         )
         return [*more, *segments]
 
@@ -334,9 +340,13 @@ class SegmentIndex:
 
     async def note_access(self, keys: Sequence[str], *, now_ms: int, before_ms: int) -> None:
         """Note that objects are read whose last access was noted at an instant or before."""
-        await self._database.batch(
-            [Statement(_NOTE_ACCESS, (json_parameter(keys), now_ms, before_ms))]
-        )
+        values = (json_parameter(keys), now_ms, before_ms)
+        statements = [Statement(_NOTE_ACCESS, values)]
+        if any(key.startswith(BLOCKS_PREFIX) for key in keys):
+            from building_vitals.cache.site_blocks_table import NOTE_ACCESS
+
+            statements.append(Statement(NOTE_ACCESS, values))
+        await self._database.batch(statements)
 
     async def forget(self, places: Collection[Place], *, now_ms: int) -> int:
         """

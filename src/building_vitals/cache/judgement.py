@@ -16,7 +16,7 @@ from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.need import Need, Resolution
 from building_vitals.cache.refetch import Refetch
-from building_vitals.cache.segments import Segment
+from building_vitals.cache.segments import BlockSegment, Segment
 from building_vitals.errors import AppError
 from building_vitals.ports import Invocation
 from building_vitals.upstream.port import Upstream
@@ -58,9 +58,10 @@ class Judgement:
             self._upstream.costs(need.site),
             self._know_follows(need.site, False),
         )
-        if any(each.is_block for each in segments):
+        of_blocks = [each for each in segments if isinstance(each, BlockSegment)]
+        if not all(each.is_once for each in of_blocks):
             await self._know_follows(need.site, True)
-        if self._freshness_of(need.site).followed is not None:
+        if of_blocks or self._freshness_of(need.site).followed is not None:
             filled = {each.point for each in segments if each.count}
             bare = [point for point in need.points if point not in filled]
             # Nothing is missing of points that the site does not have, but that is to be said.

@@ -127,7 +127,8 @@ UNION ALL
 SELECT json_object(
     'blocks', json_group_array(json_array(
         b.object_key, b.object_etag, b.start_ms, b.end_ms, b.fetched_ms,
-        b.directory_offset, b.foot_offset, b.foot_bytes, b.foot_crc
+        b.directory_offset, b.foot_offset, b.foot_bytes, b.foot_crc,
+        json(iif(b.is_once, 'true', 'false'))
     )),
     'marks', (
         SELECT json_group_array(json_array(m.point, m.start_ms, m.end_ms, m.purged_ms))

@@ -26,6 +26,7 @@ class MoreSegments(Protocol):
         found: FoundBlocks,
         segments: Sequence[Segment],
         known: tuple[Freshness, int] | None,
+        level_samples: int,
     ) -> list[Segment]:
         """
         Return the segments of *points* in *time_range* that lie in blocks.
@@ -36,6 +37,7 @@ class MoreSegments(Protocol):
             found: The blocks there are, and what was purged.
             segments: Those that have rows: what newer ones of them hold is left out.
             known: As for `SegmentIndex.find`.
+            level_samples: The same.
 
         Raises:
             Unavailable: the bucket can't be reached.

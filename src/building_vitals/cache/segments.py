@@ -201,7 +201,14 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class BlockSegment(Segment, frozen=True, array_like=True, gc=False):
-    """A segment of a block: no row of the index is its own."""
+    """
+    A segment of a block: no row of the index is its own.
+
+    Attributes:
+        is_once: Whether it was fetched for a request, and not by a follow.
+    """
+
+    is_once: bool = False
 
     @property
     def is_block(self) -> bool:

@@ -55,6 +55,11 @@ _DROP = """
 UPDATE site_blocks SET gone_ms = ?4
 WHERE site = ?1 AND start_ms >= ?2 AND end_ms <= ?3 AND gone_ms IS NULL AND fetched_ms <= ?4
 """
+# As the index notes it of objects.
+NOTE_ACCESS = """
+UPDATE site_blocks SET last_access_ms = ?2
+WHERE last_access_ms <= ?3 AND gone_ms IS NULL AND object_key IN (SELECT value FROM json_each(?1))
+"""
 
 
 def forget_block_statements(keys: Collection[str], *, now_ms: int) -> list[Statement]:

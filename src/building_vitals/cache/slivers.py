@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from building_vitals.cache.joining import runs
 from building_vitals.cache.segments import Segment
 
 # Times the largest sliver that all slivers of one fetch may have together, and those of one answer
@@ -51,6 +50,9 @@ def are_many(of_point: Sequence[Segment]) -> bool:
     ]
     if len(small) <= SAVED_MIN:
         return False
+    # As app.py says: few points have so many.
+    from building_vitals.cache.joining import runs
+
     return sum(len(parts) - 1 for _, _, parts in runs(small)) >= SAVED_MIN
 
 

@@ -32,7 +32,7 @@ class SiteKeeper(Protocol):
 
     async def keep(
         self, site: str, known: Range, series: Sequence[PointSeries], *, fetched_ms: int
-    ) -> None:
+    ) -> object:
         """
         Store all that the site had in a range, and make it known.
 

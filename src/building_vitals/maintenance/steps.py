@@ -33,7 +33,7 @@ def all_steps(
     """Return the periodic work of every room; *statistics* is the database of the requests."""
     return [
         *cache_upkeep.steps(database, objects, index, freshness),
-        *blocks_upkeep.steps(database, objects, index, merger),
+        *blocks_upkeep.steps(database, objects, index, merger, freshness),
         *jobs_upkeep.steps(database, objects, queues, results),
         *follow_upkeep.steps(database, queues),
         *datasets_upkeep.steps(datasets),

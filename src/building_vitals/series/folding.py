@@ -294,6 +294,7 @@ class Folder:
         # Of all points: up to when all has been given, and has been taken.
         self._complete_ms = self._taken_ms = time_range.start_ms
         self._folds = {point: _PointFold(time_range, closings_ms) for point in points}
+        self._unasked: set[str] = set()
         self._known_times = _Times()
         self._value_texts = _ValueTexts()
         self._number_texts = _ValueTexts()
@@ -308,9 +309,11 @@ class Folder:
         self._heads: list[str] = []
         self._is_rising = True
 
-    def admit(self, points: Iterable[str]) -> None:
+    def admit(self, points: Iterable[str], *, is_asked: bool = True) -> None:
         """
         Have samples taken of further points, too.
+
+        Of those that nobody has asked for, unreadable samples are not counted.
 
         Of what was given before they have none: only of a fetch that goes forward in time that is
         true, and that tells what is complete of all points at once.
@@ -320,6 +323,8 @@ class Folder:
                 fold = _PointFold(Range(self._taken_ms, self._time_range.end_ms), self._closings_ms)
                 fold.complete_ms = self._complete_ms
                 self._folds[point] = fold
+                if not is_asked:
+                    self._unasked.add(point)
 
     def add_page(self, samples: Sequence[Sample]) -> None:
         """
@@ -376,7 +381,8 @@ class Folder:
         if column.times != self._times:
             # Points are mostly collected together: those of a page share their times.
             self._read_times(column.times)
-        self.unreadable += self._unreadable_times
+        is_asked = column.point not in self._unasked
+        self.unreadable += self._unreadable_times * is_asked
         instants, heads, values = self._instants, self._heads, column.values
         if self._places is not None:
             values = [values[n] for n in self._places]
@@ -385,7 +391,7 @@ class Folder:
         else:
             if UNSET in values:
                 sent = [n for n, value in enumerate(values) if value is not UNSET]
-                self.unreadable += len(values) - len(sent)
+                self.unreadable += (len(values) - len(sent)) * is_asked
                 instants, heads = [instants[n] for n in sent], [heads[n] for n in sent]
                 values = [values[n] for n in sent]
             texts = self._texts_of(values)

@@ -60,9 +60,9 @@ def text_of(data: bytes, entry: Entry) -> bytes:
 def test_what_was_added_is_there() -> None:
     """Each point has its stints with their samples; one without samples has no entry."""
     held = samples('10:1 20:"on" 500:null')
-    whole = [(KNOWN, held.series([2]), 0)]
-    parts = [(Range(0, 400), held.within(Range(0, 400)).series(), 0), (Range(600, 1000), EMPTY, 0)]
-    data, foot = built({"a": whole, "b": parts, "none": [(KNOWN, EMPTY, 0)]})
+    whole = [Known(KNOWN, held.series([2]))]
+    parts = [Known(each, held.within(each).series()) for each in (Range(0, 400), Range(600, 1000))]
+    data, foot = built({"a": whole, "b": parts, "none": [Known(KNOWN, EMPTY)]})
     found = {each.point: each for each in entries_in(data, foot)}
     assert {"a", "b"} == set(found)
     assert held.text == text_of(data, found["a"])
@@ -73,7 +73,7 @@ def test_what_was_added_is_there() -> None:
 
 def test_an_empty_block_knows_its_range() -> None:
     """Without any samples there are no leaves, and the foot says what is known."""
-    data, foot = built({"a": [(KNOWN, EMPTY, 0)]})
+    data, foot = built({"a": [Known(KNOWN, EMPTY)]})
     assert ((KNOWN,), ()) == (foot.ranges, foot.leaves)
     assert [] == entries_in(data, foot)
 
@@ -82,7 +82,7 @@ def test_leaves_hold_a_bounded_number_of_entries() -> None:
     """Many small entries go into several leaves, in the order of the names' hashes."""
     series = samples("10:1").series()
     names = [f"point {n}" for n in range(3 * LEAF_ENTRIES_MAX + 1)]
-    data, foot = built({name: [(KNOWN, series, 0)] for name in names})
+    data, foot = built({name: [Known(KNOWN, series)] for name in names})
     assert [LEAF_ENTRIES_MAX] * 3 + [1] == [leaf.entries for leaf in foot.leaves]
     ordered = [each.point for each in entries_in(data, foot)]
     assert sorted(names, key=place_in_order) == ordered
@@ -95,17 +95,17 @@ def test_points_come_in_order() -> None:
     """A point behind which another one was added would never be found."""
     builder = BlockBuilder([KNOWN])
     first, second = sorted(["a", "b"], key=place_in_order)
-    builder.add(second, [(KNOWN, EMPTY, 0)])
+    builder.add(second, [Known(KNOWN, EMPTY)])
     with pytest.raises(ValueError, match="out of order"):
-        builder.add(first, [(KNOWN, EMPTY, 0)])
+        builder.add(first, [Known(KNOWN, EMPTY)])
     with pytest.raises(ValueError, match="out of order"):
-        builder.add(second, [(KNOWN, EMPTY, 0)])
+        builder.add(second, [Known(KNOWN, EMPTY)])
 
 
 def test_a_spoilt_directory_is_noticed() -> None:
     """One other byte anywhere in a leaf or the foot, and nothing is read from it."""
     builder = BlockBuilder([KNOWN])
-    builder.add("a", [(KNOWN, samples("10:1 20:2").series(), 0)])
+    builder.add("a", [Known(KNOWN, samples("10:1 20:2").series())])
     place = builder.end()
     data = builder.take()
     foot = data[place.foot_offset :]
@@ -130,7 +130,7 @@ def test_the_directory_of_a_month_is_small() -> None:
         for at_ms in range(0, month.end_ms, 5 * MINUTE_MS):
             value += rng.uniform(-0.3, 0.3)
             held.append((at_ms, f"{value:.2f}"))
-        builder.add(point, [(month, Samples(held).series([576] * 15), 0)])
+        builder.add(point, [Known(month, Samples(held).series([576] * 15))])
     of_series = builder.stored_bytes
     builder.end()
     assert 20 * 8640 == builder.samples

@@ -10,6 +10,8 @@ from building_vitals.cache.block_rows import Mark
 from building_vitals.ranges import Range
 from fakes.database import FakeDatabase
 
+NOW_MS = 150
+
 
 def block(key: str, known: Range, fetched_ms: int = 100) -> StoredBlock:
     """Return a block that has been stored."""
@@ -26,9 +28,9 @@ class Shelf:
 
     async def fill(self) -> None:
         """Make the blocks known."""
-        await self.blocks.insert("hq", block("a", Range(0, 10), 90))
-        await self.blocks.insert("hq", block("b", Range(10, 20)))
-        await self.blocks.insert("other", block("c", Range(0, 10)))
+        await self.blocks.insert("hq", block("a", Range(0, 10), 90), now_ms=NOW_MS)
+        await self.blocks.insert("hq", block("b", Range(10, 20)), now_ms=NOW_MS)
+        await self.blocks.insert("other", block("c", Range(0, 10)), now_ms=NOW_MS)
 
     async def replace(self, marks: tuple[Mark, ...] = (), now_ms: int = 200) -> bool:
         """Put a block in the place of both."""
@@ -100,14 +102,44 @@ async def test_sites_with_many_blocks_of_a_level_are_found() -> None:
     with FakeDatabase() as database:
         blocks = Blocks(database)
         for n in range(8):
-            await blocks.insert("many", block(f"m{n}", Range(n, n + 1)))
-            await blocks.insert("gone", block(f"g{n}", Range(n, n + 1)))
+            await blocks.insert("many", block(f"m{n}", Range(n, n + 1)), now_ms=NOW_MS)
+            await blocks.insert("gone", block(f"g{n}", Range(n, n + 1)), now_ms=NOW_MS)
             level = msgspec.structs.replace(block(f"l{n}", Range(n, n + 1)), level=n % 2)
-            await blocks.insert("levels", level)
+            await blocks.insert("levels", level, now_ms=NOW_MS)
             young = msgspec.structs.replace(block(f"y{n}", Range(n, n + 1)), fetched_ms=1000 + n)
-            await blocks.insert("young", young)
+            await blocks.insert("young", young, now_ms=NOW_MS)
         await blocks.drop("gone", now_ms=9)
         assert ["many"] == await blocks.sites_with_many(before_ms=1006)
         assert ["many", "young"] == sorted(await blocks.sites_with_many(before_ms=1007))
         assert 7 == len(await blocks.of_site("young", before_ms=1006))
         assert 8 == len(await blocks.of_site("young"))
+
+
+async def test_a_block_that_covers_older_ones_takes_their_place() -> None:
+    """Those that lie wholly within its range and were not fetched after it; of this site alone."""
+    shelf = Shelf(FakeDatabase())
+    await shelf.fill()
+    await shelf.blocks.insert("hq", block("newer", Range(2, 4), 101), now_ms=NOW_MS)
+    await shelf.blocks.insert("hq", block("wider", Range(5, 21), 60), now_ms=NOW_MS)
+    await shelf.blocks.insert("hq", block("all", Range(0, 20), 100), now_ms=NOW_MS)
+    assert {"newer", "wider", "all"} == set(await shelf.keys())
+    [gone] = shelf.database.look(
+        "SELECT group_concat(object_key) AS keys FROM site_blocks WHERE gone_ms = 150"
+    )
+    assert {"a", "b"} == set(gone["keys"].split(","))
+    assert ["c"] == [each.row.key for each in await shelf.blocks.of_site("other")]
+
+
+async def test_what_some_become_was_read_when_one_of_them_was() -> None:
+    """The last access is carried over, and whether something was fetched once."""
+    shelf = Shelf(FakeDatabase())
+    await shelf.fill()
+    shelf.database.connection.execute(
+        "UPDATE site_blocks SET last_access_ms = 77, is_once = 1 WHERE object_key = 'b'"
+    )
+    places = await shelf.blocks.of_site("hq")
+    assert {"a": False, "b": True} == {each.row.key: each.row.is_once for each in places}
+    shelf.made = msgspec.structs.replace(shelf.made, is_once=True)
+    assert await shelf.replace()
+    [row] = shelf.database.look("SELECT * FROM site_blocks WHERE object_key = 'made'")
+    assert (77, 1) == (row["last_access_ms"], row["is_once"])

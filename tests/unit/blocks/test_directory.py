@@ -10,6 +10,7 @@ from building_vitals.blocks.block import (
     BlockBuilder,
     Entry,
     Foot,
+    Known,
     Leaf,
     Stint,
     entries_of,
@@ -24,8 +25,12 @@ from building_vitals.blocks.directory import (
     named,
     segments_of,
 )
+from building_vitals.blocks.stint_levels import laid_out
 from building_vitals.cache.block_rows import BlockRow, Mark, cut_out
+from building_vitals.cache.segments import Level
+from building_vitals.instants import HOUR_MS
 from building_vitals.ranges import Range
+from building_vitals.series.levels import Levels, LevelSeries
 
 KNOWN = Range(0, 1000)
 BLOCK = BlockRow("blocks/k", "etag", 0, 1000, 1000, 0, 0, 0, 0)
@@ -58,7 +63,7 @@ def test_every_point_is_found() -> None:
     names = [f"p{n}" for n in range(1000)]
     series = samples("10:1").series()
     for name in sorted(names, key=place_in_order):
-        builder.add(name, [(KNOWN, series, 0)])
+        builder.add(name, [Known(KNOWN, series)])
     place = builder.end()
     data = builder.take()
     foot = foot_of(data[place.foot_offset :], place.foot_crc)
@@ -129,3 +134,25 @@ def test_what_was_purged_is_cut_out() -> None:
 def test_a_purge_concerns_what_was_fetched_before(mark: Mark, expected: list[Range]) -> None:
     """Data that were fetched after a purge stay."""
     assert expected == cut_out([mark], "a", 1000)
+
+
+def test_levels_come_where_they_are_asked_for() -> None:
+    """Behind the series of their stint; a cut leaves them, for they are told by their frames."""
+    series, level = samples("10:1 20:2").series(), samples("10:1").series()
+    laid = laid_out(Levels((LevelSeries(HOUR_MS, level),), {}))
+    size = len(series.data)
+    entry = Entry("a", (Stint(*KNOWN, 7, size, 0, series.frames, 0, laid.levels),))
+    marks = [Mark("a", 0, 15, 5_000)]
+    for asked, expected in (
+        (0, None),
+        (5, (Level.of(HOUR_MS, 7 + size, len(level.data), 1, level.frames),)),
+        (-1, ()),
+    ):
+        for cuts in ([], marks):
+            [found] = segments_of(
+                *(BLOCK, foot_with(), "a", entry),
+                marks=cuts,
+                time_range=KNOWN,
+                level_samples=asked,
+            )
+            assert (expected, bool(cuts)) == (found.levels, found.is_cut)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from building_vitals.blocks.leveling import LEVELED_SAMPLES_MAX
+from building_vitals.blocks.merger import BlockMerger
 from building_vitals.blocks.merging import MERGED_MIN
 from building_vitals.cache.segments import Segment
 from building_vitals.errors import Unavailable
@@ -34,9 +36,16 @@ async def keep_rounds(world: World, points: list[str], count: int = MERGED_MIN) 
         await world.clock.sleep(1000)
 
 
-async def merge(world: World) -> int:
+async def merge(world: World, leveled_samples: int = LEVELED_SAMPLES_MAX) -> int:
     """Merge what is due."""
-    return await world.app.merger.merge_due("site", 10)
+    merger = BlockMerger(
+        objects=world.objects,
+        database=world.database,
+        lost=world.store.lost,
+        invocation=world.app.invocation,
+        leveled_samples=leveled_samples,
+    )
+    return await merger.merge_due("site", 10)
 
 
 async def found(world: World, points: list[str]) -> list[Segment]:
@@ -248,7 +257,7 @@ async def test_a_merge_holds_a_part_of_the_blocks_alone() -> None:
         size = sum(info.size for info in world.objects.infos.values())
         tracemalloc.start()
         try:
-            assert 1 == await merge(world)
+            assert 1 == await merge(world, leveled_samples=0)
             [key] = block_keys(world)
             # The stand-in holds all that it was given, twice while it puts it together.
             _, most = tracemalloc.get_traced_memory()
@@ -283,3 +292,32 @@ async def test_a_segment_that_was_fetched_in_between_stays_the_newest() -> None:
         assert world.upstream.truth("b", between, 1) == [
             each for each in expected["b"] if between.start_ms <= each[0] < between.end_ms
         ]
+
+
+@in_virtual_time
+async def test_what_gets_no_levels_gets_them_when_it_is_merged_again() -> None:
+    """A merge makes so many at the most, and none is begun once many have been made."""
+    async with World(interval_ms=MINUTE_MS) as world:
+        names = [f"point {n}" for n in range(4)]
+        first_ms = EPOCH_MS - 300 * HOUR_MS
+        for n in range(MERGED_MIN * MERGED_MIN):
+            begin_ms = first_ms + n * 3 * HOUR_MS
+            await keep_block(world, names, Range(begin_ms, begin_ms + 3 * HOUR_MS))
+            await world.clock.sleep(1000)
+        count = MERGED_MIN * 180
+        # Of two points, and three; each time nothing else is merged then.
+        assert 1 == await merge(world, leveled_samples=2 * count)
+        assert 1 == await merge(world, leveled_samples=3 * count + 7)
+        span = Range(first_ms, first_ms + 48 * HOUR_MS)
+        found = await world.make_app().index.find("site", names, span, level_samples=1)
+        assert [2, 3] == [
+            sum(each.levels is not None for each in found if each.start_ms == start_ms)
+            for start_ms in (span.start_ms, span.start_ms + 24 * HOUR_MS)
+        ]
+        while await merge(world):
+            pass
+        [_] = block_keys(world)
+        found = await world.make_app().index.find("site", names, span, level_samples=1)
+        assert names == sorted(each.point for each in found)
+        assert all(each.levels for each in found)
+        assert [] == world.reported

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from building_vitals.blocks.blocks_table import Blocks
 from building_vitals.blocks.merging import MERGED_MIN
-from building_vitals.blocks.upkeep import MERGES_MAX, DueMerges, GoneBlocks
+from building_vitals.blocks.upkeep import MERGES_MAX, DueMerges, ExpiredBlocks, GoneBlocks
 from building_vitals.cache.lease import FETCH_MS_MAX
+from building_vitals.cache.options import CacheOptions
 from building_vitals.errors import Unavailable
+from building_vitals.follow.follows_table import SiteFollows
 from building_vitals.follow.runner import READ_MS_LIMIT
-from building_vitals.instants import HOUR_MS, MINUTE_MS
+from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from building_vitals.jobs.runner import CHUNK_MS_MAX
 from building_vitals.ranges import Range
 from building_vitals.settings import SettingsError, read_settings
 from building_vitals.upkeep import OBJECT_GRACE_MS, Step
-from fakes.blocks import block_keys, keep_block
+from fakes.blocks import block_keys, keep_block, series_of
 from fakes.failures import Fault
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import World, days
@@ -154,3 +157,85 @@ async def test_a_day_of_rounds_takes_few_writes() -> None:
             # What rounds that are not merged yet have twice, and the minute before the day.
             least = len(world.upstream.times(point, day))
             assert least <= stored[point] <= least + 10
+
+
+async def keep_once(world: World, start_ms: int, **options: Any) -> None:
+    """Store an hour of a site as a job does."""
+    known = Range(start_ms, start_ms + HOUR_MS)
+    series = await series_of(world, SOME, known)
+    fetched_ms = world.clock.now_ms()
+    options = {"fetched_ms": fetched_ms, "is_once": True} | options
+    await world.app.blocks.keep("site", known, series, **options)
+
+
+@in_virtual_time
+async def test_a_block_goes_when_nobody_reads_it_unless_the_site_is_followed() -> None:
+    """Each access counts, also that of what it became part of; a followed site keeps everything."""
+    async with World(cache=CacheOptions(max_cache_age=10 * DAY_MS // 1000)) as world:
+        old_ms = EPOCH_MS - 300 * DAY_MS
+        await keep_once(world, old_ms)
+        await keep_once(world, old_ms + 10 * HOUR_MS)
+        read, unread = block_keys(world)
+        step = ExpiredBlocks(Blocks(world.database), world.freshness)
+        await world.clock.sleep(6 * DAY_MS)
+        await world.ask(SOME, Range(old_ms, old_ms + HOUR_MS))
+        await world.settle()
+        await world.clock.sleep(6 * DAY_MS)
+        await SiteFollows(world.database).put(
+            "site", since_ms=0, every_ms=300_000, every="5m", now_ms=world.clock.now_ms()
+        )
+        assert 0 == await step.run(world.clock.now_ms())
+        world.database.connection.execute("DELETE FROM site_follows")
+        assert 1 == await step.run(world.clock.now_ms())
+        assert [read] == block_keys(world)
+        assert unread in held(world)
+        await world.clock.sleep(OBJECT_GRACE_MS + HOUR_MS)
+        await world.app.maintenance.run()
+        assert {read} == held(world)
+        await world.clock.sleep(6 * DAY_MS)
+        assert 1 == await step.run(world.clock.now_ms())
+        assert [] == block_keys(world)
+
+
+@in_virtual_time
+async def test_what_is_no_longer_trusted_goes_sooner() -> None:
+    """As segments do: when nothing of it may stand in any longer."""
+    async with World(cache=CacheOptions(max_cache_age=1000 * DAY_MS // 1000)) as world:
+        await keep_once(world, EPOCH_MS - 2 * HOUR_MS)
+        step = ExpiredBlocks(Blocks(world.database), world.freshness)
+        grace_ms = world.freshness.grace_ms
+        assert 0 == await step.run(EPOCH_MS + 4 * HOUR_MS + grace_ms)
+        assert 1 == await step.run(EPOCH_MS + 4 * HOUR_MS + grace_ms + 1)
+
+
+@pytest.mark.parametrize("is_block", [True, False])
+def test_a_block_stays_while_it_hides_an_older_copy(*, is_block: bool) -> None:
+    """An answer never goes back in time because nobody has read the newer copy."""
+
+    @in_virtual_time
+    async def run() -> None:
+        async with World(cache=CacheOptions(max_cache_age=10 * DAY_MS // 1000)) as world:
+            old_ms = EPOCH_MS - 300 * DAY_MS
+            wider = Range(old_ms - HOUR_MS, old_ms + 2 * HOUR_MS)
+            series = await series_of(world, SOME, wider)
+            if is_block:
+                await world.app.blocks.keep("site", wider, series, fetched_ms=EPOCH_MS - 1)
+            else:
+                made = world.store.made("site", series, fetched_ms=EPOCH_MS - 1)
+                await world.store.commit([await world.store.put(made)], now_ms=EPOCH_MS)
+            await keep_once(world, old_ms)
+            newest = block_keys(world)[0]
+            world.database.connection.execute(
+                "UPDATE site_blocks SET last_access_ms = ? WHERE object_key <> ?",
+                (EPOCH_MS + 11 * DAY_MS, newest),
+            )
+            step = ExpiredBlocks(Blocks(world.database), world.freshness)
+            assert 0 == await step.run(EPOCH_MS + 12 * DAY_MS)
+            assert newest in block_keys(world)
+            world.database.connection.execute("DELETE FROM cache_segments")
+            world.database.connection.execute(
+                "DELETE FROM site_blocks WHERE object_key <> ?", (newest,)
+            )
+            assert 1 == await step.run(EPOCH_MS + 12 * DAY_MS)
+
+    run()

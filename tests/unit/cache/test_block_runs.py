@@ -81,3 +81,16 @@ def test_so_many_bytes_are_taken_at_once() -> None:
         each.point for each in block_runs(of_points, Range(0, 9), size + 1, before_ms=600)
     ]
     assert ["a"] == [each.point for each in block_runs(of_points, Range(0, 9), size, before_ms=600)]
+
+
+def test_what_was_fetched_once_is_trusted_no_longer_than_before() -> None:
+    """It becomes one with what was fetched much later only if it was old itself by then."""
+    once = [
+        msgspec.structs.replace(of_block(Range(n * 100, n * 100 + 100), at), is_once=True)
+        for n, at in ((0, 1_100), (1, 1_190), (2, 1_350))
+    ]
+    runs = block_runs({"p": once}, Range(0, 300), 10**6, before_ms=10**6)
+    assert [
+        (Range(0, 200), 1_190, [Range(0, 100), Range(100, 200)]),
+        (Range(200, 300), 1_350, [Range(200, 300)]),
+    ] == shown(runs)

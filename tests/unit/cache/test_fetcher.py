@@ -25,6 +25,7 @@ from building_vitals.ranges import Range, gaps, merge
 from building_vitals.series.folding import PointSeries
 from building_vitals.upstream.port import FetchCount
 from fakes.history import Cost, History, PageSample
+from fakes.kept_site import KeptSite
 from fakes.virtual_time import EPOCH_MS, LoopClock, in_virtual_time
 
 HOUR_MS = 3_600_000
@@ -322,3 +323,60 @@ async def test_a_sample_of_a_time_that_was_stored_is_the_upstreams_fault() -> No
     assert [(Range(HOUR.start_ms, HOUR.start_ms + 2000), 1)] == [
         (each.known, each.series.count) for each in stored
     ]
+
+
+def site_of(points: int) -> History:
+    """Return an upstream with pages of a whole site, of a sample of each point."""
+    upstream = History(LoopClock(), page_size=points)
+    upstream.site_points = tuple(f"p{n}" for n in range(points))
+    return upstream
+
+
+async def fetched_whole(upstream: History, kept: KeptSite) -> FetchOutcome:
+    """Fetch some points by pages of the whole site, and have all stored."""
+
+    async def refuse(_: object) -> None:
+        raise AssertionError("nothing is stored by point")
+
+    fetcher = GapFetcher(upstream, LoopClock(), held_samples_max=400, keep_site=kept)
+    costs = await upstream.costs("site")
+    return await fetcher.fetch(PATIENT, [TEN_PAGES], EPOCH_MS, costs=costs, store=refuse)
+
+
+@in_virtual_time
+async def test_of_pages_of_the_whole_site_everything_is_stored() -> None:
+    """A part after the other, of all points; those asked for are what the fetch is told by."""
+    kept = KeptSite()
+    outcome = await fetched_whole(site_of(20), kept)
+    assert 4 < len(kept.kept) < 8
+    assert TEN_PAGES.time_range == Range(kept.kept[0][0].start_ms, kept.kept[-1][0].end_ms)
+    assert all(one[0].end_ms == other[0].start_ms for one, other in pairwise(kept.kept))
+    assert 20 * 100 == sum(sum(counts.values()) for _, counts in kept.kept)
+    assert (12 * 100, [TEN_PAGES.time_range], None, []) == (
+        *(outcome.samples, outcome.fetched, outcome.failure, outcome.point_series),
+    )
+    assert 12 * 100 == sum(each.count for each in outcome.segments)
+
+
+@in_virtual_time
+async def test_a_part_of_a_site_that_is_refused_ends_the_fetch() -> None:
+    """What was stored before stays known, and nothing after it, however little was refused."""
+    kept = KeptSite(taken=2, refused=1)
+    outcome = await fetched_whole(site_of(20), kept)
+    assert isinstance(outcome.failure, Unavailable)
+    assert 2 == len(kept.kept)
+    assert outcome.fetched == [Range(TEN_PAGES.time_range.start_ms, kept.kept[1][0].end_ms)]
+
+
+@in_virtual_time
+async def test_where_calls_by_point_are_wanted_no_site_is_stored() -> None:
+    """Nor of points that take fewer calls than the site has pages."""
+    upstream, kept = site_of(20), KeptSite()
+    fetcher = GapFetcher(upstream, LoopClock(), keep_site=kept)
+    costs = await upstream.costs("site")
+    outcome = await fetcher.fetch(PATIENT, [TEN_PAGES], EPOCH_MS, costs=costs, source="points")
+    assert 12 * 100 == outcome.samples
+    upstream.site_points = ()
+    costs = await upstream.costs("site")
+    outcome = await fetcher.fetch(PATIENT, [TEN_PAGES], EPOCH_MS, costs=costs)
+    assert (12 * 100, []) == (outcome.samples, kept.kept)
