@@ -44,6 +44,10 @@ LEVELS_DELAY_MS = 2_000
 LEVELS_WAIT_MS = 15_000
 # One that was killed makes way after so long.
 LEVELS_MS_MAX = 30_000
+# Points of a request that are looked at behind an answer: what is known of thousands takes all the
+# memory there is. Of more than that, others take their turn each second.
+POINTS_AT_ONCE = 256
+TURN_MS = 1_000
 # Where segments could not become one after all, nobody tries again for so long.
 REST_MS = 1_800_000
 
@@ -155,6 +159,7 @@ class Compactor:
     async def _compact(self, need: Need, *, is_zoomed: bool) -> None:
         now_ms = self._clock.now_ms()
         freshness = self._freshness_of(need.site)
+        need = msgspec.structs.replace(need, points=_in_turn(need.points, now_ms))
         by_point = await self._find(need, need.time_range)
         if self._resting.get(need.site, 0) <= now_ms and await self._join_fetches(
             need, by_point, freshness, is_zoomed=is_zoomed
@@ -294,6 +299,13 @@ class Compactor:
                 places = {segment.place for segment, _ in run.parts if segment.key}
                 raise await self._store.lost(places) from error
         return joined
+
+
+def _in_turn(points: tuple[str, ...], now_ms: int) -> tuple[str, ...]:
+    """Return the points that are looked at in this second."""
+    turns = -(-len(points) // POINTS_AT_ONCE)
+    first = now_ms // TURN_MS % max(1, turns) * POINTS_AT_ONCE
+    return points[first : first + POINTS_AT_ONCE]
 
 
 def _has_runs(by_point: Iterable[Sequence[Segment]], freshness: Freshness) -> bool:
