@@ -3,6 +3,7 @@ Runs the benchmarks and prints what they measure.
 
 Usage: python3 scripts/bench.py [site|cached|sliding|live|jobs|leaving|memory|startup|trust|zoom|
                                 days|client|page|follow|clock|blocks]... [--rounds N]
+                                [--only TEXT]
 """
 
 from __future__ import annotations
@@ -78,10 +79,17 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--rounds", type=_rounds, default=5, metavar="N", help="repetitions per figure; default 5"
     )
+    parser.add_argument(
+        "--only",
+        default=os.environ.get("BENCH_ONLY", ""),
+        metavar="TEXT",
+        help="of memory and zoom: what has this in its label",
+    )
     asked = parser.parse_args(arguments)
     if Path(sys.prefix) != VENV:
         _go_on_with_the_tools()
     sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in PACKAGES]
+    os.environ["BENCH_ONLY"] = asked.only
     # Only now are the packages of the tools there.
     for name in asked.names or [each for each in NAMES if each not in LENGTHY]:
         importlib.import_module(f"bench.bench_{name}").main(asked.rounds)

@@ -104,7 +104,7 @@ def charts() -> Iterator[tuple[str, Chart]]:
 
 
 def main(rounds: int = 5) -> None:
-    """Measure and print medians; BENCH_ONLY in the environment chooses by a part of the label."""
+    """Measure and print medians; --only chooses by a part of the label."""
     asked = os.environ.get("BENCH_ONLY", "")
     if asked in "shares":
         for minutes in (1, 5, 15, 30, 60):

@@ -201,6 +201,7 @@ class App(UpstreamServices):
 
         return Compactor(
             store=self.store,
+            database=self.platform.database,
             index=self.index,
             freshness_of=self.freshness_of,
             leveling=self.isolate.leveling,

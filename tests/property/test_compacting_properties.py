@@ -155,7 +155,7 @@ class Life:
                     self.truth.pop(ms, None)
             case "plan":
                 held = await self.found()
-                self.planned = fetch_runs(held, held, RULE.may_count_as)
+                self.planned = fetch_runs(held, held, RULE)
             case "join":
                 await self.join()
 

@@ -17,6 +17,8 @@ from building_vitals.ranges import Range
 OBJECT_KEYS_MAX = 100
 # Bytes of slivers in a look-up that the isolate keeps for a second: it keeps up to 128.
 KEPT_SLIVERS_BYTES_MAX = 65_536
+# Pieces and segments of one answer that it keeps so.
+KEPT_PIECES_MAX = 4_096
 
 
 UNKNOWN_POINT = "unknown point"
@@ -123,8 +125,14 @@ def object_keys(parts: Sequence[PointPieces]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def are_slivers_kept(parts: Sequence[PointPieces]) -> bool:
-    """Return whether the pieces hold few enough bytes of slivers to be kept for a second."""
+def are_kept(parts: Sequence[PointPieces]) -> bool:
+    """
+    Return whether the pieces are few enough to be kept for a second, and their slivers' bytes.
+
+    Those of thousands of points over years take more memory than an answer of them.
+    """
+    if sum(len(part.pieces) + len(part.known) for part in parts) > KEPT_PIECES_MAX:
+        return False
     held = {
         (piece.key, piece.sliver.offset): len(piece.sliver.data)
         for part in parts

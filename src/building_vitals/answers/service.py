@@ -21,7 +21,7 @@ from building_vitals.answers.bypass_limit import BypassLimit
 from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.answers.pieces import (
     PointPieces,
-    are_slivers_kept,
+    are_kept,
     entity_tag,
     lacks_directory,
     object_keys,
@@ -312,7 +312,7 @@ class EnhancedTimeseriesService:
         # A point that the site does not have may be added to it at any moment.
         is_whole = is_whole and not any(each.is_unknown for each in filling.covers)
         # What is put side by side needs more than the pieces.
-        is_whole = is_whole and not question.is_wide and are_slivers_kept(parts)
+        is_whole = is_whole and not question.is_wide and are_kept(parts)
         if answer_etag is not None and not filling.fetched and is_whole:
             expires_ms = self._filler.expires_ms(need.site, filling.covers)
             prepared = AnswerPlan(

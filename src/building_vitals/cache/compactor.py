@@ -15,17 +15,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from building_vitals.cache.compaction_table import PUT_SEGMENTS, move_statements
 from building_vitals.cache.coverage import Cover, superseded
+from building_vitals.cache.fetch_runs import bare_runs, has_runs, planned_runs
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
 from building_vitals.cache.joining import Run, is_small, join, runs
 from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.cache.need import Need
+from building_vitals.cache.segment_object import SegmentObject
 from building_vitals.cache.segments import Place, Segment, pieces
 from building_vitals.cache.slivers import are_large, are_many, worth_moving
 from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError
-from building_vitals.ports import Invocation
+from building_vitals.ports import Database, Invocation
 from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 from building_vitals.series.frames import Frame
@@ -45,6 +48,10 @@ LEVELS_DELAY_MS = 2_000
 LEVELS_WAIT_MS = 15_000
 # One that was killed makes way after so long.
 LEVELS_MS_MAX = 30_000
+# Points of a request that are looked at behind an answer: what is known of thousands takes all the
+# memory there is. Of more than that, others take their turn each second.
+POINTS_AT_ONCE = 256
+TURN_MS = 1_000
 # Where segments could not become one after all, nobody tries again for so long.
 REST_MS = 1_800_000
 
@@ -77,6 +84,7 @@ class Compactor:
         self,
         *,
         store: SegmentStore,
+        database: Database,
         index: SegmentIndex,
         freshness_of: Callable[[str], Freshness],
         leveling: dict[str, int],
@@ -86,6 +94,7 @@ class Compactor:
         """
         Args:
             store: Reads and writes segments.
+            database: Has the index.
             index: Finds them.
             freshness_of: Returns the rule of a site.
             leveling: Of the isolate: until when levels are being made, by site.
@@ -96,6 +105,7 @@ class Compactor:
         self._leveling = leveling
         self._resting = resting
         self._store = store
+        self._database = database
         self._index = index
         self._clock = invocation.clock
         self._freshness_of = freshness_of
@@ -120,7 +130,7 @@ class Compactor:
             return True
         if are_large(segments, self._store.sliver_bytes) or any(map(are_many, by_point)):
             return True
-        return self._resting.get(site, 0) <= self._clock.now_ms() and _has_runs(
+        return self._resting.get(site, 0) <= self._clock.now_ms() and has_runs(
             by_point, self._freshness_of(site)
         )
 
@@ -156,6 +166,7 @@ class Compactor:
     async def _compact(self, need: Need, *, is_zoomed: bool) -> None:
         now_ms = self._clock.now_ms()
         freshness = self._freshness_of(need.site)
+        need = msgspec.structs.replace(need, points=_in_turn(need.points, now_ms))
         by_point = await self._find(need, need.time_range)
         if self._resting.get(need.site, 0) <= now_ms and await self._join_fetches(
             need, by_point, freshness, is_zoomed=is_zoomed
@@ -193,7 +204,7 @@ class Compactor:
         at_hand = [each for of_point in known.values() for each in of_point]
         moved = {each.place for each in worth_moving(at_hand, self._store.sliver_bytes)}
         planned = [*out_of_blocks, *_plan(known, moved)]
-        bare = _bare(at_hand, planned) if is_zoomed else []
+        bare = bare_runs(at_hand, planned, LEVELED_BYTES_MAX) if is_zoomed else []
         planned += bare
         if not planned:
             return
@@ -227,7 +238,7 @@ class Compactor:
             Whether some have.
         """
         now_ms = self._clock.now_ms()
-        planned = _fetch_runs(need, by_point, freshness, now_ms, is_zoomed=is_zoomed)
+        planned = self._planned(need, by_point, freshness, is_zoomed=is_zoomed)
         if not planned:
             return False
         whole = Range(
@@ -237,13 +248,30 @@ class Compactor:
         if whole != need.time_range:
             # Whatever lies beside a segment decides whether it may be joined.
             by_point = await self._find(need, whole)
-            planned = _fetch_runs(need, by_point, freshness, now_ms, is_zoomed=is_zoomed)
+            planned = self._planned(need, by_point, freshness, is_zoomed=is_zoomed)
         if planned and await self._put(
             need.site, planned, now_ms, is_in_object=True, is_zoomed=is_zoomed
         ):
             return True
         self._resting[need.site] = now_ms + REST_MS
         return False
+
+    def _planned(
+        self,
+        need: Need,
+        by_point: Mapping[str, Sequence[Segment]],
+        freshness: Freshness,
+        *,
+        is_zoomed: bool,
+    ) -> list[Run]:
+        return planned_runs(
+            need,
+            by_point,
+            freshness,
+            now_ms=self._clock.now_ms(),
+            most_leveled_bytes=LEVELED_BYTES_MAX,
+            is_zoomed=is_zoomed,
+        )
 
     async def _put(
         self,
@@ -266,7 +294,37 @@ class Compactor:
             is_leveled=is_zoomed or any(each.levels is not None for each in joined),
         )
         parts = [[segment for segment, _ in run.parts] for run in planned]
-        return await self._store.move(made, parts, now_ms=now_ms)
+        return await self._move(made, parts, now_ms)
+
+    async def _move(
+        self, stored: SegmentObject, parts: Sequence[Sequence[Segment]], now_ms: int
+    ) -> int:
+        """
+        Put each segment of a stored object in the place of those that it was made of.
+
+        Where one of these has changed in the meantime, they all stay, and the new one is dropped.
+
+        Returns:
+            How many segments have been put in their place.
+        """
+        freshness = self._freshness_of(stored.site)
+        expires_ms = [freshness.gone_ms(each) for each in stored.segments]
+        moves = zip(stored.segments, expires_ms, parts, strict=True)
+        statements = [
+            *move_statements(stored.site, moves, now_ms=now_ms),
+            *SegmentIndex.object_statements(
+                stored.site,
+                [stored.row()] if stored.is_object else [],
+                now_ms=now_ms,
+                expires_ms=max(expires_ms),
+            ),
+        ]
+        outcomes = await self._database.batch(statements)
+        return sum(
+            outcome.changes
+            for statement, outcome in zip(statements, outcomes, strict=True)
+            if statement.sql == PUT_SEGMENTS
+        )
 
     async def _join(self, planned: Sequence[Run]) -> list[PointSeries]:
         """Return the series of each run."""
@@ -299,47 +357,11 @@ class Compactor:
         return joined
 
 
-def _has_runs(by_point: Iterable[Sequence[Segment]], freshness: Freshness) -> bool:
-    """Return whether segments of some point may become one, by all that is at hand."""
-    many = [each for each in by_point if len(each) >= GATHERED_MIN]
-    if not many:
-        return False
-    # Most answers are made of few segments.
-    from building_vitals.cache.fetch_runs import are_scattered, fetch_runs
-
-    return any(
-        are_scattered(each) and fetch_runs(each, each, freshness.may_count_as) for each in many
-    )
-
-
-def _fetch_runs(
-    need: Need,
-    by_point: Mapping[str, Sequence[Segment]],
-    freshness: Freshness,
-    now_ms: int,
-    *,
-    is_zoomed: bool,
-) -> list[Run]:
-    """Return what becomes one although it was fetched at different instants, of some points."""
-    if not any(len(each) >= GATHERED_MIN for each in by_point.values()):
-        return []
-    from building_vitals.cache.fetch_runs import affordable, fetch_runs
-
-    found: list[Run] = []
-    for of_point in by_point.values():
-        known = [
-            each
-            for each in of_point
-            if each.range.clip(need.time_range) is not None and freshness.is_known(each, now_ms)
-        ]
-        found += fetch_runs(of_point, known, freshness.may_count_as)
-    chosen = affordable(
-        found,
-        most_bytes=COMPACTED_BYTES_MAX,
-        most_leveled_bytes=LEVELED_BYTES_MAX,
-        is_zoomed=is_zoomed,
-    )
-    return list(chosen)
+def _in_turn(points: tuple[str, ...], now_ms: int) -> tuple[str, ...]:
+    """Return the points that are looked at in this second."""
+    turns = -(-len(points) // POINTS_AT_ONCE)
+    first = now_ms // TURN_MS % max(1, turns) * POINTS_AT_ONCE
+    return points[first : first + POINTS_AT_ONCE]
 
 
 def _takes_many_reads(segments: Iterable[Segment]) -> bool:
@@ -392,15 +414,3 @@ def _plan(known: Mapping[str, Sequence[Segment]], moved: Collection[Place]) -> l
             if len(run[2]) > 1 or run[2][0][0].place in moved or not run[2][0][0].is_sliver
         ]
     return planned
-
-
-def _bare(segments: Sequence[Segment], planned: Sequence[Run]) -> list[Run]:
-    """Return runs of single segments without levels: so many as get some at once, and one more."""
-    taken = {id(segment) for run in planned for segment, _ in run.parts}
-    found: list[Run] = []
-    size = 0
-    for each in segments:
-        if size < LEVELED_BYTES_MAX and each.lacks_levels and id(each) not in taken:
-            size += each.stored_bytes
-            found.append(Run(each.point, each.range, each.fetched_ms, [(each, each.range)]))
-    return found

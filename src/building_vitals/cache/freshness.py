@@ -39,8 +39,6 @@ CLOSING_STEP_MS = 30_000
 MOMENT_MS = 1_000
 # Of a site of which nothing has been learned yet.
 LATENESS_MS = MINUTE_MS
-# Of the longest trust, this part may be lost where segments become one: two days of 90.
-LOST_PART = 40
 # The last access of an object is noted this many times in the age at which the clean-up may delete.
 NOTES_PER_AGE = 8
 
@@ -123,27 +121,6 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
             old_ms = max(old_ms, CLOSING_AGES_MS[closed - 1])
         trust_ms = self.trust_ratio * (old_ms - self.lateness_ms)
         return segment.fetched_ms + int(max(MOMENT_MS, min(self.trust_max_ms, trust_ms)))
-
-    def may_count_as(self, earliest_ms: int, latest_ms: int, end_ms: int) -> bool:
-        """
-        Return whether all that was fetched between two instants may count as fetched at the first.
-
-        Then it is trusted for less time, by as much as lies between them: that must be little of
-        the longest trust, which all of it must have anyway. Rounds of a follow are judged by when
-        they began, so there nothing may.
-
-        Args:
-            earliest_ms: When the first of it was fetched.
-            latest_ms: When the last of it was.
-            end_ms: Where it ends.
-        """
-        if earliest_ms == latest_ms:
-            return True
-        return (
-            self.followed is None
-            and LOST_PART * (latest_ms - earliest_ms) <= self.trust_max_ms
-            and self._trusts(earliest_ms - end_ms, self.trust_max_ms)
-        )
 
     def gone_ms(self, segment: Segment, accessed_ms: int = 0) -> int:
         """

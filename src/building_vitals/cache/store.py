@@ -359,47 +359,6 @@ class SegmentStore:
             )
         await self._database.batch([*statements, *after])
 
-    async def move(
-        self,
-        stored: SegmentObject,
-        parts: Sequence[Sequence[Segment]],
-        *,
-        now_ms: int,
-    ) -> int:
-        """
-        Put each segment of an object in the place of those that it was made of.
-
-        Where one of these has changed in the meantime, they all stay, and the new one is dropped.
-
-        Args:
-            stored: The object, stored already.
-            parts: For each of its segments, what it was made of.
-            now_ms: The present.
-
-        Returns:
-            How many segments have been put in their place.
-        """
-        # As app.py says: few answers are compacted.
-        from building_vitals.cache.compaction_table import PUT_SEGMENTS, move_statements
-
-        expires_ms = [self._freshness.gone_ms(each) for each in stored.segments]
-        moves = zip(stored.segments, expires_ms, parts, strict=True)
-        statements = [
-            *move_statements(stored.site, moves, now_ms=now_ms),
-            *SegmentIndex.object_statements(
-                stored.site,
-                [stored.row()] if stored.is_object else [],
-                now_ms=now_ms,
-                expires_ms=max(expires_ms),
-            ),
-        ]
-        outcomes = await self._database.batch(statements)
-        return sum(
-            outcome.changes
-            for statement, outcome in zip(statements, outcomes, strict=True)
-            if statement.sql == PUT_SEGMENTS
-        )
-
 
 def _is_spoilt(piece: Piece, blobs: Blobs) -> bool:
     """Return whether the bytes of a piece are not those that were stored."""

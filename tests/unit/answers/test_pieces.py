@@ -9,9 +9,12 @@ import pytest
 
 from builders import Stored, samples, span, stored
 from building_vitals.answers.pieces import (
+    KEPT_PIECES_MAX,
+    KEPT_SLIVERS_BYTES_MAX,
     OBJECT_KEYS_MAX,
     UNKNOWN_POINT,
     PointPieces,
+    are_kept,
     entity_tag,
     object_keys,
     resolve,
@@ -20,7 +23,8 @@ from building_vitals.answers.pieces import (
 )
 from building_vitals.answers.question import AnswerForm, Question, TimeseriesRequest
 from building_vitals.cache.coverage import Cover, cover
-from building_vitals.cache.segments import DirectoryMissing, Piece
+from building_vitals.cache.object_keys import ROWS
+from building_vitals.cache.segments import DirectoryMissing, Piece, pieces
 from building_vitals.ranges import Range
 
 FIRST = stored("0-50", samples("10:1 20:2 40:3"), sizes=[2], key="first")
@@ -151,3 +155,13 @@ def test_objects_are_named_once_and_at_most_a_hundred() -> None:
     many = [stored(f"{n}-{n + 1}", samples(f"{n}:1"), key=f"k{n:03}") for n in range(150)]
     found = object_keys(resolve([covered(*many, text="0-150")]))
     assert tuple(f"k{n:03}" for n in range(OBJECT_KEYS_MAX)) == found
+
+
+def test_the_pieces_of_few_points_are_kept() -> None:
+    """Those of thousands over years would take the memory of the isolate; so would slivers."""
+    one = PointPieces("p", [piece("one")])
+    assert are_kept([one] * KEPT_PIECES_MAX)
+    assert not are_kept([one] * (KEPT_PIECES_MAX + 1))
+    held = stored("0-10", samples("5:1"), key=f"{ROWS}k").segment
+    large = msgspec.structs.replace(held, data=b"1" * (KEPT_SLIVERS_BYTES_MAX + 1))
+    assert not are_kept([PointPieces("p", pieces(large, large.range))])

@@ -578,3 +578,22 @@ async def test_what_can_not_be_joined_is_not_tried_all_the_time() -> None:
         await world.settle()
         assert 1 == len(await world.index.find("site", ["a"], LONG_AGO))
         assert [] == world.reported
+
+
+@in_virtual_time
+async def test_of_many_points_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of thousands does not fit the memory: each second it is the turn of others."""
+    monkeypatch.setattr("building_vitals.cache.compactor.POINTS_AT_ONCE", 2)
+    async with World(cache=OBJECTS_ONLY) as world:
+        points = ["a", "b", "c"]
+        await world.ask(points, PAST)
+        await world.settle()
+        seen: set[str] = set()
+        for _ in range(2):
+            before = set(seen)
+            await world.compactor.compact(world.need(points, PAST), is_zoomed=True)
+            found = await world.index.find("site", points, PAST, level_samples=1)
+            seen = {each.point for each in found if not each.lacks_levels}
+            assert 1 <= len(seen - before) <= 2
+            await asyncio.sleep(1)
+        assert {*points} == seen

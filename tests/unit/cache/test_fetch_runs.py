@@ -9,13 +9,18 @@ from builders import every, span, stored
 from building_vitals.cache.fetch_runs import (
     JOINED_BYTES_MAX,
     JOINED_MIN,
+    LOST_PART,
     affordable,
     are_scattered,
     fetch_runs,
+    may_count_as,
 )
+from building_vitals.cache.followed import Followed
+from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.joining import BARE_SAMPLES_MAX, SEGMENT_BYTES_MAX, Run
 from building_vitals.cache.object_keys import ROWS
 from building_vitals.cache.segments import BlockSegment, Segment
+from building_vitals.instants import DAY_MS
 
 
 def segment(text: str) -> Segment:
@@ -24,9 +29,11 @@ def segment(text: str) -> Segment:
     return stored(known, every(1, span(known)), fetched_ms=int(fetched), key=text).segment
 
 
-def near(earliest_ms: int, latest_ms: int, end_ms: int) -> bool:
-    """Let all count as one that ends before 100 and was fetched within 50."""
-    return latest_ms - earliest_ms <= 50 and end_ms <= 100
+# What was fetched within 50 may count as one, if it ends at most 88 after the first instant: ranges
+# are short here, and some are said to be fetched before they end.
+NEAR = Freshness(
+    trust_ratio=1_000, trust_max_ms=50 * LOST_PART, lateness_ms=-90, grace_ms=1, max_age_ms=1
+)
 
 
 def told(found: list[Run]) -> list[str]:
@@ -64,7 +71,7 @@ def test_neighbours_count_as_fetched_when_the_first_of_them_was(
 ) -> None:
     """All that follow each other, as far as the rule says that they may."""
     segments = [segment(each) for each in held.split()]
-    assert expected == told(fetch_runs(segments, segments, near))
+    assert expected == told(fetch_runs(segments, segments, NEAR))
 
 
 @pytest.mark.parametrize(
@@ -81,14 +88,14 @@ def test_neighbours_count_as_fetched_when_the_first_of_them_was(
 def test_nothing_else_was_fetched_in_between(other: str, is_joined: bool) -> None:
     """What is not joined must be as new or old beside the whole as beside the parts."""
     chosen = [segment(each) for each in ("0-10@5", "10-20@9", "20-30@6")]
-    found = fetch_runs([*chosen, segment(other)], chosen, near)
+    found = fetch_runs([*chosen, segment(other)], chosen, NEAR)
     assert is_joined == bool(found)
 
 
 def test_what_can_not_be_joined_stays_apart() -> None:
     """Large ones, those in blocks, slivers without their bytes, and what came by point."""
     one, two, three = (segment(each) for each in ("0-10@5", "10-20@6", "20-30@7"))
-    assert 1 == len(fetch_runs([one, two, three], [one, two, three], near))
+    assert 1 == len(fetch_runs([one, two, three], [one, two, three], NEAR))
     replace = msgspec.structs.replace
     for other in (
         replace(two, stored_bytes=SEGMENT_BYTES_MAX + 1),
@@ -96,7 +103,7 @@ def test_what_can_not_be_joined_stays_apart() -> None:
         replace(two, key=f"{ROWS}k"),
         replace(two, is_by_point=True),
     ):
-        assert [] == fetch_runs([one, other, three], [one, other, three], near)
+        assert [] == fetch_runs([one, other, three], [one, other, three], NEAR)
 
 
 def test_slivers_are_joined_but_are_no_reason() -> None:
@@ -105,9 +112,9 @@ def test_slivers_are_joined_but_are_no_reason() -> None:
     sliver = msgspec.structs.replace(chosen[1], key=f"{ROWS}k", data=b"1")
     assert are_scattered(chosen[:JOINED_MIN])
     assert not are_scattered([sliver, *chosen[:2]])
-    assert [] == fetch_runs([chosen[0], sliver, chosen[2]], [chosen[0], sliver, chosen[2]], near)
+    assert [] == fetch_runs([chosen[0], sliver, chosen[2]], [chosen[0], sliver, chosen[2]], NEAR)
     all_of_them = [chosen[0], sliver, *chosen[2:]]
-    [run] = fetch_runs(all_of_them, all_of_them, near)
+    [run] = fetch_runs(all_of_them, all_of_them, NEAR)
     assert span("0-40") == run.known
 
 
@@ -118,7 +125,7 @@ def test_what_becomes_one_has_a_size() -> None:
         msgspec.structs.replace(segment(f"{n}-{n + 1}@5"), stored_bytes=SEGMENT_BYTES_MAX)
         for n in range(2 * count)
     ]
-    assert [count, count] == [len(run.parts) for run in fetch_runs(chosen, chosen, near)]
+    assert [count, count] == [len(run.parts) for run in fetch_runs(chosen, chosen, NEAR)]
 
 
 def of_bytes(size: int, *, is_leveled: bool) -> Run:
@@ -148,3 +155,22 @@ def test_as_much_is_stored_at_once_as_it_may() -> None:
     assert "l" == chosen([leveled, bare], is_zoomed=False)
     assert "b" == chosen([of_bytes(99, is_leveled=False)], is_zoomed=True)
     assert "" == chosen([], is_zoomed=True)
+
+
+# As configured: twice, 90 days, a minute late.
+USUAL = Freshness(
+    trust_ratio=2.0, trust_max_ms=90 * DAY_MS, grace_ms=DAY_MS, max_age_ms=30 * DAY_MS
+)
+
+
+def test_what_is_trusted_for_the_longest_may_count_as_older() -> None:
+    """By a little of that: two instants that lie further apart, or younger samples, do not."""
+    old_ms = USUAL.trust_max_ms // int(USUAL.trust_ratio) + USUAL.lateness_ms
+    first_ms, most_ms = 10**12, USUAL.trust_max_ms // LOST_PART
+    end_ms = first_ms - old_ms
+    assert may_count_as(USUAL, first_ms, first_ms + most_ms, end_ms)
+    assert not may_count_as(USUAL, first_ms, first_ms + most_ms + 1, end_ms)
+    assert not may_count_as(USUAL, first_ms, first_ms + 1, end_ms + 1)
+    assert may_count_as(USUAL, first_ms, first_ms, first_ms)
+    followed = msgspec.structs.replace(USUAL, followed=Followed(first_ms - DAY_MS, 1))
+    assert not may_count_as(followed, first_ms, first_ms + 1, end_ms)

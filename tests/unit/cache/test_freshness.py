@@ -6,11 +6,9 @@ import msgspec
 import pytest
 
 from builders import FRESHNESS, stored
-from building_vitals.cache.followed import Followed
 from building_vitals.cache.freshness import (
     CLOSING_STEP_MS,
     LATENESS_MS,
-    LOST_PART,
     MOMENT_MS,
     Freshness,
     closings,
@@ -117,19 +115,6 @@ def test_a_segment_may_go_when_nothing_is_left_of_it_or_nobody_reads_it() -> Non
     assert FETCHED_MS + unread_ms == USUAL.gone_ms(old)
     assert FETCHED_MS + 50 * DAY_MS + unread_ms == USUAL.gone_ms(old, FETCHED_MS + 50 * DAY_MS)
     assert FETCHED_MS + 91 * DAY_MS == USUAL.gone_ms(old, FETCHED_MS + 80 * DAY_MS)
-
-
-def test_what_is_trusted_for_the_longest_may_count_as_older() -> None:
-    """By a little of that: two instants that lie further apart, or younger samples, do not."""
-    old_ms = USUAL.trust_max_ms // int(USUAL.trust_ratio) + USUAL.lateness_ms
-    first_ms, most_ms = 10**12, USUAL.trust_max_ms // LOST_PART
-    end_ms = first_ms - old_ms
-    assert USUAL.may_count_as(first_ms, first_ms + most_ms, end_ms)
-    assert not USUAL.may_count_as(first_ms, first_ms + most_ms + 1, end_ms)
-    assert not USUAL.may_count_as(first_ms, first_ms + 1, end_ms + 1)
-    assert USUAL.may_count_as(first_ms, first_ms, first_ms)
-    followed = msgspec.structs.replace(USUAL, followed=Followed(first_ms - DAY_MS, 1))
-    assert not followed.may_count_as(first_ms, first_ms + 1, end_ms)
 
 
 def test_frames_close_at_the_ages_at_which_trust_may_end() -> None:
