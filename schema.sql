@@ -382,7 +382,8 @@ CREATE TABLE IF NOT EXISTS site_follows (
   lease_id TEXT,                 -- whose it is while it is read
   lease_until_ms INTEGER NOT NULL DEFAULT 0,
   message_ms INTEGER NOT NULL,   -- when its queue message is to come
-  sends INTEGER NOT NULL DEFAULT 0           -- messages sent in vain
+  sends INTEGER NOT NULL DEFAULT 0,          -- messages sent in vain
+  trusted_ms INTEGER NOT NULL DEFAULT 0      -- when the oldest was fetched of what has been read
 ) STRICT, WITHOUT ROWID;
 
 -- Where maintenance steps that go on in the next run have got to, and when the last run ended.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
 
 from building_vitals.blocks.merging import BlockPlace, due
 from building_vitals.cache.block_rows import BlockRow
@@ -68,12 +69,14 @@ class Aftermath:
         self._calm()
         self._cuts()
         self._jobs_end()
+        caught_up = self._caught_up()
+        settled_ms = now_ms()
         self._charts(is_strict=False)
         self._charts(is_strict=True)
-        self._followed()
+        self._hits(caught_up)
+        self._merged(settled_ms)
         self._purge_all()
         self._charts(is_strict=True)
-        self._merged()
         self._unfollow()
         self._leases()
         self._orphans()
@@ -168,8 +171,8 @@ class Aftermath:
                     Step(AFTERWARDS, "ask", chart(site, output), (0, 0, 0)), self._visitor
                 )
 
-    def _followed(self) -> None:
-        """See that every follow catches up; then its charts ask the upstream for nothing."""
+    def _caught_up(self) -> Mapping[str, int]:
+        """See that every follow catches up; return from when on each site is kept."""
         deadline, maintained = time.monotonic() + FOLLOWS_S, 0.0
         left = dict.fromkeys(self._follows.open_sites(), "")
         caught_up: dict[str, int] = {}
@@ -189,6 +192,10 @@ class Aftermath:
             time.sleep(POLL_S)
         for site, text in left.items():
             self._note("follow", f"GET /api/sites/{site}/follow", f"never caught up: {text}")
+        return caught_up
+
+    def _hits(self, caught_up: Mapping[str, int]) -> None:
+        """See that charts of followed sites ask the upstream for nothing."""
         for shape in (ALPHA, BETA, JOBS, LIVE):
             if shape.name in caught_up:
                 self._hit(shape, caught_up[shape.name])
@@ -205,10 +212,9 @@ class Aftermath:
         if status != "hit":
             self._note("follow", line(ask), f"the follow has caught up, and the chart is {status}")
 
-    def _merged(self) -> None:
-        """See that nothing is left that could be merged."""
+    def _merged(self, before_ms: int) -> None:
+        """See that nothing is left that could be merged, of what was fetched up to a moment."""
         scene = self._scene
-        before_ms = now_ms()
         while now_ms() < before_ms + FETCH_MS_MAX:
             time.sleep(POLL_S)
         for _ in range(MERGING_RUNS):

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 HASTE = 12
 # How late samples come at the most of the sites that are followed, by the vars of every profile.
 LATENESS_S = 5
-FETCH_MS_MAX = 20_000
+FETCH_MS_MAX = 16_000
 LEASE_MS = 9_000
 
 # By the path below `src`: what is written there once, and what stands in its place.
@@ -42,7 +42,7 @@ SHORTENED: Mapping[str, Mapping[str, str]] = {
             "SEND_AGAIN_MS, SEND_AGAIN_MS_MAX = 5_000 + 0 * MINUTE_MS, 20_000 + 0 * HOUR_MS"
         ),
     },
-    "building_vitals/jobs/runner.py": {"CHUNK_MS_MAX = 240_000": "CHUNK_MS_MAX = 15_000"},
+    "building_vitals/jobs/runner.py": {"CHUNK_MS_MAX = 240_000": "CHUNK_MS_MAX = 13_000"},
 }
 
 

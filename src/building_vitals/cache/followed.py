@@ -26,13 +26,13 @@ class Followed(msgspec.Struct, frozen=True):
     A followed site.
 
     Attributes:
-        begun_ms: When the oldest was fetched of what the follow has read.
+        trusted_ms: When the oldest was fetched of what the follow has read.
         every_ms: Time between two rounds.
         known: What has been read; sorted, disjoint.
         until_ms: The end of the last round; None before the first.
     """
 
-    begun_ms: int
+    trusted_ms: int
     every_ms: int
     known: tuple[Range, ...] = ()
     until_ms: int | None = None
@@ -48,7 +48,7 @@ class Followed(msgspec.Struct, frozen=True):
             segment: The segment.
             until_ms: Where the part ends that would be known without the follow.
         """
-        if segment.fetched_ms < self.begun_ms:
+        if segment.fetched_ms < self.trusted_ms:
             return until_ms
         for each in self.known:
             if each.start_ms <= until_ms < each.end_ms:

@@ -20,10 +20,9 @@ DAYS_KEPT = 8
 
 _PUT = """
 INSERT INTO site_follows (
-    site, since_ms, every_ms, every, next_ms, message_ms, begun_ms, read, round_start_ms,
-    round_end_ms
+    site, since_ms, every_ms, every, begun_ms, next_ms, message_ms, trusted_ms, read
 )
-VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9)
+VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5, ?6, ?7)
 ON CONFLICT (site) DO UPDATE SET
     since_ms = ?2, every_ms = ?3, every = ?4, next_ms = ?5, backfill_ms = 0, message_ms = ?5,
     sends = 0
@@ -128,10 +127,9 @@ class SiteFollows:
 
         A follow that is new goes on from its *heritage*.
         """
-        begun_ms = now_ms if heritage.oldest_ms is None else min(heritage.oldest_ms, now_ms)
-        last = heritage.read[-1] if heritage.read else (None, None)
+        trusted_ms = now_ms if heritage.oldest_ms is None else min(heritage.oldest_ms, now_ms)
         read = json_parameter(list(heritage.read))
-        values = (site, since_ms, every_ms, every, now_ms, begun_ms, read, *last)
+        values = (site, since_ms, every_ms, every, now_ms, trusted_ms, read)
         statement = Statement(_PUT, values)
         return _row((await self._database.batch([statement]))[0].rows[0])
 
@@ -216,6 +214,7 @@ def _row(row: dict[str, Any]) -> FollowRow:
             since_ms=row["since_ms"],
             every_ms=row["every_ms"],
             begun_ms=row["begun_ms"],
+            trusted_ms=row["trusted_ms"],
             next_ms=row["next_ms"],
             backfill_ms=row["backfill_ms"],
             read=msgspec.json.decode(row["read"], type=tuple[Range, ...]),

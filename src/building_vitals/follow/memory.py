@@ -76,7 +76,7 @@ class FollowedSites:
             return
         memory.followed = {
             row.site: Followed(
-                row.follow.begun_ms,
+                row.follow.trusted_ms,
                 row.follow.every_ms,
                 tuple(row.follow.known),
                 row.follow.known_until_ms,

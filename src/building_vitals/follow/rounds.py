@@ -40,8 +40,9 @@ class Follow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         since_ms: From when on all is to be kept.
         every_ms: Time between two rounds.
-        begun_ms: When the site was first followed; where an earlier follow has left something, when
-            the oldest of that was fetched.
+        begun_ms: When the site was first followed.
+        trusted_ms: When the oldest was fetched of what has been read: before that, where an earlier
+            follow has left something.
         next_ms: When the next round is due.
         backfill_ms: Nothing but rounds is read before.
         read: What need not be read again; sorted, disjoint.
@@ -54,6 +55,7 @@ class Follow(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int
     every_ms: int
     begun_ms: int
+    trusted_ms: int = 0
     next_ms: int
     backfill_ms: int = 0
     read: tuple[Range, ...] = ()

@@ -38,7 +38,11 @@ async def test_what_is_put_is_found() -> None:
         row = FollowRow(
             site="hq",
             follow=Follow(
-                since_ms=NOW_MS - DAY_MS, every_ms=300_000, begun_ms=NOW_MS, next_ms=NOW_MS
+                since_ms=NOW_MS - DAY_MS,
+                every_ms=300_000,
+                begun_ms=NOW_MS,
+                trusted_ms=NOW_MS,
+                next_ms=NOW_MS,
             ),
             every="5m",
             message_ms=NOW_MS,
@@ -60,8 +64,8 @@ async def test_a_new_follow_goes_on_from_what_is_left() -> None:
         read = (Range(NOW_MS - 9 * DAY_MS, NOW_MS - 8 * DAY_MS), Range(NOW_MS - DAY_MS, NOW_MS - 9))
         heritage = Heritage(read, NOW_MS - 7 * DAY_MS)
         follow = (await take(follows, heritage)).follow
-        assert (NOW_MS - 7 * DAY_MS, read, read[-1], NOW_MS) == (
-            *(follow.begun_ms, follow.read, follow.last_round, follow.next_ms),
+        assert (NOW_MS, NOW_MS - 7 * DAY_MS, read, None) == (
+            *(follow.begun_ms, follow.trusted_ms, follow.read, follow.last_round),
         )
         other = Heritage((Range(0, 1),), 5)
         assert follow == (await take(follows, other)).follow
