@@ -18,7 +18,7 @@ from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range
 
 MERGED_MIN = 8
-# Smaller blocks between those that are merged join them: each that is read takes a megabyte.
+# Smaller blocks between those that are merged join them, so many at the most.
 BETWEEN_MAX = 12
 # How long what counts as of a level is at least; what is longer than the last is left as it is.
 LEVEL_SPANS_MS = (0, 2 * HOUR_MS, 16 * HOUR_MS, 5 * DAY_MS, 40 * DAY_MS)
