@@ -24,6 +24,7 @@ INTERVAL_MS = 300_000
 DAYS, ARCHIVE_DAYS = 3, 30
 FOLLOWED_SECONDS = 3_000
 CHART_POINTS = 20
+MAX_POINTS = 600
 SETTLE_SECONDS = 6.0
 LATER = 8
 SITE, PLAIN = "followed", "plain"
@@ -50,6 +51,7 @@ def main(rounds: int = 5) -> None:
             _follow(stack, days)
         _settle(stack)
         _charts(stack, names, plain, rounds)
+        _zoomed(stack, names, rounds)
 
 
 def _follow(stack: Stack, days: int) -> None:
@@ -136,4 +138,28 @@ def _charts(stack: Stack, names: list[str], plain: list[str], rounds: int) -> No
         f" ({sizes[SITE]:,} bytes): first {statistics.median(first):.0f} ms,"
         f" at most {max(first):.0f}; later {later:.1f} ms; a raw hit of a site that is not followed"
         f" ({sizes[PLAIN]:,} bytes) {raw:.1f} ms: {later / raw:.2f} x"
+    )
+
+
+def _zoomed(stack: Stack, names: list[str], rounds: int) -> None:
+    """Charts of random points that show few samples of each, the first time and later."""
+    app = stack.ports["app"]
+    end_ms = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
+    begin_ms = end_ms - (ARCHIVE_DAYS - 1) * DAY_MS
+    first: list[float] = []
+    later: list[float] = []
+    for n in range(rounds):
+        chosen = random.Random(f"zoomed {n}").sample(names, CHART_POINTS)  # noqa: S311 - no secret
+        for turn in range(1 + LATER):
+            random.Random(turn).shuffle(chosen)  # noqa: S311 - no secret
+            path = query(SITE, chosen, begin_ms, end_ms, route="cached", max_points=str(MAX_POINTS))
+            answer = ask(app, path)
+            if answer.headers.get("X-Cache-Status") != "hit":
+                raise SystemExit(f"bench: {SITE} was no hit, but {answer.headers}")
+            (later if turn else first).append(answer.whole_ms)
+            if not turn:
+                time.sleep(SETTLE_SECONDS)
+    print(
+        f"the same with max_points={MAX_POINTS}: first {statistics.median(first):.0f} ms,"
+        f" at most {max(first):.0f}; later {statistics.median(later):.1f} ms"
     )

@@ -14,17 +14,20 @@ from building_vitals.cache.block_rows import BlockRow
 from building_vitals.cache.segments import Level, Segment
 from building_vitals.ports import ObjectStore
 
-# Bytes that are read of a block at a time: of its series, and of its directory.
-WINDOW_BYTES = 524_288
+# Bytes that are read at a time of a block's series, and of its directory: a share of them, for as
+# many small blocks are merged as large ones, and of large ones a merge may not take too many reads.
+WINDOW_BYTES_MIN, WINDOW_BYTES_MAX = 65_536, 524_288
+WINDOWS = 16
 
 
 class Window:
     """Reads a block from the beginning to the end, some bytes ahead."""
 
-    def __init__(self, objects: ObjectStore, block: BlockRow, stop: int) -> None:
+    def __init__(self, objects: ObjectStore, block: BlockRow, start: int, stop: int) -> None:
         self._objects = objects
         self._block = block
         self._stop = stop
+        self._size = min(max((stop - start) // WINDOWS, WINDOW_BYTES_MIN), WINDOW_BYTES_MAX)
         self._start = 0
         self._data = memoryview(b"")
 
@@ -37,7 +40,7 @@ class Window:
         """
         begin = offset - self._start
         if begin < 0 or begin + length > len(self._data):
-            size = min(max(length, WINDOW_BYTES), self._stop - offset)
+            size = min(max(length, self._size), self._stop - offset)
             data = await self._objects.get(
                 self._block.key,
                 offset=offset,
@@ -55,8 +58,9 @@ class BlockStream:
 
     def __init__(self, objects: ObjectStore, block: BlockRow) -> None:
         self.block = block
-        self._leaves = Window(objects, block, block.foot_offset + block.foot_bytes)
-        self._series = Window(objects, block, block.directory_offset)
+        end = block.foot_offset + block.foot_bytes
+        self._leaves = Window(objects, block, block.directory_offset, end)
+        self._series = Window(objects, block, 0, block.directory_offset)
 
     async def begin(self) -> None:
         """

@@ -8,6 +8,7 @@ blocks. A round of 15 minutes becomes part of one of 2 hours, 16 hours, 5 and 40
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -17,6 +18,8 @@ from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range
 
 MERGED_MIN = 8
+# Smaller blocks between those that are merged join them, so many at the most.
+BETWEEN_MAX = 12
 # How long what counts as of a level is at least; what is longer than the last is left as it is.
 LEVEL_SPANS_MS = (0, 2 * HOUR_MS, 16 * HOUR_MS, 5 * DAY_MS, 40 * DAY_MS)
 LEVEL_MAX = len(LEVEL_SPANS_MS) - 1
@@ -39,7 +42,9 @@ def level_of(time_range: Range) -> int:
 
 def merged_level(parts: Sequence[BlockPlace]) -> int:
     """Return the level of what some blocks become."""
-    above = 1 + min(each.level for each in parts)
+    counts = Counter(each.level for each in parts)
+    chosen = [level for level, count in counts.items() if count >= MERGED_MIN]
+    above = 1 + max(chosen, default=min(counts))
     widest = max(each.level for each in parts)
     return min(LEVEL_MAX, max(above, widest, level_of(span_of(parts))))
 
@@ -54,7 +59,8 @@ def due(blocks: Sequence[BlockPlace]) -> list[BlockPlace]:
     """
     Return blocks of a site that are to become one, none where there are too few.
 
-    The smallest level comes first, and of it the oldest data. What becomes one counts as fetched
+    The smallest level comes first, and of it the oldest data. Smaller blocks that lie between them
+    join them. What becomes one counts as fetched
     when the last of it was; so a block that was fetched in between and overlaps it joins it, or
     an answer would go back in time there.
     """
@@ -64,7 +70,8 @@ def due(blocks: Sequence[BlockPlace]) -> list[BlockPlace]:
         )
         for group in _neighbours(of_level, level):
             if len(group) >= MERGED_MIN:
-                return _closed(group[:MERGED_MIN], blocks)
+                chosen = group[:MERGED_MIN]
+                return _closed([*chosen, *_between(chosen, blocks)], blocks)
     return []
 
 
@@ -78,6 +85,21 @@ def _neighbours(ordered: Sequence[BlockPlace], level: int) -> list[list[BlockPla
         else:
             groups.append([each])
     return groups
+
+
+def _between(chosen: Sequence[BlockPlace], blocks: Sequence[BlockPlace]) -> list[BlockPlace]:
+    """
+    Return smaller blocks that lie within the span of the chosen ones, some at the most.
+
+    Such as each chunk of a job leaves: they lie too far apart to be merged with one another.
+    """
+    span, level = span_of(chosen), chosen[0].level
+    found = [
+        each
+        for each in blocks
+        if each.level < level and each.row.range.clip(span) == each.row.range
+    ]
+    return found[:BETWEEN_MAX]
 
 
 def _closed(chosen: Sequence[BlockPlace], blocks: Sequence[BlockPlace]) -> list[BlockPlace]:

@@ -8,8 +8,15 @@ a point. What was read is remembered in the isolate.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 
 import msgspec
 
@@ -30,6 +37,9 @@ READS_MAX = 4
 BLOCKS_MAX = 4
 # Leaves that are decoded before others may go on: some milliseconds.
 LEAVES_AT_ONCE = 16
+
+# Returns what a block, with its foot, knows of a point by its entry.
+OfPoint = Callable[[BlockRow, Foot, str, Entry | None], list[BlockSegment]]
 
 
 class BlockReader:
@@ -86,6 +96,19 @@ class BlockReader:
         hashes = {point: name_hash(point) for point in points}
         gate, reads = asyncio.Semaphore(BLOCKS_MAX), asyncio.Semaphore(READS_MAX)
 
+        lean = None if level_samples else known
+
+        def of_point(
+            block: BlockRow, foot: Foot, point: str, entry: Entry | None
+        ) -> list[BlockSegment]:
+            held = segments_of(
+                *(block, foot, point, entry),
+                marks=found.marks,
+                time_range=time_range,
+                level_samples=level_samples,
+            )
+            return [_lean(each, time_range, lean) for each in held]
+
         async def read(block: BlockRow) -> list[BlockSegment]:
             shared = block.range.clip(time_range)
             asked = {
@@ -95,48 +118,59 @@ class BlockReader:
             }
             if not asked:
                 return []
-            try:
-                async with gate:
-                    foot, entries = await self._entries(block, asked, reads)
-            except LostBlock:
-                self._memory.forget(block.key)
-                await self._lost([Place(block.key)])
-                return []
-            lean = None if level_samples else known
-            found_of = partial(
-                segments_of, marks=found.marks, time_range=time_range, level_samples=level_samples
-            )
-            return [
-                _lean(segment, time_range, lean)
-                for point in asked
-                for segment in found_of(block, foot, point, entries.get(point))
-            ]
+            async with gate:
+                known_of = await self._known_of(block, asked, reads, of_point)
+            return [segment for point in asked for segment in known_of.get(point, ())]
 
         of_blocks = await asyncio.gather(*map(read, found.blocks))
         return [each for of_block in of_blocks for each in of_block]
 
+    async def _known_of(
+        self,
+        block: BlockRow,
+        hashes: Mapping[str, int],
+        reads: asyncio.Semaphore,
+        of_point: OfPoint,
+    ) -> dict[str, list[BlockSegment]]:
+        """Return what a block knows of some points; of one that is lost nothing."""
+        found: dict[str, list[BlockSegment]] = {}
+        try:
+            # Of a leaf at a time: the entries of thousands of points take megabytes.
+            async for foot, entries in self._entries(block, hashes, reads):
+                for point, entry in entries.items():
+                    found[point] = of_point(block, foot, point, entry)
+        except LostBlock:
+            self._memory.forget(block.key)
+            await self._lost([Place(block.key)])
+            return {}
+        return found
+
     async def _entries(
         self, block: BlockRow, hashes: Mapping[str, int], reads: asyncio.Semaphore
-    ) -> tuple[Foot, Mapping[str, Entry]]:
+    ) -> AsyncIterator[tuple[Foot, Mapping[str, Entry | None]]]:
         """
-        Return the foot of a block and its entries of some points, given with their hashes.
+        Yield the foot of a block with its entries of some points, given with their hashes.
+
+        Those without an entry come last, with None.
 
         Raises:
             LostBlock: it is gone or spoilt.
         """
-        entries: dict[str, Entry] = {}
+        left = dict.fromkeys(hashes)
         try:
             foot, held = await self._foot(block, reads)
             leaves = leaves_with(foot, hashes)
             held |= await self._leaves(block, foot, [n for n in leaves if n not in held], reads)
             for n, (number, of_leaf) in enumerate(leaves.items(), 1):
-                found = entries_of(foot.leaves[number], held[number])
-                entries.update(named(found, of_leaf))
+                found = named(entries_of(foot.leaves[number], held[number]), of_leaf)
+                for point in found:
+                    left.pop(point, None)
+                yield foot, found
                 if n % LEAVES_AT_ONCE == 0:
                     await asyncio.sleep(0)
         except ValueError as error:
             raise LostBlock(block.key) from error
-        return foot, entries
+        yield foot, left
 
     async def _foot(
         self, block: BlockRow, reads: asyncio.Semaphore

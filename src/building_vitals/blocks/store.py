@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+import msgspec
+
 from building_vitals.blocks.block import (
     VERSION,
     BlockBuilder,
@@ -54,7 +56,7 @@ class BlockStore:
         points: Sequence[str] = (),
     ) -> list[BlockSegment]:
         """
-        Store a block, and make it known; return what it knows of some points, without levels.
+        Store a block, and make it known; return what it knows of some points, without directories.
 
         Args:
             site: The site.
@@ -92,7 +94,7 @@ class BlockStore:
         await self._blocks.insert(site, block, now_ms=self._clock.now_ms())
         row, foot = block_row(block), Foot(VERSION, (known,), ())
         return [
-            segment
+            msgspec.structs.replace(segment, frames=None)
             for point in points
             for segment in segments_of(
                 *(row, foot, point, found.get(point)), marks=[], time_range=known

@@ -8,6 +8,7 @@ import random
 import pytest
 
 from building_vitals.blocks.merging import (
+    BETWEEN_MAX,
     LEVEL_MAX,
     MERGED_MIN,
     BlockPlace,
@@ -109,3 +110,29 @@ def test_blocks_with_a_long_time_between_them_stay_apart() -> None:
 def test_the_largest_are_left_as_they_are() -> None:
     """Blocks of 40 days are merged no further."""
     assert [] == due([block(n * 40 * DAY_MS, (n + 1) * 40 * DAY_MS) for n in range(20)])
+
+
+def test_what_each_chunk_of_a_job_leaves_is_not_left_behind() -> None:
+    """A part of three hours and one of an hour, by turns, over two months, lie in few blocks."""
+    held: list[BlockPlace] = []
+    at_ms = 0
+    for _ in range(360):
+        for length_ms in (170 * MINUTE_MS, 70 * MINUTE_MS):
+            held.append(block(at_ms, at_ms + length_ms, 10**12 + at_ms))
+            at_ms += length_ms
+    merges = 0
+    while chosen := due(held):
+        assert len(chosen) <= MERGED_MIN + BETWEEN_MAX
+        held = [each for each in held if each not in chosen] + [merged(chosen)]
+        merges += 1
+    # At most seven of each level, but for the ends of groups.
+    assert len(held) <= 30
+    assert merges < 120
+
+
+def test_smaller_blocks_do_not_hold_back_the_level_of_what_is_made() -> None:
+    """Eight of a level become the next, whatever joins them."""
+    chosen = [block(n * HOUR_MS, (n + 1) * HOUR_MS, level=1) for n in range(MERGED_MIN)]
+    assert 2 == merged_level([*chosen, block(0, 1, level=0)])
+    assert 3 == merged_level([*chosen, block(0, 1, level=3)])
+    assert 1 == merged_level([block(0, 1, level=0), block(0, 1, level=1)])

@@ -135,3 +135,24 @@ async def test_what_is_kept_of_a_site_is_told() -> None:
         ]
         await world.app.blocks.forget("site")
         assert [] == await world.app.blocks.kept("site")
+
+
+@in_virtual_time
+async def test_who_stores_hears_what_is_known_of_some_points() -> None:
+    """As a look-up would say it, where whole; of a point without samples that it has none."""
+    async with World() as world:
+        known = days(3, 2)
+        world.upstream.silent = {"silent"}
+        series = await series_of(world, [*SOME, "silent"], known)
+        told = await world.app.blocks.keep(
+            *("site", known, series),
+            fetched_ms=world.clock.now_ms(),
+            is_once=True,
+            points=["silent", SOME[0]],
+        )
+        points, now_ms = ["silent", SOME[0]], world.clock.now_ms()
+        found = await world.index.find("site", points, known, (world.freshness, now_ms))
+        assert found == told
+        assert [("silent", 0), (SOME[0], len(world.truth(SOME, known)[SOME[0]]))] == [
+            (each.point, each.count) for each in told
+        ]
