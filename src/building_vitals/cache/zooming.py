@@ -35,7 +35,7 @@ BARE_SAMPLES_MIN = 8_192
 # Samples that are looked into rather than found out about.
 FEW_SAMPLES = 256
 # Samples of a part that a level cannot give for which no finer level is read: some of them have to
-# be read anyway, and a frame has hundreds.
+# be read anyway, unless that level has no cut, and a frame has hundreds.
 EDGE_SAMPLES = 512
 
 Parts: TypeAlias = Sequence[tuple[Segment, Range]]
@@ -344,6 +344,8 @@ def _sources(segment: Segment, part: Range, width_ms: int) -> list[Piece]:
 
 def _edge(segment: Segment, part: Range, width_ms: int) -> list[Piece]:
     """Return the same of a part that a level of a width cannot give."""
-    if _expected(segment, part) <= EDGE_SAMPLES:
+    level = _source(segment, width_ms - 1)
+    is_exact = level is not None and all(is_clean(segment, each, level.width_ms) for each in part)
+    if _expected(segment, part) <= (FEW_SAMPLES if is_exact else EDGE_SAMPLES):
         return pieces(segment, part)
     return _sources(segment, part, width_ms - 1)
