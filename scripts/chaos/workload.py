@@ -87,7 +87,7 @@ WEIGHTS = {
     "abandon": 3, "search": 20, "sites": 8, "stats": 8, "health": 15, "objects": 8, "failures": 6,
     "purge": 30, "maintenance": 16, "bad": 40, "correct": 30, "late": 20, "grow": 30, "appear": 3,
     "vanish": 2, "fault": 36, "outage": 2, "lose": 8, "spoil": 8, "database": 3,
-    "follow": 16, "unfollow": 6, "followed": 10, "hold": 3,
+    "follow": 16, "unfollow": 9, "followed": 10, "hold": 3,
 }  # fmt: skip
 # Which operations need a question.
 ASKING = {"ask", "same", "head", "leave", "submit", "purge", "correct", "late"}

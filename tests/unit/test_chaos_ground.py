@@ -103,7 +103,7 @@ def test_profiles_follow_the_seed() -> None:
     assert len(PROFILES) == len({each.variables["UPSTREAM_CALLS"] for each in found})
     assert found == profiles_of(5)
     policy = policy_of(PROFILES[0])
-    assert (2.0, 5_000, 30_000, 60_000, 120_000) == (
+    assert (2.0, 5_000, 30_000, 120_000, 180_000) == (
         policy.trust_ratio,
         policy.trust_max_ms,
         policy.grace_ms,
