@@ -41,9 +41,6 @@ FETCHES_MAX = 4
 # What came is stored, where nobody waits for it, as soon as it is so many samples, or so old.
 HELD_SAMPLES_MAX = 250_000
 HELD_MS_MAX = 30_000
-# Of whole sites sooner: what is stored of thousands of points takes memory beside what is held, and
-# no more rows.
-SITE_TIMES = 2
 # Where somebody waits, seldom: but who leaves takes the invocation along, half a minute later.
 HELD_AWAITED_MS_MAX = 10_000
 # Below this share done, a fetch says nothing about how long the rest of it takes.
@@ -338,10 +335,7 @@ class _FetchRun:
         held = sum(state.folder.held for state in self._states if state.folder is not None)
         held += sum(each.series.count for each in self.outcome.point_series)
         now_ms = self._clock.now_ms()
-        samples_max = self._held_samples_max
-        if any(state.site is not None for state in self._states):
-            samples_max //= SITE_TIMES
-        if held < samples_max and now_ms - self._stored_ms < self._held_ms_max:
+        if held < self._held_samples_max and now_ms - self._stored_ms < self._held_ms_max:
             return
         self._stored_ms, share = now_ms, self._share()
         for state in self._states:
