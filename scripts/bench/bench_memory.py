@@ -29,6 +29,7 @@ from bench.page_upstream import START_MS as FETCH_START_MS
 from bench.seeding import DAY_MS, START_MS, Shape, write_seed
 from bench.stack import Stack, running
 from building_vitals.answers.question import AGGREGATES
+from building_vitals.ranges import Range
 
 PATH = "/api/timeseries"
 BAR_BYTES = 90_000_000
@@ -58,6 +59,8 @@ DECADES = Shape(
 # A miss of 195,840 samples.
 MISS_POINTS, MISS_HOURS = 34, 480
 HOUR_MS = 3_600_000
+# Jobs over them store 250,000 samples as a block: of each level eight and more.
+MERGED_POINTS, MERGED_DAYS, ASKED_POINTS = 7_327, 2, 5_000
 
 
 class Result(NamedTuple):
@@ -196,23 +199,46 @@ def job(stack: Stack) -> str:
         start_ms=FETCH_START_MS,
         end_ms=FETCH_START_MS + days * DAY_MS,
     )
+    found = _completed(app, "jobs", names, Range(FETCH_START_MS, FETCH_START_MS + days * DAY_MS))
+    answer = fetch(app, f"/api/jobs/{found['jobId']}/data?format=csv")
+    return f"{found['status']}, {found['samplesCount']:,} samples; data {_told([answer])}"
+
+
+def _completed(app: int, site: str, names: list[str], time_range: Range) -> dict[str, Any]:
+    """Have a job fetch some points; return it when it has ended, or takes too long."""
     body = {
-        "site": "jobs",
+        "site": site,
         "points": names,
-        "start_time": FETCH_START_MS,
-        "end_time": FETCH_START_MS + days * DAY_MS,
+        "start_time": time_range.start_ms,
+        "end_time": time_range.end_ms,
         "route": "queued",
     }
     queued = fetch(app, PATH, method="POST", body=body, gzip=False)
     job_id = json.loads(queued.head)["jobId"]
     deadline = time.monotonic() + JOB_SECONDS
     while True:
-        found = json.loads(fetch(app, f"/api/jobs/{job_id}", gzip=False).head)
+        found: dict[str, Any] = json.loads(fetch(app, f"/api/jobs/{job_id}", gzip=False).head)
         if found["status"] in ("completed", "failed") or time.monotonic() > deadline:
-            break
+            return found
         time.sleep(0.2)
-    answer = fetch(app, f"/api/jobs/{job_id}/data?format=csv")
-    return f"{found['status']}, {found['samplesCount']:,} samples; data {_told([answer])}"
+
+
+def merging(stack: Stack) -> str:
+    """Have jobs store a large site as blocks, and merge eight of them of two hours or more."""
+    app, end_ms = stack.ports["app"], FETCH_START_MS + MERGED_DAYS * DAY_MS
+    names = stack.upstream.add_generated(
+        "merged", points=MERGED_POINTS, start_ms=FETCH_START_MS, end_ms=end_ms
+    )
+    samples = 0
+    for start_ms in range(FETCH_START_MS, end_ms, DAY_MS):
+        # All that the pages bring is stored.
+        asked = names[:ASKED_POINTS]
+        found = _completed(app, "merged", asked, Range(start_ms, start_ms + DAY_MS))
+        samples += found["samplesCount"]
+    after_jobs = heap(app)
+    run = json.loads(fetch(app, "/api/maintenance/run", method="POST", gzip=False).head)
+    merged = [step["changed"] for step in run["steps"] if step["name"] == "merged blocks"]
+    return f"{samples:,} samples, {after_jobs / 1e6:.0f} MB; blocks made of 8: {sum(merged)}"
 
 
 def large_page(stack: Stack) -> str:
@@ -319,6 +345,7 @@ def scenarios() -> dict[str, Callable[[Stack], str]]:
         misses, 8, points=1_000, hours=17
     )
     found["job of 30-s data never seen, 1,152,000 samples"] = job
+    found["blocks of 7,327 points x 48 h, merged"] = merging
     found["a page of 172,800 samples"] = large_page
     found["an answer of 300 MB in 0.3 MB of gzip"] = partial(flawed, "gzip_bomb")
     found["an endless answer"] = partial(flawed, "endless_body")
