@@ -231,9 +231,8 @@ def merging(stack: Stack) -> str:
     )
     samples = 0
     for start_ms in range(FETCH_START_MS, end_ms, DAY_MS):
-        # All that the pages bring is stored.
-        asked = names[:ASKED_POINTS]
-        found = _completed(app, "merged", asked, Range(start_ms, start_ms + DAY_MS))
+        day = Range(start_ms, start_ms + DAY_MS)
+        found = _completed(app, "merged", names[:ASKED_POINTS], day)
         samples += found["samplesCount"]
     after_jobs = heap(app)
     run = json.loads(fetch(app, "/api/maintenance/run", method="POST", gzip=False).head)

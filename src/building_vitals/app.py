@@ -191,8 +191,8 @@ class App(UpstreamServices):
 
     @property
     def _refetch(self) -> Refetch:
-        bound_ms = self.settings.cache.min_refetch * 1000
-        return Refetch(bound_ms, self.isolate.point_names.intervals_ms, self.followed.of)
+        steps, bound_s = self.isolate.point_names.intervals_ms, self.settings.cache.min_refetch
+        return Refetch(bound_s * 1000, steps, self.followed.of)
 
     @cached_property
     def compactor(self) -> Compactor:

@@ -17,11 +17,13 @@ async def series_of(world: World, points: Sequence[str], time_range: Range) -> l
     return folder.finish()
 
 
-async def keep_block(world: World, points: Sequence[str], time_range: Range) -> None:
-    """Fetch a range of all points of a site, and store it as a block."""
+async def keep_block(
+    world: World, points: Sequence[str], time_range: Range, *, is_once: bool = False
+) -> None:
+    """Fetch a range of all points of a site, and store it as a block, as a job *is_once*."""
     fetched_ms = world.clock.now_ms()
     series = await series_of(world, points, time_range)
-    await world.app.blocks.keep("site", time_range, series, fetched_ms=fetched_ms)
+    await world.app.blocks.keep("site", time_range, series, fetched_ms=fetched_ms, is_once=is_once)
 
 
 def block_keys(world: World) -> list[str]:

@@ -105,12 +105,14 @@ class BlockStore:
         """
         Return of which ranges of a site blocks are known, and when each was fetched; in any order.
 
-        What was purged of all points is left out; what was purged of some is a gap of theirs.
+        What only jobs have read is left out, as it is trusted for another time, and what was purged
+        of all points; what was purged of some is a gap of theirs.
 
         Raises:
             Unavailable: the database can't be reached.
         """
-        blocks = [each.row for each in await self._blocks.of_site(site)]
+        rows = [each.row for each in await self._blocks.of_site(site)]
+        blocks = [each for each in rows if not each.is_once]
         if not blocks:
             return []
         span = Range(min(each.start_ms for each in blocks), max(each.end_ms for each in blocks))

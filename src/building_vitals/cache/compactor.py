@@ -12,6 +12,7 @@ thousand of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -238,7 +239,15 @@ class Compactor:
             Whether some have.
         """
         now_ms = self._clock.now_ms()
-        planned = self._planned(need, by_point, freshness, is_zoomed=is_zoomed)
+        plan = partial(
+            planned_runs,
+            need,
+            freshness=freshness,
+            now_ms=now_ms,
+            most_leveled_bytes=LEVELED_BYTES_MAX,
+            is_zoomed=is_zoomed,
+        )
+        planned = plan(by_point)
         if not planned:
             return False
         whole = Range(
@@ -247,31 +256,13 @@ class Compactor:
         )
         if whole != need.time_range:
             # Whatever lies beside a segment decides whether it may be joined.
-            by_point = await self._find(need, whole)
-            planned = self._planned(need, by_point, freshness, is_zoomed=is_zoomed)
+            planned = plan(await self._find(need, whole))
         if planned and await self._put(
             need.site, planned, now_ms, is_in_object=True, is_zoomed=is_zoomed
         ):
             return True
         self._resting[need.site] = now_ms + REST_MS
         return False
-
-    def _planned(
-        self,
-        need: Need,
-        by_point: Mapping[str, Sequence[Segment]],
-        freshness: Freshness,
-        *,
-        is_zoomed: bool,
-    ) -> list[Run]:
-        return planned_runs(
-            need,
-            by_point,
-            freshness,
-            now_ms=self._clock.now_ms(),
-            most_leveled_bytes=LEVELED_BYTES_MAX,
-            is_zoomed=is_zoomed,
-        )
 
     async def _put(
         self,

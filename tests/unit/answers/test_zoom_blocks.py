@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from building_vitals.blocks.merging import MERGED_MIN
+from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
 from fakes.blocks import block_keys, keep_block
@@ -115,6 +116,8 @@ async def test_levels_of_blocks_are_carried_into_what_is_copied_out_of_them() ->
             end_ms = known.end_ms + 3 * MINUTE_MS
             await keep_block(world, POINTS, Range(known.end_ms, end_ms))
             known = Range(known.start_ms, end_ms)
+        # What is younger stays apart.
+        await world.clock.sleep(FETCH_MS_MAX)
         first = await asked(world, known, max_points=300)
         await world.settle()
         copied = world.database.look("SELECT point, levels FROM cache_segments ORDER BY point")

@@ -118,13 +118,14 @@ async def test_all_blocks_of_a_site_are_let_go_of() -> None:
 
 @in_virtual_time
 async def test_what_is_kept_of_a_site_is_told() -> None:
-    """With when it was fetched; without what was purged of all points, or dropped."""
+    """With when it was fetched; without jobs' blocks, what was purged of all points, or dropped."""
     async with World() as world:
         assert [] == await world.app.blocks.kept("site")
         at_ms = world.clock.now_ms()
         await keep_block(world, SOME, days(3, 2))
         await world.clock.sleep(1000)
         await keep_block(world, SOME, days(2.5, 1))
+        await keep_block(world, SOME, days(6, 5), is_once=True)
         found = [(days(3, 2), at_ms), (days(2.5, 1), at_ms + 1000)]
         assert found == sorted(await world.app.blocks.kept("site"), key=lambda each: each[1])
         await world.index.purge("site", ["a"], days(3, 1), now_ms=world.clock.now_ms())
