@@ -229,11 +229,9 @@ def merging(stack: Stack) -> str:
     names = stack.upstream.add_generated(
         "merged", points=MERGED_POINTS, start_ms=FETCH_START_MS, end_ms=end_ms
     )
-    samples = 0
-    for start_ms in range(FETCH_START_MS, end_ms, DAY_MS):
-        day = Range(start_ms, start_ms + DAY_MS)
-        found = _completed(app, "merged", names[:ASKED_POINTS], day)
-        samples += found["samplesCount"]
+    days = [Range(at, at + DAY_MS) for at in range(FETCH_START_MS, end_ms, DAY_MS)]
+    done = [_completed(app, "merged", names[:ASKED_POINTS], day) for day in days]
+    samples = sum(job["samplesCount"] for job in done)
     after_jobs = heap(app)
     run = json.loads(fetch(app, "/api/maintenance/run", method="POST", gzip=False).head)
     merged = [step["changed"] for step in run["steps"] if step["name"] == "merged blocks"]

@@ -191,8 +191,8 @@ class App(UpstreamServices):
 
     @property
     def _refetch(self) -> Refetch:
-        steps, bound_s = self.isolate.point_names.intervals_ms, self.settings.cache.min_refetch
-        return Refetch(bound_s * 1000, steps, self.followed.of)
+        bound_ms = self.settings.cache.min_refetch * 1000
+        return Refetch(bound_ms, self.isolate.point_names.intervals_ms, self.followed.of)
 
     @cached_property
     def compactor(self) -> Compactor:
@@ -339,14 +339,13 @@ class App(UpstreamServices):
         from building_vitals.maintenance.health import HealthService
 
         upstream = self.settings.upstream
-        host = host_name(upstream.base_url.partition("://")[2].partition("/")[0])
         return HealthService(
             state=MaintenanceState(self.platform.database),
             objects=self.platform.objects,
             missing_queues=self.platform.missing_queues,
             auth_mode=self.settings.auth_mode,
             # An upstream on this machine is a test's, and may ask for none.
-            has_token=upstream.token is not None or is_loopback(host),
+            has_token=upstream.token is not None or is_loopback(host_name(upstream.authority)),
             memory=self.isolate.health,
             invocation=self.invocation,
             statistics=self.platform.statistics,

@@ -53,6 +53,11 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     page_bytes_max: int = 16 * 1024 * 1024
     list_bytes_max: int = 16 * 1024 * 1024
 
+    @property
+    def authority(self) -> str:
+        """Host and port of the address."""
+        return self.base_url.partition("://")[2].partition("/")[0]
+
     def __repr__(self) -> str:
         """Name the address only: reprs end up in logs."""
         return f"UpstreamSettings(base_url={self.base_url!r})"
