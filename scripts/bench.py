@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
         "page: drawing and following the mouse in a browser; "
         "follow: the pages of a followed site, and charts of its archive; "
         "clock: charts of a followed site at a fast clock, for --rounds minutes; "
-        "blocks: the bytes of a sample in blocks of each size, and the time that merging takes; "
+        "blocks: what a sample takes in blocks of each size, and what merging takes; "
         "default all but clock",
     )
     parser.add_argument(

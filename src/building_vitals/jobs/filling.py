@@ -94,13 +94,15 @@ class ChunkFilling:
                     each.close()
                 else:
                     await each
-        covered = filling.covers
+        covered, counts = filling.covers, (filling.upstream_requests, filling.unreadable)
         if behind:
+            # What is known of thousands of points takes megabytes: not twice.
+            del filling, segments, covered
             # What was fetched counts once it can be found.
             covered = filler.cover(need, await filler.look_up(need))
             if gaps_of(covered):
                 raise Unavailable("what was fetched for the chunk could not be stored")
-        return covered, filling.upstream_requests, filling.unreadable
+        return covered, *counts
 
     async def _measure(self, need: Need, covered: Sequence[Cover]) -> tuple[int, int]:
         """Return samples and bytes of text; only frames that the chunk's range cuts are read."""

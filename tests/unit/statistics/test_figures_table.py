@@ -75,7 +75,7 @@ def insert_block(
     """Insert the row of a block of a thousand bytes."""
     database.look(
         "INSERT INTO site_blocks VALUES"
-        " ('hq', 0, 9, ?1, 'e', 0, ?2, 2, 3, 1000, 0, 0, 0, 0, -1, ?3)",
+        " ('hq', 0, 9, ?1, 'e', 0, ?2, 2, 3, 1000, 0, 0, 0, 0, -1, ?3, 0, 0)",
         *(key, fetched_ms, gone_ms),
     )
 

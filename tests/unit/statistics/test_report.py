@@ -402,7 +402,7 @@ async def test_blocks_are_objects_of_the_cache() -> None:
     """They count with their bytes; the ratio is that of objects whose text is known."""
     with FakeDatabase() as database:
         block = "INSERT INTO site_blocks VALUES ('hq', 0, 9, 'b', 'e', 0, ?1, 2, 3, ?2, {})"
-        database.look(block.format("0, 0, 0, 0, -1, NULL"), NOW_MS, 1_048_576)
+        database.look(block.format("0, 0, 0, 0, -1, NULL, 0, 0"), NOW_MS, 1_048_576)
         database.look("INSERT OR REPLACE INTO cache_totals VALUES (1, 2, 9, 5000, 1000, 0)")
         cache = (await document_of(service(database)))["cache"]
         assert (3, 1_049_576, 1.0, 5.0) == (
