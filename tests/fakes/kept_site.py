@@ -17,11 +17,13 @@ class KeptSite:
 
     Attributes:
         kept: What was stored: its range, and the samples of each point.
+        series: All of it.
         refused: How many more are refused, after so many that are taken.
     """
 
     def __init__(self, taken: int = 99, refused: int = 0) -> None:
         self.kept: list[tuple[Range, dict[str, int]]] = []
+        self.series: list[PointSeries] = []
         self._taken = taken
         self.refused = refused
 
@@ -45,6 +47,7 @@ class KeptSite:
         if len(self.kept) == self._taken and self.refused:
             self.refused -= 1
             raise Unavailable("no bucket")
+        self.series += series
         self.kept.append((known, {each.point: each.series.count for each in series}))
         return [
             segment_of(each.point, each.known, each.series, fetched_ms=1, key="k", offset=0)

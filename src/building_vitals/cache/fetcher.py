@@ -41,6 +41,9 @@ FETCHES_MAX = 4
 # What came is stored, where nobody waits for it, as soon as it is so many samples, or so old.
 HELD_SAMPLES_MAX = 250_000
 HELD_MS_MAX = 30_000
+# Of whole sites so many times as many are held in frames, where they take a tenth of the memory:
+# each block is one more place to look for each point.
+FRAMED_TIMES = 2
 # Where somebody waits, seldom: but who leaves takes the invocation along, half a minute later.
 HELD_AWAITED_MS_MAX = 10_000
 # Below this share done, a fetch says nothing about how long the rest of it takes.
@@ -332,10 +335,8 @@ class _FetchRun:
 
     async def _store_held(self, store: Store) -> None:
         """Have stored what is complete, if that is due; what can't be stored now is kept."""
-        held = sum(state.folder.held for state in self._states if state.folder is not None)
-        held += sum(each.series.count for each in self.outcome.point_series)
         now_ms = self._clock.now_ms()
-        if held < self._held_samples_max and now_ms - self._stored_ms < self._held_ms_max:
+        if now_ms - self._stored_ms < self._held_ms_max and not self._is_much_held():
             return
         self._stored_ms, share = now_ms, self._share()
         for state in self._states:
@@ -351,6 +352,23 @@ class _FetchRun:
             self.outcome.point_series += point_series
             raise
         self._stored_share = share
+
+    def _is_much_held(self) -> bool:
+        """Return whether so much is held that it is to be stored; of whole sites, in frames too."""
+        if self._held < self._held_samples_max:
+            return False
+        sites = [state.site for state in self._states if state.site and state.folder]
+        for site in sites:
+            site.hold()
+        framed_max = FRAMED_TIMES * self._held_samples_max
+        return self._held >= self._held_samples_max or any(
+            site.framed_samples >= framed_max for site in sites
+        )
+
+    @property
+    def _held(self) -> int:
+        held = sum(state.folder.held for state in self._states if state.folder is not None)
+        return held + sum(each.series.count for each in self.outcome.point_series)
 
 
 class FolderSink:

@@ -15,6 +15,7 @@ from building_vitals.cache.segments import Segment
 from building_vitals.ranges import Range, merge
 from building_vitals.series.columns import Sample
 from building_vitals.series.folding import Folder, PointSeries
+from building_vitals.series.frames import Series, SeriesBuilder
 
 
 class SiteKeeping(Protocol):
@@ -46,6 +47,7 @@ class SiteSink(FolderSink):
     The sink of the pages of a whole site.
 
     Attributes:
+        framed_samples: What is held in frames, to be stored.
         is_broken: Whether something was taken and could not be stored: what comes after it would
             leave a hole that passes for known.
     """
@@ -55,6 +57,9 @@ class SiteSink(FolderSink):
         self.is_broken = False
         self._keep = keep
         self._site = site
+        # What has been taken of each point and is not stored, by time.
+        self._framed: dict[str, list[Series]] = {}
+        self.framed_samples = 0
         self._points = fetch.points
         self._taken_ms = self._complete_ms = fetch.time_range.start_ms
         self._end_ms = fetch.time_range.end_ms
@@ -75,6 +80,13 @@ class SiteSink(FolderSink):
         self._complete_ms = max(self._complete_ms, min(until_ms, self._end_ms))
         self._folder.advance(None, until_ms)
 
+    def hold(self, *, is_last: bool = False) -> None:
+        """Put what is complete into frames: as text, samples take ten times as much memory."""
+        for each in self._folder.finish() if is_last else self._folder.take_known():
+            if each.series.count:
+                self._framed.setdefault(each.point, []).append(each.series)
+                self.framed_samples += each.series.count
+
     async def store(self, outcome: FetchOutcome, *, is_last: bool = False) -> None:
         """
         Store what became complete since the last time, if anything did.
@@ -87,14 +99,15 @@ class SiteSink(FolderSink):
             AppError: it can't be stored; nothing more of the fetch will be, then.
         """
         known = Range(self._taken_ms, self._complete_ms)
-        series = self._folder.finish() if is_last else self._folder.take_known()
+        self.hold(is_last=is_last)
         if self.is_broken or not known.duration_ms:
             return
         self.is_broken = True
+        framed, self._framed, self.framed_samples = self._framed, {}, 0
         segments = await self._keep(
             self._site,
             known,
-            [each for each in series if each.series.count],
+            [PointSeries(point, known, _joined(parts)) for point, parts in framed.items()],
             fetched_ms=outcome.fetched_ms,
             is_once=True,
             points=self._points,
@@ -104,3 +117,14 @@ class SiteSink(FolderSink):
         outcome.segments += segments
         outcome.samples += sum(each.count for each in segments)
         outcome.fetched = merge([*outcome.fetched, known])
+
+
+def _joined(parts: Sequence[Series]) -> Series:
+    """Return series that follow each other as one."""
+    if len(parts) == 1:
+        return parts[0]
+    builder = SeriesBuilder()
+    for series in parts:
+        for frame in series.frames:
+            builder.add_frame(frame, series.data[frame.offset : frame.offset + frame.stored_bytes])
+    return builder.build()

@@ -338,7 +338,7 @@ async def fetched_whole(upstream: History, kept: KeptSite) -> FetchOutcome:
     async def refuse(_: object) -> None:
         raise AssertionError("nothing is stored by point")
 
-    fetcher = GapFetcher(upstream, LoopClock(), held_samples_max=400, keep_site=kept)
+    fetcher = GapFetcher(upstream, LoopClock(), held_samples_max=200, keep_site=kept)
     costs = await upstream.costs("site")
     return await fetcher.fetch(PATIENT, [TEN_PAGES], EPOCH_MS, costs=costs, store=refuse)
 

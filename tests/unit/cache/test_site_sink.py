@@ -81,3 +81,21 @@ async def test_a_sample_of_a_time_that_has_passed_is_a_fault() -> None:
     await site.store(FetchOutcome(EPOCH_MS))
     with pytest.raises(UpstreamError, match="time it had passed"):
         site.add_page(page(2, points="b"))
+
+
+async def test_what_is_held_in_frames_is_stored_together() -> None:
+    """As one series of each point, known over the whole block, wherever its samples lie in it."""
+    kept, outcome = KeptSite(), FetchOutcome(EPOCH_MS)
+    site = sink(kept)
+    for at, points in ((1, "ab"), (2, "ac"), (3, "a")):
+        site.add_page(page(at, points=points))
+        site.advance(None, at * 1000 + 1)
+        site.hold()
+    assert 5 == site.framed_samples
+    await site.store(outcome, is_last=True)
+    assert 0 == site.framed_samples
+    [(known, counts)] = kept.kept
+    assert (Range(0, 3_001), {"a": 3, "b": 1, "c": 1}) == (known, counts)
+    [series] = [each for each in kept.series if each.point == "a"]
+    assert [1_000, 2_000, 3_000] == [frame.first_ms for frame in series.series.frames]
+    assert {known} == {each.known for each in kept.series}
