@@ -31,11 +31,11 @@ TYPES_LOG = LOGS / "types.log"
 # pytest compiles tests in a way of its own, in half a minute: once, instead of in each process.
 COMPILE = ("pytest", "--collect-only", "-q")
 COMPILE_LOG = LOGS / "collected.log"
-# Four processes with a runtime each, on two cores: many tests wait. What shares a file shares one,
+# Three processes with a runtime each, on two cores: many tests wait. What shares a file shares one,
 # and files that share a Worker go together (tests/conftest.py). They go in the order of their
 # names, not by their numbers of tests: so the slow files with few tests come first, and no process
 # waits long for the others. Given arguments, one process: they are for looking closely.
-TESTS = ("pytest", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+TESTS = ("pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
         nargs="*",
         metavar="ARGUMENT",
         help="passed to pytest, options too, such as tests/unit -k frames; without any, all tests "
-        "run, in four processes",
+        "run, in three processes",
     )
     # All but a call for help is pytest's.
     if {"-h", "--help"} & set(arguments):

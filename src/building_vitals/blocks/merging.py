@@ -60,9 +60,8 @@ def due(blocks: Sequence[BlockPlace]) -> list[BlockPlace]:
     Return blocks of a site that are to become one, none where there are too few.
 
     The smallest level comes first, and of it the oldest data. Smaller blocks that lie between them
-    join them. What becomes one counts as fetched
-    when the last of it was; so a block that was fetched in between and overlaps it joins it, or
-    an answer would go back in time there.
+    join them. What becomes one counts as fetched when the last of it was; so a block that was
+    fetched in between and overlaps it joins it, or an answer would go back in time there.
     """
     for level in range(LEVEL_MAX):
         of_level = sorted(
