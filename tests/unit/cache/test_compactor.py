@@ -483,6 +483,13 @@ async def fetch_chunks(world: World, points: list[str], time_range: Range, count
     return time_range
 
 
+@pytest.fixture
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all that the tests fetch in chunks become one segment of a point."""
+    monkeypatch.setattr("building_vitals.cache.fetch_runs.JOINED_BYTES_MAX", 1_048_576)
+
+
+@pytest.mark.usefixtures("roomy")
 @in_virtual_time
 async def test_what_a_job_fetched_becomes_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """
@@ -512,6 +519,7 @@ async def test_what_a_job_fetched_becomes_one(monkeypatch: pytest.MonkeyPatch) -
         assert [] == world.reported
 
 
+@pytest.mark.usefixtures("roomy")
 @in_virtual_time
 async def test_levels_of_chunks_are_joined_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of which each has levels, fetched one after the other: their levels are joined."""
@@ -550,6 +558,7 @@ async def test_young_chunks_stay_apart() -> None:
         assert 0 == world.started["Compactor.compact"]
 
 
+@pytest.mark.usefixtures("roomy")
 @in_virtual_time
 async def test_what_can_not_be_joined_is_not_tried_all_the_time() -> None:
     """Where something else was stored meanwhile, the site rests; later it is joined."""

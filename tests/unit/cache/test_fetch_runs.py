@@ -120,9 +120,9 @@ def test_slivers_are_joined_but_are_no_reason() -> None:
 
 def test_what_becomes_one_has_a_size() -> None:
     """Beyond it another one begins."""
-    count = JOINED_BYTES_MAX // SEGMENT_BYTES_MAX
+    count = 4
     chosen = [
-        msgspec.structs.replace(segment(f"{n}-{n + 1}@5"), stored_bytes=SEGMENT_BYTES_MAX)
+        msgspec.structs.replace(segment(f"{n}-{n + 1}@5"), stored_bytes=JOINED_BYTES_MAX // count)
         for n in range(2 * count)
     ]
     assert [count, count] == [len(run.parts) for run in fetch_runs(chosen, chosen, NEAR)]
