@@ -23,7 +23,7 @@ from building_vitals.blocks.block import (
     name_hash,
     place_in_order,
 )
-from building_vitals.blocks.directory import leaves_with, named
+from building_vitals.blocks.directory import leaves_with
 from building_vitals.blocks.merging import MERGED_MIN
 from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.cache.segments import Segment
@@ -306,11 +306,14 @@ def test_every_point_is_found_with_its_samples(
         foot, {each: name_hash(each) for each in [*held, *strangers]}
     ).items():
         leaf = foot.leaves[number]
-        of_leaf = entries_of(leaf, data[leaf.offset : leaf.offset + leaf.stored_bytes])
+        own = data[leaf.offset : leaf.offset + leaf.stored_bytes]
+        of_leaf = entries_of(leaf, own)
         assert [name_hash(each.point) for each in of_leaf] == sorted(
             name_hash(each.point) for each in of_leaf
         )
-        found |= named(of_leaf, asked)
+        named = entries_of(leaf, own, asked)
+        assert [each for each in of_leaf if each.point in asked] == named
+        found |= {each.point: each for each in named}
     assert {point for point, times in held.items() if times} == set(found)
     for point, entry in found.items():
         [stint] = entry.stints

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -106,6 +106,13 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     stints: tuple[Stint, ...]
 
 
+class _LeafEntry(msgspec.Struct, frozen=True, array_like=True):
+    """An entry whose stints are left as they came, as most of a leaf's are of no interest."""
+
+    point: str
+    stints: msgspec.Raw
+
+
 class Leaf(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
     Where neighbouring entries lie.
@@ -187,6 +194,8 @@ class Known(NamedTuple):
 
 _FOOT = msgspec.msgpack.Decoder(Foot)
 _ENTRIES = msgspec.msgpack.Decoder(list[Entry])
+_LEAF_ENTRIES = msgspec.msgpack.Decoder(list[_LeafEntry])
+_STINTS = msgspec.msgpack.Decoder(tuple[Stint, ...])
 
 
 def name_hash(point: str) -> int:
@@ -326,9 +335,16 @@ def foot_of(data: bytes, crc: int) -> Foot:
     return foot
 
 
-def entries_of(leaf: Leaf, data: bytes | memoryview) -> list[Entry]:
+def entries_of(
+    leaf: Leaf, data: bytes | memoryview, points: Container[str] | None = None
+) -> list[Entry]:
     """
     Return the entries of a leaf.
+
+    Args:
+        leaf: The leaf.
+        data: Its bytes.
+        points: Whose entries are wanted; left out, all.
 
     Raises:
         ValueError: the bytes are not those that were stored.
@@ -341,4 +357,10 @@ def entries_of(leaf: Leaf, data: bytes | memoryview) -> list[Entry]:
         raise ValueError(f"not a leaf: {error}") from error
     if len(text) != leaf.text_bytes:
         raise ValueError(f"leaf holds {len(text)} bytes or more, expected {leaf.text_bytes}")
-    return _ENTRIES.decode(text)
+    if points is None:
+        return _ENTRIES.decode(text)
+    return [
+        Entry(each.point, _STINTS.decode(each.stints))
+        for each in _LEAF_ENTRIES.decode(text)
+        if each.point in points
+    ]

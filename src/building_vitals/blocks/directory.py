@@ -123,9 +123,3 @@ def _segment(
         is_once=block.is_once,
         levels=levels_at(stint.offset + stint.stored_bytes, stint.levels, level_samples),
     )
-
-
-def named(entries: Iterable[Entry], points: Iterable[str]) -> Mapping[str, Entry]:
-    """Return those of some entries that are of some points, by name."""
-    asked = frozenset(points)
-    return {each.point: each for each in entries if each.point in asked}

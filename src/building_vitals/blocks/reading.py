@@ -21,7 +21,7 @@ from collections.abc import (
 import msgspec
 
 from building_vitals.blocks.block import Entry, Foot, LostBlock, entries_of, foot_of, name_hash
-from building_vitals.blocks.directory import leaf_reads, leaves_with, named, segments_of
+from building_vitals.blocks.directory import leaf_reads, leaves_with, segments_of
 from building_vitals.blocks.memory import FOOT, DirectoryMemory
 from building_vitals.cache.block_rows import BlockRow, FoundBlocks
 from building_vitals.cache.freshness import Freshness
@@ -162,7 +162,8 @@ class BlockReader:
             leaves = leaves_with(foot, hashes)
             held |= await self._leaves(block, foot, [n for n in leaves if n not in held], reads)
             for n, (number, of_leaf) in enumerate(leaves.items(), 1):
-                found = named(entries_of(foot.leaves[number], held[number]), of_leaf)
+                entries = entries_of(foot.leaves[number], held[number], frozenset(of_leaf))
+                found = {each.point: each for each in entries}
                 for point in found:
                     left.pop(point, None)
                 yield foot, found

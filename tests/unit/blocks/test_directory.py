@@ -22,7 +22,6 @@ from building_vitals.blocks.directory import (
     READ_GAP_BYTES_MAX,
     leaf_reads,
     leaves_with,
-    named,
     segments_of,
 )
 from building_vitals.blocks.stint_levels import laid_out
@@ -72,8 +71,8 @@ def test_every_point_is_found() -> None:
         foot, {name: name_hash(name) for name in [*names, "stranger"]}
     ).items():
         leaf = foot.leaves[number]
-        entries = entries_of(leaf, data[leaf.offset : leaf.offset + leaf.stored_bytes])
-        found |= set(named(entries, points))
+        own = data[leaf.offset : leaf.offset + leaf.stored_bytes]
+        found |= {each.point for each in entries_of(leaf, own, points)}
     assert set(names) == found
 
 
