@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.segments import Piece, Segment, cut_piece_text, segment_of
 from building_vitals.jobs.model import Job
@@ -114,6 +116,13 @@ def stored(
     series = Samples(held).within(of_range).series(sizes)
     segment = segment_of(point, of_range, series, fetched_ms=fetched_ms, key=key, offset=padding)
     return Stored(segment, b"\xaa" * padding + series.data + b"\xbb" * 3)
+
+
+def sized(key: str, stored_bytes: int, point: str = "p", *, first_ms: int = 0) -> Segment:
+    """Return a segment of ten milliseconds that claims so many bytes in an object."""
+    known = Range(first_ms, first_ms + 10)
+    made = stored(known, every(1, known), key=key, point=point).segment
+    return msgspec.structs.replace(made, stored_bytes=stored_bytes)
 
 
 def count_of(piece: Piece, data: bytes | memoryview) -> int:

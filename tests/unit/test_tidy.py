@@ -61,7 +61,7 @@ PURE = {
     *("cache.freshness", "cache.segments", "cache.coverage", "cache.fetch_plan", "cache.need"),
     *("cache.failures", "cache.lease", "cache.patience", "cache.slivers", "cache.twins"),
     *("cache.level_joining", "cache.rollup_plans", "cache.zooming", "cache.block_rows"),
-    *("cache.block_runs", "cache.block_trust", "cache.fetch_runs"),
+    *("cache.block_runs", "cache.block_trust", "cache.fetch_runs", "cache.gathering"),
     *("blocks.block", "blocks.directory", "blocks.merging", "blocks.stint_levels"),
     *("cache.refetch", "cache.followed"),
     *("cache.estimates", "cache.joining", "cache.object_keys", "cache.options"),

@@ -11,7 +11,8 @@ thousand of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -20,12 +21,13 @@ from building_vitals.cache.compaction_table import PUT_SEGMENTS, move_statements
 from building_vitals.cache.coverage import Cover, superseded
 from building_vitals.cache.fetch_runs import bare_runs, has_runs, planned_runs
 from building_vitals.cache.freshness import Freshness
+from building_vitals.cache.gathering import COMPACTED_BYTES_MAX, gathered, runs_in_one
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.joining import Run, is_small, join, runs
+from building_vitals.cache.joining import Run, join
 from building_vitals.cache.lease import FETCH_MS_MAX
 from building_vitals.cache.need import Need
 from building_vitals.cache.segment_object import SegmentObject
-from building_vitals.cache.segments import Place, Segment, pieces
+from building_vitals.cache.segments import Segment, pieces
 from building_vitals.cache.slivers import are_large, are_many, worth_moving
 from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError
@@ -36,13 +38,12 @@ from building_vitals.series.frames import Frame
 
 # Objects that one answer may be read from before its segments are brought together.
 OBJECTS_MAX = 8
-# Objects that must become one: fewer are not worth the writing.
-GATHERED_MIN = 3
-# Stored bytes that are brought together at once; what is more stays as it is.
-COMPACTED_BYTES_MAX = 8_388_608
 # Stored bytes that get levels at once: of some 500,000 samples, which take seconds of CPU.
 LEVELED_BYTES_MAX = 2_097_152
-# By then an answer has probably gone out, and what was fetched for it has been stored.
+# By then an answer has probably gone out: what is made behind it shares the isolate with it, and
+# would hold up its last bytes.
+DELAY_MS = 1_000
+# By then what was fetched for it has been stored, too.
 LEVELS_DELAY_MS = 2_000
 # Levels are made for one request of a site at a time, or they would take all memory; another one
 # that is still waiting after so long leaves them to the next. The platform gives it 30 s.
@@ -55,27 +56,6 @@ POINTS_AT_ONCE = 256
 TURN_MS = 1_000
 # Where segments could not become one after all, nobody tries again for so long.
 REST_MS = 1_800_000
-
-
-def gathered(segments: Iterable[Segment]) -> frozenset[str]:
-    """
-    Return the objects whose segments are worth bringing together in one.
-
-    The smallest come first, so that what was brought together before is not written again for each
-    sliver that is added. None where they would be too few.
-    """
-    sizes: dict[str, int] = {}
-    for each in segments:
-        if each.count and is_small(each) and not each.is_sliver:
-            sizes[each.key] = sizes.get(each.key, 0) + each.stored_bytes
-    found: list[str] = []
-    size = 0
-    for key in sorted(sizes, key=lambda key: (sizes[key], key)):
-        size += sizes[key]
-        if size > COMPACTED_BYTES_MAX:
-            break
-        found.append(key)
-    return frozenset(found if len(found) >= GATHERED_MIN else ())
 
 
 class Compactor:
@@ -137,11 +117,15 @@ class Compactor:
 
     async def compact(self, need: Need, *, is_zoomed: bool = False) -> None:
         """
-        Bring a request's segments together; failures are reported and change nothing.
+        Bring a request's segments together, a moment later; failures are reported and change
+        nothing.
 
-        Of one that *is_zoomed*, some that lack levels get them, a moment later.
+        Of one that *is_zoomed*, some that lack levels get them.
         """
-        is_zoomed = is_zoomed and await self._may_level(need.site)
+        if is_zoomed:
+            is_zoomed = await self._may_level(need.site)
+        else:
+            await self._clock.sleep(DELAY_MS)
         try:
             await self._compact(need, is_zoomed=is_zoomed)
         except LostObjects:
@@ -204,7 +188,7 @@ class Compactor:
         }
         at_hand = [each for of_point in known.values() for each in of_point]
         moved = {each.place for each in worth_moving(at_hand, self._store.sliver_bytes)}
-        planned = [*out_of_blocks, *_plan(known, moved)]
+        planned = [*out_of_blocks, *runs_in_one(known, moved)]
         bare = bare_runs(at_hand, planned, LEVELED_BYTES_MAX) if is_zoomed else []
         planned += bare
         if not planned:
@@ -338,6 +322,8 @@ class Compactor:
 
         joined: list[PointSeries] = []
         for run in planned:
+            # Other requests need not wait for all of them.
+            await asyncio.sleep(0)
             try:
                 series = join(run.point, run.known, run.parts, read)
                 levels = join_levels(run.parts, series.series, blobs.piece)
@@ -381,27 +367,3 @@ def _out_of_blocks(
     if _takes_many_reads(at_hand):
         return block_runs(by_point, time_range, COMPACTED_BYTES_MAX, before_ms=before_ms)
     return []
-
-
-def _plan(known: Mapping[str, Sequence[Segment]], moved: Collection[Place]) -> list[Run]:
-    """Return what is to be brought together, by point, with the slivers to be moved."""
-    keys = gathered(each for of_point in known.values() for each in of_point)
-    planned: list[Run] = []
-    for point, of_point in known.items():
-        joins_rows = are_many(of_point)
-        chosen = [
-            each
-            for each in of_point
-            if each.key in keys
-            or each.place in moved
-            # Where nothing is gathered, rows that tell of no samples are left alone too.
-            or (not each.count and (keys or joins_rows))
-            or (each.data is not None and joins_rows)
-        ]
-        planned += [
-            Run(point, *run)
-            for run in runs(chosen)
-            # A sliver alone gains nothing by another row.
-            if len(run[2]) > 1 or run[2][0][0].place in moved or not run[2][0][0].is_sliver
-        ]
-    return planned

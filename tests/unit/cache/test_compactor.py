@@ -9,12 +9,12 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from builders import every, stored
-from building_vitals.cache.compactor import GATHERED_MIN, OBJECTS_MAX, REST_MS, gathered
+from builders import sized, stored
+from building_vitals.cache.compactor import OBJECTS_MAX, REST_MS
 from building_vitals.cache.coverage import Cover, gaps_of
 from building_vitals.cache.freshness import CLOSING_STEP_MS
+from building_vitals.cache.gathering import GATHERED_MIN
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX
-from building_vitals.cache.segments import Segment
 from building_vitals.cache.store import LostObjects
 from building_vitals.ranges import Range
 from building_vitals.series.rollups import ROLLUP_MS
@@ -417,23 +417,11 @@ async def test_objects_of_many_points_become_one() -> None:
         assert 1 == world.objects.failures.calls["get"]
 
 
-def held(key: str, stored_bytes: int, point: str = "p") -> Segment:
-    """Return a segment of so many bytes in an object."""
-    made = stored("0-10", every(1, Range(0, 10)), key=key, point=point).segment
-    return msgspec.structs.replace(made, stored_bytes=stored_bytes)
-
-
 @in_virtual_time
-async def test_nothing_is_gathered_that_would_be_of_no_use() -> None:
-    """Large segments stay, and so do a few small ones; what is too much comes in parts."""
-    small = [held(f"s{n}", 1000 + n) for n in range(GATHERED_MIN)]
-    large = [held(f"l{n}", SEGMENT_BYTES_MAX + 1) for n in range(20)]
-    assert {each.key for each in small} == gathered([*large, *small])
-    assert frozenset() == gathered([*large, *small[1:]])
-    assert frozenset() == gathered([])
-    full = [held(f"f{n // 33}", SEGMENT_BYTES_MAX, str(n)) for n in range(33 * 12)]
-    assert frozenset() == gathered(full)
-    assert {each.key for each in small} == gathered([*full, *small])
+async def test_compaction_is_due_where_small_segments_lie_in_many_objects() -> None:
+    """Large ones stay where they are, and so do a few small ones."""
+    small = [sized(f"s{n}", 1000 + n) for n in range(GATHERED_MIN)]
+    large = [sized(f"l{n}", SEGMENT_BYTES_MAX + 1) for n in range(20)]
     covers = [Cover("p", [(each, each.range)], []) for each in (*large, *small)]
     async with World() as world:
         assert world.compactor.is_due("site", covers)
