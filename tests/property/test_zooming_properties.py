@@ -20,9 +20,9 @@ from building_vitals.answers.formats.json_text import TextJson
 from building_vitals.answers.pieces import PointPieces
 from building_vitals.answers.zoom import ZoomPoint, choices
 from building_vitals.cache import joining, level_joining, leveling, zooming
+from building_vitals.cache.blobs import Blobs
 from building_vitals.cache.need import WHOLE_SHARE
 from building_vitals.cache.segments import Level, Piece, Segment
-from building_vitals.cache.store import Blobs
 from building_vitals.cache.zooming import zoom_plan
 from building_vitals.ranges import Range
 from building_vitals.series import levels

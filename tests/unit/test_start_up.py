@@ -17,14 +17,20 @@ import pytest
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 # 740,000 bytes took 440 ms on two cores that had nothing else to do, and 500 are what it may take.
-SOURCE_BYTES_MAX = 815_000
+SOURCE_BYTES_MAX = 820_000
 # What few routes need.
 LATE = {
     *("series.aggregates", "series.buckets", "series.exact"),
     *("nearest", "answers.unknown_points", "answers.wide", "answers.formats.wide_rows"),
     *("answers.buckets", "answers.formats.aggregated", "api.intervals"),
     *("answers.zoom", "answers.formats.chosen", "cache.level_joining", "cache.leveling"),
-    *("cache.compactor", "follow.follows_table", "follow.rounds", "follow.runner"),
+    *(
+        "cache.compactor",
+        "cache.gathering",
+        "follow.follows_table",
+        "follow.rounds",
+        "follow.runner",
+    ),
     *("cache.zooming", "series.downsample", "series.levels", "series.thinning"),
     *("api.openapi", "api.json_schemas", "api.waits", "handlers.queue", "handlers.scheduled"),
     *("jobs.chunks_table", "jobs.jobs_table", "jobs.results", "jobs.runner", "jobs.service"),

@@ -20,9 +20,10 @@ from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.answers.pieces import PointPieces, total_stored_bytes, total_text_bytes
 from building_vitals.answers.question import Question
 from building_vitals.answers.stream_limit import WIDE_BYTES, StreamPlace
+from building_vitals.cache.blobs import READ_GAP_BYTES_MAX, Blobs
 from building_vitals.cache.need import Filling
 from building_vitals.cache.segments import Piece, cut_piece_text
-from building_vitals.cache.store import READ_GAP_BYTES_MAX, Blobs, SegmentStore
+from building_vitals.cache.store import SegmentStore
 from building_vitals.errors import AppError
 from building_vitals.instants import HOUR_MS
 from building_vitals.ports import Clock

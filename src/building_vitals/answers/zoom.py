@@ -17,8 +17,8 @@ from building_vitals.answers.formats.chosen import ChosenSamples, first_instant,
 from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.pieces import PointPieces, total_stored_bytes, total_text_bytes
 from building_vitals.answers.stream_limit import WIDE_BYTES
+from building_vitals.cache.blobs import Blobs
 from building_vitals.cache.segments import DirectoryMissing, Piece, cut_piece_text
-from building_vitals.cache.store import Blobs
 from building_vitals.cache.zooming import Seam, ZoomPlan, is_long, zoom_plan
 from building_vitals.ranges import Range
 from building_vitals.series.levels import WIDTHS_MS, Columns, columns_of, level_name, thin

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from building_vitals.cache.blobs import Blobs, ObjectRead, ranged_reads
 from building_vitals.cache.coverage import Cover
 from building_vitals.cache.freshness import Freshness
 from building_vitals.cache.index_table import SegmentIndex
@@ -31,51 +32,8 @@ from building_vitals.ranges import Range
 from building_vitals.series.folding import PointSeries
 
 CONTENT_TYPE = "application/vnd.building-vitals.segments"
-# Bytes between two wanted parts of an object that are read along rather than asked for twice.
-READ_GAP_BYTES_MAX = 65_536
-# Bytes of one ranged read.
-READ_BYTES_MAX = 8_388_608
 # Reads under way at once; the platform has six connections for everything.
 READS_MAX = 4
-
-
-class Blobs:
-    """Parts of objects that have been read, and the pieces within them."""
-
-    def __init__(self) -> None:
-        self._parts: dict[str, list[tuple[int, memoryview]]] = {}
-
-    def add(self, key: str, offset: int, data: bytes) -> None:
-        """Keep the bytes of an object from *offset* on."""
-        self._parts.setdefault(key, []).append((offset, memoryview(data)))
-
-    def take(self, others: Blobs) -> None:
-        """Keep what others have, too."""
-        for key, parts in others._parts.items():
-            self._parts.setdefault(key, []).extend(parts)
-
-    def piece(self, piece: Piece) -> memoryview:
-        """
-        Return the bytes of a piece.
-
-        Raises:
-            LookupError: it has not been read.
-        """
-        data = piece.sliver_bytes()
-        return self.slice(piece.key, piece.offset, piece.stored_bytes) if data is None else data
-
-    def slice(self, key: str, offset: int, length: int) -> memoryview:
-        """
-        Return bytes of an object.
-
-        Raises:
-            LookupError: they have not been read.
-        """
-        for part_offset, data in self._parts.get(key, ()):
-            start = offset - part_offset
-            if start >= 0 and start + length <= len(data):
-                return data[start : start + length]
-        raise LookupError(f"not read: {key} at {offset}")
 
 
 class LostObjects(CorruptSegment):
@@ -149,17 +107,15 @@ class SegmentStore:
         blobs = Blobs()
         for key, data in fresh.items():
             blobs.add(key, 0, data)
-        reads = list(
-            _ranged_reads(
-                piece for piece in pieces if piece.key not in fresh and piece.sliver is None
-            )
+        reads = ranged_reads(
+            piece for piece in pieces if piece.key not in fresh and piece.sliver is None
         )
         if len(reads) == 1:
             lost = [await self._read(reads[0], blobs)]
         else:
             gate = asyncio.Semaphore(READS_MAX)
 
-            async def read(each: _Read) -> str | None:
+            async def read(each: ObjectRead) -> str | None:
                 async with gate:
                     return await self._read(each, blobs)
 
@@ -175,7 +131,7 @@ class SegmentStore:
             raise await self.lost(places)
         return blobs
 
-    async def _read(self, read: _Read, blobs: Blobs) -> str | None:
+    async def _read(self, read: ObjectRead, blobs: Blobs) -> str | None:
         """Read one part of an object; return the key when it is not there."""
         length = read.stop - read.start
         data = await self._objects.get(
@@ -183,7 +139,7 @@ class SegmentStore:
         )
         if data is None:
             return read.key
-        blobs.add(read.key, read.start, data)
+        blobs.keep(read, data)
         return None
 
     async def lost(self, places: Collection[Place]) -> LostObjects:
@@ -367,31 +323,3 @@ def _is_spoilt(piece: Piece, blobs: Blobs) -> bool:
     except ValueError:
         return True
     return False
-
-
-class _Read(msgspec.Struct, frozen=True):
-    """Bytes [start, stop) of an object."""
-
-    key: str
-    object_etag: str
-    start: int
-    stop: int
-
-
-def _ranged_reads(pieces: Iterable[Piece]) -> Iterable[_Read]:
-    """Yield what to read so that every piece lies within one read."""
-    by_object: dict[tuple[str, str], list[Piece]] = {}
-    for piece in pieces:
-        by_object.setdefault((piece.key, piece.object_etag), []).append(piece)
-    for (key, object_etag), group in by_object.items():
-        group.sort(key=lambda each: each.offset)
-        start, stop = group[0].offset, group[0].offset + group[0].stored_bytes
-        for piece in group[1:]:
-            end = piece.offset + piece.stored_bytes
-            if piece.offset > stop + READ_GAP_BYTES_MAX or end - start > READ_BYTES_MAX:
-                yield _Read(key, object_etag, start, stop)
-                start = piece.offset
-                stop = end
-            else:
-                stop = max(stop, end)
-        yield _Read(key, object_etag, start, stop)

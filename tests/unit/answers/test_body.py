@@ -18,9 +18,10 @@ from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.pieces import PointPieces, resolve
 from building_vitals.answers.stream_limit import WIDE_BYTES, WIDE_MAX, StreamLimit
+from building_vitals.cache.blobs import READ_GAP_BYTES_MAX
 from building_vitals.cache.coverage import Cover, cover
 from building_vitals.cache.segments import Piece
-from building_vitals.cache.store import READ_GAP_BYTES_MAX, LostObjects
+from building_vitals.cache.store import LostObjects
 from building_vitals.ranges import Range
 from building_vitals.upkeep import STREAM_MS_MAX
 from fakes.virtual_time import in_virtual_time

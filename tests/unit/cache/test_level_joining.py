@@ -8,11 +8,11 @@ import random
 import msgspec
 
 from builders import Samples, stored
+from building_vitals.cache.blobs import Blobs
 from building_vitals.cache.joining import BARE_SAMPLES_MAX
 from building_vitals.cache.level_joining import join_levels, level_pieces
 from building_vitals.cache.leveling import with_levels
 from building_vitals.cache.segments import Piece, Segment, pieces
-from building_vitals.cache.store import Blobs
 from building_vitals.ranges import Range
 from building_vitals.series.frames import frame_text
 from building_vitals.series.levels import Levels, columns_of

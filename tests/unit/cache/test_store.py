@@ -9,14 +9,10 @@ import asyncio
 import pytest
 
 from builders import Samples
+from building_vitals.cache.blobs import READ_BYTES_MAX, READ_GAP_BYTES_MAX
 from building_vitals.cache.segment_object import SegmentObject, segment_object
 from building_vitals.cache.segments import Piece, Place, pieces
-from building_vitals.cache.store import (
-    READ_BYTES_MAX,
-    READ_GAP_BYTES_MAX,
-    LostObjects,
-    SegmentStore,
-)
+from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import Unavailable
 from building_vitals.ports import Statement
 from building_vitals.ranges import Range
