@@ -376,6 +376,7 @@ class FolderSink:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
+        self._add = folder.add_page
         self.advance: Callable[[Collection[str] | None, int], None] = folder.advance
 
     def add_page(self, samples: Sequence[Sample]) -> None:
@@ -386,7 +387,7 @@ class FolderSink:
             UpstreamError: a sample of it is of a time that the upstream had passed.
         """
         try:
-            self._folder.add_page(samples)
+            self._add(samples)
         except SampleTooOld as error:
             raise UpstreamError(
                 f"upstream sent a sample of a time it had passed: {error}",

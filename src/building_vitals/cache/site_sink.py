@@ -7,13 +7,13 @@ Imported late: only jobs over most of a site need it.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Protocol
 
 from building_vitals.cache.fetch_plan import UpstreamQuery
 from building_vitals.cache.fetcher import FetchOutcome, FolderSink
 from building_vitals.cache.segments import Segment
 from building_vitals.ranges import Range, merge
-from building_vitals.series.columns import Sample
 from building_vitals.series.folding import Folder, PointSeries
 from building_vitals.series.frames import Series, SeriesBuilder
 
@@ -63,17 +63,8 @@ class SiteSink(FolderSink):
         self._points = fetch.points
         self._taken_ms = self._complete_ms = fetch.time_range.start_ms
         self._end_ms = fetch.time_range.end_ms
+        self._add = partial(folder.add_site_page, is_asked=False)
         self.advance = self._advance
-
-    def add_page(self, samples: Sequence[Sample]) -> None:
-        """
-        Take one page, whatever points it has.
-
-        Raises:
-            UpstreamError: as that of some points does.
-        """
-        self._folder.admit({each.name for each in samples if each.name}, is_asked=False)
-        super().add_page(samples)
 
     def _advance(self, _: Collection[str] | None, until_ms: int) -> None:
         """Note that every sample before an instant has come: pages hold all points alike."""

@@ -187,9 +187,8 @@ class _Run:
         Raises:
             UpstreamError: a sample of it is of a time that the upstream had passed.
         """
-        self.folder.admit({sample.name for sample in samples if sample.name})
         try:
-            self.folder.add_page(samples)
+            self.folder.add_site_page(samples)
         except SampleTooOld as error:
             raise UpstreamError(
                 f"upstream sent a sample of a time it had passed: {error}",

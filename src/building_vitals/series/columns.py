@@ -8,7 +8,7 @@ most of its time, the more so in WebAssembly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, repeat
 from operator import itemgetter
@@ -55,11 +55,21 @@ class Column(NamedTuple):
     values: list[Any]
 
 
-def columns(samples: Sequence[Sample], points: Mapping[str, object]) -> Iterator[Column]:
+def columns(
+    samples: Sequence[Sample],
+    points: Mapping[str, object],
+    on_names: Callable[[Collection[str]], object] = len,
+) -> Iterator[Column]:
     """
     Yield the samples of each of *points* that has any.
 
     A point may come several times, with parts of its samples in their order.
+
+    Args:
+        samples: Of any points.
+        points: Whose samples are wanted.
+        on_names: Called with the names of all points that have samples, before *points* is looked
+            into.
     """
     names = [sample.name for sample in samples]
     block = names[: _period(names)]
@@ -67,8 +77,10 @@ def columns(samples: Sequence[Sample], points: Mapping[str, object]) -> Iterator
     rows = len(names) // width if width else 0
     whole = rows * width
     if not rows or names[:whole] != block * rows or len(set(block)) != width:
+        on_names(set(names))
         yield from _grouped(samples, points)
         return
+    on_names({*block, *names[whole:]})
     # Whole passes over the page first: objects are read in the order they lie in memory.
     times = [sample.time for sample in samples]
     values = [sample.value for sample in samples]

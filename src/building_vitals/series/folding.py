@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from operator import lt
 from typing import TYPE_CHECKING, Any
 
@@ -309,23 +310,6 @@ class Folder:
         self._heads: list[str] = []
         self._is_rising = True
 
-    def admit(self, points: Iterable[str], *, is_asked: bool = True) -> None:
-        """
-        Have samples taken of further points, too.
-
-        Of those that nobody has asked for, unreadable samples are not counted.
-
-        Of what was given before they have none: only of a fetch that goes forward in time that is
-        true, and that tells what is complete of all points at once.
-        """
-        for point in points:
-            if point not in self._folds:
-                fold = _PointFold(Range(self._taken_ms, self._time_range.end_ms), self._closings_ms)
-                fold.complete_ms = self._complete_ms
-                self._folds[point] = fold
-                if not is_asked:
-                    self._unasked.add(point)
-
     def add_page(self, samples: Sequence[Sample]) -> None:
         """
         Take the samples of one page.
@@ -337,7 +321,38 @@ class Folder:
             SampleTooOld: a sample of a requested point lies before what has been taken of it; the
                 others of the page have been taken up.
         """
-        for column in columns(samples, self._folds):
+        self._add_columns(columns(samples, self._folds))
+
+    def add_site_page(self, samples: Sequence[Sample], *, is_asked: bool = True) -> None:
+        """
+        Take the samples of one page of a whole site, whatever points it has.
+
+        Of what was given before, points that turn up have none: only of a fetch that goes forward
+        in time that is true, and that tells what is complete of all points at once.
+
+        Args:
+            samples: The page.
+            is_asked: Whether somebody has asked for the points that turn up: else unreadable
+                samples of theirs are not counted.
+
+        Raises:
+            SampleTooOld: as `add_page` does.
+        """
+        on_names = partial(self._admit, is_asked=is_asked)
+        self._add_columns(columns(samples, self._folds, on_names))
+
+    def _admit(self, points: Iterable[str], *, is_asked: bool) -> None:
+        """Have samples taken of further points, too."""
+        for point in points:
+            if point and point not in self._folds:
+                fold = _PointFold(Range(self._taken_ms, self._time_range.end_ms), self._closings_ms)
+                fold.complete_ms = self._complete_ms
+                self._folds[point] = fold
+                if not is_asked:
+                    self._unasked.add(point)
+
+    def _add_columns(self, found: Iterable[Column]) -> None:
+        for column in found:
             self._add_column(column)
         too_old = [each for fold in self._folds.values() if (each := fold.tidy()) is not None]
         if too_old:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -45,7 +45,9 @@ def pages(draw: st.DrawFn) -> list[Sent]:
 def test_columns_hold_every_sample_of_their_points(page: list[Sent]) -> None:
     """Each point's samples come in the order they were sent, those of other points not at all."""
     found: dict[str, list[tuple[str, Any]]] = {}
-    for column in columns(page, POINTS):
+    named: list[Collection[str]] = []
+    for column in columns(page, POINTS, named.append):
+        assert [{sample.name for sample in page}] == named
         assert column.times
         found.setdefault(column.point, []).extend(zip(column.times, column.values, strict=True))
 
@@ -54,6 +56,7 @@ def test_columns_hold_every_sample_of_their_points(page: list[Sent]) -> None:
         if sample.name in POINTS:
             expected.setdefault(sample.name, []).append((sample.time, sample.value))
     assert expected == found
+    assert {sample.name for sample in page} == set().union(*named)
 
 
 @settings(deadline=None)

@@ -392,13 +392,12 @@ def test_frames_of_dense_samples_close_before_midnight() -> None:
 def test_points_that_turn_up_are_taken_from_then_on() -> None:
     """What was given before holds none of theirs: they begin where all others begin."""
     folder = Folder([], DAY)
-    folder.admit(["p"])
-    folder.add_page([sent(T0 + 10), sent(T0 + 20)])
+    folder.add_site_page([sent(T0 + 10), sent(T0 + 20)])
     folder.advance(None, T0 + 20)
     assert [("p", 0, 20, 1)] == spans(folder.take_known())
     folder.advance(None, T0 + 25)
-    folder.admit(["q", "p"])
-    folder.add_page([sent(T0 + 30, name="q"), sent(T0 + 40, name="q")])
+    # Not as a point without a name, though.
+    folder.add_site_page([sent(T0 + 30, name="q"), sent(T0 + 35, name=""), sent(T0 + 40, name="q")])
     # Complete as far as the others are, from where those were taken.
     assert [("p", 20, 25, 1), ("q", 20, 25, 0)] == spans(folder.take_known())
     folder.advance(None, T0 + 35)
