@@ -20,7 +20,7 @@ from building_vitals.answers.formats.spliced_json import SplicedJson
 from building_vitals.answers.pieces import PointPieces, total_stored_bytes, total_text_bytes
 from building_vitals.answers.question import Question
 from building_vitals.answers.stream_limit import WIDE_BYTES, StreamPlace
-from building_vitals.cache.blobs import READ_GAP_BYTES_MAX, Blobs
+from building_vitals.cache.blobs import Blobs
 from building_vitals.cache.need import Filling
 from building_vitals.cache.segments import Piece, cut_piece_text
 from building_vitals.cache.store import SegmentStore
@@ -62,48 +62,27 @@ def batches(
     """
     Yield all of the parts in order, some at a time, at least one batch.
 
-    A batch reads at most what *window_bytes* says when it is begun, what lies between its pieces
-    and is read along included, or a single frame that must be cut. Unless it says little, what is
-    no more than a whole answer is one batch: each batch is a read of the bucket.
+    A batch holds at most what *window_bytes* says when it is begun, or a single frame that must be
+    cut. Unless it says little, what is no more than a whole answer is one batch: each batch is a
+    read of the bucket.
     """
     bytes_max = window_bytes
-    if window_bytes() >= WIDE_BYTES and _read_bytes(parts) <= WHOLE_BYTES_MAX:
+    if window_bytes() >= WIDE_BYTES and total_stored_bytes(parts) <= WHOLE_BYTES_MAX:
         bytes_max = _whole_bytes
     batch: list[Slice] = []
     size = 0
-    before: Piece | None = None
     for each in _slices(parts, bytes_max):
         if each.window is not None:
-            cost = each.window.stored_bytes + _read_along(before, each.window)
-            if size and size + cost > bytes_max():
+            if size and size + each.window.stored_bytes > bytes_max():
                 yield batch
-                batch, size, cost = [], 0, each.window.stored_bytes
-            size += cost
-            before = each.window
+                batch, size = [], 0
+            size += each.window.stored_bytes
         batch.append(each)
     yield batch
 
 
-def _read_along(before: Piece | None, piece: Piece) -> int:
-    """Return the bytes between two pieces that are read rather than left out."""
-    if before is None or before.key != piece.key:
-        return 0
-    between = piece.offset - before.offset - before.stored_bytes
-    return between if 0 < between <= READ_GAP_BYTES_MAX else 0
-
-
 def _whole_bytes() -> int:
     return WHOLE_BYTES_MAX
-
-
-def _read_bytes(parts: Sequence[PointPieces]) -> int:
-    """Return the bytes that are read for all pieces."""
-    size, before = 0, None
-    for part in parts:
-        for piece in part.pieces:
-            size += piece.stored_bytes + _read_along(before, piece)
-            before = piece
-    return size
 
 
 def _slices(parts: Sequence[PointPieces], bytes_max: Callable[[], int]) -> Iterator[Slice]:

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from building_vitals.cache.segments import Piece
 
-# Bytes between two wanted parts of an object that are read along rather than asked for twice.
-READ_GAP_BYTES_MAX = 65_536
+# Bytes between two wanted parts of an object that are read along rather than asked for twice: a
+# read more takes as long.
+READ_GAP_BYTES_MAX = 262_144
 # Bytes of one ranged read: with some under way, what is held of a block whose points lie scattered.
 READ_BYTES_MAX = 2_097_152
 # Where what is wanted is a smaller share of what is read, the rest is not kept.
-KEPT_SHARE = 0.5
+KEPT_SHARE = 0.75
 
 
 class ObjectRead(NamedTuple):
@@ -27,7 +28,7 @@ class ObjectRead(NamedTuple):
     Attributes:
         key, object_etag: The object, and its entity tag.
         places: Where the pieces lie in it, and their bytes; in order.
-        is_sparse: Whether most of the bytes lie between them.
+        is_sparse: Whether many of the bytes lie between them.
     """
 
     key: str
@@ -38,7 +39,7 @@ class ObjectRead(NamedTuple):
 
     @property
     def is_sparse(self) -> bool:
-        """Whether most of the bytes lie between the pieces."""
+        """Whether many of the bytes lie between the pieces."""
         size = sum(length for _, length in self.places)
         return size < KEPT_SHARE * (self.stop - self.start)
 

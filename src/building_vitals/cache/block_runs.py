@@ -15,7 +15,8 @@ from building_vitals.cache.joining import Run, is_small
 from building_vitals.cache.segments import BlockSegment, Segment
 from building_vitals.ranges import Range
 
-# As that of the store, which reads what lies so close together at once.
+# Bytes between two places that count as one: more of them make a chart slower than one of its own
+# objects, even where the store reads them together.
 READ_GAP_BYTES_MAX = 65_536
 
 

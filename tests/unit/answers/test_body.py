@@ -18,7 +18,6 @@ from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.formats.registry import Format, encoder_for
 from building_vitals.answers.pieces import PointPieces, resolve
 from building_vitals.answers.stream_limit import WIDE_BYTES, WIDE_MAX, StreamLimit
-from building_vitals.cache.blobs import READ_GAP_BYTES_MAX
 from building_vitals.cache.coverage import Cover, cover
 from building_vitals.cache.segments import Piece
 from building_vitals.cache.store import LostObjects
@@ -70,17 +69,6 @@ def test_batches(sizes: list[list[int]], expected: list[str]) -> None:
     """Pieces in order, as many as go into a batch; large ones in windows; every point once."""
     parts = [PointPieces(str(n), list(map(piece, each))) for n, each in enumerate(sizes)]
     assert expected == drawn(parts)
-
-
-def test_what_is_read_along_counts() -> None:
-    """Small pieces of large series, with what lies between them, are no small batch."""
-    gap = READ_GAP_BYTES_MAX - 10
-    found = [Piece("k", "", n * (10 + gap), 10, 0, 0, 0, 0) for n in range(100)]
-    sizes = [len(each) for each in batches([PointPieces("p", found)])]
-    most = WIDE_BYTES // (10 + gap)
-    assert (100, most) == (sum(sizes), max(sizes))
-    far = [msgspec.structs.replace(each, offset=each.offset * 2) for each in found]
-    assert [100] == [len(each) for each in batches([PointPieces("p", far)])]
 
 
 def test_windows_are_as_small_as_the_isolate_is_busy() -> None:
