@@ -22,6 +22,7 @@ from devtools.layout import (
     WRANGLER_TOML,
 )
 from devtools.local_database import prepare_database
+from devtools.scratch import scratch_of
 from devtools.servers import HOST, HealthCheck, free_port, is_listening, start_server
 from devtools.signals import StopSignals
 from devtools.toolchain import Toolchain
@@ -114,7 +115,7 @@ class ProjectCopy:
             "".join(f"{name}={value}\n" for name, value in self._variables.items())
         )
         state, configuration = home / "state", ["--config", self._project / "wrangler.toml"]
-        with Children(StopSignals()) as children:
+        with scratch_of(home), Children(StopSignals()) as children:
             # By a workerd that is called as always; those of every run come from a kept copy.
             maker = Wrangler(self._tools, home)
             prepare_database(maker, state, children)
