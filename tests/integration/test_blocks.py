@@ -32,7 +32,7 @@ from integration.harness.oracle import (
     Question,
     assert_exact,
     cache_of,
-    exact_samples,
+    exact_value,
 )
 from integration.harness.state_files import opened, rows
 from integration.harness.worker_server import WorkerServer
@@ -65,11 +65,10 @@ async def made(
     for known in ROUNDS:
         series = []
         for point in points:
-            held = exact_samples(upstream, Question(site, [point], *known), point)
+            held = sorted(dict(upstream.samples(site, point, *known)).items())
             builder = SeriesBuilder()
-            times = [int(at.text) for at, _ in held]
-            text = ",".join(f"[{at.text},{value.text}]" for at, value in held)
-            builder.add_text(times[0], times[-1], len(held), text.encode())
+            text = ",".join(f"[{at_ms},{exact_value(value).text}]" for at_ms, value in held)
+            builder.add_text(held[0][0], held[-1][0], len(held), text.encode())
             series.append(PointSeries(point, known, builder.build()))
         # So long ago that they may be merged.
         fetched_ms = int(time.time() * 1000) - FETCH_MS_MAX
