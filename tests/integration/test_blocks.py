@@ -120,10 +120,10 @@ def test_blocks_answer_are_merged_and_purged(
             assert "hit" == cache_of(answer)[0]
         run = server.client.post("/api/maintenance/run").json()
         assert {"name": "merged blocks", "changed": 1} in run["steps"]
-    assert [{"level": 2, "points": 120, "samples": 120 * 1440}] == rows(
-        server.state, "SELECT level, points, samples FROM site_blocks WHERE gone_ms IS NULL"
-    )
-    with server:
+        assert [{"level": 2, "points": 120, "samples": 120 * 1440}] == rows(
+            server.state, "SELECT level, points, samples FROM site_blocks WHERE gone_ms IS NULL"
+        )
+        # In the isolate that remembers the blocks as they were; after a start: the next test.
         other = chart._replace(points=points[60:90])
         answer = other.ask(server.client)
         assert_exact(upstream, other, answer)
