@@ -449,6 +449,7 @@ def test_the_python_client_outlives_the_runtime(
 
         def is_over() -> bool:
             client.post("/api/maintenance/run")
+            time.sleep(1)
             return asking.done()
 
         until(is_over, 90, what="end of the call")
