@@ -55,13 +55,13 @@ def scratch_of(home: Path, parent: Path = IN_MEMORY) -> Iterator[Path]:
         Where it lies.
     """
     home.mkdir(parents=True, exist_ok=True)
-    folder = folder_in_memory(RUN_BYTES, parent)
-    if folder is None:
-        folder = home / "tmp"
-        folder.mkdir()
-    else:
-        (home / "tmp").symlink_to(folder)
+    linked = folder_in_memory(RUN_BYTES, parent)
+    folder = linked or home / "tmp"
     try:
+        if linked is None:
+            folder.mkdir()
+        else:
+            (home / "tmp").symlink_to(linked)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
