@@ -32,9 +32,8 @@ TYPES_LOG = LOGS / "types.log"
 COMPILE = ("pytest", "--collect-only", "-q")
 COMPILE_LOG = LOGS / "collected.log"
 # Three processes with a runtime each, on two cores: many tests wait. What shares a file shares one,
-# and files that share a Worker go together (tests/conftest.py). They go in the order of their
-# names, not by their numbers of tests: so the slow files with few tests come first, and no process
-# waits long for the others. Given arguments, one process: they are for looking closely.
+# and files that share a Worker go together; tests/conftest.py has their order, which no number of
+# tests may change. Given arguments, one process: they are for looking closely.
 TESTS = ("pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
 

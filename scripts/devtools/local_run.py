@@ -24,6 +24,7 @@ from devtools.locks import file_lock
 from devtools.memory_snapshot import MemorySnapshot
 from devtools.options import Options
 from devtools.private import keep_private
+from devtools.scratch import scratch_of
 from devtools.servers import (
     HOST,
     HealthCheck,
@@ -49,11 +50,12 @@ DEMO = "the demo upstream"
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """Make a folder for one run, and remove it afterwards."""
+    """Make a folder for one run, its `tmp` in memory if possible, and remove both afterwards."""
     RUNS.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(dir=RUNS))
     try:
-        yield home
+        with scratch_of(home):
+            yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -98,7 +100,7 @@ def serve(options: Options, tools: Toolchain, home: Path, children: Children) ->
                 env=wrangler.environment() | snapshot.environment(),
                 on_line=crashes.noting(shown_lines([token] if token else [])),
                 # This process may be killed; the token in this folder must not outlive the run.
-                remove=[home],
+                remove=[home, (home / "tmp").resolve()],
                 hold=[state_lock],
             )
         snapshot.keep()

@@ -10,6 +10,7 @@ over in a run, because its code was edited, starts without.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +59,22 @@ class MemorySnapshot:
         return {KEPT: str(self._kept), OWN: str(self._own), PLACE: str(ROOT)}
 
     def keep(self) -> None:
-        """Keep for later runs what this one, which is ready, may have made."""
+        """
+        Keep for later runs what this one, which is ready, may have made.
+
+        Nothing is kept where this run's folder is on another file system: a copied stamp would be
+        younger than what it stands for.
+        """
         if not (self._own / SNAPSHOT).is_file():
             return
         self._kept.mkdir(parents=True, exist_ok=True)
-        # The memory first: beside the older stamp it is as good, or not taken.
-        for name in (SNAPSHOT, STAMP):
-            (self._own / name).replace(self._kept / name)
+        try:
+            # The memory first: beside the older stamp it is as good, or not taken.
+            for name in (SNAPSHOT, STAMP):
+                (self._own / name).replace(self._kept / name)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
 
     @property
     def _own(self) -> Path:

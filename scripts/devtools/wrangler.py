@@ -10,6 +10,7 @@ from pathlib import Path
 
 from devtools.children import LineFilter
 from devtools.layout import WRANGLER_TOML
+from devtools.scratch import REDIRECTION
 from devtools.toolchain import Toolchain
 
 # With room for all that its start allocates, a fifth of it is saved.
@@ -45,7 +46,7 @@ class Wrangler:
 
     Args:
         tools: The set-up.
-        home: Empty folder of this run; its settings, logs and temporary files go there.
+        home: Folder of this run; its settings and temporary files go there.
         runtime: "packed" or "official".
     """
 
@@ -71,7 +72,8 @@ class Wrangler:
             "TMPDIR": str(temporary),
             "WRANGLER_CACHE_DIR": str(self.home / "wrangler-cache"),
             "WRANGLER_HIDE_BANNER": "true",
-            "WRANGLER_LOG_PATH": str(self.home / "logs"),
+            # Of each line that it prints it would write a copy, opening the file for it.
+            "WRANGLER_WRITE_LOGS": "false",
             "WRANGLER_REGISTRY_PATH": str(registry),
             "MINIFLARE_REGISTRY_PATH": str(registry),
             "WRANGLER_SEND_METRICS": "false",
@@ -93,7 +95,8 @@ class Wrangler:
     def dev(self, *, port: int, state: Path, env_files: Sequence[Path]) -> list[object]:
         """Return the command that serves the Worker on 127.0.0.1:*port*."""
         flags = LOCAL_FLAGS if self.runtime == "packed" else ()
-        return self.command(
+        return [
+            *(self.tools.node, *NODE_FLAGS, "--require", REDIRECTION, self.tools.wrangler),
             "dev",
             *("--ip", "127.0.0.1", "--port", str(port), "--persist-to", state),
             # A free one: wrangler looks from 9229 on, and runs that start at once find the same.
@@ -101,7 +104,7 @@ class Wrangler:
             *("--show-interactive-dev-session", "false", "--local"),
             *(part for file in env_files for part in ("--env-file", file)),
             *(part for flag in flags for part in ("--compatibility-flags", flag)),
-        )
+        ]
 
     def migrate(self, state: Path, database: str) -> list[object]:
         """Return the command that applies the migrations to a local D1 database."""

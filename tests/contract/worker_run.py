@@ -11,6 +11,7 @@ from pathlib import Path
 from contract.remote import Remote
 from devtools.children import Children
 from devtools.layout import PYTHON_MODULES, ROOT, WRANGLER_TOML
+from devtools.scratch import scratch_of
 from devtools.servers import free_port, is_listening, start_server
 from devtools.signals import StopSignals
 from devtools.toolchain import set_up
@@ -49,7 +50,7 @@ def contract_worker(folder: Path) -> Iterator[Remote]:
     """Serve the contract Worker from a new folder; at the end nothing of it is left running."""
     project = _project(folder)
     port, log = free_port(), folder / "wrangler.log"
-    with Children(StopSignals()) as children:
+    with scratch_of(folder / "home"), Children(StopSignals()) as children:
         wrangler = Wrangler(set_up(children), folder / "home")
         command = wrangler.dev(port=port, state=folder / "state", env_files=[])
         remote = Remote(port)

@@ -81,6 +81,12 @@ def _texts(decimals: int) -> list[str]:
     return [f'"{digits * 7 / unit:.{decimals}f}"' for digits in range(TABLE_COUNT)]
 
 
+@lru_cache(maxsize=4 * TABLE_COUNT)
+def _value(text: str) -> str:
+    found: str = json.loads(text)
+    return found
+
+
 class GeneratedSeries:
     """
     A point with a numeric string at every multiple of its interval.
@@ -106,6 +112,6 @@ class GeneratedSeries:
         first = -(-start_ms // self.interval_ms)
         count = max(-(-end_ms // self.interval_ms) - first, 0)
         return [
-            ((first + index) * self.interval_ms, json.loads(text or "null"))
+            ((first + index) * self.interval_ms, None if text is None else _value(text))
             for index, text in enumerate(self.texts(first, count))
         ]

@@ -32,7 +32,7 @@ from integration.harness.oracle import (
     Question,
     assert_exact,
     cache_of,
-    exact_samples,
+    exact_value,
 )
 from integration.harness.state_files import opened, rows
 from integration.harness.worker_server import WorkerServer
@@ -65,11 +65,10 @@ async def made(
     for known in ROUNDS:
         series = []
         for point in points:
-            held = exact_samples(upstream, Question(site, [point], *known), point)
+            held = sorted(dict(upstream.samples(site, point, *known)).items())
             builder = SeriesBuilder()
-            times = [int(at.text) for at, _ in held]
-            text = ",".join(f"[{at.text},{value.text}]" for at, value in held)
-            builder.add_text(times[0], times[-1], len(held), text.encode())
+            text = ",".join(f"[{at_ms},{exact_value(value).text}]" for at_ms, value in held)
+            builder.add_text(held[0][0], held[-1][0], len(held), text.encode())
             series.append(PointSeries(point, known, builder.build()))
         # So long ago that they may be merged.
         fetched_ms = int(time.time() * 1000) - FETCH_MS_MAX
@@ -121,10 +120,10 @@ def test_blocks_answer_are_merged_and_purged(
             assert "hit" == cache_of(answer)[0]
         run = server.client.post("/api/maintenance/run").json()
         assert {"name": "merged blocks", "changed": 1} in run["steps"]
-    assert [{"level": 2, "points": 120, "samples": 120 * 1440}] == rows(
-        server.state, "SELECT level, points, samples FROM site_blocks WHERE gone_ms IS NULL"
-    )
-    with server:
+        assert [{"level": 2, "points": 120, "samples": 120 * 1440}] == rows(
+            server.state, "SELECT level, points, samples FROM site_blocks WHERE gone_ms IS NULL"
+        )
+        # In the isolate that remembers the blocks as they were; after a start: the next test.
         other = chart._replace(points=points[60:90])
         answer = other.ask(server.client)
         assert_exact(upstream, other, answer)

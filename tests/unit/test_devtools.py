@@ -248,10 +248,10 @@ def test_each_run_has_an_inspector_port_of_its_own(tmp_path: Path) -> None:
 
 
 def test_wrangler_knows_nothing_of_its_user(tmp_path: Path) -> None:
-    """Home, settings and logs are the run's own; credentials in the environment are left out."""
+    """Home and settings are the run's own; credentials in the environment are left out."""
     tools = Toolchain(Path("/t/python"), Path("/t/node"), Path("/t/wrangler"), Path("/t/workerd"))
     environment = Wrangler(tools, tmp_path).environment()
-    own = ("HOME", "XDG_CONFIG_HOME", "TMPDIR", "WRANGLER_LOG_PATH", "WRANGLER_REGISTRY_PATH")
+    own = ("HOME", "XDG_CONFIG_HOME", "TMPDIR", "WRANGLER_REGISTRY_PATH")
     assert [name for name in own if not environment[name].startswith(str(tmp_path))] == []
     assert "CLOUDFLARE_API_TOKEN" not in environment
     assert environment["WRANGLER_SEND_METRICS"] == "false"

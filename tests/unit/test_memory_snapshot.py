@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -129,6 +130,22 @@ def test_a_run_that_failed_leaves_none(project: Project) -> None:
     assert ["serve", SAVE] == project.run(is_ready=False)
     assert not project.kept.exists()
     assert ["serve", SAVE] == project.run()
+
+
+def test_nothing_is_kept_across_file_systems(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run whose folder lies in memory, as temporary files may, starts and leaves none."""
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        assert ["serve", SAVE] == project.run()
+    assert [] == list(project.kept.iterdir())
+    assert ["serve", SAVE] == project.run()
+    assert ["serve", LOAD] == project.run()
 
 
 def test_the_older_stamp_beside_a_newer_memory_is_not_taken(project: Project) -> None:

@@ -9,11 +9,10 @@ import re
 import sys
 import tokenize
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
@@ -151,14 +150,45 @@ RETIRED_NAMES = {
 
 
 def name_of(path: Path) -> str:
-    """Return the path below the repository, for messages and test ids."""
+    """Return the path below the repository, for messages."""
     return path.relative_to(ROOT).as_posix()
+
+
+def of_each(places: Sequence[Any]) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+    """
+    Turn a check of a file, or of a module's name, into one test of all of them.
+
+    A test of each would be three thousand, and take longer to be told of than to run.
+    """
+
+    def of_all(check: Callable[[Any], None]) -> Callable[[], None]:
+        def test() -> None:
+            assert len(places) > 1
+            faults = []
+            for place in places:
+                try:
+                    check(place)
+                except AssertionError as error:
+                    name = name_of(place) if isinstance(place, Path) else place
+                    faults.append(f"{name}: {error}")
+            assert not faults, "\n".join(faults)
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+
+    return of_all
 
 
 @cache
 def tree_of(path: Path) -> ast.Module:
     """Return the parsed module."""
     return ast.parse(path.read_text(encoding="utf-8"), filename=name_of(path))
+
+
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Return all that a module is made of: walking takes longer than looking."""
+    return tuple(ast.walk(tree_of(path)))
 
 
 def module_of(path: Path) -> str:
@@ -178,9 +208,9 @@ def room_of(module: str) -> str:
     return "root"
 
 
-def imported_modules(tree: ast.Module) -> Iterator[str]:
+def imported_modules(path: Path) -> Iterator[str]:
     """Yield each imported module's dotted name, wherever the import stands."""
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -206,7 +236,7 @@ def prose_of(path: Path) -> Iterator[tuple[int, str]]:
         yield from enumerate(text.splitlines(), 1)
         return
     if path.suffix == ".py":
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.lineno, node.value
     mark = "--" if path.suffix == ".sql" else "#"
@@ -234,11 +264,11 @@ def known_words() -> set[str]:
     return set(words_of(" ".join(terms))) | {word for word in ordinary if not word.startswith("#")}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@of_each(SOURCES)
 def test_rooms_import_only_from_rooms_before_them(path: Path) -> None:
     """A module imports only from its own room and those before it."""
     room = room_of(module_of(path))
-    for module in imported_modules(tree_of(path)):
+    for module in imported_modules(path):
         root, *rest = module.split(".")
         if root != PACKAGE:
             continue
@@ -253,15 +283,15 @@ def is_port(module: str) -> bool:
     return module == "ports" or module.endswith(".port")
 
 
-@pytest.mark.parametrize("module", sorted(PURE))
+@of_each(sorted(PURE))
 def test_pure_modules_only_reckon(module: str) -> None:
     """A pure module waits for nothing, knows no port, and uses pure modules alone."""
-    tree = tree_of(SRC / PACKAGE / f"{module.replace('.', '/')}.py")
+    path = SRC / PACKAGE / f"{module.replace('.', '/')}.py"
     waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
-    assert [] == [node.lineno for node in ast.walk(tree) if isinstance(node, waiting)]
+    assert [] == [node.lineno for node in nodes_of(path) if isinstance(node, waiting)]
     used = {
         name.removeprefix(f"{PACKAGE}.")
-        for name in imported_modules(tree)
+        for name in imported_modules(path)
         if name.startswith(f"{PACKAGE}.")
     }
     assert set() == {name for name in used if is_port(name)}
@@ -272,7 +302,7 @@ def decides(path: Path) -> bool:
     """Return whether a function of a module has a branch."""
     return any(
         isinstance(inner, BRANCHES) or (isinstance(inner, ast.comprehension) and inner.ifs)
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for inner in ast.walk(node)
     )
@@ -308,16 +338,16 @@ def test_modules_that_decide_have_a_test_file() -> None:
     assert set() == set(TESTED_ELSEWHERE) - needed
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@of_each(SOURCES)
 def test_only_the_platform_touches_javascript(path: Path) -> None:
     """Modules of the runtime are imported at the edge; the rest runs in CPython as it is."""
     if room_of(module_of(path)) in {"platform", "entry"}:
         return
-    roots = {module.split(".")[0] for module in imported_modules(tree_of(path))}
+    roots = {module.split(".")[0] for module in imported_modules(path)}
     assert set() == roots - set(sys.stdlib_module_names) - LIBRARIES - {PACKAGE}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@of_each(SOURCES)
 def test_module_globals_hold_nothing_of_javascript(path: Path) -> None:
     """No module or class keeps a JavaScript object: a deployment cannot snapshot it."""
     tree = tree_of(path)
@@ -331,14 +361,14 @@ def test_module_globals_hold_nothing_of_javascript(path: Path) -> None:
     assert [] == kept
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@of_each(SOURCES)
 def test_sql_is_written_in_tables_only(path: Path) -> None:
     """SQL text stands in the modules of tables and nowhere else."""
     if path.stem.endswith("_table"):
         return
     found = [
         node.lineno
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value)
     ]
     assert [] == found
@@ -346,10 +376,9 @@ def test_sql_is_written_in_tables_only(path: Path) -> None:
 
 def code_lines(path: Path) -> int:
     """Return the lines of a module on which code stands."""
-    tree = tree_of(path)
     documented = [
         node.body[0]
-        for node in ast.walk(tree)
+        for node in nodes_of(path)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and ast.get_docstring(node) is not None
     ]
@@ -369,7 +398,7 @@ def lines_of(node: ast.stmt) -> range:
     return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
-@pytest.mark.parametrize("path", SOURCES + SCRIPTS + TESTS, ids=name_of)
+@of_each(SOURCES + SCRIPTS + TESTS)
 def test_files_and_functions_are_short(path: Path) -> None:
     """A source file has 300 lines of code at most, a function about 60; tests may list cases."""
     if path in TESTS:
@@ -378,7 +407,7 @@ def test_files_and_functions_are_short(path: Path) -> None:
         assert code_lines(path) <= CODE_LINES_MAX
     long = [
         f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
         and node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX
@@ -398,16 +427,12 @@ def test_root_names_hide_no_other_module() -> None:
     assert set() == roots & RESERVED_ROOTS
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in TESTS if path.name.startswith("test_")],
-    ids=name_of,
-)
+@of_each([path for path in TESTS if path.name.startswith("test_")])
 def test_every_test_says_what_holds(path: Path) -> None:
     """Each test has a docstring of its own."""
     silent = [
         node.name
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name.startswith("test_")
         and ast.get_docstring(node) is None
@@ -415,15 +440,13 @@ def test_every_test_says_what_holds(path: Path) -> None:
     assert [] == silent
 
 
-@pytest.mark.parametrize("path", CLIENT, ids=name_of)
+@of_each(CLIENT)
 def test_modules_of_the_client_are_short(path: Path) -> None:
     """They have 300 lines of code at most; what its users call has long docstrings."""
     assert code_lines(path) <= CODE_LINES_MAX
 
 
-@pytest.mark.parametrize(
-    "path", [*SOURCES, *SCRIPTS, *CLIENT, *GUIDES, *CONFIGURATION], ids=name_of
-)
+@of_each([*SOURCES, *SCRIPTS, *CLIENT, *GUIDES, *CONFIGURATION])
 def test_prose_uses_plain_words(path: Path) -> None:
     """Docstrings, comments, messages and guides do without the words of BANNED_WORDS."""
     found = [
@@ -435,7 +458,7 @@ def test_prose_uses_plain_words(path: Path) -> None:
     assert [] == found
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS, *CLIENT], ids=name_of)
+@of_each([*SOURCES, *SCRIPTS, *CLIENT])
 def test_retired_names_are_gone(path: Path) -> None:
     """No identifier is one of RETIRED_NAMES, with or without underscores in front."""
     tokens = tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
@@ -447,11 +470,11 @@ def test_retired_names_are_gone(path: Path) -> None:
     assert [] == found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@of_each(SOURCES)
 def test_names_are_made_of_known_words(path: Path) -> None:
     """The words of class and module names are ordinary ones, or stand in the glossary."""
     known = known_words()
-    classes = [node.name for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
+    classes = [node.name for node in nodes_of(path) if isinstance(node, ast.ClassDef)]
     strange = [
         f"{name}: {word!r} is neither in the glossary of {name_of(GLOSSARY)} "
         f"nor in {name_of(ORDINARY_WORDS)}"

@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 DEADLINE_S = 30.0
-POLL_S = 0.05
+# Each look may be a request, and a core has better to do while a test waits.
+POLL_S_MIN, POLL_S_MAX, POLL_GROWTH = 0.05, 0.25, 1.25
 TIMEOUT_S = 60.0
 
 Found = TypeVar("Found")
@@ -133,7 +134,9 @@ def until(
         AssertionError: It was still false after *deadline_s* seconds; names its last value.
     """
     deadline = time.monotonic() + deadline_s
+    pause_s = POLL_S_MIN
     while not (found := predicate()):
         assert time.monotonic() < deadline, f"no {what} after {deadline_s} s: last value {found!r}"
-        time.sleep(POLL_S)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * POLL_GROWTH, POLL_S_MAX)
     return found

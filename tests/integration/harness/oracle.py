@@ -14,6 +14,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -92,10 +93,16 @@ def exact_value(value: Wire) -> Any:
     Only for data without looser spellings of numbers (`+5`, `.5`, NaN), which have tests of their
     own.
     """
+    if isinstance(value, str):
+        return _exact_text(value)
     read = json.loads(wire_text(value), parse_float=Digits, parse_int=Digits)
-    if isinstance(read, str) and _NUMBER.fullmatch(read):
-        return Digits(read)
-    return read
+    return _exact_text(read) if isinstance(read, str) else read
+
+
+# A made-up series has few values, again and again.
+@lru_cache(maxsize=65_536)
+def _exact_text(text: str) -> Digits | str:
+    return Digits(text) if _NUMBER.fullmatch(text) else text
 
 
 def exact_samples(upstream: FakeUpstream, question: Question, point: str) -> list[list[Any]]:

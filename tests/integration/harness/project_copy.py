@@ -22,6 +22,8 @@ from devtools.layout import (
     WRANGLER_TOML,
 )
 from devtools.local_database import prepare_database
+from devtools.memory_snapshot import MemorySnapshot
+from devtools.scratch import scratch_of
 from devtools.servers import HOST, HealthCheck, free_port, is_listening, start_server
 from devtools.signals import StopSignals
 from devtools.toolchain import Toolchain
@@ -86,6 +88,7 @@ class ProjectCopy:
         }
         self._folder = folder
         self._tools = tools
+        self._has_code_of_its_own = bool(planted)
         self._databases = databases or {}
         self._runs = 0
         self._project = folder / "project"
@@ -114,7 +117,11 @@ class ProjectCopy:
             "".join(f"{name}={value}\n" for name, value in self._variables.items())
         )
         state, configuration = home / "state", ["--config", self._project / "wrangler.toml"]
-        with Children(StopSignals()) as children:
+        with scratch_of(home), Children(StopSignals()) as children:
+            environment = wrangler.environment()
+            if not (self._has_code_of_its_own or arguments):
+                # Of the same code, the memory is that of other runs.
+                environment |= MemorySnapshot(home, "wrangler, packed").environment()
             # By a workerd that is called as always; those of every run come from a kept copy.
             maker = Wrangler(self._tools, home)
             prepare_database(maker, state, children)
@@ -127,7 +134,7 @@ class ProjectCopy:
                 name="wrangler",
                 is_ready=HealthCheck(port),
                 seconds=START_S,
-                env=wrangler.environment(),
+                env=environment,
                 log=log,
             )
             yield CopyRun(
