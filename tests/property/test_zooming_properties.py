@@ -151,11 +151,17 @@ def answer_of(kept: Kept, max_points: int, made: frozenset[str]) -> Given:
 WIDTHS = {"raw": 0, **{name: width for width, name in NAMES.items()}}
 
 
-@given(points(), st.integers(2, 60), st.sampled_from([0, 20, 256]))
+@given(
+    points(), st.integers(2, 60), st.sampled_from([0, 20, 256]), st.sampled_from([0, 8, 40, 512])
+)
 @settings(deadline=None)
-def test_it_is_the_level_of_all_samples(kept: Kept, max_points: int, few: int) -> None:
-    """Whatever has been parted, the level is what it would have been of all samples at once."""
-    with patch.object(zooming, "FEW_SAMPLES", few):
+def test_it_is_the_level_of_all_samples(kept: Kept, max_points: int, few: int, edge: int) -> None:
+    """
+    Whatever has been parted, the level is what it would have been of all samples at once.
+
+    With few samples at an edge, the parts of cut buckets come from all of the finer levels.
+    """
+    with patch.object(zooming, "FEW_SAMPLES", few), patch.object(zooming, "EDGE_SAMPLES", edge):
         name, found, known, reads = answer_of(kept, max_points, frozenset())
     places = [(each.key, each.offset, each.stored_bytes) for read in reads for each in read]
     assert len(places) == len(set(places))

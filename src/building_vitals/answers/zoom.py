@@ -18,12 +18,20 @@ from building_vitals.answers.formats.encoder import Encoder
 from building_vitals.answers.pieces import PointPieces, total_stored_bytes, total_text_bytes
 from building_vitals.answers.stream_limit import WIDE_BYTES
 from building_vitals.cache.blobs import Blobs
-from building_vitals.cache.segments import DirectoryMissing, Piece, cut_piece_text
-from building_vitals.cache.zooming import Seam, ZoomPlan, is_long, zoom_plan
+from building_vitals.cache.segments import DirectoryMissing, Piece
+from building_vitals.cache.zooming import CountOf, Seam, ZoomPlan, is_long, zoom_plan
 from building_vitals.ranges import Range
-from building_vitals.series.levels import WIDTHS_MS, Columns, columns_of, level_name, thin
+from building_vitals.series.frames import cut_text, frame_text
+from building_vitals.series.levels import (
+    WIDTHS_MS,
+    Columns,
+    columns_of,
+    level_name,
+    next_width,
+    thin,
+)
 from building_vitals.series.splicing import inflate
-from building_vitals.series.thinning import PointThinning
+from building_vitals.series.thinning import RUN_SAMPLES, PointThinning
 
 # Points that are read together at the most.
 POINTS_MAX = 256
@@ -72,7 +80,7 @@ class FoundLevel(NamedTuple):
     def put(self, encoder: Encoder, part: PointPieces) -> int:
         """Put it in as a point; return how many of its samples had been known before."""
         encoder.begin_point(part.point, sum(each.samples for each in self.found))
-        for each in self.found:
+        for each in _together(self.found):
             if each.text is not None:
                 encoder.add_text(each.samples, each.text)
             elif each.piece is not None:
@@ -80,6 +88,31 @@ class FoundLevel(NamedTuple):
                     continue
         encoder.end_point(part.error, self.level)
         return sum(each.known for each in self.found)
+
+
+def _together(found: Iterable[Found]) -> Iterator[Found]:
+    """Yield the same samples, short runs that follow each other as one: each is compressed."""
+    run: list[Found] = []
+    samples = 0
+    for each in found:
+        if run and (each.text is None or samples + each.samples > RUN_SAMPLES):
+            yield _run(run)
+            run, samples = [], 0
+        if each.text is None:
+            yield each
+        else:
+            run.append(each)
+            samples += each.samples
+    if run:
+        yield _run(run)
+
+
+def _run(found: list[Found]) -> Found:
+    """Return runs of samples as one."""
+    if len(found) == 1:
+        return found[0]
+    text = b",".join([each.text for each in found if each.text is not None])
+    return Found(sum(each.samples for each in found), sum(each.known for each in found), text)
 
 
 async def zoomed(
@@ -116,19 +149,25 @@ async def choices(group: list[ZoomPoint], source: ByteSource, max_points: int) -
     """
     Return what each point of a group shows.
 
-    Frames that are cut are counted first where it depends on them whether a level fits. Where it
-    turns out not to fit all the same, the next wider one is read. Either is one read for all
-    points, and no piece is read twice.
+    Frames that are cut are counted first where it depends on them whether a level fits; with them
+    comes what the level is made of that probably does, so that nothing is left to be read in most
+    cases. Where a level turns out not to fit all the same, the next wider one is read. Each is one
+    read for all points, and no piece is read twice.
     """
     reader = PieceReader(source.made.union(source.fresh))
     left = {n: each.plan for n, each in enumerate(group) if each.plan is not None}
     while doubtful := reader.doubtful(left, max_points):
-        await reader.read([piece for cut in doubtful.values() for piece in cut], source)
+        probable = {
+            n: _probable(group[n].part, plan, reader, max_points) for n, plan in left.items()
+        }
+        needed = [piece for cut in doubtful.values() for piece in cut]
+        needed += [piece for plan in probable.values() for piece in plan.pieces]
+        await reader.read(needed, source)
         for n, cut in doubtful.items():
             for piece in cut:
                 reader.cut(piece)
-            again = _plan(group[n].part, max_points, reader, left[n].width_ms - 1)
-            left[n] = again or left[n]
+            if left[n].least(reader.counted) > max_points:
+                left[n] = _wider(group[n].part, left[n], probable[n], reader, max_points)
     found: dict[int, FoundLevel] = {}
     while left:
         await reader.read([piece for plan in left.values() for piece in plan.pieces], source)
@@ -136,7 +175,7 @@ async def choices(group: list[ZoomPoint], source: ByteSource, max_points: int) -
         for n, plan in left.items():
             choice, again = choice_of(plan, reader, max_points), None
             if choice is None and plan.is_level and plan.width_ms < WIDTHS_MS[-1]:
-                again = _plan(group[n].part, max_points, reader, plan.width_ms)
+                again = _plan(group[n].part, max_points, reader.counted, plan.width_ms)
             if again is not None:
                 wider[n] = again
             else:
@@ -145,12 +184,26 @@ async def choices(group: list[ZoomPoint], source: ByteSource, max_points: int) -
     return [found[n] for n in range(len(group))]
 
 
-def _plan(
-    part: PointPieces, max_points: int, reader: PieceReader, narrow_ms: int
-) -> ZoomPlan | None:
+def _probable(part: PointPieces, plan: ZoomPlan, reader: PieceReader, max_points: int) -> ZoomPlan:
+    """Return the plan that is left, as far as can be told, when all cut frames are counted."""
+    if not plan.is_level or plan.least(reader.guessed) <= max_points:
+        return plan
+    return _plan(part, max_points, reader.guessed, plan.width_ms) or plan
+
+
+def _wider(
+    part: PointPieces, plan: ZoomPlan, probable: ZoomPlan, reader: PieceReader, max_points: int
+) -> ZoomPlan:
+    """Return the plan of the next wider level that may fit; most often it is the probable one."""
+    if probable.width_ms == next_width(plan.width_ms):
+        return probable
+    return _plan(part, max_points, reader.counted, plan.width_ms) or plan
+
+
+def _plan(part: PointPieces, max_points: int, counted: CountOf, narrow_ms: int) -> ZoomPlan | None:
     """Return the plan of a wider level than one; None where there is none to be read."""
     try:
-        return zoom_plan(part.known, max_points, narrow_ms, reader.counted)
+        return zoom_plan(part.known, max_points, narrow_ms, counted)
     except DirectoryMissing:
         return None
 
@@ -205,6 +258,9 @@ class PieceReader:
         self._made = made
         self._read: set[tuple[str, int, int]] = set()
         self._cut: dict[tuple[str, int, Range | None], tuple[int, bytes]] = {}
+        # Of the frame that was looked into last its text; of each what the last such cut has left.
+        self._inflated: tuple[tuple[str, int], bytes] = ("", 0), b""
+        self._around: dict[tuple[str, int], tuple[Range | None, bytes]] = {}
 
     async def read(self, pieces: Iterable[Piece], source: ByteSource) -> None:
         """
@@ -225,10 +281,21 @@ class PieceReader:
 
     def cut(self, piece: Piece) -> tuple[int, bytes]:
         """Return the count and the text of what a cut leaves of a frame, which has been read."""
-        place = piece.key, piece.offset, piece.time_range
-        if place not in self._cut:
-            self._cut[place] = cut_piece_text(piece, self.blobs.piece(piece))
-        return self._cut[place]
+        place, frame, time_range = (piece.key, piece.offset), piece.frame, piece.time_range
+        if (*place, time_range) in self._cut:
+            return self._cut[*place, time_range]
+        if frame is None or time_range is None:
+            raise ValueError("piece is not a cut frame")
+        around = self._around.get(place, (None, b""))
+        if around[0] is None or around[0].clip(time_range) != time_range:
+            # Cuts that follow each other are often of one frame.
+            if self._inflated[0] != place:
+                self._inflated = place, frame_text(frame, self.blobs.piece(piece))
+            around = None, self._inflated[1]
+        found = self._cut[*place, time_range] = cut_text(around[1], time_range)
+        if around[0] is None:
+            self._around[place] = time_range, found[1]
+        return found
 
     def doubtful(self, plans: Mapping[int, ZoomPlan], max_points: int) -> dict[int, list[Piece]]:
         """Return the frames that have to be counted, of each plan that may not fit."""
@@ -239,6 +306,15 @@ class PieceReader:
         """Return how many samples a cut leaves of a frame; None where nobody has looked."""
         found = self._cut.get((piece.key, piece.offset, piece.time_range))
         return None if found is None else found[0]
+
+    def guessed(self, piece: Piece) -> int:
+        """Return how many samples a cut probably leaves of a frame, if nobody has looked."""
+        found, frame, time_range = self.counted(piece), piece.frame, piece.time_range
+        if found is not None or frame is None or time_range is None:
+            return piece.count if found is None else found
+        held = Range(frame.first_ms, frame.last_ms + 1)
+        inside = held.clip(time_range)
+        return 0 if inside is None else frame.count * inside.duration_ms // held.duration_ms
 
     def is_known(self, piece: Piece) -> bool:
         """Return whether a piece had been known before."""
@@ -293,9 +369,8 @@ def _level(plan: ZoomPlan, reader: PieceReader) -> Iterator[Found]:
     for each in plan.stretches:
         if isinstance(each, Seam):
             turns_ms: list[int] = []
-            columns = Columns([], [], [])
-            for text in reader.runs(each.pieces, turns_ms):
-                columns.extend(columns_of(text))
+            texts = list(reader.runs(each.pieces, turns_ms))
+            columns = columns_of(b",".join(texts)) if texts else Columns([], [], [])
             kept = columns.picked(thin(columns.times, columns.values, plan.width_ms))
             if kept.times:
                 known = known_among(kept.times, turns_ms)

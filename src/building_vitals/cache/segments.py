@@ -387,12 +387,6 @@ def places_within(frames: Sequence[Frame], time_range: Range) -> tuple[int, int]
     return begin, bisect_left(frames, time_range.end_ms, begin, key=_FIRST_MS)
 
 
-def frames_within(frames: tuple[Frame, ...], time_range: Range) -> tuple[Frame, ...]:
-    """Return those of a directory that have samples in a range, or may have."""
-    begin, end = places_within(frames, time_range)
-    return frames[begin:end]
-
-
 def _is_hole(frames: Sequence[Frame], n: int, stored_bytes: int) -> bool:
     """Return whether frames were left out before the *n*-th of those at hand."""
     before = frames[n - 1].offset + frames[n - 1].stored_bytes + len(COMMA) if n else 0
@@ -437,7 +431,7 @@ def _run_piece(segment: Segment, frames: Sequence[Frame], run: range) -> Piece:
         offset=segment.offset + first.offset,
         stored_bytes=stored_bytes,
         text_bytes=last.raw_end - first.text_offset,
-        count=_samples(frames, run),
+        count=samples_of(frames, run),
         crc=last.crc,
         crc_growth=last.crc_growth,
         before=(first.crc_before, first.crc_shrink) if first.text_offset else None,
@@ -450,7 +444,8 @@ def _run_piece(segment: Segment, frames: Sequence[Frame], run: range) -> Piece:
     )
 
 
-def _samples(frames: Sequence[Frame], run: range) -> int:
+def samples_of(frames: Sequence[Frame], run: range) -> int:
+    """Return the samples of neighbouring frames; those between may have been left out."""
     first, last = frames[run[0]], frames[run[-1]]
     if first.samples_before == NO_COUNT:
         return sum(map(_COUNT, frames[run[0] : run.stop]))

@@ -18,12 +18,12 @@ from building_vitals.cache.segments import (
     Level,
     Piece,
     Segment,
-    frames_within,
     of_level,
     pieces,
+    places_within,
+    samples_of,
 )
 from building_vitals.ranges import Range
-from building_vitals.series.frames import Frame
 from building_vitals.series.levels import SAMPLES_MAX, WIDTHS_MS, bucket_start
 
 # A level is not kept where it would have more than half of the samples of the next finer one. In a
@@ -152,7 +152,7 @@ def zoom_plan(
     Raises:
         DirectoryMissing: of a segment, or a level, that has to be cut.
     """
-    if narrow_ms < 0 and _least(parts, 0) <= max_points:
+    if narrow_ms < 0 and not _has_more(parts, 0, max_points):
         found = [piece for segment, part in parts for piece in pieces(segment, part)]
         plan = ZoomPlan(0, list(found), is_level=True)
         if plan.least(counted) <= max_points:
@@ -160,7 +160,7 @@ def zoom_plan(
     if is_long(parts, max_points):
         return None
     for width_ms in WIDTHS_MS[:-1]:
-        if width_ms > narrow_ms and _least(parts, width_ms) <= max_points:
+        if width_ms > narrow_ms and not _has_more(parts, width_ms, max_points):
             plan = _readable_plan(parts, width_ms)
             if not plan.is_level or plan.least(counted) <= max_points:
                 return plan
@@ -195,8 +195,12 @@ def _expected(segment: Segment, part: Range) -> int:
     return segment.count * part.duration_ms // segment.range.duration_ms
 
 
-def _least(parts: Parts, width_ms: int) -> int:
-    """Return how many samples a level has at least; without a look into frames that are cut."""
+def _has_more(parts: Parts, width_ms: int, max_points: int) -> bool:
+    """
+    Return whether a level is sure to have more samples, without a look into frames that are cut.
+
+    The first parts tell in most cases, and the directories of the others are not decoded.
+    """
     least = 0
     for segment, part in parts:
         if width_ms and segment.levels is None:
@@ -204,7 +208,9 @@ def _least(parts: Parts, width_ms: int) -> int:
             continue
         held = _least_of(segment, part, width_ms)
         least += max(0, held - 2 * SAMPLES_MAX) if width_ms else held
-    return least
+        if least > max_points:
+            return True
+    return False
 
 
 def _least_of(segment: Segment, part: Range, width_ms: int) -> int:
@@ -235,13 +241,12 @@ def _whole_samples(segment: Segment, series: Segment | Level, part: Range) -> in
         if not segment.count:
             return 0
         raise DirectoryMissing(segment.point)
-    inside = frames_within(frames, part)
-    cut = (each for each in inside[:1] + inside[1:][-1:] if not _is_within(each, part))
-    return sum([each.count for each in inside]) - sum([each.count for each in cut])
-
-
-def _is_within(frame: Frame, part: Range) -> bool:
-    return part.start_ms <= frame.first_ms and frame.last_ms < part.end_ms
+    begin, end = places_within(frames, part)
+    if begin < end and frames[begin].first_ms < part.start_ms:
+        begin += 1
+    if begin < end and frames[end - 1].last_ms >= part.end_ms:
+        end -= 1
+    return samples_of(frames, range(begin, end)) if begin < end else 0
 
 
 def _source(segment: Segment, width_ms: int) -> Level | None:

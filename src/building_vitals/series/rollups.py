@@ -11,7 +11,8 @@ stretch of hours is a difference of two entries. A column that would say nothing
 - the numbers,
 - the hours in which some of them were sent with a fraction or an exponent (a sum of integers is
   one),
-- the sums, each hour's rounded to some decimals: 23.4 and the like add up to short integers,
+- the sums, each hour's rounded to some decimals: 23.4 and the like add up to short integers, and
+  to shorter ones without what they rise by with each hour on average,
 - what the true sum is beyond that, in units of 2^-bits: little, for a decimal's double is never far
   from it.
 
@@ -48,6 +49,10 @@ DECIMALS_MAX = 9
 TRIED_HOURS = 64
 
 _HEADER = struct.Struct("<HBBBBBBI")
+# Behind it, where the kind says so: by what the sums rise with each hour, left out of their column.
+_RISE = struct.Struct("<q")
+_HAS_RISE = 4
+_RISE_BITS_MAX = 63
 # Bytes of an entry in memory.
 _ENTRY_BYTES = 8
 # The first column that is looked at in any case.
@@ -88,14 +93,18 @@ class Rollup:
             ValueError: it is no frame of a rollup.
         """
         try:
-            hours, decimals, self.bits, *widths, self._kind, self._count = _HEADER.unpack_from(text)
+            hours, decimals, self.bits, *widths, kind, self._count = _HEADER.unpack_from(text)
+            self._kind, self._rise, at = kind & ~_HAS_RISE, 0, _HEADER.size
+            if kind & _HAS_RISE:
+                [self._rise] = _RISE.unpack_from(text, at)
+                at += _RISE.size
         except struct.error as error:
             raise ValueError(f"not a rollup: {error}") from error
         entries = hours + 1
         widths.insert(1, int(self._kind == _MIXED) * _KIND_BYTES)
-        if len(text) != _HEADER.size + entries * sum(widths) or max(widths) > _ENTRY_BYTES:
+        if len(text) != at + entries * sum(widths) or max(widths) > _ENTRY_BYTES:
             raise ValueError("not a rollup: its length is another one")
-        columns, at = list[memoryview](), _HEADER.size
+        columns = list[memoryview]()
         for n, width in enumerate(widths):
             # Of hours that are all alike no counts are needed.
             is_needed = width or n >= _SUMS_PLACE
@@ -124,6 +133,9 @@ class Rollup:
         elif self._kind == _MIXED:
             fractions = _differences(map(self._fractions.__getitem__, places))
         sums: Iterable[int] = map(self._sums.__getitem__, places)
+        if self._rise:
+            rise = self._rise
+            sums = [each + rise * place for each, place in zip(sums, places, strict=True)]
         if self.bits:
             rests = map(self._rests.__getitem__, places)
             bits, scale = self.bits, self._scale
@@ -165,33 +177,54 @@ def rollup_text(sums: Sums) -> bytes | None:
     elif all(has for has, count in zip(kinds, counts, strict=True) if count):
         kind = _ALL_FRACTIONS
     is_even = min(counts) == max(counts)
+    decimals = _decimals(totals, bits)
+    rise, rounded = _without_rise(_rounded(totals, bits, decimals))
+    reached = [each + rise * place for place, each in enumerate(rounded)]
     columns = [
         [0] if is_even else list(accumulate(counts, initial=0)),
-        *_parted(totals, bits, _decimals(totals, bits)),
+        rounded,
+        _rests(totals, bits, decimals, reached),
     ]
     widths = list(map(_width, columns))
     if max(widths) > _ENTRY_BYTES:
         return None
     columns.insert(1, list(accumulate(kinds, initial=0)))
     header = _HEADER.pack(
-        *(len(counts), _decimals(totals, bits), bits, *widths, kind),
+        *(len(counts), decimals, bits, *widths, kind | (_HAS_RISE if rise else 0)),
         counts[0] if is_even else 0,
     )
+    if rise:
+        header += _RISE.pack(rise)
     widths.insert(1, int(kind == _MIXED) * _KIND_BYTES)
     return header + b"".join(map(_packed, columns, widths))
 
 
-def _parted(totals: Sequence[int], bits: int, decimals: int) -> tuple[list[int], list[int]]:
-    """Return sums up to each hour, of rounded ones, and what the true ones are beyond them."""
+def _rounded(totals: Sequence[int], bits: int, decimals: int) -> list[int]:
+    """Return sums up to each hour, of rounded ones."""
     scale, half = 10**decimals, (1 << bits) >> 1
-    rounded = _from_least(
-        accumulate([(total * scale + half) >> bits for total in totals], initial=0)
-    )
-    rests = [
+    return _from_least(accumulate([(total * scale + half) >> bits for total in totals], initial=0))
+
+
+def _rests(totals: Sequence[int], bits: int, decimals: int, rounded: Sequence[int]) -> list[int]:
+    """Return what the true sums are beyond the rounded ones."""
+    scale = 10**decimals
+    return _from_least(
         reached - (own << bits) // scale
         for reached, own in zip(accumulate(totals, initial=0), rounded, strict=True)
-    ]
-    return rounded, _from_least(rests)
+    )
+
+
+def _without_rise(rounded: list[int]) -> tuple[int, list[int]]:
+    """
+    Return by what sums rise with each hour, and what they are beyond that; 0 if it saves no byte.
+
+    Of few numbers among many zeros, the sums themselves are the same for long.
+    """
+    rise = (rounded[-1] - rounded[0]) // (len(rounded) - 1)
+    beyond = _from_least(each - rise * place for place, each in enumerate(rounded))
+    if _width(beyond) < _width(rounded) and rise.bit_length() <= _RISE_BITS_MAX:
+        return rise, beyond
+    return 0, rounded
 
 
 def _from_least(numbers: Iterable[int]) -> list[int]:
@@ -205,10 +238,11 @@ def _decimals(totals: Sequence[int], bits: int) -> int:
     tried = [total for total in totals if total][:TRIED_HOURS]
     if not bits or not tried:
         return 0
-    sizes = [
-        sum(max(column).bit_length() for column in _parted(tried, bits, decimals))
-        for decimals in range(DECIMALS_MAX + 1)
-    ]
+    sizes: list[int] = []
+    for decimals in range(DECIMALS_MAX + 1):
+        rounded = _rounded(tried, bits, decimals)
+        rests = _rests(tried, bits, decimals, rounded)
+        sizes.append(max(rounded).bit_length() + max(rests).bit_length())
     return sizes.index(min(sizes))
 
 

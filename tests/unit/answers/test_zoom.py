@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+from collections.abc import Iterable
 from gzip import decompress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from builders import Samples, stored
+from building_vitals.answers.body import ByteSource
+from building_vitals.answers.formats.encoder import BodyOptions
+from building_vitals.answers.formats.json_text import TextJson
 from building_vitals.answers.formats.registry import Format
 from building_vitals.answers.pieces import PointPieces
-from building_vitals.answers.zoom import body_bytes
-from building_vitals.cache.segments import pieces
+from building_vitals.answers.zoom import (
+    Found,
+    FoundLevel,
+    PieceReader,
+    ZoomPoint,
+    body_bytes,
+    choices,
+)
+from building_vitals.cache.blobs import Blobs
+from building_vitals.cache.leveling import with_levels
+from building_vitals.cache.segments import Piece, Segment, pieces
 from building_vitals.cache.zooming import zoom_plan
 from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
-from fakes.brute_levels import finest
+from fakes.brute_levels import Plain, finest
 from fakes.virtual_time import EPOCH_MS, in_virtual_time
 from fakes.world import World, days, read_body
 
@@ -81,6 +95,116 @@ async def test_every_format_is_the_same_as_without_levels(format: Format, *, gzi
         elif not gzip and format != "msgpack":
             first, second = (each.partition(b'"_meta"')[0] for each in bodies)
             assert first == second
+
+
+MONTH = Range(0, 28 * DAY_MS)
+
+
+class Kept(NamedTuple):
+    """A month of a point with levels, read from memory; and what was read, round by round."""
+
+    segment: Segment
+    blobs: Blobs
+    plain: list[Plain]
+    rounds: list[list[Piece]]
+
+    async def read(self, pieces: Iterable[Piece], _fresh: object, *, is_verified: bool) -> Blobs:
+        """Return all there is."""
+        assert is_verified
+        self.rounds.append(list(pieces))
+        return self.blobs
+
+
+async def kept_month() -> Kept:
+    """Return four weeks of a sample each five minutes."""
+    rng = random.Random(1)
+    plain = [(5 * MINUTE_MS * n, f"{rng.gauss(20, 3):.2f}") for n in range(28 * 288)]
+    segment, blob = stored(MONTH, Samples(plain), sizes=[576] * 14)
+    data, [found] = await with_levels(blob, [segment])
+    blobs = Blobs()
+    blobs.add(found.key, 0, data)
+    return Kept(found, blobs, plain, [])
+
+
+@pytest.mark.parametrize(("max_points", "level"), [(600, "4h"), (300, "1d")])
+async def test_one_round_of_reads(max_points: int, level: str) -> None:
+    """
+    What is cut is counted to tell whether a level fits; what is made of it comes along.
+
+    As it is told by the share of the frames that lies within: of 20 days each level has so much.
+    """
+    kept = await kept_month()
+    part = Range(2 * DAY_MS + 7 * MINUTE_MS, 22 * DAY_MS + 8 * HOUR_MS + 1)
+    plan, point = zoom_plan([(kept.segment, part)], max_points), PointPieces("p", [])
+    assert plan is not None
+    assert plan.uncounted(lambda _: None, max_points)
+    store: Any = kept
+    source = ByteSource([], {}, store)
+    group = [ZoomPoint(point._replace(known=[(kept.segment, part)]), plan)]
+    [choice] = await choices(group, source, max_points)
+    encoder = TextJson(BodyOptions(1, gzip=False))
+    choice.put(encoder, point)
+    [found] = json.loads(encoder.take() + encoder.finish({}))["data"].values()
+    inside = [each for each in kept.plain if part.start_ms <= each[0] < part.end_ms]
+    texts = dict(kept.plain)
+    assert finest(inside, max_points) == (level, [(ms, texts[ms]) for ms, _ in found["samples"]])
+    assert 1 == len(kept.rounds)
+
+
+def test_cuts_of_one_frame() -> None:
+    """Whatever has been cut of it before, each cut is what its range takes of the frame."""
+    plain = [(MINUTE_MS * n, str(n)) for n in range(60)]
+    segment, blob = stored(Range(0, HOUR_MS), Samples(plain))
+    blobs = Blobs()
+    blobs.add(segment.key, 0, blob)
+    reader = PieceReader(frozenset(), blobs)
+    for first, end in ((10, 30), (20, 40), (12, 20), (0, 59), (50, 55), (10, 30)):
+        [piece] = pieces(segment, Range(first * MINUTE_MS, end * MINUTE_MS))
+        assert (end - first, Samples(plain[first:end]).text) == reader.cut(piece)
+
+
+async def test_a_guess_that_is_wrong() -> None:
+    """Where samples crowd at one end of a frame, another level fits than its share tells."""
+    crowd = [(5 * MINUTE_MS * n, str(n * 7_919 % 4_001)) for n in range(10 * 288)]
+    rest = [(10 * DAY_MS + 6 * HOUR_MS * n, str(n * 7_919 % 4_001)) for n in range(18 * 4)]
+    many = Samples(crowd + rest)
+    segment, blob = stored(MONTH, many, sizes=[576] * 6)
+    data, [found] = await with_levels(blob, [segment])
+    blobs = Blobs()
+    blobs.add(found.key, 0, data)
+    kept: Any = Kept(found, blobs, crowd + rest, [])
+    most = 0
+    for part in (Range(HOUR_MS, 8 * DAY_MS), Range(6 * DAY_MS + HOUR_MS, 28 * DAY_MS)):
+        for max_points in range(20, 240, 7):
+            plan = zoom_plan([(found, part)], max_points)
+            assert plan is not None
+            group = [ZoomPoint(PointPieces("p", [], known=[(found, part)]), plan)]
+            kept.rounds.clear()
+            [choice] = await choices(group, ByteSource([], {}, kept), max_points)
+            most = max(most, len(kept.rounds))
+            encoder = TextJson(BodyOptions(1, gzip=False))
+            choice.put(encoder, group[0].part)
+            [answer] = json.loads(encoder.take() + encoder.finish({}))["data"].values()
+            inside = [each for each in kept.plain if part.start_ms <= each[0] < part.end_ms]
+            expected = finest(inside, max_points)
+            assert expected == (answer["level"], plain(answer["samples"]))
+    assert most > 1
+
+
+def test_short_runs_are_put_in_as_one() -> None:
+    """Each run is compressed by itself: those that follow each other are one."""
+    runs: list[tuple[int, bytes]] = []
+
+    class Recorder(TextJson):
+        def add_text(self, count: int, text: bytes) -> None:
+            runs.append((count, text))
+            super().add_text(count, text)
+
+    found = [Found(1, 1, b"[1,2]"), Found(2, 0, b"[2,2],[3,4]"), Found(2_047, 7, b"[4,5]")]
+    encoder = Recorder(BodyOptions(1, gzip=False))
+    known = FoundLevel(found, "1h", Blobs()).put(encoder, PointPieces("p", []))
+    assert [(3, b"[1,2],[2,2],[3,4]"), (2_047, b"[4,5]")] == runs
+    assert (8, 2_050) == (known, encoder.samples)
 
 
 @in_virtual_time

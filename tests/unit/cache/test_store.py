@@ -12,7 +12,7 @@ from builders import Samples
 from building_vitals.cache.blobs import READ_BYTES_MAX, READ_GAP_BYTES_MAX
 from building_vitals.cache.segment_object import SegmentObject, segment_object
 from building_vitals.cache.segments import Piece, Place, pieces
-from building_vitals.cache.store import LostObjects, SegmentStore
+from building_vitals.cache.store import READS_MAX, LostObjects, SegmentStore
 from building_vitals.errors import Unavailable
 from building_vitals.ports import Statement
 from building_vitals.ranges import Range
@@ -94,11 +94,12 @@ async def test_nothing_needs_no_object() -> None:
 
 
 class Watched(FakeObjectStore):
-    """A bucket that notes which parts are read."""
+    """A bucket that takes its time, and notes which parts are read and how many at once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reads: list[tuple[int, int | None]] = []
+        self.under_way = self.most = 0
 
     async def get(
         self,
@@ -110,7 +111,44 @@ class Watched(FakeObjectStore):
     ) -> bytes | None:
         """Note the part, and return it."""
         self.reads.append((offset, length))
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(0.1)
+        self.under_way -= 1
         return await super().get(key, offset=offset, length=length, object_etag=object_etag)
+
+
+def store_over(watched: Watched, world: World) -> SegmentStore:
+    """Return a store over a bucket of its own."""
+    return SegmentStore(
+        objects=watched,
+        database=world.database,
+        index=world.index,
+        freshness=world.freshness,
+        sliver_bytes=0,
+        invocation=world.app.invocation,
+    )
+
+
+@in_virtual_time
+async def test_some_reads_at_once() -> None:
+    """Of many no more are under way than the platform has connections; all that lack are named."""
+    async with World() as world:
+        watched, pieces = Watched(), list[Piece]()
+        for n in range(20):
+            key = f"k{n:02}"
+            await watched.put(key, bytes([n]) * 10, content_type="x/y")
+            pieces.append(Piece(key, watched.infos[key].object_etag, n // 4, 5, 0, 0, 0, 0))
+        store, begun_ms = store_over(watched, world), world.clock.now_ms()
+        blobs = await store.read(pieces, {})
+        assert [bytes([n]) * 5 for n in range(20)] == [bytes(blobs.piece(each)) for each in pieces]
+        assert (READS_MAX, 20) == (watched.most, len(watched.reads))
+        assert 100 * -(-20 // READS_MAX) == world.clock.now_ms() - begun_ms
+        gone = ["k03", "k17"]
+        await watched.delete(gone)
+        with pytest.raises(LostObjects) as found:
+            await store.read(pieces, {})
+        assert gone == found.value.keys
 
 
 @pytest.mark.parametrize(
@@ -143,16 +181,8 @@ async def test_neighbours_are_read_together(
         watched = Watched()
         await watched.put("k", bytes(READ_BYTES_MAX + 100_000), content_type="x/y")
         object_etag = watched.infos["k"].object_etag
-        store = SegmentStore(
-            objects=watched,
-            database=world.database,
-            index=world.index,
-            freshness=world.freshness,
-            sliver_bytes=0,
-            invocation=world.app.invocation,
-        )
         pieces = [Piece("k", object_etag, offset, length, 0, 0, 0, 0) for offset, length in places]
-        blobs = await store.read(pieces, {})
+        blobs = await store_over(watched, world).read(pieces, {})
         assert expected == sorted(watched.reads)
         assert [length for _, length in places] == [len(blobs.piece(each)) for each in pieces]
 

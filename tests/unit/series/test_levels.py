@@ -70,6 +70,16 @@ def test_buckets_are_aligned_to_the_epoch() -> None:
     assert [0, 1, 3, 4, 7, 8] == thin(times, [1, 2, 3, 4, 5, 6, 7, 8, 9], HOUR_MS)
 
 
+@pytest.mark.parametrize("values", [["1", "-0", "2.50"], ["1e999", "7"], ["1", "null", "true"]])
+def test_columns_of_a_run(values: list[str]) -> None:
+    """Digits stay as they came; a number beyond double is an infinity."""
+    plain = [(START_MS + n, value) for n, value in enumerate(values)]
+    times, raws, found = columns_of(text_of(plain))
+    assert [ms for ms, _ in plain] == times
+    assert values == [raw.decode() for raw in raws]
+    assert [json.loads(value) for value in values] == found
+
+
 def test_equal_extremes_are_the_first() -> None:
     """Of equal numbers the first stays, whatever its digits."""
     assert [0, 1, 2, 5] == thin([0, 1, 2, 3, 4, 5], [5, 1, 9.0, 9, 1.0, 5], HOUR_MS)

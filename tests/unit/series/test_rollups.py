@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -68,6 +69,50 @@ def test_integers_stay_integers() -> None:
     assert [False, True, True] == [each > 0 for each in rollup.sums(range(4)).fractions]
     [(_, rollup)] = frames_of(built(columns(["4"] * 12)))
     assert ([0, 0], [24, 24], 0) == rollup.sums(range(3))[1:]
+
+
+@pytest.mark.parametrize("bits", [0, 1, 40])
+@pytest.mark.parametrize("usual", [0, 8_000, -8_000])
+def test_what_sums_rise_by_is_left_out(usual: int, bits: int) -> None:
+    """It takes no column of its own, and any stretch of hours has its sum all the same."""
+    totals = [((usual + n * 7_919 % 401) << bits) + n % 2 * (bits > 0) for n in range(1_000)]
+    sums = Sums([4] * 1_000, [4 * (bits > 0)] * 1_000, totals, bits)
+    text = rollup_text(sums)
+    assert text is not None
+    rollup = Rollup(text)
+    assert sums == rollup.sums(range(1_001))
+    places = [0, 1, 17, 18, 500, 999, 1_000]
+    found = rollup.sums(places)
+    assert [sum(totals[lo:hi]) for lo, hi in pairwise(places)] == found.totals
+    shifted = rollup_text(sums._replace(totals=[each + (1_000 << bits) for each in totals]))
+    assert shifted is not None
+    # A rise of any height takes the same bytes; where there was none, it is 8 of the header.
+    assert abs(len(shifted) - len(text)) <= 8
+
+
+def test_a_rise_that_saves_nothing() -> None:
+    """Of few numbers among many zeros the sums are the same for long, which takes few bytes."""
+    sums = Sums([4] * 100, [0] * 100, [0] * 50 + [700] + [0] * 49, 0)
+    text = rollup_text(sums)
+    assert text is not None
+    assert 12 + 2 * 101 == len(text)
+    assert sums == Rollup(text).sums(range(101))
+
+
+@pytest.mark.parametrize(
+    ("stored", "sums"),
+    [
+        (
+            "0400000201020101000000000004080a0e00c88ff4ea00000101010001020203",
+            Sums([4, 4, 2, 4], [4, 4, 2, 4], [801, 797, 404, -39], 2),
+        ),
+        ("030000000002000002000000002c598300010203", Sums([2] * 3, [0] * 3, [300, 301, 298], 0)),
+    ],
+)
+def test_what_earlier_versions_stored(stored: str, sums: Sums) -> None:
+    """It has no rise, and is read as it was."""
+    rollup = Rollup(bytes.fromhex(stored))
+    assert sums == rollup.sums(range(rollup.hours + 1))
 
 
 def test_only_numbers_count() -> None:
