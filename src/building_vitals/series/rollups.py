@@ -25,10 +25,10 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from itertools import accumulate
+from itertools import accumulate, groupby, repeat
 from math import fsum, isfinite
-from operator import or_, sub
-from typing import NamedTuple
+from operator import mul, or_, sub
+from typing import NamedTuple, Self
 
 from building_vitals.instants import HOUR_MS
 from building_vitals.series.exact import Part, exact_parts
@@ -50,8 +50,7 @@ TRIED_HOURS = 64
 _HEADER = struct.Struct("<HBBBBBBI")
 # Bytes of an entry in memory.
 _ENTRY_BYTES = 8
-# The first column that is looked at in any case.
-_SUMS_PLACE = 2
+_COUNTS, _FRACTIONS, _SUMS, _RESTS = range(4)
 # Of a count of hours.
 _KIND_BYTES = 2
 _ALL_INTEGERS, _ALL_FRACTIONS, _MIXED = range(3)
@@ -76,8 +75,35 @@ class Sums(NamedTuple):
     bits: int
 
 
+class Places(NamedTuple):
+    """
+    Where stretches of hours that follow each other begin, and the last one ends.
+
+    Attributes:
+        runs: In hours from a frame's first on; strictly ascending, with even steps within each, as
+            days have them until a clock is changed.
+        hours: How many each stretch has.
+    """
+
+    runs: tuple[range, ...]
+    hours: list[int]
+
+    @classmethod
+    def of(cls, places: Sequence[int]) -> Self:
+        """Return some places, strictly ascending, at least two, as runs."""
+        hours, runs = _differences(places), list[range]()
+        first = 0
+        for step, same in groupby(hours):
+            count = len(list(same))
+            # Where steps change, the place between belongs to the run before.
+            begin = first + bool(runs)
+            runs.append(range(places[begin], places[first + count] + 1, step))
+            first += count
+        return cls(tuple(runs), hours)
+
+
 class Rollup:
-    """A frame of a rollup, decoded."""
+    """A frame of a rollup, of which only what is asked for is decoded."""
 
     def __init__(self, text: bytes) -> None:
         """
@@ -91,59 +117,59 @@ class Rollup:
             hours, decimals, self.bits, *widths, self._kind, self._count = _HEADER.unpack_from(text)
         except struct.error as error:
             raise ValueError(f"not a rollup: {error}") from error
-        entries = hours + 1
+        self._entries = hours + 1
         widths.insert(1, int(self._kind == _MIXED) * _KIND_BYTES)
-        if len(text) != _HEADER.size + entries * sum(widths) or max(widths) > _ENTRY_BYTES:
+        if len(text) != _HEADER.size + self._entries * sum(widths) or max(widths) > _ENTRY_BYTES:
             raise ValueError("not a rollup: its length is another one")
-        columns, at = list[memoryview](), _HEADER.size
-        for n, width in enumerate(widths):
-            # Of hours that are all alike no counts are needed.
-            is_needed = width or n >= _SUMS_PLACE
-            columns.append(_column(text, at, entries if is_needed else 0, width))
-            at += entries * width
-        self._counts, self._fractions, self._sums, self._rests = columns
-        self._has_counts = widths[0] > 0
+        self._text = text
+        self._widths = widths
         self.hours: int = hours
         self._scale: int = 10**decimals
 
-    def sums(self, places: Sequence[int]) -> Sums:
+    def sums(self, places: Places) -> Sums:
         """
-        Return the sums of stretches of hours that follow each other.
+        Return the sums of stretches of hours.
 
-        Args:
-            places: Where they begin and the last one ends, in hours from the frame's first on, of
-                which there are so many; ascending.
+        Raises:
+            ValueError: the frame does not have them all.
         """
-        if self._has_counts:
-            counts = _differences(map(self._counts.__getitem__, places))
-        else:
-            counts = [hours * self._count for hours in _differences(places)]
+        if places.runs[-1][-1] >= self._entries:
+            raise ValueError("a rollup of too few hours")
+        counts = list(map(mul, places.hours, repeat(self._count)))
+        if self._widths[_COUNTS]:
+            counts = _differences(self._column(_COUNTS, places))
         fractions = counts
         if self._kind == _ALL_INTEGERS:
             fractions = [0] * len(counts)
         elif self._kind == _MIXED:
-            fractions = _differences(map(self._fractions.__getitem__, places))
-        sums: Iterable[int] = map(self._sums.__getitem__, places)
+            fractions = _differences(self._column(_FRACTIONS, places))
+        sums = self._column(_SUMS, places)
         if self.bits:
-            rests = map(self._rests.__getitem__, places)
+            rests = self._column(_RESTS, places)
             bits, scale = self.bits, self._scale
             sums = [(each << bits) // scale + rest for each, rest in zip(sums, rests, strict=True)]
         return Sums(counts, fractions, _differences(sums), self.bits)
+
+    def _column(self, n: int, places: Places) -> list[int]:
+        """Return the entries of a column at some places; zeros where it was left out."""
+        text, width = self._text, self._widths[n]
+        data = bytearray((len(places.hours) + 1) * _ENTRY_BYTES)
+        at = _HEADER.size + sum(self._widths[:n]) * self._entries
+        for of_byte in range(width):
+            # Wasm and the machines of tests have the low byte first.
+            first = of_byte
+            for run in places.runs:
+                last = first + len(run) * _ENTRY_BYTES
+                data[first:last:_ENTRY_BYTES] = text[at + run.start : at + run.stop : run.step]
+                first = last
+            at += self._entries
+        return memoryview(data).cast("Q").tolist()
 
 
 def _differences(numbers: Iterable[int]) -> list[int]:
     """Return by how much each number is larger than the one before it."""
     held = list(numbers)
     return list(map(sub, held[1:], held))
-
-
-def _column(text: bytes, at: int, entries: int, width: int) -> memoryview:
-    """Return the entries of a column; zeros where it was left out."""
-    data = bytearray(entries * _ENTRY_BYTES)
-    for n in range(width):
-        # Wasm and the machines of tests have the low byte first.
-        data[n::_ENTRY_BYTES] = text[at + n * entries : at + (n + 1) * entries]
-    return memoryview(data).cast("Q")
 
 
 def _packed(numbers: Sequence[int], width: int) -> bytes:

@@ -12,6 +12,7 @@ from building_vitals.series.levels import Columns, columns_of
 from building_vitals.series.rollups import (
     FRAME_HOURS,
     HOUR_NUMBERS_MIN,
+    Places,
     Rollup,
     RollupBuilder,
     Sums,
@@ -54,27 +55,27 @@ def test_sums_are_those_of_the_doubles() -> None:
     """Not of the decimals: 0.1 ten times is a little more than 1."""
     [(first_ms, rollup)] = frames_of(built(columns(["0.1"] * 12 + ["23.45", "-7", "0.3"] * 4)))
     assert (0, 4) == (first_ms, rollup.hours)
-    hours = rollup.sums(range(5))
+    hours = rollup.sums(Places.of(range(5)))
     assert [6, 6, 6, 6] == hours.counts
     assert [6 * Fraction(0.1)] * 2 == [total(hours, 0), total(hours, 1)]
     mixed = 2 * (Fraction(23.45) - 7 + Fraction(0.3))
     assert [mixed, mixed] == [total(hours, 2), total(hours, 3)]
-    assert 12 * Fraction(0.1) + 2 * mixed == total(rollup.sums([0, 4]))
+    assert 12 * Fraction(0.1) + 2 * mixed == total(rollup.sums(Places.of([0, 4])))
 
 
 def test_integers_stay_integers() -> None:
     """It is told of each hour whether all of its numbers were integers."""
     [(_, rollup)] = frames_of(built(columns(["4"] * 6 + ["4.0"] * 6 + ["4", "4.5"] * 3)))
-    assert [False, True, True] == [each > 0 for each in rollup.sums(range(4)).fractions]
+    assert [False, True, True] == [each > 0 for each in rollup.sums(Places.of(range(4))).fractions]
     [(_, rollup)] = frames_of(built(columns(["4"] * 12)))
-    assert ([0, 0], [24, 24], 0) == rollup.sums(range(3))[1:]
+    assert ([0, 0], [24, 24], 0) == rollup.sums(Places.of(range(3)))[1:]
 
 
 def test_only_numbers_count() -> None:
     """States and what no double holds are passed over; an hour without numbers has none."""
     values = ["1", "null", '"on"', "2", "true", "3", *['"off"'] * 6, *["1e999", "5"] * 3]
     [(_, rollup)] = frames_of(built(columns(values), columns(["1"] * 18, first_ms=3 * HOUR_MS)))
-    hours = rollup.sums(range(7))
+    hours = rollup.sums(Places.of(range(7)))
     assert [3, 0, 3, 6, 6, 6] == hours.counts
     assert [6, 0, 15, 6, 6, 6] == [total(hours, n) for n in range(6)]
 
@@ -91,7 +92,7 @@ def test_hours_are_heritage_of() -> None:
     whole = columns([f"{n * 7919 % 401}.{n % 10}" for n in range(600)])
     [(first_ms, rollup)] = frames_of(built(whole.part(0, 303)))
     builder = RollupBuilder()
-    builder.add_hours(first_ms, rollup.sums(range(rollup.hours + 1)))
+    builder.add_hours(first_ms, rollup.sums(Places.of(range(rollup.hours + 1))))
     builder.add(whole.part(303))
     assert built(whole) == builder.build()
 
@@ -104,7 +105,7 @@ def test_long_series_are_several_frames() -> None:
     assert [(0, FRAME_HOURS), (FRAME_HOURS, 2), (3 * FRAME_HOURS, 2)] == [
         (first_ms // HOUR_MS, rollup.hours) for first_ms, rollup in found
     ]
-    assert 30 == total(found[2][1].sums([0, 2]))
+    assert 30 == total(found[2][1].sums(Places.of([0, 2])))
 
 
 @pytest.mark.parametrize("values", [["1e300"], ["1e-300", "1e10"], [str(2**97)]])
