@@ -40,6 +40,10 @@ LONG_LEVELS = 6_000
 # be cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
 _IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
                 AND {is_whole_sql(6)}"""
+# Sums of hours need no directory either of a segment that is cut at full hours, if at all.
+_IS_HOURS = f"""?5 = 0 AND ?10 = {ROLLUPS_ALONE} AND s.levels LIKE '[[-%' AND s.is_cut = 0
+                AND (s.start_ms >= ?3 OR ?3 % {HOUR_MS} = 0)
+                AND (s.end_ms <= ?4 OR ?4 % {HOUR_MS} = 0) AND {is_whole_sql(6)}"""
 # Levels travel where they are asked for; of many of a whole segment the directories of those with
 # few samples, and of the widest that is kept, which is the last one; of a segment that has to be
 # cut all: beside the cut, some of them are needed. For rows of hours and days, rollups alone: they
@@ -68,6 +72,7 @@ _IS_FULL = f"""(?5 = 1 OR ?10 > 0 OR ?10 < {ROLLUPS_ALONE}
                 OR json_array_length(s.frames, '$[0]') < {len(Frame.__struct_fields__)})"""
 _FRAMES = f"""CASE
             WHEN {_IS_WHOLE} THEN 'null'
+            WHEN {_IS_HOURS} THEN 'null'
             WHEN {_IS_FULL} THEN s.frames
             ELSE (
                 SELECT json_group_array(s.frames -> ('$[' || n || ']')) FROM (
@@ -116,7 +121,7 @@ SELECT '[' || group_concat(iif(
             || ',' || iif(s.is_cut, 'true', 'false') || ',' || {_LEVELS} || ']'
             AS segment, s.data, s.stored_bytes,
         {_SEGMENT_BYTES} + 4 * length(s.point) + iif(s.data IS NULL, 0, length(s.data))
-            + CASE WHEN {_IS_WHOLE} THEN 0 WHEN {_IS_FULL} THEN length(s.frames)
+            + CASE WHEN {_IS_WHOLE} OR {_IS_HOURS} THEN 0 WHEN {_IS_FULL} THEN length(s.frames)
                 ELSE {_FRAMES_BYTES} END
             + iif(?10 = 0, 0, coalesce(length(s.levels), 0)) AS bytes
         FROM json_each(?2) p CROSS JOIN cache_segments s

@@ -97,8 +97,8 @@ def test_all_samples_where_that_is_as_good() -> None:
     segment = rolled(0, 200 * HOUR_MS)
     parts = [(segment, segment.range)]
     assert rollup_plan(parts, [24 * HOUR_MS]) is not None
-    assert rollup_plan(parts, [24 * HOUR_MS + 1]) is not None
-    assert rollup_plan(parts, [n * HOUR_MS + 1 for n in range(SPLIT_HOURS_MAX + 1)]) is None
+    assert rollup_plan(parts, []) is not None
+    assert rollup_plan(parts, [n * HOUR_MS for n in range(SPLIT_HOURS_MAX + 1)]) is None
     assert rollup_plan([(segment, Range(1, 3 * HOUR_MS - 1))], []) is None
     bare = msgspec.structs.replace(segment, levels=())
     assert rollup_plan([(bare, bare.range)], []) is None
@@ -108,4 +108,4 @@ def test_directories_are_needed_for_cuts() -> None:
     """Whoever asks then goes through all samples."""
     segment = msgspec.structs.replace(rolled(0, 50 * HOUR_MS), frames=None)
     with pytest.raises(DirectoryMissing):
-        rollup_plan([(segment, segment.range)], [DAY_MS + 1])
+        rollup_plan([(segment, segment.range)], [DAY_MS])
