@@ -147,10 +147,9 @@ async def test_cuts_at_full_hours_need_no_directories() -> None:
         await keep(world, PAST)
         wishes = {"interval": "1d", "tz": "Europe/Berlin"}
         cut = days(15.5, 3.75)
-        known = world.app().freshness_of("site"), world.clock.now_ms()
+        known = world.app.freshness_of("site"), world.clock.now_ms()
         found = await world.index.find("site", POINTS, cut, known, ROLLUPS_ALONE)
         assert {None} == {each.frames for each in found}
-        world.database.failures.calls.clear()
         read, report = await compare(world, cut, wishes)
         assert read > 0
         assert report.is_hit
