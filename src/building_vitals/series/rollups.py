@@ -124,7 +124,10 @@ class Rollup:
         self._text = text
         self._widths = widths
         self.hours: int = hours
-        self._scale: int = 10**decimals
+        # Of 10^decimals / 2^bits what both have in common is left out, so that less is reckoned.
+        spare = min(self.bits, decimals)
+        self._scale: int = 10**decimals >> spare
+        self._shift: int = self.bits - spare
 
     def sums(self, places: Places) -> Sums:
         """
@@ -146,8 +149,8 @@ class Rollup:
         sums = self._column(_SUMS, places)
         if self.bits:
             rests = self._column(_RESTS, places)
-            bits, scale = self.bits, self._scale
-            sums = [(each << bits) // scale + rest for each, rest in zip(sums, rests, strict=True)]
+            shift, scale = self._shift, self._scale
+            sums = [(each << shift) // scale + rest for each, rest in zip(sums, rests, strict=True)]
         return Sums(counts, fractions, _differences(sums), self.bits)
 
     def _column(self, n: int, places: Places) -> list[int]:
