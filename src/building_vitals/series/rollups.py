@@ -16,7 +16,7 @@ stretch of hours is a difference of two entries. A column that would say nothing
   from it.
 
 All are counted from their least entry. The bytes of a column are put together by their place in the
-integers, since the high ones hardly change.
+integers, since the high ones hardly change; the low ones are noise, and not deflated.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from building_vitals.instants import HOUR_MS
 from building_vitals.series.exact import Part, exact_parts
 from building_vitals.series.frames import Series, SeriesBuilder
 from building_vitals.series.levels import Columns
+from building_vitals.series.splicing import fragment, stored
 
 # What stands for a rollup where levels have the width of their buckets.
 ROLLUP_MS = -HOUR_MS
@@ -43,6 +44,11 @@ FRAME_HOURS = 4_096
 HOUR_NUMBERS_MIN = 4
 # Sums of samples are right to so many bits, and more (`exact`); a rollup has no more of them.
 SUM_BITS_MAX = 96
+# What deflating leaves more of is stored as it is: of sums that is most, and to inflate it takes
+# eight times as long as to copy it.
+DEFLATED_SHARE_MAX = 0.85
+# Of fewer entries, one fragment is smaller, and soon inflated.
+PARTED_ENTRIES_MIN = 512
 # Decimals that numbers are tried to have, and hours that are looked at for it.
 DECIMALS_MAX = 9
 TRIED_HOURS = 64
@@ -210,6 +216,22 @@ def rollup_text(sums: Sums) -> bytes | None:
     return header + b"".join(map(_packed, columns, widths))
 
 
+def _fragments(text: bytes, entries: int) -> bytes:
+    """Return a frame's text as fragments; low bytes are noise, and stored as they are."""
+    if entries < PARTED_ENTRIES_MIN:
+        return fragment(text)
+    found, bare = list[bytes](), text[: _HEADER.size]
+    for at in range(_HEADER.size, len(text), entries):
+        part = text[at : at + entries]
+        data = fragment(part)
+        if len(data) > DEFLATED_SHARE_MAX * entries:
+            bare += part
+        else:
+            found += (stored(bare), data)
+            bare = b""
+    return b"".join([*found, stored(bare)])
+
+
 def _parted(totals: Sequence[int], bits: int, decimals: int) -> tuple[list[int], list[int]]:
     """Return sums up to each hour, of rounded ones, and what the true ones are beyond them."""
     scale, half = 10**decimals, (1 << bits) >> 1
@@ -328,7 +350,8 @@ class RollupBuilder:
             self._has_room = False
         else:
             first_ms, hours = self._first * HOUR_MS, len(self._counts)
-            self._series.add_text(first_ms, first_ms + (hours - 1) * HOUR_MS, hours, text)
+            last_ms = first_ms + (hours - 1) * HOUR_MS
+            self._series.add_text(first_ms, last_ms, hours, text, _fragments(text, hours + 1))
         self._counts, self._fractions, self._parts = [], [], []
 
     def build(self) -> Series | None:

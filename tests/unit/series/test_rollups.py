@@ -12,12 +12,14 @@ from building_vitals.series.levels import Columns, columns_of
 from building_vitals.series.rollups import (
     FRAME_HOURS,
     HOUR_NUMBERS_MIN,
+    PARTED_ENTRIES_MIN,
     Places,
     Rollup,
     RollupBuilder,
     Sums,
     rollup_text,
 )
+from building_vitals.series.splicing import fragment
 
 
 def columns(values: list[str], step_ms: int = 10 * MINUTE_MS, first_ms: int = 0) -> Columns:
@@ -130,3 +132,19 @@ def test_other_bytes_are_no_rollup(cut: object) -> None:
     assert callable(cut)
     with pytest.raises(ValueError, match="not a rollup"):
         Rollup(cut(text))
+
+
+def test_noise_is_not_deflated() -> None:
+    """It lies in the frame as it is, beside what gets smaller; of few hours all is deflated."""
+    values = [f"{n * 7919 % 4_001}.{n % 10}" for n in range(6 * 2_000)]
+    for hours, is_parted in ((2_000, True), (PARTED_ENTRIES_MIN - 2, False)):
+        series = built(columns(values[: 6 * hours]))
+        assert series is not None
+        [frame] = series.frames
+        text = frame_text(frame, series.data)
+        places = range(frame.text_bytes % (hours + 1), frame.text_bytes, hours + 1)
+        parts = [text[at : at + hours + 1] for at in places]
+        assert is_parted == (parts[0] in series.data)
+        assert is_parted == any(part in series.data for part in parts[1:])
+        assert not all(part in series.data for part in parts)
+        assert len(series.data) < 1.05 * len(fragment(text))
