@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import compress, repeat
 from operator import add, lshift, mul, truediv
 from typing import Any
@@ -172,7 +173,8 @@ class BucketSums:
         if "sum" in aggregates:
             columns["sum"] = self._sums(totals, fractions)
         asked = [columns[each] for each in aggregates]
-        text_of = _plain_text if all(map(_is_plain, asked)) else _text
+        is_plain = all(_is_plain(columns[each]) for each in aggregates if each != "count")
+        text_of = _plain_text if is_plain else _text
         for n in range(0, len(counts), ROWS_AT_ONCE):
             some = slice(n, n + ROWS_AT_ONCE)
             rows = list(zip(begins_ms[some], *(each[some] for each in asked), strict=True))
@@ -188,15 +190,10 @@ class BucketSums:
 
 def _quotients(totals: Sequence[int], counts: Sequence[int], bits: int) -> Sequence[float | None]:
     """Return totals in units of 2^-bits divided by counts, each rounded once; None: no double."""
-    try:
-        # Of integers, division rounds but once, and to go to units of 2^-bits does not.
-        found = list(
-            map(mul, map(truediv, totals, counts), repeat(0.5 ** min(bits, UNIT_BITS_MAX)))
-        )
-    except OverflowError:
-        found = []
-    if found and bits <= UNIT_BITS_MAX and _is_plain(found):
-        return found
+    if bits <= UNIT_BITS_MAX:
+        with suppress(OverflowError):
+            # Of integers, division rounds but once, and to go to units of 2^-bits does not.
+            return list(map(mul, map(truediv, totals, counts), repeat(0.5**bits)))
     return list(map(ratio, totals, map(lshift, counts, repeat(bits))))
 
 
