@@ -14,6 +14,7 @@ from building_vitals.cache.rollup_plans import (
     SPLIT_HOURS_MAX,
     Hours,
     HoursOrSamples,
+    pieces_of,
     rollup_of,
     rollup_plan,
     rollup_samples,
@@ -109,3 +110,12 @@ def test_directories_are_needed_for_cuts() -> None:
     segment = msgspec.structs.replace(rolled(0, 50 * HOUR_MS), frames=None)
     with pytest.raises(DirectoryMissing):
         rollup_plan([(segment, segment.range)], [DAY_MS])
+
+
+def test_pieces_tell_which_hours_are_taken() -> None:
+    """Other hours of the same frame make another answer, with another entity tag."""
+    segment = rolled(0, 50 * HOUR_MS)
+    parts = [hours(0, 50), hours(0, 49), hours(1, 50)]
+    found = [rollup_plan([(segment, part)], []) or [] for part in parts]
+    assert parts == [piece.time_range for plan in found for piece in pieces_of(plan)]
+    assert 1 == len({piece.offset for plan in found for piece in pieces_of(plan)})
