@@ -17,7 +17,7 @@ from building_vitals.answers.formats.registry import encoder_for
 from building_vitals.answers.formats.wide_rows import WideCsv
 from building_vitals.answers.pieces import PointPieces, total_text_bytes
 from building_vitals.answers.question import Aggregation, Question
-from building_vitals.answers.rolling import Rolling, rolled, rolled_bytes
+from building_vitals.answers.rolling import Rolling, bounds_of, rolled
 from building_vitals.answers.wide import PointTexts
 from building_vitals.errors import TooLarge
 from building_vitals.series.bucket_sums import Bounds
@@ -60,11 +60,9 @@ class BucketRows:
         self._buckets = Buckets(interval, aggregation.zone_name, time_range)
         self._report = report
         self._bounds: Bounds | None = None
-        if any(part.known for part in parts):
-            self._bounds = Bounds(self._buckets, time_range)
-            self.size = rolled_bytes(parts, self._bounds)
-        else:
-            self.size = total_text_bytes(parts)
+        if any(part.plan is not None for part in parts):
+            self._bounds = bounds_of(aggregation, time_range)
+        self.size = total_text_bytes(parts)
         columns = aggregation.aggregates
         if question.is_wide:
             cells = expected_buckets(interval, time_range) * len(parts) * len(columns)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -12,6 +12,9 @@ from building_vitals.answers.question import AnswerForm
 from building_vitals.cache.coverage import Cover
 from building_vitals.cache.segments import Piece, Segment, pieces
 from building_vitals.ranges import Range
+
+if TYPE_CHECKING:
+    from building_vitals.cache.rollup_plans import HoursOrSamples
 
 # Objects of one answer whose hits are counted; what is more lies in objects due for compaction.
 OBJECT_KEYS_MAX = 100
@@ -31,35 +34,48 @@ class PointPieces(NamedTuple):
     A requested point with what its samples are made of, in order of time.
 
     *error* says why there are none; *known* are the segments, where not all samples are wanted.
+    Where rows come of rollups, *plan* says what is read for them, and the pieces are those of it.
     """
 
     point: str
     pieces: list[Piece]
     error: str | None = None
     known: Sequence[tuple[Segment, Range]] = ()
+    plan: Sequence[HoursOrSamples] | None = None
 
 
-def resolve(covers: Sequence[Cover], *, has_known: bool = False) -> list[PointPieces]:
+# Gives a point whose rows come of rollups; None where all of its samples are gone through.
+RolledOf = Callable[[Cover], PointPieces | None]
+
+
+def resolve(
+    covers: Sequence[Cover], *, has_known: bool = False, rolled_of: RolledOf | None = None
+) -> list[PointPieces]:
     """
     Return the pieces each cover is made of.
 
     Args:
         covers: One for each point.
         has_known: Whether other things than all samples are made of the segments.
+        rolled_of: Gives points whose rows come of rollups; None where none are wanted.
 
     Raises:
         DirectoryMissing: a segment must be cut whose directory was not loaded.
         SliverMissing: there is a sliver whose bytes were not loaded.
     """
-    return [
-        PointPieces(
-            cover.point,
-            [piece for segment, part in cover.known for piece in pieces(segment, part)],
-            UNKNOWN_POINT if cover.is_unknown else None,
-            cover.known if has_known else (),
-        )
-        for cover in covers
-    ]
+    return [_resolved(cover, has_known=has_known, rolled_of=rolled_of) for cover in covers]
+
+
+def _resolved(cover: Cover, *, has_known: bool, rolled_of: RolledOf | None) -> PointPieces:
+    rolled = None if rolled_of is None else rolled_of(cover)
+    if rolled is not None:
+        return rolled
+    return PointPieces(
+        cover.point,
+        [piece for segment, part in cover.known for piece in pieces(segment, part)],
+        UNKNOWN_POINT if cover.is_unknown else None,
+        cover.known if has_known else (),
+    )
 
 
 def lacks_directory(cover: Cover) -> bool:
@@ -96,7 +112,7 @@ def entity_tag(parts: Sequence[PointPieces], form: AnswerForm) -> str:
     digest = hashlib.sha256(repr(tuple(fields)).encode())
     if form.max_points is not None:
         digest.update(LEVELS_EDITION)
-    for point, of_point, error, _ in parts:
+    for point, of_point, error, *_ in parts:
         digest.update(f"\n{point}\n{error or ''}".encode())
         digest.update(
             "".join(

@@ -13,12 +13,15 @@ from typing import NamedTuple
 from building_vitals.answers.answer import CacheReport
 from building_vitals.answers.body import WHOLE_BYTES_MAX, ByteSource
 from building_vitals.answers.formats.encoder import Encoder
-from building_vitals.answers.pieces import PointPieces, total_text_bytes
+from building_vitals.answers.pieces import PointPieces, RolledOf, total_stored_bytes
+from building_vitals.answers.question import Aggregation
 from building_vitals.answers.stream_limit import WIDE_BYTES
 from building_vitals.answers.zoom import PieceReader
-from building_vitals.cache.rollup_plans import Hours, HoursOrSamples, rollup_plan
-from building_vitals.cache.segments import DirectoryMissing, Piece
+from building_vitals.cache.coverage import Cover
+from building_vitals.cache.rollup_plans import Hours, HoursOrSamples, pieces_of, rollup_plan
+from building_vitals.ranges import Range
 from building_vitals.series.bucket_sums import Bounds, BucketSums
+from building_vitals.series.buckets import Buckets, parse_interval
 from building_vitals.series.rollups import Rollup
 from building_vitals.series.splicing import inflate
 
@@ -26,13 +29,6 @@ from building_vitals.series.splicing import inflate
 POINTS_MAX = 256
 
 RowsOf = Callable[[ByteSource], AsyncGenerator[bytes]]
-
-
-class RolledPoint(NamedTuple):
-    """A point with what is to be read of it; None where all of its samples are."""
-
-    part: PointPieces
-    plan: list[HoursOrSamples] | None
 
 
 class Rolling(NamedTuple):
@@ -59,18 +55,18 @@ async def rolled(source: ByteSource, encoder: Encoder, wish: Rolling) -> AsyncGe
     Raises:
         LostObjects: an object is gone or not what the index says, and the index has forgotten it.
     """
-    for group in _groups(source, wish.bounds):
+    for group in _groups(source):
         if group[0].plan is None:
-            alone = source._replace(parts=[group[0].part])
+            alone = source._replace(parts=group)
             async with aclosing(wish.of_samples(alone)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             continue
         reader = PieceReader(source.made.union(source.fresh))
-        await reader.read(_pieces(each for point in group for each in point.plan or ()), source)
-        for part, plan in group:
+        await reader.read([piece for part in group for piece in part.pieces], source)
+        for part in group:
             sums = BucketSums(wish.bounds)
-            await _add(sums, plan or (), reader, source)
+            await _add(sums, part.plan or (), reader, source)
             rows, before = list(sums.rows(wish.aggregates)), encoder.samples
             encoder.begin_point(part.point, sum(count for count, _ in rows))
             for count, text in rows:
@@ -107,49 +103,38 @@ async def _add(
             raise await source.store.lost([piece.place]) from error
 
 
-def _pieces(plan: Iterator[HoursOrSamples]) -> Iterator[Piece]:
-    for each in plan:
-        yield each.piece if isinstance(each, Hours) else each
+def rolled_points(aggregation: Aggregation, time_range: Range) -> RolledOf:
+    """Return what gives points with a plan for rows of rollups."""
+    split = bounds_of(aggregation, time_range).split_ms
+
+    def rolled_of(cover: Cover) -> PointPieces | None:
+        plan = rollup_plan(cover.known, split)
+        return None if plan is None else PointPieces(cover.point, list(pieces_of(plan)), plan=plan)
+
+    return rolled_of
 
 
-def _plan(part: PointPieces, bounds: Bounds) -> list[HoursOrSamples] | None:
-    """Return what is to be read of a point; None where all of its samples are."""
-    try:
-        return rollup_plan(part.known, bounds.bounds_ms[1:-1])
-    except DirectoryMissing:
-        # What would have to be cut was looked up as a whole.
-        return None
+def bounds_of(aggregation: Aggregation, time_range: Range) -> Bounds:
+    """Return the bounds of the buckets that are asked for."""
+    interval = parse_interval(aggregation.interval)
+    return Bounds(Buckets(interval, aggregation.zone_name, time_range), time_range)
 
 
-def rolled_bytes(parts: Sequence[PointPieces], bounds: Bounds) -> int:
-    """Return about how many bytes of text have to be gone through for rows."""
-    size = 0
-    for part in parts:
-        plan = _plan(part, bounds)
-        size += (
-            total_text_bytes([part])
-            if plan is None
-            else sum(piece.text_bytes for piece in _pieces(iter(plan)))
-        )
-    return size
-
-
-def _groups(source: ByteSource, bounds: Bounds) -> Iterator[list[RolledPoint]]:
-    """Yield the points in order, as many together as are read at once."""
-    group: list[RolledPoint] = []
+def _groups(source: ByteSource) -> Iterator[list[PointPieces]]:
+    """Yield the points in order, as many together as are read at once; one without a plan alone."""
+    group: list[PointPieces] = []
     size = 0
     bytes_max = WHOLE_BYTES_MAX if source.window_bytes() >= WIDE_BYTES else source.window_bytes()
     for part in source.parts:
-        plan = _plan(part, bounds)
-        cost = sum(piece.stored_bytes for piece in _pieces(iter(plan or ())))
+        cost = 0 if part.plan is None else total_stored_bytes([part])
         is_full = size + cost > bytes_max or len(group) == POINTS_MAX
-        if group and (plan is None or is_full):
+        if group and (part.plan is None or is_full):
             yield group
             group, size = [], 0
-        if plan is None:
-            yield [RolledPoint(part, None)]
+        if part.plan is None:
+            yield [part]
             continue
-        group.append(RolledPoint(part, plan))
+        group.append(part)
         size += cost
     if group:
         yield group

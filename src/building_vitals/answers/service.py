@@ -33,7 +33,7 @@ from building_vitals.answers.recent import AnswerPlan, RecentAnswers
 from building_vitals.answers.routing import LargeGaps, RoutingOptions, need_of, needs_job
 from building_vitals.answers.stream_limit import StreamLimit
 from building_vitals.cache.accesses import Accesses
-from building_vitals.cache.coverage import Cover, gaps_of
+from building_vitals.cache.coverage import Cover, gaps_of, reach_end
 from building_vitals.cache.estimates import (
     estimated_gaps,
     estimated_samples,
@@ -46,7 +46,6 @@ from building_vitals.cache.segments import DirectoryMissing, Segment
 from building_vitals.cache.store import LostObjects, SegmentStore
 from building_vitals.errors import AppError, TooLarge, Unavailable, UpstreamTimeout
 from building_vitals.ports import Invocation
-from building_vitals.ranges import Range
 from building_vitals.upstream.point_names import PointNames
 from building_vitals.upstream.profile import Source
 
@@ -267,7 +266,7 @@ class EnhancedTimeseriesService:
             fetched=filling.fetched,
             known_until=self._known_until(need.site),
         )
-        parts = self._resolve(need, filling)
+        parts = self._resolve(question, need, filling)
         return await self._encode(question, filling, parts, report, None)
 
     async def _answer(
@@ -290,11 +289,11 @@ class EnhancedTimeseriesService:
                 raise LostObjects([])
         filling = await self._at_hand(need, filling)
         try:
-            parts = self._resolve(need, filling)
+            parts = self._resolve(question, need, filling)
         except DirectoryMissing:
             filling = await self._at_hand(need, await self._with_directories(need, filling))
             try:
-                parts = self._resolve(need, filling)
+                parts = self._resolve(question, need, filling)
             except DirectoryMissing as error:
                 # Another segment has taken its place since: to be planned again, as with objects.
                 raise LostObjects([]) from error
@@ -308,7 +307,7 @@ class EnhancedTimeseriesService:
         answer_etag = None if filling.is_stale else entity_tag(parts, question.form)
         answer = await self._encode(question, filling, parts, report, answer_etag)
         # What reaches beyond the present is known up to another instant each time.
-        is_whole = need.happened == need.time_range and _reach(filling.covers, need.time_range)
+        is_whole = need.happened == need.time_range and reach_end(filling.covers, need.time_range)
         # A point that the site does not have may be added to it at any moment.
         is_whole = is_whole and not any(each.is_unknown for each in filling.covers)
         # What is put side by side needs more than the pieces.
@@ -332,14 +331,20 @@ class EnhancedTimeseriesService:
         covered = await self._store.at_hand(need.site, filling.covers)
         return msgspec.structs.replace(filling, covers=covered)
 
-    def _resolve(self, need: Need, filling: Filling) -> list[PointPieces]:
+    def _resolve(self, question: Question, need: Need, filling: Filling) -> list[PointPieces]:
         """
         Return the pieces of every point, and what is to be said of those that the site has not.
 
         Raises:
             DirectoryMissing: a segment must be cut whose directory was not loaded.
         """
-        parts = resolve(filling.covers, has_known=need.level_samples != 0)
+        rolled_of, aggregation = None, question.request.aggregation
+        if need.level_samples < 0 and aggregation is not None:
+            # As app.py says: few answers have aggregates.
+            from building_vitals.answers.rolling import rolled_points
+
+            rolled_of = rolled_points(aggregation, question.request.time_range)
+        parts = resolve(filling.covers, has_known=need.level_samples > 0, rolled_of=rolled_of)
         known = self._names.get(need.site)
         if known is None or all(each.error is None for each in parts):
             return parts
@@ -393,8 +398,3 @@ class EnhancedTimeseriesService:
             self._recent.keep(answer_etag, encoder.seal(data))
         answer.first = data + encoder.finish(meta(encoder.samples))
         return answer
-
-
-def _reach(covers: Sequence[Cover], time_range: Range) -> bool:
-    """Return whether covers reach the end of a range: else something may come at any moment."""
-    return all(each.known and each.known[-1][1].end_ms == time_range.end_ms for each in covers)

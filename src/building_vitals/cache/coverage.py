@@ -221,3 +221,8 @@ def known_until(time_range: Range, now_ms: int) -> Range | None:
 def gaps_of(covered: Iterable[Cover]) -> dict[str, list[Range]]:
     """Return the gaps of each point that has any."""
     return {each.point: each.gaps for each in covered if each.gaps}
+
+
+def reach_end(covered: Iterable[Cover], time_range: Range) -> bool:
+    """Return whether covers reach the end of a range: else something may come at any moment."""
+    return all(each.known and each.known[-1][1].end_ms == time_range.end_ms for each in covered)

@@ -6,8 +6,8 @@ Points and rows travel as JSON parameters, whatever their number (`rows_table`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -207,7 +207,7 @@ class SegmentIndex:
 
     async def found(
         self,
-        rows: Iterable[Mapping[str, str]],
+        rows: list[dict[str, Any]],
         points: Sequence[str],
         time_range: Range,
         known: tuple[Freshness, int] | None = None,
@@ -215,6 +215,8 @@ class SegmentIndex:
     ) -> list[Segment]:
         """
         Return the segments in the rows of a find statement, and those in the blocks it found.
+
+        The rows are taken out of their list.
 
         Of two copies from one instant, that with a row comes last, and so wins.
 

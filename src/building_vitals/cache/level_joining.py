@@ -34,7 +34,7 @@ from building_vitals.series.levels import (
     is_worth_keeping,
     thin,
 )
-from building_vitals.series.rollups import Rollup, RollupBuilder
+from building_vitals.series.rollups import Places, Rollup, RollupBuilder
 from building_vitals.series.splicing import inflate
 
 # Where two parts share a bucket, it keeps two samples in place of four. In parts of so many samples
@@ -112,7 +112,7 @@ def _rollup(parts: Parts, read: ReadPiece) -> Series | None:
             if isinstance(each, Hours):
                 rollup = Rollup(frame_text(each.frame, read(each.piece)))
                 first, end = ((ms - each.frame.first_ms) // HOUR_MS for ms in each.span)
-                builder.add_hours(each.span.start_ms, rollup.sums(range(first, end + 1)))
+                builder.add_hours(each.span.start_ms, rollup.sums(Places.of(range(first, end + 1))))
             elif text := _text(each, read):
                 builder.add(columns_of(text))
     return builder.build()

@@ -7,10 +7,11 @@ Python costs time, and so does each frame of a directory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from building_vitals.cache.block_rows import FoundBlocks
 from building_vitals.cache.freshness import Freshness, closing_sql, is_whole_sql
@@ -40,6 +41,10 @@ LONG_LEVELS = 6_000
 # be cut, and the bytes of slivers only while they are few. CROSS JOIN keeps the order of loops.
 _IS_WHOLE = f"""?5 = 0 AND s.is_cut = 0 AND s.start_ms >= ?3 AND s.end_ms <= ?4
                 AND {is_whole_sql(6)}"""
+# Sums of hours need no directory either of a segment that is cut at full hours, if at all.
+_IS_HOURS = f"""?5 = 0 AND ?10 = {ROLLUPS_ALONE} AND s.levels LIKE '[[-%' AND s.is_cut = 0
+                AND (s.start_ms >= ?3 OR ?3 % {HOUR_MS} = 0)
+                AND (s.end_ms <= ?4 OR ?4 % {HOUR_MS} = 0) AND {is_whole_sql(6)}"""
 # Levels travel where they are asked for; of many of a whole segment the directories of those with
 # few samples, and of the widest that is kept, which is the last one; of a segment that has to be
 # cut all: beside the cut, some of them are needed. For rows of hours and days, rollups alone: they
@@ -68,6 +73,7 @@ _IS_FULL = f"""(?5 = 1 OR ?10 > 0 OR ?10 < {ROLLUPS_ALONE}
                 OR json_array_length(s.frames, '$[0]') < {len(Frame.__struct_fields__)})"""
 _FRAMES = f"""CASE
             WHEN {_IS_WHOLE} THEN 'null'
+            WHEN {_IS_HOURS} THEN 'null'
             WHEN {_IS_FULL} THEN s.frames
             ELSE (
                 SELECT json_group_array(s.frames -> ('$[' || n || ']')) FROM (
@@ -116,7 +122,7 @@ SELECT '[' || group_concat(iif(
             || ',' || iif(s.is_cut, 'true', 'false') || ',' || {_LEVELS} || ']'
             AS segment, s.data, s.stored_bytes,
         {_SEGMENT_BYTES} + 4 * length(s.point) + iif(s.data IS NULL, 0, length(s.data))
-            + CASE WHEN {_IS_WHOLE} THEN 0 WHEN {_IS_FULL} THEN length(s.frames)
+            + CASE WHEN {_IS_WHOLE} OR {_IS_HOURS} THEN 0 WHEN {_IS_FULL} THEN length(s.frames)
                 ELSE {_FRAMES_BYTES} END
             + iif(?10 = 0, 0, coalesce(length(s.levels), 0)) AS bytes
         FROM json_each(?2) p CROSS JOIN cache_segments s
@@ -143,6 +149,11 @@ GROUP BY b.site
 
 _SEGMENTS = msgspec.json.Decoder(list[Segment])
 _BLOCKS = msgspec.json.Decoder(FoundBlocks)
+# Texts of a look-up, of some 2 MB each, from which on its segments are made lean.
+FEW_ROWS = 2
+# A directory of no frames, or one that was left out.
+_SHORT_BYTES = 4
+_SHARED = ("point", "key", "object_etag")
 _DATA = Segment.__struct_fields__.index("data")
 
 
@@ -162,16 +173,42 @@ def find_statement(
     return Statement(_FIND, (*values, 0, now_ms, *freshness.sql_values, level_samples))
 
 
-def found_in(rows: Iterable[Mapping[str, str]]) -> tuple[list[Segment], FoundBlocks | None]:
-    """Return the segments in the rows of a look-up, and the blocks where the site has any."""
+def found_in(rows: list[dict[str, str]]) -> tuple[list[Segment], FoundBlocks | None]:
+    """
+    Return the segments in the rows of a look-up, and the blocks where the site has any.
+
+    The rows are taken out of their list: together with what they become, those of thousands of
+    points would take half as much memory again.
+    """
     segments, blocks = list[Segment](), None
-    for row in rows:
-        text = row["segments"]
+    is_lean, shared = len(rows) > FEW_ROWS, dict[Any, Any]()
+    rows.reverse()
+    while rows:
+        text = rows.pop()["segments"]
         if text.startswith("{"):
             blocks = _BLOCKS.decode(text)
-        else:
-            segments += _decoded(text)
+            continue
+        found = _decoded(text)
+        if is_lean:
+            for each in found:
+                _make_lean(each, shared)
+        segments += found
     return segments, blocks
+
+
+def _make_lean(segment: Segment, shared: dict[Any, Any]) -> None:
+    """Let a segment hold no text of its own that others have too, nor what it was decoded from."""
+    for name in _SHARED:
+        text = getattr(segment, name)
+        force_setattr(segment, name, shared.setdefault(text, text))
+    for level in segment.levels or ():
+        directory = bytes(level.directory)
+        if len(directory) > _SHORT_BYTES:
+            # As it comes, it is a part of the whole text, and keeps that.
+            own = level.directory.copy()
+        else:
+            own = shared.setdefault(directory, msgspec.Raw(directory))
+        force_setattr(level, "directory", own)
 
 
 def _decoded(text: str) -> list[Segment]:

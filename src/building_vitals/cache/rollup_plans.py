@@ -8,12 +8,12 @@ hour, and of segments without rollups.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 from building_vitals.cache.need import ROLLUPS_ALONE, ROLLUPS_AND_SAMPLES
-from building_vitals.cache.segments import Level, Piece, Segment, level_piece, pieces
+from building_vitals.cache.segments import Check, Level, Piece, Segment, pieces
 from building_vitals.cache.zooming import Parts, is_clean
 from building_vitals.instants import DAY_MS, HOUR_MS
 from building_vitals.ranges import Range
@@ -67,13 +67,13 @@ def rollup_samples(
     return ROLLUPS_AND_SAMPLES
 
 
-def rollup_plan(parts: Parts, bounds_ms: Sequence[int]) -> list[HoursOrSamples] | None:
+def rollup_plan(parts: Parts, split: Sequence[int]) -> list[HoursOrSamples] | None:
     """
     Return what is to be read of a point for sums of buckets, in order of time.
 
     Args:
         parts: What is known of it: by time, disjoint.
-        bounds_ms: Between the buckets, ascending; those at full hours do not matter.
+        split: Where the hours begin within which a bucket ends, ascending.
 
     Returns:
         None where it takes as long to look at all samples.
@@ -81,19 +81,23 @@ def rollup_plan(parts: Parts, bounds_ms: Sequence[int]) -> list[HoursOrSamples] 
     Raises:
         DirectoryMissing: of a segment that has to be cut.
     """
-    if not any(rollup_of(segment) for segment, _ in parts):
-        return None
-    split = sorted({bucket_start(each, HOUR_MS) for each in bounds_ms if each % HOUR_MS})
-    if len(split) > SPLIT_HOURS_MAX:
+    if len(split) > SPLIT_HOURS_MAX or not any(rollup_of(segment) for segment, _ in parts):
         return None
     plan = [each for segment, part in parts for each in stretches(segment, part, split)]
     looked_at = sum(each.count for each in plan if isinstance(each, Piece))
+    # Not by their directories, which nobody else may need.
     held = sum(
-        piece.count for segment, part in parts if looked_at for piece in pieces(segment, part)
+        segment.count * part.duration_ms / segment.range.duration_ms for segment, part in parts
     )
     if looked_at > SAMPLES_MAX or looked_at > (1 - SAVED_SHARE) * held:
         return None
     return plan
+
+
+def pieces_of(plan: Iterable[HoursOrSamples]) -> Iterator[Piece]:
+    """Yield the pieces that a plan reads."""
+    for each in plan:
+        yield each.piece if isinstance(each, Hours) else each
 
 
 def rollup_of(segment: Segment) -> Level | None:
@@ -140,8 +144,24 @@ def stretches(segment: Segment, part: Range, split: Sequence[int] = ()) -> Itera
 def _hours(segment: Segment, rollup: Level, span: Range) -> Iterator[Hours]:
     first_ms = bucket_start(span.start_ms, HOUR_MS)
     end_ms = bucket_start(span.end_ms - 1, HOUR_MS) + HOUR_MS
-    for n, frame in enumerate(rollup.frames or ()):
+    for frame in rollup.frames or ():
         own_end_ms = frame.last_ms + HOUR_MS
         if frame.first_ms < end_ms and first_ms < own_end_ms:
             held = Range(max(first_ms, frame.first_ms), min(end_ms, own_end_ms))
-            yield Hours(level_piece(segment, rollup, range(n, n + 1)), frame, held)
+            yield Hours(_frame_piece(segment, rollup, frame, held), frame, held)
+
+
+def _frame_piece(segment: Segment, rollup: Level, frame: Frame, span: Range) -> Piece:
+    """Return a frame of a rollup as a piece, with its hours as the range: others, other sums."""
+    return Piece(
+        key=segment.key,
+        object_etag=segment.object_etag,
+        offset=rollup.offset + frame.offset,
+        stored_bytes=frame.stored_bytes,
+        text_bytes=frame.text_bytes,
+        count=frame.count,
+        crc=frame.crc,
+        crc_growth=frame.crc_growth,
+        checks=(Check(frame.stored_bytes, frame.data_crc),),
+        time_range=span,
+    )

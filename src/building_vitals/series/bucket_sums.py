@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import compress, repeat
-from operator import add, lshift, truediv
+from operator import add, lshift, mul, truediv
+from typing import Any
 
 import msgspec
 
@@ -19,14 +21,19 @@ from building_vitals.instants import HOUR_MS
 from building_vitals.ranges import Range
 from building_vitals.series.aggregates import numbers_of
 from building_vitals.series.buckets import Buckets
-from building_vitals.series.exact import exact_parts, ratio
-from building_vitals.series.rollups import Rollup
+from building_vitals.series.exact import Number, exact_parts, ratio
+from building_vitals.series.levels import bucket_start
+from building_vitals.series.rollups import Places, Rollup
 
 # Numbers from here up to there are written without an exponent, by all who write the fewest digits.
 PLAIN_MIN, PLAIN_MAX = 1e-4, 1e16
-_NULL = "null"
+# Units of 2^-bits, to here, are doubles by which others are multiplied without an error.
+UNIT_BITS_MAX = 1_000
+_NUMBERS = frozenset({int, float})
 # Rows that are put together at a time.
 ROWS_AT_ONCE = 2_048
+# Stretches of hours whose places are kept: those of points with equal segments are the same.
+PLACES_MAX = 64
 
 
 class Bounds:
@@ -35,28 +42,24 @@ class Bounds:
 
     Attributes:
         begins_ms: Where each begins; of the first one that may be before the range.
-        heads: What rows begin with.
         bounds_ms: The same from the range's start on, and its end.
+        split_ms: Where the hours begin that a bound lies within, but for the range's.
     """
 
     def __init__(self, buckets: Buckets, time_range: Range) -> None:
-        self.begins_ms: list[int] = []
-        self.bounds_ms: list[int] = []
-        self._places: dict[tuple[int, int, int], tuple[int, list[int]]] = {}
-        at_ms = time_range.start_ms
-        while at_ms < time_range.end_ms:
-            bucket = buckets.at(at_ms)
-            self.begins_ms.append(bucket.start_ms)
-            self.bounds_ms.append(at_ms)
-            at_ms = bucket.end_ms
-        self.bounds_ms.append(time_range.end_ms)
-        self.heads = [f"[{each}" for each in self.begins_ms]
+        self.begins_ms = buckets.begins(time_range.start_ms)
+        self.bounds_ms = [time_range.start_ms, *self.begins_ms[1:], time_range.end_ms]
+        # Hours within which some bucket ends and the next one begins.
+        self.split_ms = sorted(
+            {bucket_start(each, HOUR_MS) for each in self.bounds_ms[1:-1] if each % HOUR_MS}
+        )
+        self._places: dict[tuple[int, int, int], tuple[int, Places]] = {}
 
     def place_of(self, instant_ms: int) -> int:
         """Return which bucket an instant lies in; beside the range, the first or the last."""
         return bisect_right(self.bounds_ms, instant_ms, 1, len(self.bounds_ms) - 1) - 1
 
-    def places(self, span: Range, first_ms: int) -> tuple[int, list[int]]:
+    def places(self, span: Range, first_ms: int) -> tuple[int, Places]:
         """
         Return the first of the buckets that hours lie in, and where they and the next ones begin.
 
@@ -69,8 +72,10 @@ class Bounds:
         if found is None:
             begin, end = self.place_of(span.start_ms), self.place_of(span.end_ms - 1)
             cuts = [span.start_ms, *self.bounds_ms[begin + 1 : end + 1], span.end_ms]
-            hours = [(each - first_ms) // HOUR_MS for each in cuts]
-            found = self._places[key] = begin, hours
+            found = begin, Places.of([(each - first_ms) // HOUR_MS for each in cuts])
+            if len(self._places) == PLACES_MAX:
+                self._places.clear()
+            self._places[key] = found
         return found
 
 
@@ -90,18 +95,31 @@ class BucketSums:
         self._fractions = [0] * size
         self._totals = [0] * size
         self._bits = 0
+        # From this bucket on nothing has come yet.
+        self._end = 0
 
     def add_hours(self, rollup: Rollup, span: Range, first_ms: int, *, is_known: bool) -> None:
-        """Take hours of a frame that begins at *first_ms*."""
+        """
+        Take hours of a frame that begins at *first_ms*.
+
+        Raises:
+            ValueError: the frame does not have them.
+        """
         begin, places = self._bounds.places(span, first_ms)
         counts, fractions, totals, bits = rollup.sums(places)
         self._make_room(bits)
         if bits < self._bits:
             totals = list(map(lshift, totals, repeat(self._bits - bits)))
-        held = slice(begin, begin + len(counts))
-        self._counts[held] = map(add, self._counts[held], counts)
-        self._fractions[held] = map(add, self._fractions[held], fractions)
-        self._totals[held] = map(add, self._totals[held], totals)
+        end = begin + len(counts)
+        # Mostly, all but the first are of buckets that nothing has come of.
+        shared = slice(begin, max(begin, min(self._end, end)))
+        for held, more in (
+            (self._counts, counts),
+            (self._fractions, fractions),
+            (self._totals, totals),
+        ):
+            held[begin:end] = [*map(add, held[shared], more), *more[shared.stop - begin :]]
+        self._end = max(self._end, end)
         if not is_known:
             self.fetched.update(n for n, count in enumerate(counts, begin) if count)
 
@@ -125,6 +143,7 @@ class BucketSums:
                 self._totals[n] += above << (self._bits - bits)
             self._counts[n] += hi - lo
             self._fractions[n] += float in set(map(type, part))
+            self._end = max(self._end, n + 1)
             if not is_known:
                 self.fetched.add(n)
             lo = hi
@@ -142,43 +161,57 @@ class BucketSums:
 
     def rows(self, aggregates: Sequence[str]) -> Iterator[tuple[int, bytes]]:
         """Yield the rows of buckets with numbers, as runs with their count."""
-        counts, heads = self._counts, self._bounds.heads
+        counts, begins_ms = self._counts, self._bounds.begins_ms
         fractions, totals = self._fractions, self._totals
         if not all(counts):
-            heads = list(compress(heads, counts))
+            begins_ms = list(compress(begins_ms, counts))
             fractions, totals = list(compress(fractions, counts)), list(compress(totals, counts))
             counts = list(filter(None, counts))
-        columns: dict[str, list[str]] = {"count": [], "mean": [], "sum": []}
-        if "count" in aggregates:
-            columns["count"] = list(map(str, counts))
+        columns: dict[str, Sequence[Number | None]] = {"count": counts}
         if "mean" in aggregates:
-            columns["mean"] = _quotients(totals, list(map(lshift, counts, repeat(self._bits))))
+            columns["mean"] = _quotients(totals, counts, self._bits)
         if "sum" in aggregates:
             columns["sum"] = self._sums(totals, fractions)
-        texts = list(
-            map(",".join, zip(heads, *(columns[each] for each in aggregates), strict=True))
-        )
-        for n in range(0, len(texts), ROWS_AT_ONCE):
-            some = texts[n : n + ROWS_AT_ONCE]
-            yield len(some), f"{'],'.join(some)}]".encode()
+        asked = [columns[each] for each in aggregates]
+        is_plain = all(_is_plain(columns[each]) for each in aggregates if each != "count")
+        text_of = _plain_text if is_plain else _text
+        for n in range(0, len(counts), ROWS_AT_ONCE):
+            some = slice(n, n + ROWS_AT_ONCE)
+            rows = list(zip(begins_ms[some], *(each[some] for each in asked), strict=True))
+            yield len(rows), text_of(rows)
 
-    def _sums(self, totals: Sequence[int], fractions: Sequence[int]) -> list[str]:
-        found = _quotients(totals, [1 << self._bits] * len(totals))
+    def _sums(self, totals: Sequence[int], fractions: Sequence[int]) -> Sequence[Number | None]:
+        found: list[Number | None] = [*_quotients(totals, [1] * len(totals), self._bits)]
         for n, has in enumerate(fractions):
-            if not has and found[n] != _NULL:
-                found[n] = str(totals[n] >> self._bits)
+            if not has and found[n] is not None:
+                found[n] = totals[n] >> self._bits
         return found
 
 
-def _quotients(above: Sequence[int], below: Sequence[int]) -> list[str]:
-    """Return the texts of fractions: of integers, division rounds but once."""
-    try:
-        numbers = list(map(truediv, above, below))
-    except OverflowError:
-        nearest = map(ratio, above, below)
-        return [_NULL if each is None else repr(each) for each in nearest]
+def _quotients(totals: Sequence[int], counts: Sequence[int], bits: int) -> Sequence[float | None]:
+    """Return totals in units of 2^-bits divided by counts, each rounded once; None: no double."""
+    if bits <= UNIT_BITS_MAX:
+        with suppress(OverflowError):
+            # Of integers, division rounds but once, and to go to units of 2^-bits does not.
+            return list(map(mul, map(truediv, totals, counts), repeat(0.5**bits)))
+    return list(map(ratio, totals, map(lshift, counts, repeat(bits))))
+
+
+def _is_plain(numbers: Sequence[Any]) -> bool:
+    """Return whether msgspec writes numbers as Python does, which takes ten times as long."""
+    if not _NUMBERS.issuperset(map(type, numbers)):
+        return False
+    if not numbers or (min(numbers) >= PLAIN_MIN and max(numbers) < PLAIN_MAX):
+        return True
     sizes = list(map(abs, numbers))
-    if not numbers or max(sizes) >= PLAIN_MAX or min(filter(None, sizes), default=1) < PLAIN_MIN:
-        return list(map(repr, numbers))
-    # The same digits, ten times as fast.
-    return msgspec.json.encode(numbers)[1:-1].decode().split(",")
+    return max(sizes) < PLAIN_MAX and min(filter(None, sizes), default=1) >= PLAIN_MIN
+
+
+def _plain_text(rows: Sequence[tuple[Number | None, ...]]) -> bytes:
+    return msgspec.json.encode(rows)[1:-1]
+
+
+def _text(rows: Sequence[tuple[Number | None, ...]]) -> bytes:
+    """Return rows as JSON, as Python writes numbers, and null for none."""
+    texts = (["null" if each is None else repr(each) for each in row] for row in rows)
+    return ",".join(f"[{','.join(row)}]" for row in texts).encode()

@@ -16,10 +16,11 @@ from the Monday before it), so that a bucket is the same whatever range is asked
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta, tzinfo
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from building_vitals.instants import (
@@ -156,6 +157,13 @@ class Buckets:
         else:
             end_ms = self._firsts_ms[n + 1] if n + 1 < len(self._chunks) else self._end_ms
         return Range(max(chunk[place - 1], INSTANT_MIN_MS), min(end_ms, self._end_ms))
+
+    def begins(self, instant_ms: int) -> list[int]:
+        """Return where the buckets begin, from that on which an instant of the range lies in."""
+        n = bisect_right(self._firsts_ms, instant_ms) - 1
+        found = list(chain.from_iterable(self._chunks[n:]))
+        first, end = bisect_right(found, instant_ms) - 1, bisect_left(found, self._end_ms)
+        return [max(found[first], INSTANT_MIN_MS), *found[first + 1 : end]]
 
 
 def _widths(interval: Interval, spans: Sequence[_Span]) -> Iterator[Sequence[int]]:

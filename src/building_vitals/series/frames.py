@@ -123,7 +123,9 @@ class SeriesBuilder:
         self._crc_growth = growth(0)
         self._series_crc = 0
 
-    def add_text(self, first_ms: int, last_ms: int, count: int, text: bytes) -> None:
+    def add_text(
+        self, first_ms: int, last_ms: int, count: int, text: bytes, data: bytes = b""
+    ) -> None:
         """
         Append one frame, of samples after those of the frame before.
 
@@ -132,8 +134,9 @@ class SeriesBuilder:
             last_ms: Instant of its last sample.
             count: Samples; not 0.
             text: Their JSON text without the outer brackets, ascending.
+            data: The text as fragments; it is deflated where they are left out.
         """
-        data = fragment(text)
+        data = data or fragment(text)
         self._append((first_ms, last_ms), count, data, text_bytes=len(text), crc=zlib.crc32(text))
 
     def add_frame(self, frame: Frame, data: bytes | memoryview) -> None:

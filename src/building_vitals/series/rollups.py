@@ -17,7 +17,7 @@ stretch of hours is a difference of two entries. A column that would say nothing
   from it.
 
 All are counted from their least entry. The bytes of a column are put together by their place in the
-integers, since the high ones hardly change.
+integers, since the high ones hardly change; the low ones are noise, and not deflated.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from itertools import accumulate
+from itertools import accumulate, chain, groupby, repeat
 from math import fsum, isfinite
-from operator import or_, sub
-from typing import NamedTuple
+from operator import add, mul, or_, sub
+from typing import NamedTuple, Self
 
 from building_vitals.instants import HOUR_MS
 from building_vitals.series.exact import Part, exact_parts
 from building_vitals.series.frames import Series, SeriesBuilder
 from building_vitals.series.levels import Columns
+from building_vitals.series.splicing import fragment, stored
 
 # What stands for a rollup where levels have the width of their buckets.
 ROLLUP_MS = -HOUR_MS
@@ -44,6 +45,11 @@ FRAME_HOURS = 4_096
 HOUR_NUMBERS_MIN = 4
 # Sums of samples are right to so many bits, and more (`exact`); a rollup has no more of them.
 SUM_BITS_MAX = 96
+# What deflating leaves more of is stored as it is: of sums that is most, and to inflate it takes
+# eight times as long as to copy it.
+DEFLATED_SHARE_MAX = 0.85
+# Of fewer entries, one fragment is smaller, and soon inflated.
+PARTED_ENTRIES_MIN = 512
 # Decimals that numbers are tried to have, and hours that are looked at for it.
 DECIMALS_MAX = 9
 TRIED_HOURS = 64
@@ -55,8 +61,7 @@ _HAS_RISE = 4
 _RISE_BITS_MAX = 63
 # Bytes of an entry in memory.
 _ENTRY_BYTES = 8
-# The first column that is looked at in any case.
-_SUMS_PLACE = 2
+_COUNTS, _FRACTIONS, _SUMS, _RESTS = range(4)
 # Of a count of hours.
 _KIND_BYTES = 2
 _ALL_INTEGERS, _ALL_FRACTIONS, _MIXED = range(3)
@@ -81,8 +86,35 @@ class Sums(NamedTuple):
     bits: int
 
 
+class Places(NamedTuple):
+    """
+    Where stretches of hours that follow each other begin, and the last one ends.
+
+    Attributes:
+        runs: In hours from a frame's first on; strictly ascending, with even steps within each, as
+            days have them until a clock is changed.
+        hours: How many each stretch has.
+    """
+
+    runs: tuple[range, ...]
+    hours: list[int]
+
+    @classmethod
+    def of(cls, places: Sequence[int]) -> Self:
+        """Return some places, strictly ascending, at least two, as runs."""
+        hours, runs = _differences(places), list[range]()
+        first = 0
+        for step, same in groupby(hours):
+            count = len(list(same))
+            # Where steps change, the place between belongs to the run before.
+            begin = first + bool(runs)
+            runs.append(range(places[begin], places[first + count] + 1, step))
+            first += count
+        return cls(tuple(runs), hours)
+
+
 class Rollup:
-    """A frame of a rollup, decoded."""
+    """A frame of a rollup, of which only what is asked for is decoded."""
 
     def __init__(self, text: bytes) -> None:
         """
@@ -100,62 +132,66 @@ class Rollup:
                 at += _RISE.size
         except struct.error as error:
             raise ValueError(f"not a rollup: {error}") from error
-        entries = hours + 1
+        self._entries = hours + 1
         widths.insert(1, int(self._kind == _MIXED) * _KIND_BYTES)
-        if len(text) != at + entries * sum(widths) or max(widths) > _ENTRY_BYTES:
+        if len(text) != at + self._entries * sum(widths) or max(widths) > _ENTRY_BYTES:
             raise ValueError("not a rollup: its length is another one")
-        columns = list[memoryview]()
-        for n, width in enumerate(widths):
-            # Of hours that are all alike no counts are needed.
-            is_needed = width or n >= _SUMS_PLACE
-            columns.append(_column(text, at, entries if is_needed else 0, width))
-            at += entries * width
-        self._counts, self._fractions, self._sums, self._rests = columns
-        self._has_counts = widths[0] > 0
+        self._text = text
+        self._widths = widths
+        self._at = at
         self.hours: int = hours
-        self._scale: int = 10**decimals
+        # Of 10^decimals / 2^bits what both have in common is left out, so that less is reckoned.
+        spare = min(self.bits, decimals)
+        self._scale: int = 10**decimals >> spare
+        self._shift: int = self.bits - spare
 
-    def sums(self, places: Sequence[int]) -> Sums:
+    def sums(self, places: Places) -> Sums:
         """
-        Return the sums of stretches of hours that follow each other.
+        Return the sums of stretches of hours.
 
-        Args:
-            places: Where they begin and the last one ends, in hours from the frame's first on, of
-                which there are so many; ascending.
+        Raises:
+            ValueError: the frame does not have them all.
         """
-        if self._has_counts:
-            counts = _differences(map(self._counts.__getitem__, places))
-        else:
-            counts = [hours * self._count for hours in _differences(places)]
+        if places.runs[-1][-1] >= self._entries:
+            raise ValueError("a rollup of too few hours")
+        counts = list(map(mul, places.hours, repeat(self._count)))
+        if self._widths[_COUNTS]:
+            counts = _differences(self._column(_COUNTS, places))
         fractions = counts
         if self._kind == _ALL_INTEGERS:
             fractions = [0] * len(counts)
         elif self._kind == _MIXED:
-            fractions = _differences(map(self._fractions.__getitem__, places))
-        sums: Iterable[int] = map(self._sums.__getitem__, places)
+            fractions = _differences(self._column(_FRACTIONS, places))
+        sums = self._column(_SUMS, places)
         if self._rise:
-            rise = self._rise
-            sums = [each + rise * place for each, place in zip(sums, places, strict=True)]
+            risen = map(mul, chain.from_iterable(places.runs), repeat(self._rise))
+            sums = list(map(add, sums, risen))
         if self.bits:
-            rests = map(self._rests.__getitem__, places)
-            bits, scale = self.bits, self._scale
-            sums = [(each << bits) // scale + rest for each, rest in zip(sums, rests, strict=True)]
+            rests = self._column(_RESTS, places)
+            shift, scale = self._shift, self._scale
+            sums = [(each << shift) // scale + rest for each, rest in zip(sums, rests, strict=True)]
         return Sums(counts, fractions, _differences(sums), self.bits)
+
+    def _column(self, n: int, places: Places) -> list[int]:
+        """Return the entries of a column at some places; zeros where it was left out."""
+        text, width = self._text, self._widths[n]
+        data = bytearray((len(places.hours) + 1) * _ENTRY_BYTES)
+        at = self._at + sum(self._widths[:n]) * self._entries
+        for of_byte in range(width):
+            # Wasm and the machines of tests have the low byte first.
+            first = of_byte
+            for run in places.runs:
+                last = first + len(run) * _ENTRY_BYTES
+                data[first:last:_ENTRY_BYTES] = text[at + run.start : at + run.stop : run.step]
+                first = last
+            at += self._entries
+        return memoryview(data).cast("Q").tolist()
 
 
 def _differences(numbers: Iterable[int]) -> list[int]:
     """Return by how much each number is larger than the one before it."""
     held = list(numbers)
     return list(map(sub, held[1:], held))
-
-
-def _column(text: bytes, at: int, entries: int, width: int) -> memoryview:
-    """Return the entries of a column; zeros where it was left out."""
-    data = bytearray(entries * _ENTRY_BYTES)
-    for n in range(width):
-        # Wasm and the machines of tests have the low byte first.
-        data[n::_ENTRY_BYTES] = text[at + n * entries : at + (n + 1) * entries]
-    return memoryview(data).cast("Q")
 
 
 def _packed(numbers: Sequence[int], width: int) -> bytes:
@@ -197,6 +233,24 @@ def rollup_text(sums: Sums) -> bytes | None:
         header += _RISE.pack(rise)
     widths.insert(1, int(kind == _MIXED) * _KIND_BYTES)
     return header + b"".join(map(_packed, columns, widths))
+
+
+def _fragments(text: bytes, entries: int) -> bytes:
+    """Return a frame's text as fragments; low bytes are noise, and stored as they are."""
+    if entries < PARTED_ENTRIES_MIN:
+        return fragment(text)
+    # Fewer bytes than entries: the header's.
+    begin = len(text) % entries
+    found, bare = list[bytes](), text[:begin]
+    for at in range(begin, len(text), entries):
+        part = text[at : at + entries]
+        data = fragment(part)
+        if len(data) > DEFLATED_SHARE_MAX * entries:
+            bare += part
+        else:
+            found += (stored(bare), data)
+            bare = b""
+    return b"".join([*found, stored(bare)])
 
 
 def _rounded(totals: Sequence[int], bits: int, decimals: int) -> list[int]:
@@ -333,7 +387,8 @@ class RollupBuilder:
             self._has_room = False
         else:
             first_ms, hours = self._first * HOUR_MS, len(self._counts)
-            self._series.add_text(first_ms, first_ms + (hours - 1) * HOUR_MS, hours, text)
+            last_ms = first_ms + (hours - 1) * HOUR_MS
+            self._series.add_text(first_ms, last_ms, hours, text, _fragments(text, hours + 1))
         self._counts, self._fractions, self._parts = [], [], []
 
     def build(self) -> Series | None:

@@ -138,3 +138,31 @@ async def test_a_spoilt_rollup_is_fetched_again() -> None:
         assert ["lost objects"] == [where for where, _ in world.reported]
         await world.settle()
         await compare(world, PAST, {"interval": "1d"})
+
+
+@in_virtual_time
+async def test_cuts_at_full_hours_need_no_directories() -> None:
+    """One statement finds all that rows of hours are made of, and no frame of samples with it."""
+    async with World() as world:
+        await keep(world, PAST)
+        wishes = {"interval": "1d", "tz": "Europe/Berlin"}
+        cut = days(15.5, 3.75)
+        known = world.app.freshness_of("site"), world.clock.now_ms()
+        found = await world.index.find("site", POINTS, cut, known, ROLLUPS_ALONE)
+        assert {None} == {each.frames for each in found}
+        read, report = await compare(world, cut, wishes)
+        assert read > 0
+        assert report.is_hit
+
+
+@in_virtual_time
+async def test_directories_come_where_rollups_are_not_enough() -> None:
+    """A newer copy that cuts one within an hour has them looked up again."""
+    async with World() as world:
+        await keep(world, PAST)
+        await world.index.purge("site", None, days(9.01, 4), now_ms=world.clock.now_ms())
+        await world.ask(POINTS, days(9.01, 4))
+        await world.settle()
+        for time_range in (days(12, 3), days(9.25, 4.5), PAST):
+            await compare(world, time_range, {"interval": "1d"})
+            await world.settle()

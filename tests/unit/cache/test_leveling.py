@@ -19,7 +19,7 @@ from building_vitals.cache.segments import (
 from building_vitals.ranges import Range
 from building_vitals.series.frames import frame_text
 from building_vitals.series.levels import WIDTHS_MS
-from building_vitals.series.rollups import ROLLUP_MS, Rollup
+from building_vitals.series.rollups import ROLLUP_MS, Places, Rollup
 from building_vitals.series.sample_text import decode_samples
 from building_vitals.series.splicing import inflate
 from fakes.brute_levels import DAY_MS, HOUR_MS, MINUTE_MS, level
@@ -80,7 +80,7 @@ def test_rollups_have_the_sums_of_hours() -> None:
     [piece] = [level_piece(segment, rollup, range(len(rollup.frames)))]
     read = data[piece.offset : piece.offset + piece.stored_bytes]
     verify(piece, read)
-    found = Rollup(frame_text(rollup.frames[0], read)).sums([0, 1, 7 * 24])
+    found = Rollup(frame_text(rollup.frames[0], read)).sums(Places.of([0, 1, 7 * 24]))
     values = [float(text) for _, text in MANY]
     assert [60, len(MANY) - 60] == found.counts
     sums = [total / (1 << found.bits) for total in found.totals]

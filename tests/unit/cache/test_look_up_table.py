@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 
 from builders import FRESHNESS, Samples
 from building_vitals.cache.block_rows import BlockRow, Mark
 from building_vitals.cache.index_table import SegmentIndex
-from building_vitals.cache.look_up_table import LONG_DIRECTORY, find_statement, found_in
-from building_vitals.cache.segments import segment_of
+from building_vitals.cache.look_up_table import FEW_ROWS, LONG_DIRECTORY, find_statement, found_in
+from building_vitals.cache.segments import Level, Segment, segment_of
 from building_vitals.instants import DAY_MS, MINUTE_MS
 from building_vitals.ports import Statement
 from building_vitals.ranges import Range
@@ -92,3 +94,34 @@ async def test_few_frames_travel_of_a_long_directory() -> None:
         assert [made.frames] == [each.frames for each in whole]
         assert whole[0].has_directory
     database.connection.close()
+
+
+def segment_of_samples(point: str = "p") -> Segment:
+    """Return a segment with frames."""
+    return segment_of(
+        point,
+        Range(0, FETCHED_MS),
+        MADE.series([FRAME_SAMPLES] * FRAMES),
+        fetched_ms=FETCHED_MS,
+        key="k",
+        offset=0,
+    )
+
+
+def test_segments_of_many_rows_hold_little() -> None:
+    """They share what is the same, and none keeps the text that it came in."""
+    levels = (Level.of(DAY_MS, 7, 9, 2, segment_of_samples().frames), Level.of(7 * DAY_MS))
+    made = [
+        msgspec.structs.replace(segment_of_samples(f"p{n}"), levels=levels, frames=None)
+        for n in range(FEW_ROWS + 1)
+    ]
+    texts = [msgspec.json.encode([each, each]).decode() for each in made]
+    held = [sys.getrefcount(each) for each in texts]
+    rows = [{"segments": each} for each in texts]
+    found, _ = found_in(rows)
+    assert [] == rows
+    assert [each for each in made for _ in range(2)] == found
+    assert {levels[0].frames} == {each.levels[0].frames for each in found if each.levels}
+    assert 1 == len({id(each.key) for each in found})
+    assert len(made) == len({id(each.point) for each in found})
+    assert held == [sys.getrefcount(each) for each in texts]

@@ -14,6 +14,7 @@ from building_vitals.cache.rollup_plans import (
     SPLIT_HOURS_MAX,
     Hours,
     HoursOrSamples,
+    pieces_of,
     rollup_of,
     rollup_plan,
     rollup_samples,
@@ -97,8 +98,8 @@ def test_all_samples_where_that_is_as_good() -> None:
     segment = rolled(0, 200 * HOUR_MS)
     parts = [(segment, segment.range)]
     assert rollup_plan(parts, [24 * HOUR_MS]) is not None
-    assert rollup_plan(parts, [24 * HOUR_MS + 1]) is not None
-    assert rollup_plan(parts, [n * HOUR_MS + 1 for n in range(SPLIT_HOURS_MAX + 1)]) is None
+    assert rollup_plan(parts, []) is not None
+    assert rollup_plan(parts, [n * HOUR_MS for n in range(SPLIT_HOURS_MAX + 1)]) is None
     assert rollup_plan([(segment, Range(1, 3 * HOUR_MS - 1))], []) is None
     bare = msgspec.structs.replace(segment, levels=())
     assert rollup_plan([(bare, bare.range)], []) is None
@@ -108,4 +109,13 @@ def test_directories_are_needed_for_cuts() -> None:
     """Whoever asks then goes through all samples."""
     segment = msgspec.structs.replace(rolled(0, 50 * HOUR_MS), frames=None)
     with pytest.raises(DirectoryMissing):
-        rollup_plan([(segment, segment.range)], [DAY_MS + 1])
+        rollup_plan([(segment, segment.range)], [DAY_MS])
+
+
+def test_pieces_tell_which_hours_are_taken() -> None:
+    """Other hours of the same frame make another answer, with another entity tag."""
+    segment = rolled(0, 50 * HOUR_MS)
+    parts = [hours(0, 50), hours(0, 49), hours(1, 50)]
+    found = [rollup_plan([(segment, part)], []) or [] for part in parts]
+    assert parts == [piece.time_range for plan in found for piece in pieces_of(plan)]
+    assert 1 == len({piece.offset for plan in found for piece in pieces_of(plan)})

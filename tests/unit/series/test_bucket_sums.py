@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from building_vitals.instants import DAY_MS, HOUR_MS, MINUTE_MS
 from building_vitals.ranges import Range
 from building_vitals.series.bucket_sums import ROWS_AT_ONCE, Bounds, BucketSums
@@ -89,3 +91,16 @@ def test_many_rows_are_several_runs() -> None:
     found = list(sums.rows(["count"]))
     assert [ROWS_AT_ONCE, 1] == [count for count, _ in found]
     assert [ROWS_AT_ONCE, 1] == [text.count(b"[") for _, text in found]
+
+
+def test_means_of_any_size_are_rounded_once() -> None:
+    """Of the smallest numbers that there are, of large ones beside them, and of both signs."""
+    values = ["5e-324", "-2.5e-308", "1e-300", "1e300", "-1.7976931348623157e308", "123456789.1"]
+    for some in (values[:2], values[:3], values[2:4], values[3:], values[1:5], ["-3.7", "-0.2"]):
+        sums = BucketSums(bounds_of("1h", Range(0, HOUR_MS)))
+        text = ",".join(f"[{n},{value}]" for n, value in enumerate(some))
+        sums.add_samples(text.encode(), is_known=True)
+        total = sum(map(Fraction, map(float, some)))
+        count = len(some)
+        expected = total.numerator / (total.denominator * count)
+        assert f"[0,{expected!r}]" == rows(sums, "mean")

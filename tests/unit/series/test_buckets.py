@@ -238,3 +238,18 @@ def test_zones_and_their_other_names() -> None:
     """Names that were given up are known, too."""
     assert {"Asia/Calcutta", "US/Eastern", "Etc/GMT+5", "UTC"} < zone_names()
     assert "America/New_York" == str(zone_of("America/New_York"))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Monrovia"])
+@pytest.mark.parametrize("interval", ["20m", "1h", "7h", "1d", "1w", "1mo", "5y"])
+def test_begins_are_those_of_all_buckets(interval: str, zone: str) -> None:
+    """One after the other, from that on which the range begins in."""
+    for start_ms, days in ((1_743_120_000_001, 9), (1_761_350_400_000, 40), (63_000_000_000, 9)):
+        time_range = Range(start_ms, start_ms + days * DAY_MS + 7)
+        buckets = Buckets(parse_interval(interval), zone, time_range)
+        expected, at_ms = list[int](), start_ms
+        while at_ms < time_range.end_ms:
+            bucket = buckets.at(at_ms)
+            expected.append(bucket.start_ms)
+            at_ms = bucket.end_ms
+        assert expected == buckets.begins(start_ms)
