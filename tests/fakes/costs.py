@@ -28,6 +28,10 @@ class SteadyCosts:
         """Return that pages hold what was asked for alone."""
         return False
 
+    def is_all_of_site(self, points_count: int) -> bool:
+        """Return that nothing is known of the site."""
+        return False
+
     def fetch_ms(self, points_count: int, duration_ms: int) -> int:
         """Return a second for each page."""
         return 1000 * self.requests(points_count, duration_ms)

@@ -90,6 +90,10 @@ class SiteCosts(msgspec.Struct):
         """Return whether pages hold the whole site."""
         return 0 < points_count <= self.site_points and duration_ms > 0
 
+    def is_all_of_site(self, points_count: int) -> bool:
+        """Return whether the site has no more points."""
+        return 0 < self.site_points <= points_count
+
     def fetch_ms(self, points_count: int, duration_ms: int) -> int:
         """Return how long the pages take, one after the other."""
         return self.page_ms * self.requests(points_count, duration_ms)

@@ -17,7 +17,7 @@ import pytest
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 # 740,000 bytes took 440 ms on two cores that had nothing else to do, and 500 are what it may take.
-SOURCE_BYTES_MAX = 820_000
+SOURCE_BYTES_MAX = 825_000
 # What few routes need.
 LATE = {
     *("series.aggregates", "series.buckets", "series.exact"),

@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from building_vitals.cache.segments import Piece
 
-# Bytes between two wanted parts of an object that are read along rather than asked for twice: a
-# read more takes as long.
-READ_GAP_BYTES_MAX = 262_144
+# Bytes between two wanted parts of an object that are read along rather than asked for twice.
+READ_GAP_BYTES_MAX = 65_536
 # Bytes of one ranged read: with some under way, what is held of a block whose points lie scattered.
 READ_BYTES_MAX = 2_097_152
 # Where what is wanted is a smaller share of what is read, the rest is not kept.

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from building_vitals.cache.blobs import READ_GAP_BYTES_MAX
 from building_vitals.cache.block_trust import may_count_as
 from building_vitals.cache.coverage import cover
 from building_vitals.cache.joining import Run, is_small
 from building_vitals.cache.segments import BlockSegment, Segment
 from building_vitals.ranges import Range
-
-# Bytes between two places that count as one: more of them make a chart slower than one of its own
-# objects, even where the store reads them together.
-READ_GAP_BYTES_MAX = 65_536
 
 
 def block_reads(segments: Iterable[Segment]) -> int:

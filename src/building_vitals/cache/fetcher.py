@@ -44,6 +44,9 @@ HELD_MS_MAX = 30_000
 # Of whole sites so many times as many are held in frames, where they take a tenth of the memory:
 # each block is one more place to look for each point.
 FRAMED_TIMES = 2
+# A site of no more points is stored by point where all were asked for: pages bring nothing else
+# then, the rows are few, and the samples lie in the order in which they are read.
+SITE_ROWS_MAX = 512
 # Where somebody waits, seldom: but who leaves takes the invocation along, half a minute later.
 HELD_AWAITED_MS_MAX = 10_000
 # Below this share done, a fetch says nothing about how long the rest of it takes.
@@ -239,7 +242,7 @@ class _FetchRun:
         size = len(fetch.points), fetch.time_range.duration_ms
         if self._costs is not None:
             state.planned_ms = self._costs.fetch_ms(*size)
-            if self._keep_site and self._source != "points" and self._costs.takes_site(*size):
+            if self._keep_site and self._keeps_site(self._costs, *size):
                 # As app.py says: only jobs do.
                 from building_vitals.cache.site_sink import SiteSink
 
@@ -265,6 +268,12 @@ class _FetchRun:
             state.folder = None
         self.outcome.unreadable += folder.unreadable
         self._count_requests()
+
+    def _keeps_site(self, costs: FetchCosts, points_count: int, duration_ms: int) -> bool:
+        """Return whether a fetch has pages of the whole site, and blocks are to hold them."""
+        if self._source == "points" or not costs.takes_site(points_count, duration_ms):
+            return False
+        return points_count > SITE_ROWS_MAX or not costs.is_all_of_site(points_count)
 
     async def _ask(self, fetch: UpstreamQuery, state: _FetchState, sink: FolderSink) -> FetchCount:
         """Have the upstream asked; of the whole site, where all of it is stored."""

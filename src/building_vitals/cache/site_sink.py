@@ -98,7 +98,8 @@ class SiteSink(FolderSink):
         segments = await self._keep(
             self._site,
             known,
-            [PointSeries(point, known, _joined(parts)) for point, parts in framed.items()],
+            # What is joined is not held twice.
+            [PointSeries(point, known, _joined(framed.pop(point))) for point in list(framed)],
             fetched_ms=outcome.fetched_ms,
             is_once=True,
             points=self._points,

@@ -30,6 +30,10 @@ class FetchCosts(Protocol):
         """Return whether the cheaper way is that of the pages that hold the whole site."""
         ...
 
+    def is_all_of_site(self, points_count: int) -> bool:
+        """Return whether the site is known to have no more points than so many."""
+        ...
+
     def fetch_ms(self, points_count: int, duration_ms: int) -> int:
         """Return how long a fetch takes, by the cheaper way: milliseconds, estimated."""
         ...

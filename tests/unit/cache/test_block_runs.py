@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from builders import every, stored
-from building_vitals.cache.block_runs import READ_GAP_BYTES_MAX, block_reads, block_runs
+from building_vitals.cache.blobs import READ_GAP_BYTES_MAX
+from building_vitals.cache.block_runs import block_reads, block_runs
 from building_vitals.cache.joining import SEGMENT_BYTES_MAX, Run
 from building_vitals.cache.segments import BlockSegment, Segment
 from building_vitals.ranges import Range

@@ -359,6 +359,24 @@ async def test_of_pages_of_the_whole_site_everything_is_stored() -> None:
 
 
 @in_virtual_time
+async def test_a_small_site_that_is_asked_for_whole_is_stored_by_point() -> None:
+    """Its pages bring nothing else; of one point more, or of many points, they are kept whole."""
+    for site_points, rows_max, is_kept in ((12, 512, False), (13, 512, True), (12, 11, True)):
+        upstream, kept, stored = site_of(site_points), KeptSite(), list[PointSeries]()
+
+        async def store(found: Sequence[PointSeries], stored: list[PointSeries] = stored) -> None:
+            stored += found
+
+        fetcher = GapFetcher(upstream, LoopClock(), held_samples_max=200, keep_site=kept)
+        costs = await upstream.costs("site")
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("building_vitals.cache.fetcher.SITE_ROWS_MAX", rows_max)
+            outcome = await fetcher.fetch(PATIENT, [TEN_PAGES], EPOCH_MS, costs=costs, store=store)
+        assert 12 * 100 == outcome.samples
+        assert (is_kept, not is_kept) == (bool(kept.kept), bool(stored))
+
+
+@in_virtual_time
 async def test_a_part_of_a_site_that_is_refused_ends_the_fetch() -> None:
     """What was stored before stays known, and nothing after it, however little was refused."""
     kept = KeptSite(taken=2, refused=1)

@@ -120,6 +120,10 @@ class SiteCosts(msgspec.Struct, frozen=True):
         """Return whether the cheaper way is that of the pages that hold the whole site."""
         return self.way(points_count, duration_ms) == "site"
 
+    def is_all_of_site(self, points_count: int) -> bool:
+        """Return whether the site is known to have no more points than so many."""
+        return 0 < self.profile.points <= points_count
+
     def way(self, points_count: int, duration_ms: int, source: Source | None = None) -> Way:
         """
         Return the cheaper way for all of some points over a duration.

@@ -88,6 +88,7 @@ def test_the_cheaper_way(
         found.requests(points_count, duration_ms),
     )
     assert (way == "site") is found.takes_site(points_count, duration_ms)
+    assert (points_count >= profile.points > 0) is found.is_all_of_site(points_count)
 
 
 @pytest.mark.parametrize(
