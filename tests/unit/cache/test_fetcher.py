@@ -15,6 +15,7 @@ from building_vitals.cache.fetcher import (
     FETCHES_MAX,
     HELD_MS_MAX,
     HELD_SAMPLES_MAX,
+    SITE_ROWS_MAX,
     FetchOutcome,
     GapFetcher,
 )
@@ -361,18 +362,18 @@ async def test_of_pages_of_the_whole_site_everything_is_stored() -> None:
 @in_virtual_time
 async def test_a_small_site_that_is_asked_for_whole_is_stored_by_point() -> None:
     """Its pages bring nothing else; of one point more, or of many points, they are kept whole."""
-    for site_points, rows_max, is_kept in ((12, 512, False), (13, 512, True), (12, 11, True)):
+    few, many = SITE_ROWS_MAX, SITE_ROWS_MAX + 1
+    for site_points, asked, is_kept in ((few, few, False), (many, few, True), (many, many, True)):
         upstream, kept, stored = site_of(site_points), KeptSite(), list[PointSeries]()
 
         async def store(found: Sequence[PointSeries], stored: list[PointSeries] = stored) -> None:
             stored += found
 
-        fetcher = GapFetcher(upstream, LoopClock(), held_samples_max=200, keep_site=kept)
+        fetcher = GapFetcher(upstream, LoopClock(), held_samples_max=9_000, keep_site=kept)
         costs = await upstream.costs("site")
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("building_vitals.cache.fetcher.SITE_ROWS_MAX", rows_max)
-            outcome = await fetcher.fetch(PATIENT, [TEN_PAGES], EPOCH_MS, costs=costs, store=store)
-        assert 12 * 100 == outcome.samples
+        query = UpstreamQuery(tuple(f"p{n}" for n in range(asked)), TEN_PAGES.time_range)
+        outcome = await fetcher.fetch(PATIENT, [query], EPOCH_MS, costs=costs, store=store)
+        assert asked * 100 == outcome.samples
         assert (is_kept, not is_kept) == (bool(kept.kept), bool(stored))
 
 
